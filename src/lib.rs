@@ -1,1 +1,18 @@
-//! flow
+//! Recoverable stream processing: annotate functions, get a dataflow that can be killed and goes on where it was.
+#![doc = include_str!("../README.md")]
+
+mod dataflow;
+pub mod prelude;
+mod program;
+
+pub use dataflow::dataflow;
+#[doc(hidden)]
+pub use flow_core::__private;
+pub use flow_core::{
+    BoxError, BuildError, Clock, Ended, Epoch, Epochs, Failure, Flow, Graph, IsKeyed, JsonLines,
+    Keeps, Key, KeyKind, KeyedStream, NoKey, Notice, OnError, Outcome, ParseEpochsError, Place,
+    Record, RecordError, Recovery, ResumeError, RunError, Runner, Safe, SinkError, SinkStep,
+    SourceError, Started, State, Step, StepState, StopHandle, StoreError, Stream, TextLines, scope,
+    sink, source,
+};
+pub use program::{Entry, main};

@@ -1,1 +1,40 @@
-//! flow-core
+//! Streams, operators, sources, sinks and the engine of flow.
+//!
+//! Users depend on the facade, `flow-dataflow`, which re-exports what is public here.
+//!
+//! How it hangs together: a [`Stream`] is built of steps, which leave a [`Graph`] and closures behind (`flow`,
+//! `graph`, `stream`). The [`Runner`] plans, checks and resumes (`run`), and has the engine run the closures on
+//! timely's workers (`engine`). Between two shuffles, records go through a `chain` of plain calls.
+
+mod chain;
+mod engine;
+mod error;
+mod flow;
+mod formats;
+mod graph;
+mod names;
+mod record;
+mod run;
+pub mod sink;
+pub mod source;
+mod state;
+mod stream;
+
+/// What the expansion of `#[dataflow]` uses. Not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::graph::{Scope, Sites, enter, here};
+}
+
+pub use error::{
+    BoxError, BuildError, Failure, RecordError, ResumeError, RunError, Safe, SinkError, SourceError,
+};
+pub use flow::Flow;
+pub use flow_store::{Epoch, Notice, StoreError};
+pub use formats::{JsonLines, TextLines};
+pub use graph::{Graph, Keeps, Place, Step, scope};
+pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};
+pub use run::{
+    Clock, Ended, Epochs, Outcome, ParseEpochsError, Recovery, Runner, Started, StopHandle,
+};
+pub use stream::{KeyedStream, OnError, SinkStep, Stream};

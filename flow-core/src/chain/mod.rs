@@ -1,0 +1,94 @@
+//! Chains: what happens to a record between its source or shuffle and the next shuffle.
+//!
+//! The steps of a chain are consumers, each of which owns the next. One call moves one record, or a
+//! whole batch, through all of them. A chain ends in outlets, which hold what is to leave the worker's
+//! operator until it is sent.
+
+mod fan_out;
+mod outlet;
+mod parcel;
+mod port;
+mod shared;
+
+pub(crate) use fan_out::FanOut;
+pub(crate) use outlet::{InletId, OutletRef, Shuffle, ToOne};
+pub(crate) use parcel::{Keyed, Parcel, Plain};
+pub(crate) use port::{Port, Wiring};
+pub(crate) use shared::Shared;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use crate::{error::BoxError, graph::StepIndex};
+
+/// A step of a chain.
+pub(crate) trait Consumer<T> {
+    /// Takes one record and passes on what becomes of it, before it returns.
+    fn push(&mut self, record: T) -> Result<(), Fault>;
+
+    /// Takes all records of a batch, in order, and leaves it empty.
+    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault>;
+}
+
+pub(crate) type BoxConsumer<T> = Box<dyn Consumer<T>>;
+
+/// A failure in a step.
+#[derive(Debug)]
+pub(crate) struct Fault(Box<(StepIndex, BoxError)>);
+
+impl Fault {
+    pub(crate) fn new(step: StepIndex, cause: impl Into<BoxError>) -> Self {
+        Fault(Box::new((step, cause.into())))
+    }
+
+    pub(crate) fn into_parts(self) -> (StepIndex, BoxError) {
+        *self.0
+    }
+}
+
+/// Where a worker is: the step whose code it runs, readable from other threads.
+#[derive(Clone, Debug)]
+pub(crate) struct Whereabouts(Arc<AtomicU32>);
+
+impl Whereabouts {
+    pub(crate) fn new() -> Self {
+        Whereabouts(Arc::new(AtomicU32::new(u32::MAX)))
+    }
+
+    /// The step that the worker was last seen in.
+    pub(crate) fn get(&self) -> Option<StepIndex> {
+        let step = self.0.load(Ordering::Relaxed);
+        (step != u32::MAX).then_some(StepIndex(step))
+    }
+
+    pub(crate) fn of(&self, step: StepIndex) -> At {
+        At {
+            whereabouts: self.clone(),
+            step,
+        }
+    }
+}
+
+/// What a step calls before it runs user code, so that a panic can be laid at its door.
+#[derive(Clone, Debug)]
+pub(crate) struct At {
+    whereabouts: Whereabouts,
+    step: StepIndex,
+}
+
+impl At {
+    #[inline]
+    pub(crate) fn enter(&self) {
+        self.whereabouts.0.store(self.step.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn step(&self) -> StepIndex {
+        self.step
+    }
+
+    pub(crate) fn fault(&self, cause: impl Into<BoxError>) -> Fault {
+        Fault::new(self.step, cause)
+    }
+}

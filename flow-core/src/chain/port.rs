@@ -1,0 +1,60 @@
+//! Where the next steps of a stream are attached while a flow is built.
+
+use std::{cell::RefCell, rc::Rc};
+
+use super::{BoxConsumer, FanOut, OutletRef, Whereabouts};
+
+/// Makes the consumer that was attached to a port.
+type Attach<T> = Box<dyn FnOnce(&mut Wiring) -> BoxConsumer<T>>;
+
+/// The output of a step: what has been attached to it so far.
+pub(crate) struct Port<T> {
+    attached: RefCell<Vec<Attach<T>>>,
+    duplicate: RefCell<Option<fn(&T) -> T>>,
+}
+
+impl<T: 'static> Port<T> {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Port {
+            attached: RefCell::new(Vec::new()),
+            duplicate: RefCell::new(None),
+        })
+    }
+
+    pub(crate) fn attach(&self, consumer: impl FnOnce(&mut Wiring) -> BoxConsumer<T> + 'static) {
+        self.attached.borrow_mut().push(Box::new(consumer));
+    }
+
+    /// Makes the chain behind this port. Called once, by the step whose output it is.
+    pub(crate) fn build(&self, wiring: &mut Wiring) -> BoxConsumer<T> {
+        let attached = std::mem::take(&mut *self.attached.borrow_mut());
+        let mut consumers: Vec<_> = attached.into_iter().map(|make| make(wiring)).collect();
+        match (consumers.len(), *self.duplicate.borrow()) {
+            (1, _) => consumers.remove(0),
+            (_, Some(duplicate)) => Box::new(FanOut::new(consumers, duplicate)),
+            // Only a cloned stream can be used twice, and an unused one is refused before this.
+            (_, None) => Box::new(super::fan_out::Nowhere),
+        }
+    }
+}
+
+impl<T> Port<T> {
+    /// From now on the port may have several consumers.
+    pub(crate) fn allow_fan_out(&self, duplicate: fn(&T) -> T) {
+        *self.duplicate.borrow_mut() = Some(duplicate);
+    }
+}
+
+/// What is gathered while the chain behind one source or shuffle is made.
+pub(crate) struct Wiring {
+    /// The worker that the chain runs on.
+    pub(crate) worker: usize,
+    /// How many workers there are.
+    pub(crate) workers: usize,
+    pub(crate) whereabouts: Whereabouts,
+    /// Every outlet that the chain leads to.
+    pub(crate) outlets: Vec<OutletRef>,
+    /// Whether a step of the chain may fail: then it runs a record at a time.
+    pub(crate) fallible: bool,
+    pub(crate) skips: std::sync::Arc<crate::run::Skips>,
+}

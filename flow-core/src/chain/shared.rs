@@ -1,0 +1,77 @@
+//! A chain that several streams lead into: what `merge` makes.
+//!
+//! All operators of a worker run on its thread, one after the other, so they can share the steps
+//! behind a merge. That keeps a failure there exact: the record is still on the chain of its source.
+
+use std::{cell::RefCell, rc::Rc};
+
+use super::{BoxConsumer, Consumer, Fault, OutletRef, Port, Wiring};
+
+/// One consumer with several owners.
+pub(crate) struct Shared<T>(Rc<RefCell<BoxConsumer<T>>>);
+
+/// The chain behind a merge: made by whichever input comes first, reused by the others.
+pub(crate) struct Merge<T> {
+    port: Rc<Port<T>>,
+    made: RefCell<Option<Made<T>>>,
+}
+
+struct Made<T> {
+    chain: Rc<RefCell<BoxConsumer<T>>>,
+    outlets: Vec<OutletRef>,
+    fallible: bool,
+}
+
+impl<T: 'static> Shared<T> {
+    /// Attaches `port` behind each of `inputs`.
+    pub(crate) fn merge(inputs: &[&Port<T>], port: Rc<Port<T>>) {
+        let merge = Rc::new(Merge {
+            port,
+            made: RefCell::new(None),
+        });
+        for input in inputs {
+            let merge = merge.clone();
+            input.attach(move |wiring| Box::new(Shared(merge.chain(wiring))));
+        }
+    }
+}
+
+impl<T: 'static> Merge<T> {
+    fn chain(&self, wiring: &mut Wiring) -> Rc<RefCell<BoxConsumer<T>>> {
+        let mut made = self.made.borrow_mut();
+        let made = made.get_or_insert_with(|| {
+            let mut own = Wiring {
+                worker: wiring.worker,
+                workers: wiring.workers,
+                whereabouts: wiring.whereabouts.clone(),
+                skips: wiring.skips.clone(),
+                outlets: Vec::new(),
+                fallible: false,
+            };
+            let chain = self.port.build(&mut own);
+            Made {
+                chain: Rc::new(RefCell::new(chain)),
+                outlets: own.outlets,
+                fallible: own.fallible,
+            }
+        });
+        wiring.fallible |= made.fallible;
+        for outlet in &made.outlets {
+            // Two branches of one source may meet again here.
+            if !wiring.outlets.iter().any(|known| Rc::ptr_eq(known, outlet)) {
+                wiring.outlets.push(outlet.clone());
+            }
+        }
+        made.chain.clone()
+    }
+}
+
+impl<T> Consumer<T> for Shared<T> {
+    fn push(&mut self, record: T) -> Result<(), Fault> {
+        self.0.borrow_mut().push(record)
+    }
+
+    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
+        self.0.borrow_mut().push_batch(records)
+    }
+}

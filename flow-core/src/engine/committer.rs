@@ -1,0 +1,70 @@
+//! The thread that makes epochs durable.
+//!
+//! All epochs that have closed while one commit ran share the next one. First the outputs are synced, each
+//! once; then the rows are committed; then the epochs are acknowledged.
+
+use std::{
+    collections::BTreeMap,
+    sync::mpsc::Receiver,
+};
+
+use flow_store::{Epoch, Execution};
+
+use super::{Failed, PendingSync, Rows, RunState, ledger::Closed};
+
+/// Runs until all workers are gone. Without an execution, epochs count as durable when they are closed.
+pub(crate) fn run(
+    mut execution: Option<Execution>,
+    state: &RunState,
+    closed: &Receiver<Closed>,
+    workers: usize,
+) -> Option<Execution> {
+    let mut upto = vec![0; workers];
+    let mut pending: BTreeMap<u64, Rows> = BTreeMap::new();
+    while let Ok(first) = closed.recv() {
+        for news in std::iter::once(first).chain(closed.try_iter()) {
+            if let Some(upto) = upto.get_mut(news.worker) {
+                *upto = news.upto;
+            }
+            for (epoch, mut rows) in news.epochs {
+                pending.entry(epoch).or_default().append(&mut rows);
+            }
+        }
+        let complete = upto.iter().copied().min().unwrap_or(0);
+        if complete <= state.acknowledged() || state.aborted() {
+            continue;
+        }
+        let later = pending.split_off(&complete);
+        let group = std::mem::replace(&mut pending, later);
+        let last = group.last_key_value().map(|(epoch, _)| *epoch);
+        if let (Some(execution), Some(last)) = (&mut execution, last) {
+            if let Err(failed) = commit(execution, last, group) {
+                state.abort(failed);
+                continue;
+            }
+        }
+        state.acknowledge(complete, last);
+    }
+    execution
+}
+
+fn commit(
+    execution: &mut Execution,
+    last: u64,
+    group: BTreeMap<u64, Rows>,
+) -> Result<(), Failed> {
+    let (mut changes, mut syncs) = (Vec::new(), BTreeMap::new());
+    for (_, rows) in group {
+        changes.push(rows.changes);
+        for pending in rows.syncs {
+            // The latest one of an output stands for those before it.
+            syncs.insert((pending.step, pending.shard), pending);
+        }
+    }
+    for PendingSync { step, sync, .. } in syncs.into_values() {
+        sync.run().map_err(|error| Failed::Sync { step, error })?;
+    }
+    execution
+        .commit(Epoch::from_u64(last), &changes)
+        .map_err(Failed::Commit)
+}

@@ -1,0 +1,171 @@
+//! Where the rows of a worker's epochs come together, and where its sources learn what is durable.
+//!
+//! The ledger hands closed epochs to the committer and holds one capability at the lowest epoch that is
+//! open or not acknowledged. So the frontier of its output says, over all workers and processes, which
+//! epochs are durable; the second operator follows that frontier and gives the budget back.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+    sync::{Arc, mpsc::Sender},
+};
+
+use timely::dataflow::{
+    Scope,
+    channels::pact::Pipeline,
+    operators::generic::builder_rc::OperatorBuilder,
+};
+
+use super::{Rows, RunState, outputs::Wires};
+
+/// Epochs that a worker has closed.
+pub(crate) struct Closed {
+    pub(crate) worker: usize,
+    /// All epochs below are closed on this worker.
+    pub(crate) upto: u64,
+    /// The rows of those that had some, in order.
+    pub(crate) epochs: Vec<(u64, Rows)>,
+}
+
+/// What the sources of a worker have read and not yet seen durable.
+#[derive(Default)]
+pub(super) struct Flight {
+    epochs: VecDeque<(u64, u64, u64)>,
+}
+
+pub(super) type SharedFlight = Rc<RefCell<Flight>>;
+
+impl Flight {
+    /// Notes records and bytes that were read in an epoch.
+    pub(super) fn add(&mut self, epoch: u64, records: u64, bytes: u64) {
+        match self.epochs.iter_mut().find(|(known, ..)| *known == epoch) {
+            Some((_, r, b)) => {
+                *r += records;
+                *b += bytes;
+            }
+            None => {
+                let at = self.epochs.partition_point(|(known, ..)| *known < epoch);
+                self.epochs.insert(at, (epoch, records, bytes));
+            }
+        }
+    }
+
+    /// Takes out what was read in epochs below `durable`.
+    fn landed(&mut self, durable: u64) -> (u64, u64) {
+        let mut sum = (0, 0);
+        while let Some((epoch, records, bytes)) = self.epochs.front().copied() {
+            if epoch >= durable {
+                break;
+            }
+            self.epochs.pop_front();
+            sum = (sum.0 + records, sum.1 + bytes);
+        }
+        sum
+    }
+}
+
+pub(super) fn build<'scope>(
+    scope: &Scope<'scope, u64>,
+    wires: &mut Wires<'scope>,
+    state: &Arc<RunState>,
+    committer: Sender<Closed>,
+    flight: SharedFlight,
+) {
+    let worker = scope.index();
+    let mut builder = OperatorBuilder::new("ledger".to_owned(), *scope);
+    let rows = std::mem::take(&mut wires.rows);
+    let mut inputs: Vec<_> = rows
+        .into_iter()
+        .map(|stream| builder.new_input(stream, Pipeline))
+        .collect();
+    let (_output, durable) = builder.new_output::<Vec<()>>();
+    let address = builder.operator_info().address.to_vec();
+    state.add_ledger(scope.worker().sync_activator_for(address));
+    let ledger_state = state.clone();
+    builder.build(move |capabilities| {
+        let state = ledger_state;
+        let mut capability = capabilities.into_iter().next();
+        let mut open: BTreeMap<u64, Rows> = BTreeMap::new();
+        let mut sent: VecDeque<u64> = VecDeque::new();
+        let mut closed = 0;
+        move |frontiers| {
+            if state.aborted() {
+                return;
+            }
+            for input in &mut inputs {
+                input.for_each(|capability, rows| {
+                    if let Some(epoch) = capability.least() {
+                        open.entry(*epoch).or_default().append(&mut rows.0);
+                    }
+                });
+            }
+            let upto = frontiers
+                .iter()
+                .filter_map(|frontier| frontier.frontier().first().copied())
+                .min()
+                .unwrap_or(u64::MAX);
+            if upto > closed {
+                let later = open.split_off(&upto);
+                let epochs: Vec<_> = std::mem::replace(&mut open, later).into_iter().collect();
+                sent.extend(epochs.last().map(|(epoch, _)| *epoch));
+                closed = upto;
+                // The committer outlives the workers, unless it failed: then it has aborted the run.
+                let _ = committer.send(Closed {
+                    worker,
+                    upto,
+                    epochs,
+                });
+            }
+            let acknowledged = state.acknowledged();
+            while sent.front().is_some_and(|epoch| *epoch < acknowledged) {
+                sent.pop_front();
+            }
+            let lowest = sent.front().map_or(upto, |epoch| upto.min(*epoch));
+            if lowest == u64::MAX {
+                capability = None;
+            } else if let Some(capability) = &mut capability {
+                if lowest > *capability.time() {
+                    capability.downgrade(&lowest);
+                }
+            }
+        }
+    });
+
+    let mut builder = OperatorBuilder::new("durable".to_owned(), *scope);
+    let mut input = builder.new_input(durable, Pipeline);
+    let state = state.clone();
+    builder.build(move |_| {
+        let mut seen = 0;
+        move |frontiers| {
+            input.for_each(|_, _| {});
+            let frontier = frontiers.first().and_then(|f| f.frontier().first().copied());
+            let durable = frontier.unwrap_or(u64::MAX);
+            if durable > seen && !state.aborted() {
+                seen = durable;
+                let (records, bytes) = flight.borrow_mut().landed(durable);
+                if bytes > 0 {
+                    state.release(records, bytes);
+                    state.ring_waiting();
+                }
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Flight;
+
+    #[test]
+    fn what_is_below_the_durable_epoch_lands() {
+        let mut flight = Flight::default();
+        flight.add(2, 1, 10);
+        flight.add(1, 2, 20);
+        flight.add(2, 3, 30);
+        assert_eq!(flight.landed(1), (0, 0));
+        assert_eq!(flight.landed(2), (2, 20));
+        assert_eq!(flight.landed(u64::MAX), (4, 40));
+        assert_eq!(flight.landed(u64::MAX), (0, 0));
+    }
+}

@@ -1,0 +1,23 @@
+//! The engine: runs a built flow on timely's workers.
+//!
+//! This is the only place that knows timely. What it runs comes to it as tasks: sources, which read
+//! and push records through their chain, and steps behind a shuffle, which get batches epoch by
+//! epoch. The engine brings capabilities, frontiers, epochs, the budget and the abort protocol.
+
+pub(crate) mod committer;
+mod container;
+mod in_order;
+mod ledger;
+mod outputs;
+mod source;
+mod state;
+mod task;
+mod worker;
+
+pub(crate) use ledger::Closed;
+pub(crate) use state::{Failed, Limits, RunState, Stop};
+pub(crate) use task::{
+    Filled, Head, HeadContext, Made, PendingSync, RecordFailure, Resume, Rows, SourceFault,
+    SourceTask, Task,
+};
+pub(crate) use worker::{Communication, Launch, launch, message_of};

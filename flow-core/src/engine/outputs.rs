@@ -1,0 +1,64 @@
+//! What an operator gives out: parcels to other operators, and rows to the ledger.
+
+use std::collections::BTreeMap;
+
+use timely::dataflow::{
+    Stream,
+    channels::pushers::Output,
+    operators::{Capability, generic::builder_rc::OperatorBuilder},
+};
+
+use super::{Rows, container::RowsParcel};
+use crate::chain::{InletId, OutletRef, Parcel};
+
+/// The streams between the operators built so far.
+#[derive(Default)]
+pub(super) struct Wires<'scope> {
+    pub(super) parcels: BTreeMap<InletId, Vec<Stream<'scope, u64, Parcel>>>,
+    pub(super) rows: Vec<Stream<'scope, u64, RowsParcel>>,
+}
+
+/// The outputs of one operator. Its capabilities come in the same order: one for each outlet, then one for
+/// the rows.
+pub(super) struct Outputs {
+    outlets: Vec<(OutletRef, Output<u64, Parcel>)>,
+    rows: Output<u64, RowsParcel>,
+}
+
+impl Outputs {
+    pub(super) fn new<'scope>(
+        builder: &mut OperatorBuilder<'scope, u64>,
+        outlets: Vec<OutletRef>,
+        wires: &mut Wires<'scope>,
+    ) -> Self {
+        let outlets = outlets
+            .into_iter()
+            .map(|outlet| {
+                let (output, stream) = builder.new_output();
+                let inlet = outlet.borrow().inlet();
+                wires.parcels.entry(inlet).or_default().push(stream);
+                (outlet, output)
+            })
+            .collect();
+        let (rows, stream) = builder.new_output();
+        wires.rows.push(stream);
+        Outputs { outlets, rows }
+    }
+
+    /// Sends what the outlets hold for a worker where it is at least `least` records.
+    pub(super) fn send(&mut self, capabilities: &[Capability<u64>], least: usize) {
+        for ((outlet, output), capability) in self.outlets.iter_mut().zip(capabilities) {
+            let mut output = output.activate();
+            outlet.borrow_mut().send(least, &mut |mut parcel| {
+                output.give(capability, &mut parcel);
+            });
+        }
+    }
+
+    /// Sends rows of an epoch.
+    pub(super) fn send_rows(&mut self, capabilities: &[Capability<u64>], rows: Rows) {
+        if let (Some(capability), false) = (capabilities.last(), rows.is_empty()) {
+            self.rows.activate().give(capability, &mut RowsParcel(rows));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The operator of a source: reads within the budget, follows the epoch counter, ends epochs.
+
+use std::{
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use timely::{
+    dataflow::{
+        Scope,
+        operators::{Capability, generic::builder_rc::OperatorBuilder},
+    },
+    scheduling::Activator,
+};
+
+use super::{
+    Failed, Filled, Rows, RunState, SourceFault, SourceTask, Stop,
+    in_order::PARCEL,
+    ledger::SharedFlight,
+    outputs::{Outputs, Wires},
+    state::SourceBell,
+};
+use crate::chain::{Fault, OutletRef};
+
+/// An activation ends after this many records or epochs, so that other operators have their turn.
+const RECORDS: u64 = 2048;
+const EPOCHS: u32 = 64;
+
+pub(super) fn build<'scope>(
+    scope: &Scope<'scope, u64>,
+    wires: &mut Wires<'scope>,
+    state: &Arc<RunState>,
+    name: &str,
+    task: Box<dyn SourceTask>,
+    outlets: Vec<OutletRef>,
+    flight: SharedFlight,
+) {
+    let mut builder = OperatorBuilder::new(name.to_owned(), *scope);
+    let outputs = Outputs::new(&mut builder, outlets, wires);
+    let address = builder.operator_info().address;
+    let bell = state.add_source(scope.worker().sync_activator_for(address.to_vec()));
+    let mut driver = Driver {
+        worker: scope.index(),
+        activator: scope.activator_for(address),
+        waker: Waker::from(bell.clone()),
+        bell,
+        state: state.clone(),
+        task,
+        outputs,
+        flight,
+        open: None,
+        ended: false,
+        read_in_epoch: false,
+    };
+    builder.build(move |mut capabilities| {
+        let first = driver.state.epoch();
+        for capability in &mut capabilities {
+            capability.downgrade(&first);
+        }
+        driver.open = Some(capabilities);
+        move |_| {
+            if let Err(fault) = driver.run() {
+                let worker = driver.worker;
+                driver.state.abort(Failed::Step { worker, fault });
+            }
+        }
+    });
+}
+
+struct Driver {
+    worker: usize,
+    activator: Activator,
+    waker: Waker,
+    bell: Arc<SourceBell>,
+    state: Arc<RunState>,
+    task: Box<dyn SourceTask>,
+    outputs: Outputs,
+    flight: SharedFlight,
+    /// The capabilities of the open epoch; none when the source is done.
+    open: Option<Vec<Capability<u64>>>,
+    /// All partitions have ended.
+    ended: bool,
+    /// Whether records of the open epoch were read here.
+    read_in_epoch: bool,
+}
+
+/// Why an activation does not go on.
+enum Rest {
+    /// The others have their turn; then it goes on.
+    Yield,
+    /// There is nothing to do until someone rings, or until this time.
+    Until(Option<Instant>),
+    /// There is nothing to do until the budget has room for a record of this many bytes.
+    Room(u64),
+}
+
+impl Driver {
+    /// One activation.
+    fn run(&mut self) -> Result<(), Fault> {
+        let (mut records, mut epochs) = (RECORDS, EPOCHS);
+        loop {
+            if self.state.aborted() || self.open.is_none() {
+                return Ok(());
+            }
+            self.bell.go_on();
+            let (open, current) = (self.open_epoch(), self.state.epoch());
+            let stopping = self.ended || self.state.stop() != Stop::No;
+            if stopping || current > open {
+                self.close(open, (!stopping).then_some(current))?;
+                epochs -= 1;
+                if epochs == 0 {
+                    self.activator.activate();
+                    return Ok(());
+                }
+                continue;
+            }
+            if self.state.until_cut() == Some(Duration::ZERO) {
+                self.state.cut(open);
+                continue;
+            }
+            if records == 0 {
+                self.activator.activate();
+                return Ok(());
+            }
+            match self.step(open, &mut records)? {
+                None => {}
+                Some(Rest::Yield) => {
+                    self.activator.activate();
+                    return Ok(());
+                }
+                Some(Rest::Room(bytes)) => {
+                    if self.state.has_uncut() {
+                        // What is open holds the budget, so it has to end.
+                        self.state.cut(open);
+                        continue;
+                    }
+                    self.bell.wait();
+                    if !self.changed(open) && !self.state.has_room(bytes) {
+                        return Ok(());
+                    }
+                }
+                Some(Rest::Until(time)) => {
+                    self.bell.wait();
+                    if !self.changed(open) {
+                        self.set_timer(time);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads and pushes some records of the open epoch.
+    fn step(&mut self, open: u64, records: &mut u64) -> Result<Option<Rest>, Fault> {
+        let (count, bytes_each) = match self.task.fill(&self.waker) {
+            Ok(Filled::Records { count, bytes_each }) => (count as u64, bytes_each as u64),
+            Ok(Filled::End) => {
+                self.ended = true;
+                return Ok(None);
+            }
+            Ok(Filled::Idle(Some(time))) if time <= self.state.clock.now() => {
+                return Ok(Some(Rest::Yield));
+            }
+            Ok(Filled::Idle(time)) => return Ok(Some(Rest::Until(time))),
+            Err(failure) => {
+                self.state.fail(failure);
+                return Ok(None);
+            }
+        };
+        let wanted = count.min(*records).min(self.state.room_in_epoch());
+        let granted = self.state.reserve(wanted, bytes_each);
+        if granted == 0 {
+            return Ok(Some(Rest::Room(bytes_each)));
+        }
+        #[allow(clippy::cast_possible_truncation)] // at most `count`, which is a usize
+        let pushed = match self.task.push(granted as usize) {
+            Ok(()) => granted,
+            Err(SourceFault::Step(fault)) => return Err(fault),
+            Err(SourceFault::Record { pushed, failure }) => {
+                let pushed = pushed as u64;
+                let unused = granted - pushed;
+                self.state.release(unused, unused * bytes_each);
+                self.state.fail(failure);
+                pushed
+            }
+        };
+        if pushed > 0 {
+            let mut bytes = pushed * bytes_each;
+            if !std::mem::replace(&mut self.read_in_epoch, true) {
+                bytes += self.state.weigh_epoch();
+            }
+            self.flight.borrow_mut().add(open, pushed, bytes);
+            self.state.add_read(open, pushed);
+        }
+        if let Some(capabilities) = &self.open {
+            self.outputs.send(capabilities, PARCEL);
+        }
+        *records -= granted;
+        if *records == 0 || wanted == count {
+            if let Some(capabilities) = &self.open {
+                self.outputs.send(capabilities, 1);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends the open epoch here, and goes on with `next`, or not at all.
+    fn close(&mut self, open: u64, next: Option<u64>) -> Result<(), Fault> {
+        let Some(capabilities) = &mut self.open else {
+            return Ok(());
+        };
+        self.outputs.send(capabilities, 1);
+        let mut rows = Rows::default();
+        self.task.write_tokens(&mut rows)?;
+        self.outputs.send_rows(capabilities, rows);
+        debug_assert!(next.is_none_or(|next| next > open));
+        self.read_in_epoch = false;
+        match next {
+            Some(next) => capabilities.iter_mut().for_each(|capability| capability.downgrade(&next)),
+            None => self.open = None,
+        }
+        Ok(())
+    }
+
+    fn open_epoch(&self) -> u64 {
+        let capabilities = self.open.as_deref().unwrap_or_default();
+        capabilities.first().map_or(u64::MAX, |capability| *capability.time())
+    }
+
+    /// Whether something has happened that an operator at rest must not sleep through.
+    fn changed(&self, open: u64) -> bool {
+        self.state.epoch() != open || self.state.stop() != Stop::No || self.state.aborted()
+    }
+
+    /// Has the operator run again when the reader wants it, or when the open epoch is old enough.
+    fn set_timer(&self, time: Option<Instant>) {
+        if !self.state.clock.is_system() {
+            return; // a manual clock rings when it is advanced
+        }
+        let now = self.state.clock.now();
+        let until_read = time.map(|time| time.saturating_duration_since(now));
+        let until_cut = self.state.until_cut();
+        if let Some(wait) = [until_read, until_cut].into_iter().flatten().min() {
+            self.activator.activate_after(wait);
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! What the threads of a run share: the epoch counter, the budget, and how the run is to end.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
+        mpsc::Sender,
+    },
+    task::Wake,
+    time::{Duration, Instant},
+};
+
+use flow_store::StoreError;
+use timely::scheduling::SyncActivator;
+
+use super::RecordFailure;
+use crate::{
+    chain::Fault,
+    graph::StepIndex,
+    run::{Clock, Epochs},
+};
+
+/// How many records and bytes may be in flight: read, and not yet durable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// The first records of an execution that follows an aborted one have a smaller budget, so that good
+    /// records before a poisonous one become durable: how many of them, and how many at a time.
+    pub(crate) cautious: (u64, u64),
+}
+
+/// What an open epoch weighs in the budget, in bytes: its rows, messages and bookkeeping.
+const EPOCH_BYTES: u64 = 8 << 10;
+
+/// Why an execution was given up.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Step { worker: usize, fault: Fault },
+    Panicked { worker: usize, step: Option<StepIndex>, message: String },
+    Sync { step: StepIndex, error: std::io::Error },
+    Commit(StoreError),
+    CutShort,
+    TimedOut,
+    Workers(String),
+}
+
+/// How the sources are to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Stop {
+    /// They read.
+    No = 0,
+    /// They stop at the next record: the user wants it.
+    Asked = 1,
+    /// They stop at the next record: one of them has met a record that fails.
+    Failed = 2,
+}
+
+#[derive(Debug, Default)]
+struct InFlight {
+    records: u64,
+    bytes: u64,
+}
+
+struct Cut {
+    at: Instant,
+    /// How many records had been read then.
+    read: u64,
+}
+
+#[derive(Default)]
+struct Failures {
+    aborted: Option<Failed>,
+    record: Option<RecordFailure>,
+}
+
+/// What the threads of a run share.
+pub(crate) struct RunState {
+    pub(crate) limits: Limits,
+    pub(crate) epochs: Epochs,
+    pub(crate) clock: Clock,
+    /// The open epoch. There is one counter; every source follows it at its next record.
+    epoch: AtomicU64,
+    /// Records read by all sources.
+    read: AtomicU64,
+    /// When the last epoch was cut.
+    cut: Mutex<Cut>,
+    in_flight: Mutex<InFlight>,
+    stop: AtomicU8,
+    abort: AtomicBool,
+    failures: Mutex<Failures>,
+    /// Every epoch below is durable on this process.
+    acknowledged: AtomicU64,
+    /// The last epoch that is in the store.
+    durable: AtomicU64,
+    sources: Mutex<Vec<Arc<SourceBell>>>,
+    ledgers: Mutex<Vec<SyncActivator>>,
+    /// Told whenever the run begins to stop.
+    stopping: Mutex<Sender<()>>,
+}
+
+/// Wakes the operator of a source.
+pub(crate) struct SourceBell {
+    activator: SyncActivator,
+    /// The operator is at rest and wants to know of anything that changes.
+    waiting: AtomicBool,
+}
+
+impl SourceBell {
+    pub(crate) fn wait(&self) {
+        self.waiting.store(true, SeqCst);
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.waiting.store(false, SeqCst);
+    }
+
+    fn ring(&self) {
+        // An operator that is gone needs no waking.
+        let _ = self.activator.activate();
+    }
+}
+
+impl Wake for SourceBell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RunState {
+    pub(crate) fn new(
+        first: u64,
+        limits: Limits,
+        epochs: Epochs,
+        clock: Clock,
+        stopping: Sender<()>,
+    ) -> Arc<Self> {
+        let now = clock.now();
+        let state = Arc::new(RunState {
+            limits,
+            epochs,
+            clock,
+            epoch: first.into(),
+            read: 0.into(),
+            cut: Mutex::new(Cut { at: now, read: 0 }),
+            in_flight: Mutex::default(),
+            stop: (Stop::No as u8).into(),
+            abort: false.into(),
+            failures: Mutex::default(),
+            acknowledged: 0.into(),
+            durable: 0.into(),
+            sources: Mutex::default(),
+            ledgers: Mutex::default(),
+            stopping: Mutex::new(stopping),
+        });
+        let weak = Arc::downgrade(&state);
+        state.clock.on_advance(move || {
+            if let Some(state) = weak.upgrade() {
+                state.ring_all();
+            }
+        });
+        state
+    }
+
+    // ---- epochs
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(SeqCst)
+    }
+
+    /// Ends the epoch `open`, if nobody else has yet.
+    pub(crate) fn cut(&self, open: u64) {
+        let next = open + 1;
+        if self.epoch.compare_exchange(open, next, SeqCst, SeqCst).is_ok() {
+            let now = self.clock.now();
+            *lock(&self.cut) = Cut {
+                at: now,
+                read: self.read.load(SeqCst),
+            };
+            self.ring_waiting();
+        }
+    }
+
+    /// Whether anything has been read since the last epoch was cut.
+    pub(crate) fn has_uncut(&self) -> bool {
+        self.read.load(SeqCst) > lock(&self.cut).read
+    }
+
+    /// How long until the open epoch is old enough to be cut; `None` if there is nothing in it.
+    pub(crate) fn until_cut(&self) -> Option<Duration> {
+        let cut = lock(&self.cut);
+        if self.read.load(SeqCst) == cut.read {
+            return None;
+        }
+        let age = self.clock.now().saturating_duration_since(cut.at);
+        Some(self.epochs.max_age().saturating_sub(age))
+    }
+
+    /// How many records fit into the open epoch.
+    pub(crate) fn room_in_epoch(&self) -> u64 {
+        match self.epochs.max_items() {
+            Some(items) => items - self.read.load(SeqCst) % items,
+            None => u64::MAX,
+        }
+    }
+
+    /// Notes that records of the open epoch have been read, and cuts it if it is full.
+    pub(crate) fn add_read(&self, open: u64, records: u64) {
+        let before = self.read.fetch_add(records, SeqCst);
+        if let Some(items) = self.epochs.max_items() {
+            if before / items != (before + records) / items {
+                self.cut(open);
+            }
+        }
+    }
+
+    pub(crate) fn records_read(&self) -> u64 {
+        self.read.load(SeqCst)
+    }
+
+    // ---- budget
+
+    /// Takes as much of `records` as the budget has room for.
+    pub(crate) fn reserve(&self, records: u64, bytes_each: u64) -> u64 {
+        let (careful, at_a_time) = self.limits.cautious;
+        let limit = if self.read.load(SeqCst) < careful {
+            at_a_time
+        } else {
+            self.limits.records
+        };
+        let mut in_flight = lock(&self.in_flight);
+        let room = limit.saturating_sub(in_flight.records);
+        let bytes = self.limits.bytes.saturating_sub(in_flight.bytes);
+        let mut granted = records.min(room).min(bytes / bytes_each.max(1));
+        if granted == 0 && in_flight.records == 0 {
+            // A record larger than the budget goes alone.
+            granted = records.min(1);
+        }
+        in_flight.records += granted;
+        in_flight.bytes += granted * bytes_each;
+        granted
+    }
+
+    /// Whether `reserve` might have room now.
+    pub(crate) fn has_room(&self, bytes_each: u64) -> bool {
+        let granted = self.reserve(1, bytes_each);
+        if granted > 0 {
+            self.release(granted, granted * bytes_each);
+        }
+        granted > 0
+    }
+
+    /// Adds the weight of an open epoch, which goes with its records.
+    pub(crate) fn weigh_epoch(&self) -> u64 {
+        lock(&self.in_flight).bytes += EPOCH_BYTES;
+        EPOCH_BYTES
+    }
+
+    /// Gives back what has become durable.
+    pub(crate) fn release(&self, records: u64, bytes: u64) {
+        let mut in_flight = lock(&self.in_flight);
+        in_flight.records -= records;
+        in_flight.bytes -= bytes;
+    }
+
+    pub(crate) fn records_in_flight(&self) -> u64 {
+        lock(&self.in_flight).records
+    }
+
+    // ---- durability
+
+    /// Notes that every epoch below `upto` is durable, the last of them being `durable`.
+    pub(crate) fn acknowledge(&self, upto: u64, durable: Option<u64>) {
+        if let Some(durable) = durable {
+            self.durable.store(durable, SeqCst);
+        }
+        self.acknowledged.store(upto, SeqCst);
+        for ledger in lock(&self.ledgers).iter() {
+            let _ = ledger.activate();
+        }
+    }
+
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(SeqCst)
+    }
+
+    /// The last epoch of this run that is in the store.
+    pub(crate) fn durable(&self) -> Option<u64> {
+        Some(self.durable.load(SeqCst)).filter(|epoch| *epoch > 0)
+    }
+
+    // ---- the end
+
+    pub(crate) fn stop(&self) -> Stop {
+        match self.stop.load(SeqCst) {
+            0 => Stop::No,
+            1 => Stop::Asked,
+            _ => Stop::Failed,
+        }
+    }
+
+    /// Lets all sources stop at their next record.
+    pub(crate) fn ask_to_stop(&self) {
+        let _ = self
+            .stop
+            .compare_exchange(Stop::No as u8, Stop::Asked as u8, SeqCst, SeqCst);
+        self.tell_stopping();
+    }
+
+    /// Lets all sources stop at their next record, because this one fails.
+    pub(crate) fn fail(&self, failure: RecordFailure) {
+        lock(&self.failures).record.get_or_insert(failure);
+        self.stop.store(Stop::Failed as u8, SeqCst);
+        self.tell_stopping();
+    }
+
+    fn tell_stopping(&self) {
+        // Nobody listens any more when the run is over.
+        let _ = lock(&self.stopping).send(());
+        self.ring_all();
+    }
+
+    pub(crate) fn aborted(&self) -> bool {
+        self.abort.load(SeqCst)
+    }
+
+    /// Gives the execution up: from now on no operator does anything.
+    pub(crate) fn abort(&self, why: Failed) {
+        lock(&self.failures).aborted.get_or_insert(why);
+        self.abort.store(true, SeqCst);
+        self.ring_all();
+        for ledger in lock(&self.ledgers).iter() {
+            let _ = ledger.activate();
+        }
+    }
+
+    /// Takes out what went wrong: what aborted the run, and the record that it was stopping for.
+    pub(crate) fn take_failures(&self) -> (Option<Failed>, Option<RecordFailure>) {
+        let mut failures = lock(&self.failures);
+        (failures.aborted.take(), failures.record.take())
+    }
+
+    // ---- waking
+
+    pub(crate) fn add_source(&self, activator: SyncActivator) -> Arc<SourceBell> {
+        let bell = Arc::new(SourceBell {
+            activator,
+            waiting: AtomicBool::new(false),
+        });
+        lock(&self.sources).push(bell.clone());
+        bell
+    }
+
+    pub(crate) fn add_ledger(&self, activator: SyncActivator) {
+        lock(&self.ledgers).push(activator);
+    }
+
+    fn ring_all(&self) {
+        for bell in lock(&self.sources).iter() {
+            bell.ring();
+        }
+    }
+
+    pub(crate) fn ring_waiting(&self) {
+        for bell in lock(&self.sources).iter() {
+            if bell.waiting.swap(false, SeqCst) {
+                bell.ring();
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What the engine runs.
+
+use std::{task::Waker, time::Instant};
+
+use flow_store::{Changes, Epoch, KEY_GROUPS, Look, Manifest, Row, StoreError, groups_of};
+
+use crate::{
+    chain::{Fault, InletId, Parcel, Wiring},
+    error::{BoxError, ResumeError, RunError, SourceError},
+    graph::{Graph, Place, StepIndex},
+    sink::Sync,
+};
+
+/// A step that begins a chain: a source, or a step behind a shuffle. Made once for each worker.
+pub(crate) struct Head {
+    pub(crate) step: StepIndex,
+    /// Lists the partitions, for a source.
+    pub(crate) partitions: Option<Box<dyn Fn() -> Result<Vec<String>, SourceError>>>,
+    make: Box<dyn FnOnce(&mut HeadContext<'_>) -> Result<Made, RunError>>,
+}
+
+impl Head {
+    pub(crate) fn new(
+        step: StepIndex,
+        make: impl FnOnce(&mut HeadContext<'_>) -> Result<Made, RunError> + 'static,
+    ) -> Self {
+        Head {
+            step,
+            partitions: None,
+            make: Box::new(make),
+        }
+    }
+
+    pub(crate) fn make(self, context: &mut HeadContext<'_>) -> Result<Made, RunError> {
+        (self.make)(context)
+    }
+}
+
+/// A head, ready to run on its worker.
+pub(crate) enum Made {
+    Source(Box<dyn SourceTask>),
+    Step {
+        inlet: InletId,
+        task: Box<dyn Task>,
+    },
+}
+
+/// What a head may ask while it is made.
+pub(crate) struct HeadContext<'a> {
+    pub(crate) step: StepIndex,
+    pub(crate) graph: &'a Graph,
+    pub(crate) wiring: Wiring,
+    pub(crate) resume: Option<&'a Resume>,
+    /// The partitions of each source that this worker reads.
+    pub(crate) partitions: &'a [(StepIndex, Vec<String>)],
+    /// Rows for the commit that opens the execution.
+    pub(crate) opening: &'a mut Changes,
+}
+
+/// What a run goes on from.
+pub(crate) struct Resume {
+    pub(crate) look: Look,
+    pub(crate) manifest: Manifest,
+    /// The place of each step in the manifest, for those that are in it.
+    pub(crate) places: Vec<Option<usize>>,
+}
+
+impl Resume {
+    /// The number by which the store knows a step.
+    pub(crate) fn number(&self, step: StepIndex) -> Option<u16> {
+        let place = (*self.places.get(step.as_usize())?)?;
+        self.manifest.numbers.get(place).copied()
+    }
+}
+
+impl HeadContext<'_> {
+    pub(crate) fn id(&self) -> String {
+        self.graph.id(self.step)
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.graph.place(self.step)
+    }
+
+    /// The number by which the store knows this step; `None` without a store.
+    pub(crate) fn store_number(&self) -> Option<u16> {
+        self.resume?.number(self.step)
+    }
+
+    /// The partitions that this worker reads for this source.
+    pub(crate) fn partitions(&self) -> &[String] {
+        let own = self.partitions.iter().find(|(step, _)| *step == self.step);
+        own.map_or(&[], |(_, partitions)| partitions)
+    }
+
+    /// The stored states of the keys that belong to this worker.
+    pub(crate) fn state_rows(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
+        let groups = groups_of(self.wiring.worker, self.wiring.workers);
+        self.rows(groups)
+    }
+
+    /// All rows of this step: tokens and positions, which every worker reads.
+    pub(crate) fn all_rows(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
+        self.rows(0..KEY_GROUPS)
+    }
+
+    fn rows(
+        &self,
+        groups: std::ops::Range<u16>,
+    ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
+        let rows = match (self.resume, self.store_number()) {
+            (Some(resume), Some(number)) => Some(resume.look.rows(number, groups)?),
+            _ => None,
+        };
+        Ok(rows.into_iter().flatten())
+    }
+}
+
+/// What a task has to write at the end of an epoch.
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub(crate) changes: Changes,
+    pub(crate) syncs: Vec<PendingSync>,
+}
+
+impl Rows {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.syncs.is_empty()
+    }
+
+    pub(crate) fn append(&mut self, other: &mut Rows) {
+        self.changes.append(&mut other.changes);
+        self.syncs.append(&mut other.syncs);
+    }
+}
+
+/// What the committer has to run before it commits.
+pub(crate) struct PendingSync {
+    pub(crate) step: StepIndex,
+    pub(crate) shard: u32,
+    pub(crate) sync: Sync,
+}
+
+/// A step behind a shuffle.
+///
+/// Gets the batches of its epochs strictly in order: all of one, then its end, then the next.
+pub(crate) trait Task {
+    /// The execution has been recorded: now the outside world may be changed.
+    fn start(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Takes a batch of the current epoch.
+    fn receive(&mut self, parcel: Parcel) -> Result<(), Fault>;
+
+    /// The end of an epoch in which something was received.
+    fn close(&mut self, epoch: Epoch, rows: &mut Rows) -> Result<(), Fault>;
+}
+
+/// The partitions of a source on one worker, and the chain behind them.
+pub(crate) trait SourceTask {
+    /// Makes sure that there are records to push, and says how many.
+    fn fill(&mut self, waker: &Waker) -> Result<Filled, RecordFailure>;
+
+    /// Pushes the next `count` records, at most as many as `fill` announced, through the chain.
+    ///
+    /// On a failure nothing of the failed record has left the chain, and the tokens point at it.
+    fn push(&mut self, count: usize) -> Result<(), SourceFault>;
+
+    /// Writes the tokens of all partitions that have been read further since the last call.
+    fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault>;
+}
+
+/// What a source has to offer.
+#[derive(Debug)]
+pub(crate) enum Filled {
+    Records {
+        /// How many records can be pushed, at least one.
+        count: usize,
+        /// About how large one of them is, in bytes.
+        bytes_each: usize,
+    },
+    /// Nothing now; look again when woken, or at this time.
+    Idle(Option<Instant>),
+    /// Nothing any more.
+    End,
+}
+
+/// A push that did not come to its end.
+pub(crate) enum SourceFault {
+    /// A record failed, after `pushed` others: the flow can stop exactly before it.
+    Record {
+        pushed: usize,
+        failure: RecordFailure,
+    },
+    /// A step failed where it can't be taken back.
+    Step(Fault),
+}
+
+/// A record that failed, in the words of its source.
+#[derive(Debug)]
+pub(crate) struct RecordFailure {
+    pub(crate) step: StepIndex,
+    pub(crate) source_step: StepIndex,
+    pub(crate) partition: String,
+    pub(crate) position: Option<String>,
+    pub(crate) excerpt: Option<String>,
+    pub(crate) cause: BoxError,
+}
+
+
+

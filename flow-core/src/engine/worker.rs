@@ -1,0 +1,345 @@
+//! Starts the workers and builds the flow on each.
+//!
+//! A worker builds its part of the flow, which opens inputs and outputs and decodes stored state, and reports.
+//! Only when all workers are ready does the runner record the execution in the store and let them go; when
+//! one is not, nothing has been changed anywhere.
+
+use std::{
+    any::Any,
+    cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+};
+
+use flow_store::Changes;
+use timely::{CommunicationConfig, Config, WorkerConfig, worker::Worker};
+
+use super::{
+    Failed, HeadContext, Made, Resume, RunState, in_order,
+    in_order::SharedTask,
+    ledger::{self, Closed, SharedFlight},
+    outputs::Wires,
+    source,
+};
+use crate::{
+    chain::{Whereabouts, Wiring},
+    error::{BuildError, RunError},
+    flow::Flow,
+    graph::{Graph, StepIndex},
+    run::Skips,
+};
+
+/// How batches get from one worker to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Communication {
+    /// As they are.
+    #[default]
+    Threads,
+    /// As bytes, as between processes.
+    Bytes,
+}
+
+/// What the workers need.
+pub(crate) struct Launch {
+    pub(crate) build: Arc<dyn Fn(&Flow) + Send + Sync>,
+    pub(crate) plan: Graph,
+    pub(crate) workers: usize,
+    pub(crate) communication: Communication,
+    pub(crate) state: Arc<RunState>,
+    pub(crate) resume: Option<Arc<Resume>>,
+    /// For each worker, the partitions that it reads of each source.
+    pub(crate) partitions: Vec<Vec<(StepIndex, Vec<String>)>>,
+    pub(crate) whereabouts: Vec<Whereabouts>,
+    pub(crate) skips: Arc<Skips>,
+}
+
+/// The workers, ready to go.
+pub(crate) struct Crew {
+    /// Rows for the commit that opens the execution.
+    pub(crate) opening: Changes,
+    /// What the committer gets from the workers.
+    pub(crate) closed: Receiver<Closed>,
+    gate: Arc<Gate>,
+    done: Receiver<()>,
+}
+
+impl Crew {
+    /// Lets the workers run, and returns what tells that they are done.
+    pub(crate) fn go(self) -> (Receiver<Closed>, Receiver<()>) {
+        self.gate.open(true);
+        (self.closed, self.done)
+    }
+
+    /// Sends the workers home.
+    pub(crate) fn dismiss(self) {
+        self.gate.open(false);
+        // An error means that they are gone already.
+        let _ = self.done.recv();
+    }
+}
+
+/// Where the workers wait until the execution has been recorded.
+#[derive(Default)]
+struct Gate {
+    go: Mutex<Option<bool>>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self, go: bool) {
+        *self.go.lock().unwrap_or_else(PoisonError::into_inner) = Some(go);
+        self.opened.notify_all();
+    }
+
+    fn wait(&self) -> bool {
+        let mut go = self.go.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *go {
+                Some(go) => return go,
+                None => go = self.opened.wait(go).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// Starts the workers and waits until each has built its part of the flow.
+pub(crate) fn launch(launch: Launch) -> Result<Crew, RunError> {
+    let Launch { workers, communication, .. } = launch;
+    let (ready, reports) = channel();
+    let (closed_sender, closed) = channel();
+    let (done_sender, done) = channel();
+    let gate = Arc::new(Gate::default());
+    let shared = Shared {
+        build: launch.build,
+        plan: launch.plan,
+        state: launch.state,
+        // One for each worker, which drops it when it has been built.
+        resume: Mutex::new(vec![launch.resume; workers]),
+        partitions: launch.partitions,
+        whereabouts: launch.whereabouts,
+        skips: launch.skips,
+        gate: gate.clone(),
+        channels: Mutex::new(vec![Some((ready, closed_sender)); workers]),
+    };
+    let communication = match communication {
+        _ if workers == 1 && communication == Communication::Threads => CommunicationConfig::Thread,
+        Communication::Threads => CommunicationConfig::Process(workers),
+        Communication::Bytes => CommunicationConfig::ProcessBinary(workers),
+    };
+    let config = Config {
+        communication,
+        worker: WorkerConfig::default(),
+    };
+    let guards = timely::execute(config, move |worker| shared.run(worker))
+        .map_err(RunError::Workers)?;
+    std::thread::spawn(move || {
+        // What a worker has to say it says through the run's state.
+        drop(guards.join());
+        let _ = done_sender.send(());
+    });
+
+    let mut crew = Crew {
+        opening: Changes::new(),
+        closed,
+        gate,
+        done,
+    };
+    let mut errors = Vec::new();
+    for _ in 0..workers {
+        match reports.recv() {
+            Ok((_, Ok(mut opening))) => crew.opening.append(&mut opening),
+            Ok((worker, Err(error))) => errors.push((worker, error)),
+            Err(_) => {
+                let lost = "a worker was lost while it was built".to_owned();
+                errors.push((workers, RunError::Workers(lost)));
+                break;
+            }
+        }
+    }
+    // Every worker may have met the same thing: the first one speaks.
+    errors.sort_by_key(|(worker, _)| *worker);
+    match errors.into_iter().next() {
+        None => Ok(crew),
+        Some((_, error)) => {
+            crew.dismiss();
+            Err(error)
+        }
+    }
+}
+
+type Channels = (Sender<(usize, Result<Changes, RunError>)>, Sender<Closed>);
+
+struct Shared {
+    build: Arc<dyn Fn(&Flow) + Send + Sync>,
+    plan: Graph,
+    state: Arc<RunState>,
+    resume: Mutex<Vec<Option<Arc<Resume>>>>,
+    partitions: Vec<Vec<(StepIndex, Vec<String>)>>,
+    whereabouts: Vec<Whereabouts>,
+    skips: Arc<Skips>,
+    gate: Arc<Gate>,
+    channels: Mutex<Vec<Option<Channels>>>,
+}
+
+impl Shared {
+    /// The life of a worker.
+    fn run(&self, worker: &mut Worker) {
+        let index = worker.index();
+        let Some((ready, committer)) = take(&self.channels, index).flatten() else {
+            return;
+        };
+        let built = {
+            let resume = take(&self.resume, index).flatten();
+            catch_unwind(AssertUnwindSafe(|| self.build(worker, resume, committer)))
+        };
+        let (report, tasks) = match built {
+            Ok(Ok((opening, tasks))) => (Ok(opening), tasks),
+            Ok(Err(error)) => (Err(error), Vec::new()),
+            Err(panic) => {
+                let message = message_of(&*panic);
+                (Err(BuildError::Panicked { message }.into()), Vec::new())
+            }
+        };
+        // The runner is gone only if it has been killed.
+        let _ = ready.send((index, report));
+        drop(ready);
+        if self.gate.wait() {
+            self.work(worker, &tasks);
+        }
+        for dataflow in worker.installed_dataflows() {
+            worker.drop_dataflow(dataflow);
+        }
+    }
+
+    fn work(&self, worker: &mut Worker, tasks: &[SharedTask]) {
+        let index = worker.index();
+        let started = self.guard(index, || {
+            tasks.iter().try_for_each(|task| task.borrow_mut().start())
+        });
+        if let Some(Err(fault)) = started {
+            self.state.abort(Failed::Step { worker: index, fault });
+        }
+        // Once the run is aborted, no operator may run and no progress may be made known: a peer would take
+        // the failed epoch for complete.
+        while !self.state.aborted() {
+            if self.guard(index, || worker.step_or_park(None)) == Some(false) {
+                break;
+            }
+        }
+    }
+
+    /// Runs user code; a panic in it aborts the run.
+    fn guard<R>(&self, worker: usize, run: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => Some(result),
+            Err(panic) => {
+                let step = self.whereabouts.get(worker).and_then(Whereabouts::get);
+                let message = message_of(&*panic);
+                self.state.abort(Failed::Panicked {
+                    worker,
+                    step,
+                    message,
+                });
+                None
+            }
+        }
+    }
+
+    fn build(
+        &self,
+        worker: &mut Worker,
+        resume: Option<Arc<Resume>>,
+        committer: Sender<Closed>,
+    ) -> Result<(Changes, Vec<SharedTask>), RunError> {
+        let index = worker.index();
+        let flow = Flow::new();
+        (self.build)(&flow);
+        let (graph, heads) = flow.take();
+        if let Some(difference) = difference(&self.plan, &graph) {
+            return Err(BuildError::NotDeterministic {
+                worker: index,
+                difference,
+            }
+            .into());
+        }
+        let whereabouts = self.whereabouts.get(index).cloned();
+        let whereabouts = whereabouts.unwrap_or_else(Whereabouts::new);
+        let partitions = self.partitions.get(index).map_or(&[][..], Vec::as_slice);
+        let mut opening = Changes::new();
+        let mut tasks: Vec<SharedTask> = Vec::new();
+        let flight = SharedFlight::default();
+        let workers = worker.peers();
+        worker.dataflow::<u64, _, _>(|scope| {
+            let mut wires = Wires::default();
+            // In the order in which they were made, so whatever leads to a step comes before it.
+            for head in heads {
+                let step = head.step;
+                let mut context = HeadContext {
+                    step,
+                    graph: &graph,
+                    wiring: Wiring {
+                        worker: index,
+                        workers,
+                        whereabouts: whereabouts.clone(),
+                        outlets: Vec::new(),
+                        fallible: false,
+                        skips: self.skips.clone(),
+                    },
+                    resume: resume.as_deref(),
+                    partitions,
+                    opening: &mut opening,
+                };
+                let made = head.make(&mut context)?;
+                let outlets = context.wiring.outlets;
+                let (state, name) = (&self.state, graph.id(step));
+                match made {
+                    Made::Source(task) => {
+                        let flight = flight.clone();
+                        source::build(&scope, &mut wires, state, &name, task, outlets, flight);
+                    }
+                    Made::Step { inlet, task } => {
+                        let task: SharedTask = Rc::new(RefCell::new(task));
+                        tasks.push(task.clone());
+                        in_order::build(&scope, &mut wires, state, &name, inlet, task, outlets);
+                    }
+                }
+            }
+            ledger::build(&scope, &mut wires, &self.state, committer, flight);
+            Ok((opening, tasks))
+        })
+    }
+}
+
+fn take<T: Default>(slots: &Mutex<Vec<T>>, index: usize) -> Option<T> {
+    let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+    slots.get_mut(index).map(std::mem::take)
+}
+
+/// What tells two graphs apart, in words.
+fn difference(plan: &Graph, built: &Graph) -> Option<String> {
+    let (planned, made) = (plan.steps(), built.steps());
+    for (index, (plan, built)) in planned.iter().zip(made).enumerate() {
+        if plan != built {
+            return Some(format!(
+                "step {index} is `{}` ({}) in the plan and `{}` ({}) there",
+                plan.id(), plan.place, built.id(), built.place
+            ));
+        }
+    }
+    (planned.len() != made.len()).then(|| {
+        format!("the plan has {} steps, it has {}", planned.len(), made.len())
+    })
+}
+
+/// The message of a panic.
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "a panic without a message".to_owned(),
+    }
+}

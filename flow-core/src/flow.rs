@@ -1,0 +1,103 @@
+//! The handle through which a flow is built.
+
+use std::{
+    cell::{Cell, RefCell},
+    panic::Location,
+    rc::Rc,
+};
+
+use crate::{
+    Stream,
+    chain::{InletId, Port},
+    engine::Head,
+    graph::{Facts, Graph, Keeps, Step, StepIndex},
+    record::NoKey,
+    source::{self, Source},
+};
+
+/// The flow that is being built: where streams begin.
+///
+/// A flow is built several times in one run, once to plan and check it and once on each worker, and
+/// must come out the same each time. Building opens nothing: sources and sinks only say what they
+/// will open.
+#[derive(Clone)]
+pub struct Flow {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    graph: RefCell<Graph>,
+    heads: RefCell<Vec<Head>>,
+    inlets: Cell<usize>,
+}
+
+impl Flow {
+    pub(crate) fn new() -> Self {
+        Flow {
+            inner: Rc::new(Inner {
+                graph: RefCell::new(Graph::default()),
+                heads: RefCell::new(Vec::new()),
+                inlets: Cell::new(0),
+            }),
+        }
+    }
+
+    /// Begins a stream with the records of a source.
+    ///
+    /// The source's id is the name of the `let` that it is bound to, or its kind (`text_lines`).
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// #[dataflow]
+    /// fn squares(flow: &Flow) {
+    ///     let numbers = flow.source(source::from_iter(1..=3u64));
+    ///     numbers.map(|n| n * n).sink(sink::from_fn(|n: u64| Ok(assert!([1, 4, 9].contains(&n)))));
+    /// }
+    /// # Runner::new(squares).run().unwrap();
+    /// ```
+    #[track_caller]
+    #[must_use = "a stream does nothing until it reaches a sink"]
+    pub fn source<S: Source>(&self, source: S) -> Stream<S::Item> {
+        let mut step = Step::new(source.kind(), Keeps::Tokens, Location::caller());
+        step.item = std::any::type_name::<S::Item>();
+        step.state = Some(std::any::type_name::<S::Token>());
+        step.facts = Facts {
+            cannot_resume: source::cannot_resume::<S>() && !source.is_lossy(),
+            output: None,
+        };
+        let (index, port) = self.add(step);
+        self.add_head(source::head(index, source, port.clone()));
+        Stream::new(self.clone(), index, port)
+    }
+
+    /// Adds a step that gives out a stream.
+    pub(crate) fn add<T: 'static>(&self, step: Step) -> (StepIndex, Rc<Port<(NoKey, T)>>) {
+        (self.add_step(step), Port::new())
+    }
+
+    pub(crate) fn add_step(&self, step: Step) -> StepIndex {
+        self.inner.graph.borrow_mut().add(step)
+    }
+
+    pub(crate) fn add_head(&self, head: Head) {
+        self.inner.heads.borrow_mut().push(head);
+    }
+
+    pub(crate) fn new_inlet(&self) -> InletId {
+        let next = self.inner.inlets.get();
+        self.inner.inlets.set(next + 1);
+        InletId(next)
+    }
+
+    pub(crate) fn change_step(&self, index: StepIndex, change: impl FnOnce(&mut Step)) {
+        if let Some(step) = self.inner.graph.borrow_mut().step_mut(index) {
+            change(step);
+        }
+    }
+
+    /// The graph and the closures that make it run.
+    pub(crate) fn take(&self) -> (Graph, Vec<Head>) {
+        (self.inner.graph.take(), self.inner.heads.take())
+    }
+}

@@ -1,0 +1,270 @@
+//! What a flow is, as data: its steps, their ids, and how they are connected.
+//!
+//! A flow is built by running the user's function. That makes this graph, and beside it the
+//! closures that the engine needs; nothing is opened. The graph of the plan is what is checked, and
+//! what every worker's own build is compared with.
+
+mod check;
+mod scope;
+
+use std::{fmt, panic::Location};
+
+pub use scope::{Scope, Sites, enter, here, scope};
+pub(crate) use scope::{ScopePath, id_at, path};
+
+use crate::error::BuildError;
+
+/// A place in the user's code.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The file, as the compiler names it.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+impl From<&Location<'_>> for Place {
+    fn from(at: &Location<'_>) -> Self {
+        Place {
+            file: at.file().to_owned(),
+            line: at.line(),
+            column: at.column(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// The number of a step in its graph, in the order in which steps were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct StepIndex(pub(crate) u32);
+
+impl StepIndex {
+    pub(crate) fn as_usize(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a step has in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// Nothing: the step only transforms what passes through it.
+    Nothing,
+    /// A resume token for each partition that it reads.
+    Tokens,
+    /// A state for each key.
+    States,
+    /// The position of each of its outputs.
+    Positions,
+}
+
+/// One step of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What the user called: `map`, `stateful_map`; for sources and sinks their kind: `text_lines`.
+    pub kind: String,
+    /// What the step has in the store.
+    pub keeps: Keeps,
+    /// The type of the items it gives out; for a sink, of those it takes.
+    pub item: &'static str,
+    /// The type of the key, where the stream that it gives out has one.
+    pub key: Option<&'static str>,
+    /// The type of what it keeps, for a step that keeps something.
+    pub state: Option<&'static str>,
+    /// Where in the user's code it was made.
+    pub place: Place,
+    /// The indices of the steps it takes its input from.
+    pub inputs: Vec<usize>,
+    /// What a sink guarantees.
+    pub guarantee: Option<crate::sink::Guarantee>,
+    name: Option<String>,
+    renamed_from: Vec<String>,
+    path: ScopePath,
+    /// Facts that only the checks need.
+    pub(crate) facts: Facts,
+}
+
+/// What the checks ask of sources and sinks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// A source whose token says that it can't resume, and that has not been allowed to.
+    pub(crate) cannot_resume: bool,
+    /// What a sink writes to, where opening it twice would be wrong.
+    pub(crate) output: Option<String>,
+}
+
+impl Step {
+    pub(crate) fn new(kind: impl Into<String>, keeps: Keeps, at: &Location<'_>) -> Self {
+        Step {
+            kind: kind.into(),
+            keeps,
+            item: "",
+            key: None,
+            state: None,
+            place: at.into(),
+            inputs: Vec::new(),
+            guarantee: None,
+            name: id_at(at).map(str::to_owned),
+            renamed_from: Vec::new(),
+            path: path(),
+            facts: Facts::default(),
+        }
+    }
+
+    /// The step's id: what the store knows it by. A step that keeps nothing has a label of the same
+    /// form, which need not be unique.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.path.join(self.own_name())
+    }
+
+    /// The ids under which the store may still hold what this step keeps.
+    #[must_use]
+    pub fn former_ids(&self) -> Vec<String> {
+        self.path.former(self.own_name(), &self.renamed_from)
+    }
+
+    pub(crate) fn set_name(&mut self, name: String) {
+        self.name = Some(name);
+    }
+
+    pub(crate) fn add_former_name(&mut self, name: String) {
+        self.renamed_from.push(name);
+    }
+
+    fn own_name(&self) -> &str {
+        match (&self.name, self.keeps) {
+            // `let events = lines.try_map(parse)`: the kind tells more than nothing, a name more
+            // than the kind; a sink is known by its kind, whatever it is bound to.
+            (Some(name), _) => name,
+            (None, _) => &self.kind,
+        }
+    }
+
+    fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+}
+
+/// The steps of a flow and how they are connected.
+///
+/// Printed, it is a table with a line for each step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Graph {
+    name: Option<String>,
+    steps: Vec<Step>,
+}
+
+impl Graph {
+    /// The steps, in the order in which they were made.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    pub(crate) fn add(&mut self, step: Step) -> StepIndex {
+        self.name = self.name.take().or_else(scope::outermost);
+        self.steps.push(step);
+        #[allow(clippy::cast_possible_truncation)] // a flow of 2^32 steps does not fit in memory
+        StepIndex((self.steps.len() - 1) as u32)
+    }
+
+    pub(crate) fn step(&self, index: StepIndex) -> Option<&Step> {
+        self.steps.get(index.as_usize())
+    }
+
+    pub(crate) fn step_mut(&mut self, index: StepIndex) -> Option<&mut Step> {
+        self.steps.get_mut(index.as_usize())
+    }
+
+    /// The id of a step, for messages.
+    pub(crate) fn id(&self, index: StepIndex) -> String {
+        self.step(index).map_or_else(String::new, Step::id)
+    }
+
+    /// Where a step was made, for messages.
+    pub(crate) fn place(&self, index: StepIndex) -> Place {
+        let place = self.step(index).map(|step| step.place.clone());
+        place.unwrap_or(Place {
+            file: "unknown".to_owned(),
+            line: 0,
+            column: 0,
+        })
+    }
+
+    /// The name of the flow: that of its outermost dataflow.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("flow")
+    }
+
+    /// Everything that is wrong with the flow as it was built.
+    pub(crate) fn check(&self, under_store: bool) -> Vec<BuildError> {
+        check::check(self, under_store)
+    }
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            let inputs: Vec<String> = step.inputs.iter().map(usize::to_string).collect();
+            write!(f, "{index:>3}  {:<24} {:<14}", step.id(), step.kind)?;
+            match step.key {
+                Some(key) => write!(f, " Stream<{}, {}>", short(step.item), short(key))?,
+                None if step.keeps == Keeps::Positions => write!(f, " takes {}", short(step.item))?,
+                None => write!(f, " Stream<{}>", short(step.item))?,
+            }
+            if !inputs.is_empty() {
+                write!(f, "  from {}", inputs.join(", "))?;
+            }
+            if let Some(state) = step.state {
+                write!(f, "  keeps {}", short(state))?;
+            }
+            if let Some(guarantee) = step.guarantee {
+                write!(f, "  {guarantee}")?;
+            }
+            writeln!(f, "  ({})", step.place)?;
+        }
+        Ok(())
+    }
+}
+
+/// A type name without the paths of its modules.
+pub(crate) fn short(type_name: &str) -> String {
+    let mut out = String::with_capacity(type_name.len());
+    let mut word = String::new();
+    let mut rest = type_name.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c.is_alphanumeric() || c == '_' {
+            word.push(c);
+        } else if c == ':' && rest.peek() == Some(&':') {
+            rest.next();
+            word.clear();
+        } else {
+            out.push_str(&word);
+            word.clear();
+            out.push(c);
+        }
+    }
+    out + &word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn type_names_lose_their_modules() {
+        assert_eq!(
+            short("alloc::vec::Vec<(alloc::string::String, my::Cart)>"),
+            "Vec<(String, Cart)>"
+        );
+        assert_eq!(short("u64"), "u64");
+        assert_eq!(short("&'static str"), "&'static str");
+    }
+}

@@ -1,0 +1,203 @@
+//! What a record, a key and a state have to be.
+//!
+//! The traits are implemented for every type that fits; nobody implements them by hand. Each
+//! carries its own codec and no bound on serde, so that a type which does not fit is refused with
+//! one error in the words of this crate.
+
+use std::hash::Hash;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use flow_store::CodecError;
+
+/// A value that the store can keep: the state of a step, a resume token, a sink's position.
+///
+/// Holds for every type that implements `Serialize` and `Deserialize` and borrows nothing. It is
+/// written as MessagePack with field names.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be written to the store",
+    label = "the store would have to keep a `{Self}`",
+    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, and own what it borrows"
+)]
+pub trait State: 'static {
+    /// Appends the value's MessagePack bytes.
+    #[doc(hidden)]
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError>;
+
+    /// Reads a value back; every byte must be used.
+    #[doc(hidden)]
+    fn decode(bytes: &[u8]) -> Result<Self, CodecError>
+    where
+        Self: Sized;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + 'static> State for T {
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        flow_store::encode(self, into)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        flow_store::decode(bytes)
+    }
+}
+
+/// A function that keeps a state `S`: every function, if `S` can be written to the store.
+///
+/// The bound stands on the function, so that the compiler points at the function when its state
+/// does not fit.
+#[diagnostic::on_unimplemented(
+    message = "`{S}` can't be kept as the state of a step: it can't be written to the store",
+    label = "the state of this step is `{S}`",
+    note = "add `#[derive(Serialize, Deserialize)]` to `{S}`, and own what it borrows"
+)]
+pub trait StepState<S> {
+    /// How `S` is written and read.
+    #[doc(hidden)]
+    fn codec() -> StateCodec<S>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, S: State> StepState<S> for F {
+    fn codec() -> StateCodec<S> {
+        StateCodec {
+            encode: S::encode,
+            decode: S::decode,
+        }
+    }
+}
+
+/// How a state is written and read: what a step needs of [`State`] once the type has been checked.
+#[doc(hidden)]
+pub struct StateCodec<S> {
+    pub(crate) encode: fn(&S, &mut Vec<u8>) -> Result<(), CodecError>,
+    pub(crate) decode: fn(&[u8]) -> Result<S, CodecError>,
+}
+
+/// A record that may go from one worker to another.
+///
+/// Holds for every type that implements `Serialize` and `Deserialize`, is `Send` and borrows
+/// nothing. Between threads records move as they are; between processes they travel as MessagePack
+/// with field names.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be sent to another worker",
+    label = "this step moves each `{Self}` to the worker that it belongs to",
+    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`; it must also be `Send` and own what it borrows"
+)]
+pub trait Record: Send + 'static {
+    /// Appends the record's MessagePack bytes.
+    #[doc(hidden)]
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError>;
+
+    /// Reads one record from the front of `bytes` and moves `bytes` on behind it.
+    #[doc(hidden)]
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error>
+    where
+        Self: Sized;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Record for T {
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        flow_store::encode(self, into)
+    }
+
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error> {
+        rmp_serde::from_read(bytes)
+    }
+}
+
+/// A value that records are grouped by.
+///
+/// Holds for every type that implements `Serialize`, `Deserialize`, `Hash`, `Eq` and `Clone`, is
+/// `Send` and borrows nothing. Two keys are the same if and only if their MessagePack bytes are: a
+/// coarser `Eq` (text that ignores case, `0.0 == -0.0`) would split a key in two after a restart,
+/// and a debug build refuses it when it meets one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a key",
+    label = "the key would be a `{Self}`",
+    note = "a key is `Serialize + Deserialize + Hash + Eq + Clone`, `Send`, and owns its data: derive what is missing; for text return a `String`, not a `&str`"
+)]
+pub trait Key: Hash + Eq + Clone + Send + 'static {
+    /// Appends the key's canonical bytes: its MessagePack with field names.
+    #[doc(hidden)]
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError>;
+
+    /// Reads a key back; every byte must be used.
+    #[doc(hidden)]
+    fn decode(bytes: &[u8]) -> Result<Self, CodecError>;
+
+    /// Reads one key from the front of `bytes` and moves `bytes` on behind it.
+    #[doc(hidden)]
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + 'static> Key for T {
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        flow_store::encode(self, into)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        flow_store::decode(bytes)
+    }
+
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error> {
+        rmp_serde::from_read(bytes)
+    }
+}
+
+/// The `Key` parameter of a [`Stream`](crate::Stream) that has no key yet.
+// Not `PartialEq`: that alone tells it from a key.
+#[derive(Clone, Copy, Debug)]
+pub struct NoKey;
+
+/// A stream's `Key` parameter that is a key: any type but [`NoKey`].
+#[diagnostic::on_unimplemented(
+    message = "this stream has no key yet",
+    label = "a keyed step on `Stream<_, {Self}>`",
+    note = "call `.key_on(..)` first: a state belongs to a key"
+)]
+pub trait IsKeyed {}
+
+#[diagnostic::do_not_recommend]
+impl<K: PartialEq> IsKeyed for K {}
+
+/// What a step that looks at whole items sees: `T` without a key, `(K, T)` with one.
+pub trait KeyKind: Sized + 'static {
+    /// `T`, or `(K, T)`.
+    type Item<T: 'static>: 'static;
+
+    /// The item of a pair.
+    #[doc(hidden)]
+    fn item<T: 'static>(pair: (Self, T)) -> Self::Item<T>;
+
+    /// The item of a pair, looked at in place.
+    #[doc(hidden)]
+    fn item_ref<T: 'static>(pair: &(Self, T)) -> &Self::Item<T>;
+}
+
+impl KeyKind for NoKey {
+    type Item<T: 'static> = T;
+
+    fn item<T: 'static>(pair: (Self, T)) -> T {
+        pair.1
+    }
+
+    fn item_ref<T: 'static>(pair: &(Self, T)) -> &T {
+        &pair.1
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: PartialEq + 'static> KeyKind for K {
+    type Item<T: 'static> = (K, T);
+
+    fn item<T: 'static>(pair: (K, T)) -> (K, T) {
+        pair
+    }
+
+    fn item_ref<T: 'static>(pair: &(K, T)) -> &(K, T) {
+        pair
+    }
+}

@@ -1,0 +1,99 @@
+//! The time by which a run cuts its epochs.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// The clock of a run: the system's, or one that a test moves by hand.
+///
+/// It says when an epoch is old enough and when an idle reader is asked again.
+///
+/// ```
+/// use std::time::Duration;
+/// use flow::Clock;
+///
+/// let clock = Clock::manual();
+/// let start = clock.now();
+/// clock.advance(Duration::from_secs(3600));
+/// assert_eq!(clock.now() - start, Duration::from_secs(3600));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Option<Arc<Manual>>);
+
+struct Manual {
+    start: Instant,
+    state: Mutex<ManualState>,
+}
+
+#[derive(Default)]
+struct ManualState {
+    passed: Duration,
+    listeners: Vec<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl Manual {
+    fn lock(&self) -> MutexGuard<'_, ManualState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Manual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manual")
+            .field("passed", &self.lock().passed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Clock(None)
+    }
+
+    /// A clock that stands still until it is advanced. Its clones are the same clock.
+    #[must_use]
+    pub fn manual() -> Self {
+        Clock(Some(Arc::new(Manual {
+            start: Instant::now(),
+            state: Mutex::default(),
+        })))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        match &self.0 {
+            None => Instant::now(),
+            Some(manual) => manual.start + manual.lock().passed,
+        }
+    }
+
+    /// Moves a manual clock on, and lets every run that uses it see the time. The system's clock goes its own way.
+    pub fn advance(&self, by: Duration) {
+        if let Some(manual) = &self.0 {
+            let listeners = {
+                let mut state = manual.lock();
+                state.passed += by;
+                state.listeners.clone()
+            };
+            for listener in listeners {
+                listener();
+            }
+        }
+    }
+
+    pub(crate) fn is_system(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Has `listener` called whenever a manual clock is advanced.
+    pub(crate) fn on_advance(&self, listener: impl Fn() + Send + Sync + 'static) {
+        if let Some(manual) = &self.0 {
+            manual.lock().listeners.push(Arc::new(listener));
+        }
+    }
+}

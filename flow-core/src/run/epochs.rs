@@ -1,0 +1,121 @@
+//! When epochs end.
+
+use std::{str::FromStr, time::Duration};
+
+/// When an epoch ends and becomes durable.
+///
+/// An epoch ends only when something has been read in it: an idle flow makes none. It also ends when the
+/// budget of what is in flight is used up, at the end of the input, and when the flow stops.
+///
+/// As a text, for command lines: `every-item`, a number of records (`200`), or a duration (`7ms`, `1s`, `1h`).
+///
+/// ```
+/// use std::time::Duration;
+/// use flow::Epochs;
+///
+/// assert_eq!("200".parse(), Ok(Epochs::items(200)));
+/// assert_eq!("7ms".parse(), Ok(Epochs::every(Duration::from_millis(7))));
+/// assert_eq!("every-item".parse(), Ok(Epochs::every_item()));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epochs {
+    max_items: Option<u64>,
+    max_age: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Epochs {
+    /// After this time. The default is one second.
+    #[must_use]
+    pub fn every(duration: Duration) -> Self {
+        Epochs {
+            max_items: None,
+            max_age: duration,
+        }
+    }
+
+    /// After this many records, counted over all sources, and at the latest after one second.
+    #[must_use]
+    pub fn items(items: u64) -> Self {
+        Epochs {
+            max_items: Some(items),
+            max_age: SECOND,
+        }
+    }
+
+    /// After each record. With several workers this is approximate: each may read one record before it sees that
+    /// the epoch has ended.
+    #[must_use]
+    pub fn every_item() -> Self {
+        Epochs::items(1)
+    }
+
+    /// Sets how old an epoch of some records may become.
+    #[must_use]
+    pub fn or_after(self, age: Duration) -> Self {
+        Epochs {
+            max_age: age,
+            ..self
+        }
+    }
+
+    pub(crate) fn max_items(&self) -> Option<u64> {
+        self.max_items
+    }
+
+    pub(crate) fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.max_items == Some(0) {
+            return Err("an epoch has at least one record".to_owned());
+        }
+        if self.max_age.is_zero() {
+            return Err("an epoch lasts longer than no time".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Default for Epochs {
+    fn default() -> Self {
+        Epochs::every(SECOND)
+    }
+}
+
+/// A text that says nothing about epochs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected `every-item`, a number of records such as `200`, or a duration such as `7ms`, `1s`, `1h`")]
+pub struct ParseEpochsError;
+
+impl FromStr for Epochs {
+    type Err = ParseEpochsError;
+
+    fn from_str(text: &str) -> Result<Self, ParseEpochsError> {
+        let epochs = if text == "every-item" {
+            Epochs::every_item()
+        } else if let Ok(items) = text.parse() {
+            Epochs::items(items)
+        } else {
+            let duration: jiff::SignedDuration = text.parse().map_err(|_| ParseEpochsError)?;
+            Epochs::every(duration.try_into().map_err(|_| ParseEpochsError)?)
+        };
+        epochs.check().map_err(|_| ParseEpochsError)?;
+        Ok(epochs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_says_nothing_is_refused() {
+        for text in ["", "0", "-1", "0s", "-1s", "1 fortnight", "each", "1.5"] {
+            assert_eq!(text.parse::<Epochs>(), Err(ParseEpochsError), "{text:?}");
+        }
+        assert_eq!("1h".parse(), Ok(Epochs::every(Duration::from_secs(3600))));
+    }
+}

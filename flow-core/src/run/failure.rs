@@ -1,0 +1,84 @@
+//! From what went wrong in the engine to what the user reads.
+
+use super::Finished;
+use crate::{
+    engine::{Failed, RecordFailure},
+    error::{RecordError, RunError, Safe},
+    graph::StepIndex,
+};
+
+impl Finished<'_> {
+    pub(super) fn record_error(&self, failure: RecordFailure, safe: Safe) -> RunError {
+        RunError::Record(Box::new(RecordError {
+            step: self.graph.id(failure.step),
+            source_step: self.graph.id(failure.source_step),
+            partition: failure.partition,
+            position: failure.position,
+            excerpt: failure.excerpt,
+            cause: failure.cause,
+            safe,
+        }))
+    }
+
+    pub(super) fn abort_error(&self, failed: Failed) -> RunError {
+        let safe = self.safe(false);
+        match failed {
+            Failed::Step { worker, fault } => {
+                let (step, cause) = fault.into_parts();
+                RunError::Step {
+                    step: self.graph.id(step),
+                    worker,
+                    cause,
+                    safe,
+                }
+            }
+            Failed::Panicked {
+                worker,
+                step,
+                message,
+            } => RunError::Panicked {
+                step: self.step_name(step),
+                worker,
+                message,
+                safe,
+            },
+            Failed::Sync { step, error } => RunError::Sync {
+                step: self.graph.id(step),
+                error,
+                safe,
+            },
+            Failed::Commit(error) => RunError::Commit { error, safe },
+            Failed::CutShort => RunError::CutShort { safe },
+            Failed::TimedOut => RunError::StopTimedOut {
+                limit: self.drain,
+                steps: self.places(),
+                safe,
+            },
+            Failed::Workers(message) => RunError::Workers(message),
+        }
+    }
+
+    fn step_name(&self, step: Option<StepIndex>) -> String {
+        step.map_or_else(|| "unknown".to_owned(), |step| self.graph.id(step))
+    }
+
+    /// Where the workers were last seen.
+    fn places(&self) -> String {
+        let places = self.whereabouts.iter().enumerate().map(|(worker, at)| {
+            let step = self.step_name(at.get());
+            format!("worker {worker} was last in step `{step}`")
+        });
+        places.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Where a failed run stopped, for the store's record of executions.
+pub(super) fn position(error: &RunError) -> String {
+    match error {
+        RunError::Record(record) => match &record.position {
+            Some(position) => format!("{}, {position}", record.partition),
+            None => record.partition.clone(),
+        },
+        _ => String::new(),
+    }
+}

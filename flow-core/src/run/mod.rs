@@ -1,0 +1,386 @@
+//! Running a flow: plan it, check it, resume it, run it, end it.
+
+mod clock;
+mod epochs;
+mod failure;
+mod outcome;
+mod recovery;
+mod skips;
+mod start;
+mod stop;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
+    time::{Duration, Instant},
+};
+
+pub use clock::Clock;
+pub use epochs::{Epochs, ParseEpochsError};
+use flow_store::{End, Epoch, Execution};
+pub use outcome::{Ended, Outcome, Started};
+pub use recovery::Recovery;
+pub(crate) use skips::Skips;
+pub use stop::StopHandle;
+
+use crate::{
+    chain::Whereabouts,
+    engine::{Communication, Failed, Head, Launch, Limits, RunState, Stop, committer, launch, message_of},
+    error::{BuildError, ResumeError, RunError, Safe},
+    flow::Flow,
+    graph::Graph,
+};
+
+/// Runs a flow, once.
+///
+/// ```
+/// use std::time::Duration;
+/// use flow::prelude::*;
+/// use flow::{sink, source};
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let state = dir.path().join("state");
+/// let (out, seen) = sink::collect();
+/// let outcome = Runner::new(move |flow| {
+///     let numbers = flow.source(source::from_iter(1..=3u64));
+///     numbers.map(|n| n * n).sink(out.clone());
+/// })
+/// .workers(2)
+/// .epochs(Epochs::every(Duration::from_millis(100)))
+/// .recover(Recovery::at(state))
+/// .run()?;
+/// assert_eq!(outcome.records, 3);
+/// # let mut seen = seen.take(); seen.sort();
+/// # assert_eq!(seen, [1, 4, 9]);
+/// # Ok::<(), RunError>(())
+/// ```
+#[must_use = "a runner does nothing until `run` is called"]
+pub struct Runner {
+    build: Arc<dyn Fn(&Flow) + Send + Sync>,
+    workers: usize,
+    epochs: Epochs,
+    recovery: Option<Recovery>,
+    in_flight: (u64, u64),
+    clock: Clock,
+    drain: Duration,
+    stop: StopHandle,
+    on_start: Option<Box<dyn FnOnce(&Started) + Send>>,
+    communication: Communication,
+}
+
+/// How long the threads of a run may still take once it has been given up.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl Runner {
+    /// Runs the flow that `build` makes.
+    ///
+    /// `build` is called once to plan and check the flow and then once on each worker, and must do the same each
+    /// time. A `#[dataflow]` function with only a `&Flow` can be given as it is.
+    pub fn new(build: impl Fn(&Flow) + Send + Sync + 'static) -> Self {
+        Runner {
+            build: Arc::new(build),
+            workers: 1,
+            epochs: Epochs::default(),
+            recovery: None,
+            in_flight: (100_000, 256 << 20),
+            clock: Clock::system(),
+            drain: Duration::from_secs(60),
+            stop: StopHandle::default(),
+            on_start: None,
+            communication: Communication::Threads,
+        }
+    }
+
+    /// Sets how many worker threads there are: 1 unless told otherwise. A flow with a store may be run with another
+    /// number each time.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Sets when epochs end: each second unless told otherwise.
+    pub fn epochs(mut self, epochs: Epochs) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// Keeps the flow's state in a store, so that the next run goes on where this one ends.
+    pub fn recover(mut self, recovery: Recovery) -> Self {
+        self.recovery = Some(recovery);
+        self
+    }
+
+    /// Sets how many records, and about how many bytes, may be read and not yet durable: 100,000 records and
+    /// 256 MiB unless told otherwise. When they are used up, the open epoch ends and the sources wait.
+    pub fn in_flight(mut self, records: u64, bytes: u64) -> Self {
+        self.in_flight = (records, bytes);
+        self
+    }
+
+    /// Sets the clock by which epochs are cut: the system's unless told otherwise.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets how long the flow may take to come to rest after it was told to stop, or after a record failed: 60 seconds
+    /// unless told otherwise. Then what is open is given up.
+    ///
+    /// When a thread hangs in user code even then, the run returns without it; such a thread ends with the
+    /// process.
+    pub fn drain_within(mut self, limit: Duration) -> Self {
+        self.drain = limit;
+        self
+    }
+
+    /// Has `told` called when the flow has been accepted and starts to read.
+    pub fn on_start(mut self, told: impl FnOnce(&Started) + Send + 'static) -> Self {
+        self.on_start = Some(Box::new(told));
+        self
+    }
+
+    /// Has batches go from worker to worker as bytes, as they would between processes.
+    pub(crate) fn communication(mut self, communication: Communication) -> Self {
+        self.communication = communication;
+        self
+    }
+
+    /// What stops this run from another thread.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// The flow as it would be run: built and checked, nothing opened.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the flow.
+    pub fn graph(&self) -> Result<Graph, BuildError> {
+        Ok(self.plan()?.0)
+    }
+
+    fn plan(&self) -> Result<(Graph, Vec<Head>), BuildError> {
+        let flow = Flow::new();
+        catch_unwind(AssertUnwindSafe(|| (self.build)(&flow))).map_err(|panic| {
+            BuildError::Panicked {
+                message: message_of(&*panic),
+            }
+        })?;
+        let (graph, heads) = flow.take();
+        match BuildError::from_all(graph.check(self.recovery.is_some())) {
+            Some(error) => Err(error),
+            None => Ok((graph, heads)),
+        }
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        let setting = |text: String| Err(BuildError::Setting(text));
+        if self.workers == 0 {
+            return setting("a flow needs at least one worker".to_owned());
+        }
+        if self.in_flight.0 == 0 || self.in_flight.1 == 0 {
+            return setting("at least one record must be allowed in flight".to_owned());
+        }
+        self.epochs.check().or_else(setting)
+    }
+
+    /// Runs the flow until its input ends, it is stopped, or it fails.
+    ///
+    /// # Errors
+    /// See [`RunError`]. Before anything is read, everything that could be wrong is checked: an error then has changed
+    /// nothing.
+    pub fn run(mut self) -> Result<Outcome, RunError> {
+        self.check()?;
+        let (graph, heads) = self.plan()?;
+        let listed = start::list_partitions(&graph, &heads)?;
+        drop(heads);
+        let resume = match &self.recovery {
+            Some(recovery) => Some(start::look(&graph, recovery, &listed)?),
+            None => None,
+        };
+        let (resume, mut opening) = match resume {
+            Some((resume, dropped)) => (Some(Arc::new(resume)), dropped),
+            None => (None, flow_store::Changes::new()),
+        };
+        let looked = resume.as_deref().map(|resume| &resume.look);
+        let number = looked.map_or(1, flow_store::Look::next_execution);
+        let cautious = looked.and_then(start::caution).unwrap_or((0, 0));
+        let started = Started {
+            resumed_from: looked.filter(|look| !look.is_new()).map(flow_store::Look::epoch),
+            notices: resume.as_deref().map_or_else(Vec::new, |resume| resume.manifest.notices.clone()),
+        };
+        let (records, bytes) = self.in_flight;
+        let limits = Limits {
+            records,
+            bytes,
+            cautious,
+        };
+        let (stopping, stopped) = channel();
+        let first = Epoch::first(number).to_u64();
+        let state = RunState::new(first, limits, self.epochs, self.clock.clone(), stopping);
+        let skips = Arc::new(Skips::new(graph.steps().len()));
+        let whereabouts: Vec<_> = (0..self.workers).map(|_| Whereabouts::new()).collect();
+        let mut crew = launch(Launch {
+            build: self.build.clone(),
+            plan: graph.clone(),
+            workers: self.workers,
+            communication: self.communication,
+            state: state.clone(),
+            resume: resume.clone(),
+            partitions: start::deal(&listed, self.workers),
+            whereabouts: whereabouts.clone(),
+            skips: skips.clone(),
+        })?;
+        opening.append(&mut crew.opening);
+        let execution = match resume.map(Arc::try_unwrap) {
+            None => None,
+            Some(Err(_)) => {
+                crew.dismiss();
+                return Err(RunError::Workers("a worker still holds the store".to_owned()));
+            }
+            Some(Ok(resume)) => match start::open(resume, &graph, self.workers, &opening) {
+                Ok(execution) => Some(execution),
+                Err(error) => {
+                    crew.dismiss();
+                    return Err(ResumeError::Store(error).into());
+                }
+            },
+        };
+        let before = execution.as_ref().map(Execution::resumed_from);
+        if let Some(on_start) = self.on_start.take() {
+            on_start(&started);
+        }
+        self.stop.attach(&state);
+        let (closed, done) = crew.go();
+        let committed = spawn_committer(execution, &state, closed, self.workers);
+        let hung = !wait(&state, &done, &stopped, self.drain);
+        let execution = if hung {
+            None
+        } else {
+            committed.recv_timeout(GRACE.max(self.drain)).unwrap_or_default()
+        };
+        let durable = state.durable().map(Epoch::from_u64).or(before);
+        let run = Finished {
+            graph: &graph,
+            state: &state,
+            whereabouts: &whereabouts,
+            durable: before.and(durable),
+            drain: self.drain,
+        };
+        run.end(execution, &skips)
+    }
+}
+
+/// Starts the committer's thread; its last word is the execution, to be ended.
+fn spawn_committer(
+    execution: Option<Execution>,
+    state: &Arc<RunState>,
+    closed: Receiver<crate::engine::Closed>,
+    workers: usize,
+) -> Receiver<Option<Execution>> {
+    let (sender, receiver) = channel();
+    let state = state.clone();
+    std::thread::spawn(move || {
+        let run = AssertUnwindSafe(|| committer::run(execution, &state, &closed, workers));
+        let execution = catch_unwind(run).unwrap_or_else(|panic| {
+            let message = message_of(&*panic);
+            state.abort(Failed::Workers(format!("the committer panicked: {message}")));
+            None
+        });
+        // The runner may have given up on this thread.
+        let _ = sender.send(execution);
+    });
+    receiver
+}
+
+/// Waits until the workers are done; false if they are not in spite of all.
+fn wait(
+    state: &RunState,
+    done: &Receiver<()>,
+    stopped: &Receiver<()>,
+    drain: Duration,
+) -> bool {
+    let mut deadline: Option<Instant> = None;
+    // The two channels are read in turn: a run lasts long, and nobody minds 20 ms at its end.
+    loop {
+        match done.recv_timeout(Duration::from_millis(20)) {
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return true,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if stopped.try_recv().is_ok() {
+            deadline.get_or_insert(Instant::now() + drain);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            state.abort(Failed::TimedOut);
+        }
+        if state.aborted() {
+            return done.recv_timeout(GRACE) != Err(RecvTimeoutError::Timeout);
+        }
+    }
+}
+
+/// A run whose workers are done.
+struct Finished<'a> {
+    graph: &'a Graph,
+    state: &'a RunState,
+    whereabouts: &'a [Whereabouts],
+    /// The last durable epoch, with a store.
+    durable: Option<Epoch>,
+    drain: Duration,
+}
+
+impl Finished<'_> {
+    fn end(&self, execution: Option<Execution>, skips: &Skips) -> Result<Outcome, RunError> {
+        let (aborted, record) = self.state.take_failures();
+        let ended = match self.state.stop() {
+            Stop::No => Ended::Finished,
+            _ => Ended::Stopped,
+        };
+        let is_aborted = aborted.is_some();
+        let exact = !is_aborted;
+        let record = record.map(|record| self.record_error(record, self.safe(exact)));
+        let error = match (aborted.map(|failed| self.abort_error(failed)), record) {
+            (Some(error), Some(first)) => Some(RunError::WhileStopping {
+                error: Box::new(error),
+                first: Box::new(first),
+            }),
+            (error, record) => error.or(record),
+        };
+        let how = match &error {
+            Some(error) if is_aborted => End::Aborted {
+                error: error.to_string(),
+                in_flight: self.state.records_in_flight(),
+            },
+            Some(error) => End::Failed {
+                position: failure::position(error),
+                error: error.to_string(),
+            },
+            None if ended == Ended::Finished => End::Finished,
+            None => End::Stopped,
+        };
+        let closed = execution.map_or(Ok(()), |execution| execution.end(how));
+        match (error, closed) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(RunError::Close {
+                error,
+                safe: self.safe(false),
+            }),
+            (None, Ok(())) => Ok(Outcome {
+                ended,
+                records: self.state.records_read(),
+                skipped: skips.by_step(self.graph),
+                epoch: self.durable,
+            }),
+        }
+    }
+
+    fn safe(&self, exact: bool) -> Safe {
+        Safe {
+            epoch: self.durable,
+            exact,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! How a run began and ended.
+
+use std::fmt;
+
+use flow_store::{Epoch, Notice};
+
+/// What is known when a run has been accepted and starts to read.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Started {
+    /// The durable epoch that it goes on from; `None` without a store and in a new one.
+    pub resumed_from: Option<Epoch>,
+    /// What is different from what the store holds, and was accepted.
+    pub notices: Vec<Notice>,
+}
+
+/// How a run ended that did not fail.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Whether it came to the end of its input or was stopped.
+    pub ended: Ended,
+    /// How many records its sources have read, skipped ones included.
+    pub records: u64,
+    /// The steps that skipped records, by id, and how many.
+    pub skipped: Vec<(String, u64)>,
+    /// The last durable epoch; `None` without a store.
+    pub epoch: Option<Epoch>,
+}
+
+/// Why a run ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All sources have come to their end.
+    Finished,
+    /// It was stopped; a later run goes on from there.
+    Stopped,
+}
+
+impl Outcome {
+    /// How many records were skipped, over all steps.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped.iter().map(|(_, count)| count).sum()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ended = match self.ended {
+            Ended::Finished => "finished",
+            Ended::Stopped => "stopped",
+        };
+        let plural = if self.records == 1 { "" } else { "s" };
+        write!(f, "{ended}: {} record{plural} read", self.records)?;
+        for (step, count) in &self.skipped {
+            write!(f, ", {count} skipped in `{step}`")?;
+        }
+        if let Some(epoch) = self.epoch {
+            write!(f, ", durable up to epoch {epoch}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! What is decided before a run starts: which partitions there are, and whether flow and store fit.
+
+use std::collections::BTreeSet;
+
+use flow_store::{
+    Agreed, Changes, End, Execution, KEY_GROUPS, Look, Start, StepKind, StepSpec, StoreError,
+};
+
+use super::Recovery;
+use crate::{
+    engine::{Head, Resume},
+    error::{BuildError, ResumeError, RunError, SourceError},
+    graph::{Graph, Keeps, Step, StepIndex},
+    source::{StoredToken, drop_partition},
+};
+
+/// The partitions of one source, sorted.
+pub(super) struct Listed {
+    step: StepIndex,
+    partitions: Vec<String>,
+}
+
+/// Lists the partitions of all sources.
+pub(super) fn list_partitions(graph: &Graph, heads: &[Head]) -> Result<Vec<Listed>, BuildError> {
+    let mut listed = Vec::new();
+    for head in heads {
+        let Some(partitions) = &head.partitions else {
+            continue;
+        };
+        let failed = |error| BuildError::Source {
+            step: graph.id(head.step),
+            place: graph.place(head.step),
+            error,
+        };
+        let mut partitions = partitions().map_err(failed)?;
+        partitions.sort();
+        if let Some(pair) = partitions.windows(2).find(|pair| pair[0] == pair[1]) {
+            let text = format!("it has two partitions called `{}`", pair[0]);
+            return Err(failed(SourceError::new(text)));
+        }
+        listed.push(Listed {
+            step: head.step,
+            partitions,
+        });
+    }
+    Ok(listed)
+}
+
+/// Deals the partitions to the workers: those of each source in turn, each source starting one worker further.
+pub(super) fn deal(listed: &[Listed], workers: usize) -> Vec<Vec<(StepIndex, Vec<String>)>> {
+    let mut dealt = vec![Vec::new(); workers];
+    for (ordinal, source) in listed.iter().enumerate() {
+        let mut shares = vec![Vec::new(); workers];
+        for (index, partition) in source.partitions.iter().enumerate() {
+            shares[(ordinal + index) % workers].push(partition.clone());
+        }
+        for (worker, share) in shares.into_iter().enumerate() {
+            dealt[worker].push((source.step, share));
+        }
+    }
+    dealt
+}
+
+/// Looks at the store, and decides whether the flow can go on from it. Changes nothing.
+pub(super) fn look(
+    graph: &Graph,
+    recovery: &Recovery,
+    listed: &[Listed],
+) -> Result<(Resume, Changes), RunError> {
+    let look = Look::at(recovery.directory()).map_err(ResumeError::Store)?;
+    let mut specs = Vec::new();
+    let places = graph
+        .steps()
+        .iter()
+        .map(|step| {
+            let spec = spec(step)?;
+            specs.push(spec);
+            Some(specs.len() - 1)
+        })
+        .collect();
+    let agreed = Agreed {
+        drop_steps: recovery.dropped_steps().clone(),
+    };
+    let manifest = look.reconcile(&specs, &agreed).map_err(ResumeError::Store)?;
+    let resume = Resume {
+        look,
+        manifest,
+        places,
+    };
+    let dropped = missing_partitions(graph, &resume, recovery.dropped_partitions(), listed)?;
+    Ok((resume, dropped))
+}
+
+fn spec(step: &Step) -> Option<StepSpec> {
+    let kind = match step.keeps {
+        Keeps::Nothing => return None,
+        Keeps::Tokens => StepKind::Source,
+        Keeps::States => StepKind::State,
+        Keeps::Positions => StepKind::Sink,
+    };
+    Some(StepSpec {
+        id: step.id(),
+        kind,
+        operator: step.kind.clone(),
+        key_type: step.key.unwrap_or_default().to_owned(),
+        // A sink without positions has no rows.
+        state_type: step.state?.to_owned(),
+        renamed_from: step.former_ids(),
+        place: step.place.to_string(),
+    })
+}
+
+/// Refuses partitions that are gone before they were finished, unless that has been agreed to.
+fn missing_partitions(
+    graph: &Graph,
+    resume: &Resume,
+    agreed: &BTreeSet<String>,
+    listed: &[Listed],
+) -> Result<Changes, ResumeError> {
+    let mut dropped = Changes::new();
+    let mut unused = agreed.clone();
+    let mut known = Vec::new();
+    for source in listed {
+        let Some(number) = resume.number(source.step) else {
+            continue;
+        };
+        let step = graph.id(source.step);
+        let mut gone = Vec::new();
+        for row in resume.look.rows(number, 0..KEY_GROUPS)? {
+            let row = row?;
+            let stored = StoredToken::read(&row.key, &row.value).map_err(|cause| {
+                ResumeError::Token {
+                    step: step.clone(),
+                    part: crate::state::key_text(&row.key),
+                    token: String::new(),
+                    cause,
+                }
+            })?;
+            let name = stored.partition;
+            if source.partitions.contains(&name) {
+                known.push(name);
+            } else if agreed.contains(&name) {
+                unused.remove(&name);
+                drop_partition(number, &name, &mut dropped);
+            } else {
+                known.push(name.clone());
+                if !stored.done {
+                    gone.push(name);
+                }
+            }
+        }
+        if !gone.is_empty() {
+            return Err(ResumeError::PartitionGone {
+                step,
+                partitions: gone,
+            });
+        }
+    }
+    match unused.pop_first() {
+        None => Ok(dropped),
+        Some(partition) if known.contains(&partition) => {
+            Err(ResumeError::PartitionThere { partition })
+        }
+        Some(partition) => Err(ResumeError::NoSuchPartition { partition, known }),
+    }
+}
+
+/// The small budget of an execution after one that was aborted: for how many records, and how many at a time.
+///
+/// What the aborted execution had read beyond its last durable epoch holds the poisonous record. A few records
+/// at a time first; if that fails too, one by one.
+pub(super) fn caution(look: &Look) -> Option<(u64, u64)> {
+    const FEW: u64 = 64;
+    match look.last_execution()?.ended.as_ref()? {
+        (_, End::Aborted { in_flight, .. }) => {
+            Some((*in_flight, if *in_flight > FEW { FEW } else { 1 }))
+        }
+        _ => None,
+    }
+}
+
+/// Records the execution: from here on the store is changed.
+pub(super) fn open(
+    resume: Resume,
+    graph: &Graph,
+    workers: usize,
+    opening: &Changes,
+) -> Result<Execution, StoreError> {
+    resume.look.start(Start {
+        manifest: &resume.manifest,
+        flow_name: graph.name(),
+        workers,
+        build: env!("CARGO_PKG_VERSION"),
+        changes: opening,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_dealt_round_robin_and_sources_start_apart() {
+        let source = |step, names: &[&str]| Listed {
+            step: StepIndex(step),
+            partitions: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let dealt = deal(&[source(0, &["a", "b", "c"]), source(1, &["d"])], 2);
+        let names = |worker: usize, source: usize| dealt[worker][source].1.join("");
+        assert_eq!((names(0, 0), names(1, 0)), ("ac".into(), "b".into()));
+        assert_eq!((names(0, 1), names(1, 1)), (String::new(), "d".into()));
+    }
+}

@@ -1,0 +1,279 @@
+//! Lines in a file, exactly once.
+//!
+//! The position is the length of the file at the end of an epoch. The bytes are handed to the operating system
+//! when the epoch ends and made durable before its commit, so the file is never shorter than the store
+//! says; what a crash left behind that length is cut off before the next run writes.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Guarantee, Shards, Sink, SinkError, Sync, Writer};
+
+/// How much is gathered before it is handed to the operating system, in bytes.
+const BUFFER: usize = 1 << 16;
+
+/// Writes lines to a file.
+#[derive(Clone, Debug)]
+pub struct FileLines {
+    kind: &'static str,
+    path: PathBuf,
+    existing: Existing,
+}
+
+/// What is done with a file that the store knows nothing of and that is not empty.
+#[derive(Clone, Copy, Debug)]
+enum Existing {
+    Refuse,
+    Append,
+    Overwrite,
+}
+
+impl FileLines {
+    pub(crate) fn new(kind: &'static str, path: PathBuf) -> Self {
+        FileLines {
+            kind,
+            path,
+            existing: Existing::Refuse,
+        }
+    }
+
+    pub(crate) fn append(mut self) -> Self {
+        self.existing = Existing::Append;
+        self
+    }
+
+    pub(crate) fn overwrite(mut self) -> Self {
+        self.existing = Existing::Overwrite;
+        self
+    }
+
+    fn start_of(&self, file: &mut File, length: u64) -> Result<u64, SinkError> {
+        let path = self.path.display();
+        match self.existing {
+            _ if length == 0 => Ok(0),
+            Existing::Overwrite => Ok(0),
+            Existing::Append => {
+                let mut last = [0];
+                file.seek(SeekFrom::Start(length - 1))
+                    .and_then(|_| file.read_exact(&mut last))
+                    .map_err(|e| SinkError::caused_by(format!("{path} can't be read"), e))?;
+                if last != *b"\n" {
+                    return Err(SinkError::new(format!(
+                        "{path} can't be appended to: its last line has no end\nhelp: add a newline to it"
+                    )));
+                }
+                Ok(length)
+            }
+            Existing::Refuse => Err(SinkError::new(format!(
+                "{path} exists and holds {length} bytes that this flow's store knows nothing of\nhelp: was `--recover` forgotten? Otherwise name another file, or say `.append()` or `.overwrite()`"
+            ))),
+        }
+    }
+}
+
+/// How much of the file belongs to the epochs so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePosition {
+    /// The length, in bytes.
+    pub bytes: u64,
+}
+
+impl Sink for FileLines {
+    type Item = String;
+    type Position = FilePosition;
+    type Writer = FileWriter;
+
+    fn kind(&self) -> String {
+        self.kind.to_owned()
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn output(&self) -> Option<String> {
+        Some(self.path.display().to_string())
+    }
+
+    fn shards(&self) -> Shards {
+        Shards::One
+    }
+
+    fn open(&self, _: u32, resume: Option<FilePosition>) -> Result<FileWriter, SinkError> {
+        let path = self.path.display();
+        let file = match open_existing(&self.path) {
+            Ok(file) => file,
+            Err(error) => return Err(error),
+        };
+        let bytes = match (&resume, file) {
+            (None, None) => {
+                let folder = folder_of(&self.path);
+                if !folder.is_dir() {
+                    let folder = folder.display();
+                    return Err(SinkError::new(format!(
+                        "{path} can't be created: there is no directory {folder}"
+                    )));
+                }
+                return Ok(FileWriter::new(self.path.clone(), None, 0));
+            }
+            (None, Some((mut file, length))) => {
+                let start = self.start_of(&mut file, length)?;
+                return Ok(FileWriter::new(self.path.clone(), Some(file), start));
+            }
+            (Some(position), file) => (position.bytes, file),
+        };
+        match bytes {
+            (0, None) => Ok(FileWriter::new(self.path.clone(), None, 0)),
+            (bytes, Some((file, length))) if length >= bytes => {
+                Ok(FileWriter::new(self.path.clone(), Some(file), bytes))
+            }
+            (bytes, file) => {
+                let there = file.map_or_else(
+                    || "it is gone".to_owned(),
+                    |(_, length)| format!("{length} are there"),
+                );
+                Err(SinkError::new(format!(
+                    "{path} has lost output: {bytes} bytes of it are committed, but {there}\nhelp: bring the file back, or begin it anew by dropping this sink's position"
+                )))
+            }
+        }
+    }
+}
+
+/// Opens and locks the file, if there is one.
+fn open_existing(path: &Path) -> Result<Option<(File, u64)>, SinkError> {
+    let name = path.display();
+    let failed = |what: &str, error| SinkError::caused_by(format!("{name} can't be {what}"), error);
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("read", error)),
+    };
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
+        return Err(SinkError::new(format!(
+            "{name} is {what}: a file sink needs a file that can be cut back after a crash"
+        )));
+    }
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let file = file.map_err(|error| failed("written", error))?;
+    lock(&file, path)?;
+    let length = file.metadata().map_err(|error| failed("read", error))?.len();
+    Ok(Some((file, length)))
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), SinkError> {
+    let name = path.display();
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(SinkError::new(format!(
+            "{name} is being written by another run"
+        ))),
+        Err(TryLockError::Error(error)) => {
+            Err(SinkError::caused_by(format!("{name} can't be locked"), error))
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Writes one file.
+#[derive(Debug)]
+pub struct FileWriter {
+    path: PathBuf,
+    file: Option<Arc<File>>,
+    /// The length of the file with what is in the buffer.
+    length: u64,
+    buffer: Vec<u8>,
+}
+
+impl FileWriter {
+    fn new(path: PathBuf, file: Option<File>, length: u64) -> Self {
+        FileWriter {
+            path,
+            file: file.map(Arc::new),
+            length,
+            buffer: Vec::new(),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        let name = self.path.display();
+        let Some(file) = &self.file else {
+            return Err(SinkError::new(format!("{name} is not open")));
+        };
+        file.as_ref()
+            .write_all(&self.buffer)
+            .map_err(|error| SinkError::caused_by(format!("{name} can't be written"), error))?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn prepare(&self) -> std::io::Result<Arc<File>> {
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => {
+                let mut options = OpenOptions::new();
+                let file = options.read(true).write(true).create_new(true);
+                let file = Arc::new(file.open(&self.path)?);
+                // A new name is durable only with its directory.
+                File::open(folder_of(&self.path))?.sync_all()?;
+                file
+            }
+        };
+        file.set_len(self.length)?;
+        file.as_ref().seek(SeekFrom::Start(self.length))?;
+        Ok(file)
+    }
+}
+
+impl Writer for FileWriter {
+    type Item = String;
+    type Position = FilePosition;
+
+    fn position(&self) -> FilePosition {
+        FilePosition { bytes: self.length }
+    }
+
+    fn start(&mut self) -> Result<(), SinkError> {
+        let is_new = self.file.is_none();
+        let file = self.prepare().map_err(|error| {
+            let name = self.path.display();
+            SinkError::caused_by(format!("{name} can't be prepared"), error)
+        })?;
+        self.file = Some(file);
+        match &self.file {
+            Some(file) if is_new => lock(file, &self.path),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&mut self, items: &mut Vec<String>) -> Result<(), SinkError> {
+        for line in items.drain(..) {
+            self.buffer.extend_from_slice(line.as_bytes());
+            self.buffer.push(b'\n');
+            self.length += line.len() as u64 + 1;
+            if self.buffer.len() >= BUFFER {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close_epoch(&mut self) -> Result<(FilePosition, Option<Sync>), SinkError> {
+        self.flush()?;
+        let sync = self.file.clone().map(|file| Sync::new(move || file.sync_data()));
+        Ok((self.position(), sync))
+    }
+}

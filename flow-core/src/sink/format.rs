@@ -1,0 +1,127 @@
+//! From a stream's records to a sink's items.
+//!
+//! A sink with one output gets its items from all workers. What it writes is made before they are sent, by
+//! the worker that has the record: so a `#[derive(Serialize)]` is enough for a record that ends in a line
+//! of JSON, and the work is spread.
+
+use std::{fmt::Display, marker::PhantomData};
+
+use serde::Serialize;
+
+use super::{FileLines, Sink, SinkError};
+
+/// What a stream of `T` can end in: every [`Sink`] of `T`, and sinks that write `T` in some format.
+#[diagnostic::on_unimplemented(
+    message = "records of type `{T}` can't end in a `{Self}`",
+    label = "the records that arrive here are of type `{T}`"
+)]
+pub trait IntoSink<T> {
+    /// The sink that is written to.
+    type Sink: Sink;
+    /// Makes an item of a record.
+    #[doc(hidden)]
+    type Format: FnMut(T) -> Result<<Self::Sink as Sink>::Item, SinkError> + 'static;
+    /// Whether making an item may fail.
+    #[doc(hidden)]
+    const FALLIBLE: bool;
+
+    /// The sink, and what makes its items.
+    #[doc(hidden)]
+    fn into_sink(self) -> (Self::Sink, Self::Format);
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: Sink> IntoSink<S::Item> for S {
+    type Sink = S;
+    type Format = fn(S::Item) -> Result<S::Item, SinkError>;
+    const FALLIBLE: bool = false;
+
+    fn into_sink(self) -> (S, Self::Format) {
+        (self, Ok)
+    }
+}
+
+/// A sink that writes records as lines.
+#[derive(Clone, Debug)]
+pub struct LineSink<F, S> {
+    lines: S,
+    format: PhantomData<fn() -> F>,
+}
+
+impl<F, S> LineSink<F, S> {
+    pub(crate) fn new(lines: S) -> Self {
+        LineSink {
+            lines,
+            format: PhantomData,
+        }
+    }
+}
+
+impl<F> LineSink<F, FileLines> {
+    /// Writes behind what the file already holds, where the store knows nothing of it yet.
+    #[must_use]
+    pub fn append(mut self) -> Self {
+        self.lines = self.lines.append();
+        self
+    }
+
+    /// Replaces what the file already holds, where the store knows nothing of it yet.
+    #[must_use]
+    pub fn overwrite(mut self) -> Self {
+        self.lines = self.lines.overwrite();
+        self
+    }
+}
+
+/// How a record is written as a line.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` can't be written as a line of {Self}",
+    label = "the records that arrive here are of type `{T}`",
+    note = "a line of JSON needs `#[derive(Serialize)]` on the record, a line of text needs `Display`"
+)]
+pub trait LineFormat<T>: 'static {
+    /// Whether a record may have no such form.
+    #[doc(hidden)]
+    const FALLIBLE: bool;
+
+    /// The line, without its end.
+    #[doc(hidden)]
+    fn line(record: T) -> Result<String, SinkError>;
+}
+
+/// Lines of JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Json;
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> LineFormat<T> for Json {
+    const FALLIBLE: bool = true;
+
+    fn line(record: T) -> Result<String, SinkError> {
+        serde_json::to_string(&record)
+            .map_err(|error| SinkError::caused_by("the record can't be written as JSON", error))
+    }
+}
+
+/// Lines of text.
+#[derive(Clone, Copy, Debug)]
+pub struct Text;
+
+#[diagnostic::do_not_recommend]
+impl<T: Display> LineFormat<T> for Text {
+    const FALLIBLE: bool = false;
+
+    fn line(record: T) -> Result<String, SinkError> {
+        Ok(record.to_string())
+    }
+}
+
+impl<T: 'static, F: LineFormat<T>, S: Sink<Item = String>> IntoSink<T> for LineSink<F, S> {
+    type Sink = S;
+    type Format = fn(T) -> Result<String, SinkError>;
+    const FALLIBLE: bool = F::FALLIBLE;
+
+    fn into_sink(self) -> (S, Self::Format) {
+        (self.lines, F::line)
+    }
+}

@@ -1,0 +1,155 @@
+//! Sinks: where results go, and how their outside stays in step with the store.
+//!
+//! A sink writes the epochs in order. At the end of each it says where its output stands; that position
+//! is stored in the same commit as the state of the epoch, and handed back when the flow starts again.
+
+mod collect;
+mod file;
+mod format;
+mod from_fn;
+mod step;
+mod stdout;
+
+use std::{fmt, io};
+
+pub use collect::{CollectSink, Collected, collect};
+pub use file::{FileLines, FilePosition};
+pub use format::{IntoSink, Json, LineFormat, LineSink, Text};
+pub use from_fn::{FnSink, from_fn};
+pub use stdout::StdoutLines;
+pub(crate) use step::{head, keeps_positions};
+
+pub use crate::error::SinkError;
+use crate::record::{Record, State};
+pub use crate::source::NoResume;
+
+/// Where results go.
+///
+/// `examples/custom_source.rs` has a sink of its own kind.
+pub trait Sink: 'static {
+    /// What is written.
+    type Item: Record;
+    /// Where the output stands at the end of an epoch. [`NoResume`] for an output that can't be brought
+    /// back to where it was.
+    type Position: State + Clone;
+    /// Writes one shard.
+    type Writer: Writer<Item = Self::Item, Position = Self::Position>;
+
+    /// What this kind of sink is called in ids and messages. By default the name of the type:
+    /// `OrderTable` is `order_table`.
+    fn kind(&self) -> String {
+        crate::names::kind_of::<Self>()
+    }
+
+    /// What holds for the output after a crash, under a recovery store.
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+
+    /// What is written to, where two sinks on the same would be wrong: a path.
+    fn output(&self) -> Option<String> {
+        None
+    }
+
+    /// How many outputs there are.
+    fn shards(&self) -> Shards;
+
+    /// Opens one output: as it is, or as it was at `resume`.
+    ///
+    /// Nothing may be changed yet: that begins with [`Writer::start`], when the store has recorded the start.
+    ///
+    /// # Errors
+    /// When it can't be opened, or can't be brought back to the position. The run ends before anything has
+    /// been changed.
+    fn open(&self, shard: u32, resume: Option<Self::Position>) -> Result<Self::Writer, SinkError>;
+}
+
+/// Writes one output of a sink, on one worker.
+pub trait Writer: 'static {
+    /// What is written.
+    type Item;
+    /// Where the output stands.
+    type Position;
+
+    /// Where the output stands now. Stored when the flow starts, so that a crash before the first epoch
+    /// ends finds its way back too.
+    fn position(&self) -> Self::Position;
+
+    /// The start has been recorded: brings the output to [`position`](Writer::position), for example by
+    /// cutting off what a crash left behind it.
+    ///
+    /// # Errors
+    /// When it can't be done. The run is aborted.
+    fn start(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Takes the items out of `items` and writes them: they belong to the current epoch.
+    ///
+    /// # Errors
+    /// When they can't be written. The run is aborted; the next one goes on from the last durable epoch.
+    fn write(&mut self, items: &mut Vec<Self::Item>) -> Result<(), SinkError>;
+
+    /// Ends the current epoch: hands everything written so far to the operating system, and says where the
+    /// output stands. What is slow, such as fsync, goes into the [`Sync`].
+    ///
+    /// # Errors
+    /// As for [`write`](Writer::write).
+    fn close_epoch(&mut self) -> Result<(Self::Position, Option<Sync>), SinkError>;
+}
+
+/// Makes an output durable; run on the committer's thread before the epoch is committed.
+///
+/// When several epochs are committed together, only the `Sync` of the last one is run: it stands for those
+/// before it.
+pub struct Sync(Box<dyn FnOnce() -> io::Result<()> + Send>);
+
+impl Sync {
+    /// What is to be done, such as `move || file.sync_data()`.
+    pub fn new(sync: impl FnOnce() -> io::Result<()> + Send + 'static) -> Self {
+        Sync(Box::new(sync))
+    }
+
+    pub(crate) fn run(self) -> io::Result<()> {
+        (self.0)()
+    }
+}
+
+/// How many outputs a sink has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shards {
+    /// One: all records go to one worker, which writes them epoch by epoch.
+    One,
+    /// One for each worker: records are written where they are.
+    PerWorker,
+}
+
+impl Shards {
+    /// The worker that writes what `own` has made.
+    pub(crate) fn worker(self, own: usize, workers: usize) -> usize {
+        match self {
+            // The last one: the first has the first partition of each source.
+            Shards::One => workers - 1,
+            Shards::PerWorker => own,
+        }
+    }
+}
+
+/// What holds for the output of a sink after any number of crashes, under a recovery store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Guarantee {
+    /// Every result is there; those of epochs that were not durable may be there several times.
+    AtLeastOnce,
+    /// Every result is there once.
+    ExactlyOnce,
+}
+
+impl fmt::Display for Guarantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Guarantee::AtLeastOnce => "at least once",
+            Guarantee::ExactlyOnce => "exactly once",
+        })
+    }
+}

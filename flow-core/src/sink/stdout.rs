@@ -1,0 +1,66 @@
+//! Lines on standard output.
+
+use std::io::Write;
+
+use super::{NoResume, Shards, Sink, SinkError, Sync, Writer};
+
+/// Writes lines to standard output as soon as they arrive, in the order of their epochs.
+#[derive(Clone, Debug)]
+pub struct StdoutLines {
+    kind: &'static str,
+}
+
+impl StdoutLines {
+    pub(crate) fn new(kind: &'static str) -> Self {
+        StdoutLines { kind }
+    }
+}
+
+impl Sink for StdoutLines {
+    type Item = String;
+    type Position = NoResume;
+    type Writer = StdoutWriter;
+
+    fn kind(&self) -> String {
+        self.kind.to_owned()
+    }
+
+    fn shards(&self) -> Shards {
+        Shards::One
+    }
+
+    fn open(&self, _: u32, _: Option<NoResume>) -> Result<StdoutWriter, SinkError> {
+        Ok(StdoutWriter { lines: Vec::new() })
+    }
+}
+
+/// Writes to standard output.
+#[derive(Debug)]
+pub struct StdoutWriter {
+    lines: Vec<u8>,
+}
+
+impl Writer for StdoutWriter {
+    type Item = String;
+    type Position = NoResume;
+
+    fn position(&self) -> NoResume {
+        NoResume
+    }
+
+    fn write(&mut self, items: &mut Vec<String>) -> Result<(), SinkError> {
+        self.lines.clear();
+        for line in items.drain(..) {
+            self.lines.extend_from_slice(line.as_bytes());
+            self.lines.push(b'\n');
+        }
+        let mut out = std::io::stdout().lock();
+        out.write_all(&self.lines)
+            .and_then(|()| out.flush())
+            .map_err(|error| SinkError::caused_by("standard output can't be written", error))
+    }
+
+    fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {
+        Ok((NoResume, None))
+    }
+}

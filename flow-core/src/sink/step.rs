@@ -1,0 +1,157 @@
+//! The step that writes a sink's outputs.
+
+use std::any::TypeId;
+
+use flow_store::{Epoch, decode, encode};
+
+use super::{NoResume, Shards, Sink, Writer};
+use crate::{
+    chain::{At, Fault, InletId, Parcel, Plain},
+    engine::{Head, HeadContext, Made, PendingSync, Rows, Task},
+    error::{BuildError, ResumeError, RunError},
+    graph::StepIndex,
+    record::State,
+    source::NO_GROUP,
+};
+
+/// What makes the sink on a worker.
+pub(crate) fn head<S: Sink>(index: StepIndex, inlet: InletId, sink: S) -> Head {
+    Head::new(index, move |context| {
+        let outputs = open(&sink, context)?;
+        Ok(Made::Step {
+            inlet,
+            task: Box::new(Writing::<S::Writer> {
+                step: index,
+                at: context.wiring.whereabouts.of(index),
+                number: keeps_positions::<S>()
+                    .then(|| context.store_number())
+                    .flatten(),
+                outputs,
+            }),
+        })
+    })
+}
+
+pub(crate) fn keeps_positions<S: Sink>() -> bool {
+    TypeId::of::<S::Position>() != TypeId::of::<NoResume>()
+}
+
+/// Opens the outputs that are this worker's: its own, which it writes, and those left by runs with more
+/// workers, which it only brings back to their positions.
+fn open<S: Sink>(
+    sink: &S,
+    context: &mut HeadContext<'_>,
+) -> Result<Vec<(u32, S::Writer)>, RunError> {
+    let (worker, workers) = (context.wiring.worker, context.wiring.workers);
+    let step = context.id();
+    context.wiring.whereabouts.of(context.step).enter();
+    let mut stored = Vec::new();
+    for row in context.all_rows()? {
+        let row = row.map_err(ResumeError::Store)?;
+        let position = decode::<u32>(&row.key)
+            .and_then(|shard| Ok((shard, S::Position::decode(&row.value)?)))
+            .map_err(|error| ResumeError::Token {
+                step: step.clone(),
+                part: format!("output {}", crate::state::key_text(&row.key)),
+                token: crate::graph::short(std::any::type_name::<S::Position>()),
+                cause: error.to_string(),
+            })?;
+        stored.push(position);
+    }
+    let own = match sink.shards() {
+        Shards::One if worker != Shards::One.worker(worker, workers) => return Ok(Vec::new()),
+        Shards::One => vec![0],
+        Shards::PerWorker => {
+            let left = stored.iter().map(|(shard, _)| *shard);
+            let left = left.filter(|shard| {
+                let shard = *shard as usize;
+                shard >= workers && shard % workers == worker
+            });
+            #[allow(clippy::cast_possible_truncation)] // workers are far fewer than 2^32
+            std::iter::once(worker as u32).chain(left).collect()
+        }
+    };
+    let mut outputs = Vec::new();
+    for shard in own {
+        let resume = stored.iter().find(|(stored, _)| *stored == shard);
+        let resume = resume.map(|(_, position)| position.clone());
+        let resumes = resume.is_some();
+        let writer = sink.open(shard, resume).map_err(|error| -> RunError {
+            let step = step.clone();
+            if resumes {
+                ResumeError::Sink { step, error }.into()
+            } else {
+                let place = context.place();
+                BuildError::Sink { step, place, error }.into()
+            }
+        })?;
+        if let (true, Some(number)) = (keeps_positions::<S>(), context.store_number()) {
+            let at = context.wiring.whereabouts.of(context.step);
+            let position = writer.position();
+            context
+                .opening
+                .put(number, NO_GROUP, &shard_key(shard), |into| position.encode(into))
+                .map_err(|error| BuildError::Sink {
+                    step: step.clone(),
+                    place: context.place(),
+                    error: super::SinkError::caused_by("its position can't be stored", error),
+                })?;
+            at.enter();
+        }
+        outputs.push((shard, writer));
+    }
+    Ok(outputs)
+}
+
+fn shard_key(shard: u32) -> Vec<u8> {
+    let mut key = Vec::new();
+    // A number is always encodable, and a vector takes it.
+    let _ = encode(&shard, &mut key);
+    key
+}
+
+struct Writing<W> {
+    step: StepIndex,
+    at: At,
+    number: Option<u16>,
+    /// The first one is written.
+    outputs: Vec<(u32, W)>,
+}
+
+impl<W: Writer<Item: crate::record::Record, Position: State>> Task for Writing<W> {
+    fn start(&mut self) -> Result<(), Fault> {
+        self.at.enter();
+        for (_, writer) in &mut self.outputs {
+            writer.start().map_err(|error| self.at.fault(error))?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
+        self.at.enter();
+        let Plain::<W::Item>(mut items) = parcel.open().map_err(|error| self.at.fault(error))?;
+        match self.outputs.first_mut() {
+            Some((_, writer)) => writer.write(&mut items).map_err(|error| self.at.fault(error)),
+            None => Err(self.at.fault("records came to a worker that has no output")),
+        }
+    }
+
+    fn close(&mut self, _: Epoch, rows: &mut Rows) -> Result<(), Fault> {
+        self.at.enter();
+        let Some((shard, writer)) = self.outputs.first_mut() else {
+            return Ok(());
+        };
+        let (position, sync) = writer.close_epoch().map_err(|error| self.at.fault(error))?;
+        if let Some(number) = self.number {
+            rows.changes
+                .put(number, NO_GROUP, &shard_key(*shard), |into| position.encode(into))
+                .map_err(|error| self.at.fault(error))?;
+        }
+        rows.syncs.extend(sync.map(|sync| PendingSync {
+            step: self.step,
+            shard: *shard,
+            sync,
+        }));
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Files as partitions: where a reader stands in one, and whether it is still the same file.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::SourceError;
+
+/// How much of a file's beginning tells it from another one, in bytes.
+const HEAD: usize = 1024;
+
+/// Where a reader stands in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileToken {
+    /// The byte at which the next unread line starts.
+    pub offset: u64,
+    /// How many lines come before it.
+    pub line: u64,
+    /// How many bytes of the file's beginning `head_hash` covers.
+    pub head_len: u64,
+    /// A hash of the file's beginning, which tells it from another file of the same name.
+    pub head_hash: u64,
+}
+
+/// The first bytes of a file, as far as they have been read.
+#[derive(Debug, Default)]
+pub(super) struct FileHead(Vec<u8>);
+
+impl FileHead {
+    /// Takes in bytes that were read at `offset`, if they belong to the head.
+    pub(super) fn read(&mut self, offset: u64, bytes: &[u8]) {
+        if offset == self.0.len() as u64 && self.0.len() < HEAD {
+            let take = bytes.len().min(HEAD - self.0.len());
+            self.0.extend_from_slice(&bytes[..take]);
+        }
+    }
+
+    pub(super) fn token(&self, offset: u64, line: u64) -> FileToken {
+        let head_len = usize::try_from(offset).map_or(HEAD, |offset| offset.min(self.0.len()));
+        FileToken {
+            offset,
+            line,
+            head_len: head_len as u64,
+            head_hash: flow_store::hash(&self.0[..head_len]),
+        }
+    }
+}
+
+/// Opens a file where a token says, after checking that it is still the file that was read.
+pub(super) fn open_at(
+    path: &Path,
+    name: &str,
+    token: Option<&FileToken>,
+) -> Result<(File, FileHead, FileToken), SourceError> {
+    let error = |what: &str, error| SourceError::caused_by(format!("{name}: {what}"), error);
+    let mut file = File::open(path).map_err(|e| error("can't be opened", e))?;
+    let metadata = file.metadata().map_err(|e| error("can't be read", e))?;
+    if metadata.is_dir() {
+        return Err(SourceError::new(format!("{name} is a directory, not a file")));
+    }
+    let mut head = FileHead::default();
+    let Some(token) = token else {
+        return Ok((file, head, FileToken::default()));
+    };
+    if metadata.len() < token.offset {
+        return Err(SourceError::new(format!(
+            "{name} is shorter than what was read of it: {} bytes are there, {} had been read up to line {}\nhelp: bring the file back as it was; a new file needs a new name",
+            metadata.len(), token.offset, token.line
+        )));
+    }
+    let head_len = token.head_len.min(HEAD as u64);
+    let mut bytes = Vec::new();
+    (&file)
+        .take(head_len)
+        .read_to_end(&mut bytes)
+        .map_err(|e| error("can't be read", e))?;
+    if flow_store::hash(&bytes) != token.head_hash {
+        return Err(SourceError::new(format!(
+            "{name} has other content than when it was read: its first {head_len} bytes differ\nhelp: bring the file back as it was; a new file needs a new name"
+        )));
+    }
+    head.read(0, &bytes);
+    let mut token = token.clone();
+    if token.offset > 0 && metadata.len() > token.offset {
+        skip_late_line_end(&mut file, name, &mut token).map_err(|e| error("can't be read", e))??;
+    }
+    file.seek(SeekFrom::Start(token.offset))
+        .map_err(|e| error("can't be read", e))?;
+    Ok((file, head, token))
+}
+
+/// A file whose last line was read without its end has grown: fine if what came is that end.
+fn skip_late_line_end(
+    file: &mut File,
+    name: &str,
+    token: &mut FileToken,
+) -> std::io::Result<Result<(), SourceError>> {
+    file.seek(SeekFrom::Start(token.offset - 1))?;
+    let mut around = Vec::new();
+    file.take(3).read_to_end(&mut around)?;
+    match around.as_slice() {
+        [b'\n', ..] => {}
+        [_, b'\n', ..] => token.offset += 1,
+        [_, b'\r', b'\n'] => token.offset += 2,
+        _ => {
+            return Ok(Err(SourceError::new(format!(
+                "{name}, line {}: it was read as the last line, without an end, and has grown since\nhelp: end each line with a newline before the flow reads it",
+                token.line
+            ))));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The files of a source by the names of their partitions.
+#[derive(Clone, Debug)]
+pub(super) struct Files(Vec<PathBuf>);
+
+impl Files {
+    pub(super) fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        Files(paths.into_iter().map(Into::into).collect())
+    }
+
+    fn by_name(&self) -> Result<BTreeMap<String, &Path>, SourceError> {
+        let mut files = BTreeMap::new();
+        for path in &self.0 {
+            let name = path.display().to_string();
+            if files.insert(name, path.as_path()).is_some() {
+                let name = path.display();
+                return Err(SourceError::new(format!("{name} is named twice")));
+            }
+        }
+        Ok(files)
+    }
+
+    pub(super) fn names(&self) -> Result<Vec<String>, SourceError> {
+        Ok(self.by_name()?.into_keys().collect())
+    }
+
+    pub(super) fn path(&self, name: &str) -> Result<PathBuf, SourceError> {
+        let files = self.by_name()?;
+        let path = files.get(name);
+        path.map(|path| path.to_path_buf())
+            .ok_or_else(|| SourceError::new(format!("{name} is not among the files of this source")))
+    }
+}

@@ -1,0 +1,100 @@
+//! Records from files with a JSON value on each line.
+
+use std::{marker::PhantomData, path::PathBuf, task::Waker};
+
+use serde::de::DeserializeOwned;
+
+use super::{
+    Excerpt, FileToken, Next, Reader, Source, SourceError,
+    file::Files,
+    lines::{Lines, MAX_LINE},
+};
+
+/// The records of files with a JSON value on each line; made by
+/// [`JsonLines::open`](crate::JsonLines::open).
+#[derive(Clone, Debug)]
+pub struct JsonLinesSource<T> {
+    files: Files,
+    max_line: usize,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T> JsonLinesSource<T> {
+    pub(crate) fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        JsonLinesSource {
+            files: Files::new(paths),
+            max_line: MAX_LINE,
+            item: PhantomData,
+        }
+    }
+
+    /// Sets how long a line may be, in bytes without its end: 16 MiB unless told otherwise.
+    #[must_use]
+    pub fn max_line(mut self, bytes: usize) -> Self {
+        self.max_line = bytes;
+        self
+    }
+}
+
+impl<T: DeserializeOwned + 'static> Source for JsonLinesSource<T> {
+    type Item = T;
+    type Token = FileToken;
+    type Reader = JsonLinesReader<T>;
+
+    fn kind(&self) -> String {
+        "json_lines".to_owned()
+    }
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        self.files.names()
+    }
+
+    fn open(
+        &self,
+        partition: &str,
+        resume: Option<FileToken>,
+    ) -> Result<JsonLinesReader<T>, SourceError> {
+        let path = self.files.path(partition)?;
+        Ok(JsonLinesReader {
+            lines: Lines::open(path, partition, self.max_line, resume.as_ref())?,
+            item: PhantomData,
+        })
+    }
+}
+
+/// Reads the records of one file. Lines of nothing but white space are left out.
+#[derive(Debug)]
+pub struct JsonLinesReader<T> {
+    lines: Lines,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned + 'static> Reader for JsonLinesReader<T> {
+    type Item = T;
+    type Token = FileToken;
+
+    fn read(&mut self, out: &mut Vec<T>, _: &Waker) -> Result<Next, SourceError> {
+        self.lines.read(out, |line| {
+            if line.iter().all(u8::is_ascii_whitespace) {
+                return Ok(None);
+            }
+            serde_json::from_slice(line).map(Some).map_err(|error| {
+                // The line is always 1: only the column says something.
+                let text = error.to_string();
+                text.replace(" at line 1 column ", ", at column ")
+            })
+        })
+    }
+
+    fn token(&self, index: usize) -> FileToken {
+        self.lines.token(index)
+    }
+
+    fn run_bytes(&self) -> usize {
+        self.lines.run_bytes()
+    }
+
+    fn excerpt(&mut self, at: &FileToken) -> Option<Excerpt> {
+        Some(self.lines.excerpt(at))
+    }
+}

@@ -1,0 +1,154 @@
+//! Reads a file line by line, in runs.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    path::PathBuf,
+};
+
+use super::{
+    Excerpt, FileToken, Next, SourceError,
+    file::{FileHead, open_at},
+};
+
+/// The longest line that is read, in bytes, unless told otherwise.
+pub(super) const MAX_LINE: usize = 16 << 20;
+
+/// A run ends after this many lines or bytes.
+const RUN_LINES: usize = 256;
+const RUN_BYTES: u64 = 64 << 10;
+
+/// How much of a line is shown in a message, in characters.
+const EXCERPT: usize = 200;
+
+#[derive(Clone, Copy, Debug)]
+struct Position {
+    offset: u64,
+    line: u64,
+}
+
+/// Reads the lines of one file.
+#[derive(Debug)]
+pub(super) struct Lines {
+    path: PathBuf,
+    name: String,
+    input: BufReader<File>,
+    max_line: usize,
+    head: FileHead,
+    /// Where each record of the last run starts.
+    starts: Vec<Position>,
+    /// Where the next unread line starts.
+    next: Position,
+    run_bytes: usize,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    pub(super) fn open(
+        path: PathBuf,
+        name: &str,
+        max_line: usize,
+        resume: Option<&FileToken>,
+    ) -> Result<Self, SourceError> {
+        let (file, head, token) = open_at(&path, name, resume)?;
+        Ok(Lines {
+            path,
+            name: name.to_owned(),
+            input: BufReader::with_capacity(1 << 16, file),
+            max_line,
+            head,
+            starts: Vec::new(),
+            next: Position {
+                offset: token.offset,
+                line: token.line,
+            },
+            run_bytes: 0,
+            line: Vec::new(),
+        })
+    }
+
+    /// Reads a run of lines; `parse` makes a record of each, or leaves the line out.
+    pub(super) fn read<T>(
+        &mut self,
+        out: &mut Vec<T>,
+        mut parse: impl FnMut(&[u8]) -> Result<Option<T>, String>,
+    ) -> Result<Next, SourceError> {
+        self.starts.clear();
+        let start = self.next.offset;
+        self.run_bytes = 0;
+        while self.starts.len() < RUN_LINES && self.next.offset - start < RUN_BYTES {
+            let Some(length) = self.read_line()? else {
+                return Ok(Next::End);
+            };
+            let record = parse(line_content(&self.line)).map_err(|cause| self.error(&cause))?;
+            if let Some(record) = record {
+                self.starts.push(self.next);
+                self.run_bytes += self.line.len();
+                out.push(record);
+            }
+            self.head.read(self.next.offset, &self.line);
+            self.next.offset += length;
+            self.next.line += 1;
+        }
+        Ok(Next::Ready)
+    }
+
+    /// Reads one line with its end into `self.line`; `None` at the end of the file.
+    fn read_line(&mut self) -> Result<Option<u64>, SourceError> {
+        self.line.clear();
+        let limit = self.max_line as u64 + 2;
+        let length = (&mut self.input)
+            .take(limit)
+            .read_until(b'\n', &mut self.line)
+            .map_err(|error| self.error(&error.to_string()))?;
+        if length == 0 {
+            return Ok(None);
+        }
+        if line_content(&self.line).len() > self.max_line {
+            return Err(self.error(&format!(
+                "the line is longer than {} bytes\nhelp: `.max_line(..)` sets what is allowed",
+                self.max_line
+            )));
+        }
+        Ok(Some(length as u64))
+    }
+
+    /// An error about the line that comes next.
+    fn error(&self, cause: &str) -> SourceError {
+        SourceError::new(format!("{}, line {}: {cause}", self.name, self.next.line + 1))
+    }
+
+    pub(super) fn token(&self, index: usize) -> FileToken {
+        let at = self.starts.get(index).unwrap_or(&self.next);
+        self.head.token(at.offset, at.line)
+    }
+
+    pub(super) fn run_bytes(&self) -> usize {
+        self.run_bytes
+    }
+
+    pub(super) fn excerpt(&self, at: &FileToken) -> Excerpt {
+        Excerpt {
+            position: format!("line {}", at.line + 1),
+            text: self.text_at(at.offset).ok(),
+        }
+    }
+
+    fn text_at(&self, offset: u64) -> std::io::Result<String> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut line = Vec::new();
+        BufReader::new(file.take(4 * EXCERPT as u64)).read_until(b'\n', &mut line)?;
+        let text = String::from_utf8_lossy(line_content(&line)).into_owned();
+        Ok(match text.char_indices().nth(EXCERPT) {
+            Some((cut, _)) => format!("{}…", &text[..cut]),
+            None => text,
+        })
+    }
+}
+
+/// A line without its end, `\n` or `\r\n`.
+fn line_content(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}

@@ -1,0 +1,203 @@
+//! Sources: where records come from, and how to go on reading where a run ended.
+//!
+//! A source has partitions, which are read independently. The framework owns the position: it asks a
+//! reader for a token whenever an epoch ends, stores it with the state of that epoch, and hands it
+//! back when the flow starts again. A record that a later step skips, drops or fails on has still
+//! been read.
+
+mod file;
+mod from_fn;
+mod from_iter;
+mod json_lines;
+mod lines;
+mod reading;
+mod text_lines;
+
+use std::{any::TypeId, task::Waker, time::Instant};
+
+use serde::{Deserialize, Serialize};
+
+pub use file::FileToken;
+pub use from_fn::{FnReader, FnSource, FnToken, from_fn};
+pub use from_iter::{IterReader, IterSource, from_iter};
+pub use json_lines::{JsonLinesReader, JsonLinesSource};
+pub(crate) use reading::{NO_GROUP, StoredToken, drop_partition, head};
+pub use text_lines::{TextLinesReader, TextLinesSource};
+
+pub use crate::error::SourceError;
+use crate::record::State;
+
+/// Where records come from.
+///
+/// The flow keeps one token for each partition. Partitions are listed once for each run, before
+/// anything else happens, and dealt to the workers in sorted order.
+///
+/// ```
+/// use std::task::Waker;
+/// use flow::source::{Next, Reader, Source, SourceError};
+///
+/// /// Counts up to a limit.
+/// struct Count { to: u64 }
+/// struct CountReader { next: u64, to: u64, run: u64 }
+///
+/// impl Source for Count {
+///     type Item = u64;
+///     type Token = u64;
+///     type Reader = CountReader;
+///     fn partitions(&self) -> Result<Vec<String>, SourceError> { Ok(vec!["numbers".into()]) }
+///     fn open(&self, _partition: &str, resume: Option<u64>) -> Result<CountReader, SourceError> {
+///         Ok(CountReader { next: resume.unwrap_or(0), to: self.to, run: 0 })
+///     }
+/// }
+///
+/// impl Reader for CountReader {
+///     type Item = u64;
+///     type Token = u64;
+///     fn read(&mut self, out: &mut Vec<u64>, _waker: &Waker) -> Result<Next, SourceError> {
+///         self.run = (self.to - self.next).min(100);
+///         out.extend(self.next..self.next + self.run);
+///         self.next += self.run;
+///         Ok(if self.next == self.to { Next::End } else { Next::Ready })
+///     }
+///     fn token(&self, index: usize) -> u64 { self.next - self.run + index as u64 }
+/// }
+/// # use flow::prelude::*;
+/// # let (out, seen) = flow::sink::collect();
+/// # Runner::new(move |flow| { flow.source(Count { to: 3 }).sink(out.clone()); }).run().unwrap();
+/// # assert_eq!(seen.take(), [0, 1, 2]);
+/// ```
+pub trait Source: 'static {
+    /// The records.
+    type Item: 'static;
+    /// Where a reader stands: what it needs to go on. [`NoResume`] where it can't.
+    type Token: State + Clone;
+    /// Reads one partition.
+    type Reader: Reader<Item = Self::Item, Token = Self::Token>;
+
+    /// What this kind of source is called in ids and messages. By default the name of the type:
+    /// `OrderFeed` is `order_feed`.
+    fn kind(&self) -> String {
+        crate::names::kind_of::<Self>()
+    }
+
+    /// The names of the partitions: short, and the same in each run, for tokens are kept by them.
+    ///
+    /// # Errors
+    /// Whatever keeps the partitions from being listed. The run ends before anything has been changed.
+    fn partitions(&self) -> Result<Vec<String>, SourceError>;
+
+    /// Opens one partition: at its start, or where `resume` says.
+    ///
+    /// # Errors
+    /// When it can't be opened, or when its content no longer fits the token. The message names the
+    /// partition. The run ends before anything has been changed.
+    fn open(&self, partition: &str, resume: Option<Self::Token>) -> Result<Self::Reader, SourceError>;
+
+    /// Agrees that a source which can't resume loses what was not read when the flow stops.
+    #[must_use]
+    fn lossy(self) -> Lossy<Self>
+    where
+        Self: Sized,
+    {
+        Lossy(self)
+    }
+
+    /// Whether [`lossy`](Source::lossy) has been called.
+    #[doc(hidden)]
+    fn is_lossy(&self) -> bool {
+        false
+    }
+}
+
+/// Reads one partition of a source.
+pub trait Reader: 'static {
+    /// The records.
+    type Item;
+    /// Where the reader stands.
+    type Token;
+
+    /// Appends a run of records to `out`, which comes in empty: a few hundred at most, or about 64 KiB.
+    ///
+    /// It never blocks: when there is nothing to read now, it returns [`Next::Idle`] and wakes `waker`
+    /// from another thread when there is, or [`Next::IdleUntil`]. [`Next::Ready`] with nothing appended
+    /// means that the reader wants to be asked again. It is called again only when all records of the
+    /// last run have been used.
+    ///
+    /// # Errors
+    /// When the next record can't be read. The records appended before are good, and
+    /// `token(out.len())` is where the bad one starts: the flow stops exactly there.
+    fn read(&mut self, out: &mut Vec<Self::Item>, waker: &Waker) -> Result<Next, SourceError>;
+
+    /// Where record `index` of the last run starts. `index` equal to the run's length is where the next
+    /// unread record starts, skipped ones counted; before the first run it is where the reader was
+    /// opened.
+    fn token(&self, index: usize) -> Self::Token;
+
+    /// How many bytes the records of the last run hold beyond their own size, for the budget of what is in
+    /// flight.
+    fn run_bytes(&self) -> usize {
+        0
+    }
+
+    /// What stands at a token, for the message about a record that failed there. Called only then.
+    fn excerpt(&mut self, at: &Self::Token) -> Option<Excerpt> {
+        let _ = at;
+        None
+    }
+}
+
+/// What a reader has to say after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Ask again.
+    Ready,
+    /// Nothing now; ask again at this time.
+    IdleUntil(Instant),
+    /// Nothing now; the waker will be woken.
+    Idle,
+    /// Nothing any more in this run.
+    End,
+}
+
+/// A record as its source shows it in a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Where it stands: `line 6`.
+    pub position: String,
+    /// What it says, cut to a length that can be read.
+    pub text: Option<String>,
+}
+
+/// The token of a source that can't go on where it was, and the position of a sink that has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoResume;
+
+/// A source that may lose records over a restart; see [`Source::lossy`].
+#[derive(Clone, Debug)]
+pub struct Lossy<S>(S);
+
+impl<S: Source> Source for Lossy<S> {
+    type Item = S::Item;
+    type Token = S::Token;
+    type Reader = S::Reader;
+
+    fn kind(&self) -> String {
+        self.0.kind()
+    }
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        self.0.partitions()
+    }
+
+    fn open(&self, partition: &str, resume: Option<S::Token>) -> Result<S::Reader, SourceError> {
+        self.0.open(partition, resume)
+    }
+
+    fn is_lossy(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) fn cannot_resume<S: Source>() -> bool {
+    TypeId::of::<S::Token>() == TypeId::of::<NoResume>()
+}

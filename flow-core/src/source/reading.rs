@@ -1,0 +1,327 @@
+//! The partitions of a source on one worker: reads them in turn and pushes their records.
+
+use std::{collections::VecDeque, rc::Rc, task::Waker, time::Instant};
+
+use flow_store::{Changes, decode, encode};
+
+use super::{Excerpt, Next, Reader, Source, SourceError};
+use crate::{
+    chain::{At, BoxConsumer, Fault, OutletRef, Port},
+    engine::{Filled, Head, HeadContext, Made, RecordFailure, Rows, SourceFault, SourceTask},
+    error::{BuildError, ResumeError, RunError},
+    graph::StepIndex,
+    record::{NoKey, State},
+};
+
+/// What makes the source on a worker.
+pub(crate) fn head<S: Source>(
+    index: StepIndex,
+    source: S,
+    port: Rc<Port<(NoKey, S::Item)>>,
+) -> Head {
+    let source = Rc::new(source);
+    let listed = source.clone();
+    let mut head = Head::new(index, move |context| {
+        let partitions = open(&*source, context)?;
+        let chain = port.build(&mut context.wiring);
+        Ok(Made::Source(Box::new(Reading::<S> {
+            step: index,
+            at: context.wiring.whereabouts.of(index),
+            number: context.store_number(),
+            partitions,
+            turn: 0,
+            chain,
+            fallible: context.wiring.fallible,
+            outlets: context.wiring.outlets.clone(),
+        })))
+    });
+    head.partitions = Some(Box::new(move || listed.partitions()));
+    head
+}
+
+/// Opens this worker's partitions, each at its token.
+fn open<S: Source>(
+    source: &S,
+    context: &HeadContext<'_>,
+) -> Result<Vec<Partition<S>>, RunError> {
+    let step = context.id();
+    context.wiring.whereabouts.of(context.step).enter();
+    let mut tokens = Vec::new();
+    for row in context.all_rows()? {
+        let row = row.map_err(ResumeError::Store)?;
+        let stored = StoredToken::read(&row.key, &row.value).map_err(|cause| {
+            ResumeError::Token {
+                step: step.clone(),
+                part: crate::state::key_text(&row.key),
+                token: crate::graph::short(std::any::type_name::<S::Token>()),
+                cause,
+            }
+        })?;
+        tokens.push((stored, row.value));
+    }
+    let mut partitions = Vec::new();
+    for name in context.partitions() {
+        let stored = tokens.iter().find(|(stored, _)| stored.partition == *name);
+        let (resume, written) = match stored {
+            Some((stored, value)) => {
+                let token = stored.token::<S::Token>(value).map_err(|cause| ResumeError::Token {
+                    step: step.clone(),
+                    part: name.clone(),
+                    token: crate::graph::short(std::any::type_name::<S::Token>()),
+                    cause,
+                })?;
+                (Some(token), value.clone())
+            }
+            None => (None, Vec::new()),
+        };
+        let resumes = resume.is_some();
+        let reader = source.open(name, resume).map_err(|error| -> RunError {
+            if resumes {
+                let step = step.clone();
+                ResumeError::Source { step, error }.into()
+            } else {
+                let place = context.place();
+                let step = step.clone();
+                BuildError::Source { step, place, error }.into()
+            }
+        })?;
+        partitions.push(Partition {
+            key: partition_key(name),
+            name: name.clone(),
+            reader,
+            run: VecDeque::new(),
+            pushed: 0,
+            bytes_each: 0,
+            at_end: false,
+            failure: None,
+            moved: false,
+            written,
+        });
+    }
+    Ok(partitions)
+}
+
+/// The row of a partition's token: whether the partition has been read to its end, and the token.
+pub(crate) struct StoredToken {
+    pub(crate) partition: String,
+    pub(crate) done: bool,
+}
+
+// `done` is the MessagePack of a bool, so a row's value is two MessagePack values in a row.
+const NOT_DONE: u8 = 0xc2;
+const DONE: u8 = 0xc3;
+
+impl StoredToken {
+    pub(crate) fn read(key: &[u8], value: &[u8]) -> Result<Self, String> {
+        let partition = decode(key).map_err(|error| error.to_string())?;
+        let done = match value.first() {
+            Some(&NOT_DONE) => false,
+            Some(&DONE) => true,
+            _ => return Err("it does not say whether the partition was finished".to_owned()),
+        };
+        Ok(StoredToken { partition, done })
+    }
+
+    fn token<T: State>(&self, value: &[u8]) -> Result<T, String> {
+        T::decode(value.get(1..).unwrap_or_default()).map_err(|error| error.to_string())
+    }
+}
+
+/// The key of a partition's row.
+pub(crate) fn partition_key(name: &str) -> Vec<u8> {
+    let mut key = Vec::new();
+    // A text is always encodable, and a vector takes it.
+    let _ = encode(name, &mut key);
+    key
+}
+
+/// Tokens and positions are not spread by key: all have group 0.
+pub(crate) const NO_GROUP: u16 = 0;
+
+/// Forgets a partition.
+pub(crate) fn drop_partition(step: u16, name: &str, changes: &mut Changes) {
+    changes.remove(step, NO_GROUP, &partition_key(name));
+}
+
+struct Partition<S: Source> {
+    name: String,
+    key: Vec<u8>,
+    reader: S::Reader,
+    /// What the last read brought and has not been pushed yet.
+    run: VecDeque<S::Item>,
+    /// How many records of the last read have been pushed.
+    pushed: usize,
+    bytes_each: usize,
+    at_end: bool,
+    /// The record behind `run` could not be read.
+    failure: Option<SourceError>,
+    /// Whether it was read from since its token was written.
+    moved: bool,
+    /// The value of its row in the store.
+    written: Vec<u8>,
+}
+
+struct Reading<S: Source> {
+    step: StepIndex,
+    at: At,
+    number: Option<u16>,
+    partitions: Vec<Partition<S>>,
+    /// The partition to push from.
+    turn: usize,
+    chain: BoxConsumer<(NoKey, S::Item)>,
+    fallible: bool,
+    outlets: Vec<OutletRef>,
+}
+
+impl<S: Source> Reading<S> {
+    fn failure(&mut self, step: StepIndex, cause: crate::error::BoxError) -> RecordFailure {
+        let mut failure = RecordFailure {
+            step,
+            source_step: self.step,
+            partition: String::new(),
+            position: None,
+            excerpt: None,
+            cause,
+        };
+        if let Some(partition) = self.partitions.get_mut(self.turn) {
+            self.at.enter();
+            let token = partition.reader.token(partition.pushed);
+            if let Some(Excerpt { position, text }) = partition.reader.excerpt(&token) {
+                failure.position = Some(position);
+                failure.excerpt = text;
+            }
+            failure.partition.clone_from(&partition.name);
+        }
+        failure
+    }
+
+    /// Pushes records one by one, so that a failure can be taken back to the record's start.
+    fn push_each(&mut self, count: usize) -> Result<(), SourceFault> {
+        for pushed in 0..count {
+            let Some(partition) = self.partitions.get_mut(self.turn) else {
+                break;
+            };
+            let Some(record) = partition.run.pop_front() else {
+                break;
+            };
+            if let Err(fault) = self.chain.push((NoKey, record)) {
+                for outlet in &self.outlets {
+                    outlet.borrow_mut().rollback();
+                }
+                let (step, cause) = fault.into_parts();
+                let failure = self.failure(step, cause);
+                return Err(SourceFault::Record { pushed, failure });
+            }
+            for outlet in &self.outlets {
+                outlet.borrow_mut().settle();
+            }
+            partition.pushed += 1;
+        }
+        Ok(())
+    }
+
+    fn push_all(&mut self, count: usize) -> Result<(), Fault> {
+        let Some(partition) = self.partitions.get_mut(self.turn) else {
+            return Ok(());
+        };
+        partition.pushed += count;
+        let mut batch: Vec<_> = if count == partition.run.len() {
+            let run = std::mem::take(&mut partition.run);
+            Vec::from(run).into_iter().map(|item| (NoKey, item)).collect()
+        } else {
+            partition.run.drain(..count).map(|item| (NoKey, item)).collect()
+        };
+        self.chain.push_batch(&mut batch)
+    }
+}
+
+impl<S: Source> SourceTask for Reading<S> {
+    fn fill(&mut self, waker: &Waker) -> Result<Filled, RecordFailure> {
+        let mut until: Option<Instant> = None;
+        let mut idle = false;
+        for _ in 0..self.partitions.len() {
+            let Some(partition) = self.partitions.get_mut(self.turn) else {
+                break;
+            };
+            if partition.run.is_empty() && partition.failure.is_none() && !partition.at_end {
+                self.at.enter();
+                let mut out = Vec::from(std::mem::take(&mut partition.run));
+                let next = partition.reader.read(&mut out, waker);
+                partition.pushed = 0;
+                partition.moved = true;
+                if !out.is_empty() {
+                    partition.bytes_each =
+                        size_of::<S::Item>() + partition.reader.run_bytes() / out.len();
+                }
+                partition.run = out.into();
+                match next {
+                    // Asked again once the others have had their turn.
+                    Ok(Next::Ready) => until = Some(Instant::now()),
+                    Ok(Next::IdleUntil(time)) => {
+                        until = Some(until.map_or(time, |other| other.min(time)));
+                    }
+                    Ok(Next::Idle) => {}
+                    Ok(Next::End) => partition.at_end = true,
+                    Err(error) => partition.failure = Some(error),
+                }
+            }
+            if !partition.run.is_empty() {
+                return Ok(Filled::Records {
+                    count: partition.run.len(),
+                    bytes_each: partition.bytes_each,
+                });
+            }
+            if let Some(error) = partition.failure.take() {
+                return Err(self.failure(self.step, error.into()));
+            }
+            idle |= !partition.at_end;
+            self.turn = (self.turn + 1) % self.partitions.len();
+        }
+        Ok(if idle { Filled::Idle(until) } else { Filled::End })
+    }
+
+    fn push(&mut self, count: usize) -> Result<(), SourceFault> {
+        if self.fallible {
+            self.push_each(count)?;
+        } else {
+            self.push_all(count).map_err(SourceFault::Step)?;
+        }
+        if let Some(partition) = self.partitions.get_mut(self.turn) {
+            partition.moved = true;
+            // A run is pushed to its end before the next partition has its turn.
+            if partition.run.is_empty() && partition.failure.is_none() {
+                self.turn = (self.turn + 1) % self.partitions.len();
+            }
+        }
+        Ok(())
+    }
+
+    fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault> {
+        let Some(number) = self.number else {
+            return Ok(());
+        };
+        self.at.enter();
+        for partition in &mut self.partitions {
+            if !std::mem::take(&mut partition.moved) {
+                continue;
+            }
+            let done = partition.at_end && partition.run.is_empty() && partition.failure.is_none();
+            let mut value = vec![if done { DONE } else { NOT_DONE }];
+            partition
+                .reader
+                .token(partition.pushed)
+                .encode(&mut value)
+                .map_err(|error| self.at.fault(error))?;
+            if value != partition.written {
+                rows.changes
+                    .put(number, NO_GROUP, &partition.key, |into| {
+                        into.extend_from_slice(&value);
+                        Ok::<_, std::convert::Infallible>(())
+                    })
+                    .unwrap_or_else(|never| match never {});
+                partition.written = value;
+            }
+        }
+        Ok(())
+    }
+}

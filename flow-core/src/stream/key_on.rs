@@ -1,0 +1,49 @@
+//! Giving records a key.
+
+use std::panic::Location;
+
+use super::{Stream, map::Each};
+use crate::record::{Key, NoKey};
+
+impl<T> Stream<T> {
+    /// Gives each record a key. The steps after it may keep a state for each key.
+    ///
+    /// The records of one key are all handled by one worker, in order. The key owns its data: the
+    /// commonest first mistake is `fn(&Event) -> &str`, where `String` is needed.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # #[derive(Clone, Serialize, Deserialize)] struct Event { user_id: String }
+    /// fn user_id(event: &Event) -> String { event.user_id.clone() }
+    /// fn count(seen: &mut u64, _event: Event) -> u64 { *seen += 1; *seen }
+    ///
+    /// #[dataflow]
+    /// fn visits(events: Stream<Event>) -> Stream<u64, String> {
+    ///     events.key_on(user_id).stateful_map(count)
+    /// }
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// # let events = flow.source(source::from_iter(["a", "b", "a"].map(|u| Event { user_id: u.into() })));
+    /// # visits(events).map(|pair| pair).sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [("a".to_string(), 1), ("b".to_string(), 1), ("a".to_string(), 2)]);
+    /// ```
+    #[track_caller]
+    pub fn key_on<K, F>(self, f: F) -> Stream<T, K>
+    where
+        T: 'static,
+        K: Key,
+        F: FnMut(&T) -> K + 'static,
+    {
+        self.chain("key_on", Location::caller(), |at, _, next| {
+            let mut f = f;
+            Box::new(Each {
+                at,
+                f: move |(NoKey, record)| Some((f(&record), record)),
+                out: Vec::new(),
+                next,
+            })
+        })
+    }
+}

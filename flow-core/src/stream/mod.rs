@@ -1,0 +1,110 @@
+//! Streams and the steps that can follow on them: one file a family, one method a step.
+
+mod fallible;
+mod key_on;
+mod map;
+mod merge;
+mod sink;
+mod stateful;
+mod values;
+
+use std::{panic::Location, rc::Rc};
+
+pub use fallible::OnError;
+pub use sink::SinkStep;
+
+use crate::{
+    chain::{At, BoxConsumer, Port, Wiring},
+    flow::Flow,
+    graph::{Keeps, Step, StepIndex},
+    record::NoKey,
+};
+
+/// Records on their way from one step to the next.
+///
+/// `T` is the type of the records. `Key` is [`NoKey`] until [`key_on`](Stream::key_on) gives each
+/// record a key; then steps may keep a state for each key. A clone is a second branch that sees the
+/// same records.
+///
+/// Order: the records of one partition of a source stay in order up to the next shuffle, and those
+/// of one key stay in order through it. Nothing is promised between keys or partitions, except that
+/// with one worker nothing changes places.
+#[must_use = "a stream does nothing until it reaches a sink"]
+pub struct Stream<T, Key = NoKey> {
+    flow: Flow,
+    step: StepIndex,
+    port: Rc<Port<(Key, T)>>,
+}
+
+/// A stream with a key, with its parameters in the order of a map's.
+pub type KeyedStream<K, V> = Stream<V, K>;
+
+impl<T: Clone, Key: Clone> Clone for Stream<T, Key> {
+    fn clone(&self) -> Self {
+        self.port.allow_fan_out(Clone::clone);
+        Stream {
+            flow: self.flow.clone(),
+            step: self.step,
+            port: self.port.clone(),
+        }
+    }
+}
+
+impl<T, Key> Stream<T, Key> {
+    pub(crate) fn new(flow: Flow, step: StepIndex, port: Rc<Port<(Key, T)>>) -> Self {
+        Stream { flow, step, port }
+    }
+
+    /// Gives the step that made this stream an id of its own.
+    ///
+    /// For a step that keeps something, the id is what the store knows it by.
+    pub fn named(self, id: impl Into<String>) -> Self {
+        let id = id.into();
+        self.flow.change_step(self.step, |step| step.set_name(id));
+        self
+    }
+
+    /// Says which id the step that made this stream had before: what the store holds under that id
+    /// becomes this step's.
+    pub fn renamed_from(self, id: impl Into<String>) -> Self {
+        let id = id.into();
+        self.flow
+            .change_step(self.step, |step| step.add_former_name(id));
+        self
+    }
+
+    /// Adds a step to the graph that takes this stream.
+    fn follow(&self, kind: &str, keeps: Keeps, at: &Location<'_>) -> Step {
+        let mut step = Step::new(kind, keeps, at);
+        step.inputs = vec![self.step.as_usize()];
+        step
+    }
+}
+
+impl<T: 'static, Key: 'static> Stream<T, Key> {
+    /// Adds a stateless step: a consumer in the chain of this stream.
+    fn chain<U: 'static, L: 'static>(
+        self,
+        kind: &str,
+        at: &Location<'_>,
+        consumer: impl FnOnce(At, &mut Wiring, BoxConsumer<(L, U)>) -> BoxConsumer<(Key, T)> + 'static,
+    ) -> Stream<U, L> {
+        let mut step = self.follow(kind, Keeps::Nothing, at);
+        step.item = std::any::type_name::<U>();
+        step.key = key_name::<L>();
+        let index = self.flow.add_step(step);
+        let port: Rc<Port<(L, U)>> = Port::new();
+        let next = port.clone();
+        self.port.attach(move |wiring| {
+            let next = next.build(wiring);
+            consumer(wiring.whereabouts.of(index), wiring, next)
+        });
+        Stream::new(self.flow, index, port)
+    }
+}
+
+/// The name of a key type, none for [`NoKey`].
+fn key_name<K: 'static>() -> Option<&'static str> {
+    let is_key = std::any::TypeId::of::<K>() != std::any::TypeId::of::<NoKey>();
+    is_key.then(std::any::type_name::<K>)
+}

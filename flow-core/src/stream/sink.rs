@@ -1,0 +1,89 @@
+//! The end of a stream.
+
+use std::panic::Location;
+
+use super::{Stream, fallible::Try};
+use crate::{
+    chain::ToOne,
+    flow::Flow,
+    graph::{Facts, Keeps, StepIndex},
+    record::KeyKind,
+    sink::{self, IntoSink, Sink},
+    stream::OnError,
+};
+
+impl<T, Key> Stream<T, Key> {
+    /// Ends the stream in a sink.
+    ///
+    /// The sink's id is its kind (`json_lines`); a flow with two of a kind gives one of them a name
+    /// with [`SinkStep::named`].
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::source;
+    /// # Runner::new(|flow| {
+    /// let numbers = flow.source(source::from_iter(1..=3u64));
+    /// numbers.clone().sink(JsonLines::stdout());
+    /// numbers.map(|n| n * n).sink(JsonLines::stdout()).named("squares");
+    /// # }).run().unwrap();
+    /// ```
+    #[track_caller]
+    pub fn sink<S>(self, sink: S) -> SinkStep
+    where
+        Key: KeyKind,
+        T: 'static,
+        S: IntoSink<Key::Item<T>>,
+    {
+        let (sink, mut format) = sink.into_sink();
+        let mut step = self.follow(&sink.kind(), Keeps::Positions, Location::caller());
+        step.item = std::any::type_name::<Key::Item<T>>();
+        step.state = sink::keeps_positions::<S::Sink>()
+            .then(std::any::type_name::<<S::Sink as Sink>::Position>);
+        step.guarantee = Some(sink.guarantee());
+        step.facts = Facts {
+            cannot_resume: false,
+            output: sink.output(),
+        };
+        let index = self.flow.add_step(step);
+        let inlet = self.flow.new_inlet();
+        let shards = sink.shards();
+        self.port.attach(move |wiring| {
+            let at = wiring.whereabouts.of(index);
+            let worker = shards.worker(wiring.worker, wiring.workers);
+            let outlet = ToOne::attach(inlet, at.clone(), worker, wiring);
+            wiring.fallible |= S::FALLIBLE;
+            let format = move |pair| format(Key::item(pair)).map(Some);
+            Box::new(Try::new(at, wiring, OnError::Fail, outlet, format))
+        });
+        self.flow.add_head(sink::head(index, inlet, sink));
+        SinkStep {
+            flow: self.flow,
+            step: index,
+        }
+    }
+}
+
+/// A sink that has been put at the end of a stream, to be given a name.
+pub struct SinkStep {
+    flow: Flow,
+    step: StepIndex,
+}
+
+impl SinkStep {
+    /// Gives the sink an id of its own.
+    #[allow(clippy::must_use_candidate, clippy::return_self_not_must_use)]
+    pub fn named(self, id: impl Into<String>) -> Self {
+        let id = id.into();
+        self.flow.change_step(self.step, |step| step.set_name(id));
+        self
+    }
+
+    /// Says which id the sink had before: its position in the store is carried over.
+    #[allow(clippy::must_use_candidate, clippy::return_self_not_must_use)]
+    pub fn renamed_from(self, id: impl Into<String>) -> Self {
+        let id = id.into();
+        self.flow
+            .change_step(self.step, |step| step.add_former_name(id));
+        self
+    }
+}

@@ -1,0 +1,183 @@
+//! The directory of a store: which files of ours are in it, and how they get there for good.
+
+use crate::error::StoreError;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The one part file of a store in this layout.
+pub(crate) const PART: &str = "part-00000-of-00001.redb";
+/// The same while it is being made.
+const UNFINISHED: &str = "part-00000-of-00001.redb.new";
+const LOCK: &str = "lock";
+
+/// Where the files of a store are.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) directory: PathBuf,
+    pub(crate) part: PathBuf,
+    pub(crate) unfinished: PathBuf,
+    pub(crate) lock: PathBuf,
+}
+
+/// Which of them are there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The names of all part files, sorted, whichever part of how many.
+    pub(crate) parts: Vec<String>,
+    pub(crate) lock: bool,
+}
+
+impl Found {
+    pub(crate) fn is_new(&self) -> bool {
+        self.parts.is_empty() && !self.lock
+    }
+}
+
+impl Place {
+    pub(crate) fn new(directory: &Path) -> Place {
+        Place {
+            directory: directory.to_path_buf(),
+            part: directory.join(PART),
+            unfinished: directory.join(UNFINISHED),
+            lock: directory.join(LOCK),
+        }
+    }
+
+    /// Looks what is there; a directory that does not exist has nothing.
+    pub(crate) fn list(&self) -> Result<Found, StoreError> {
+        let at = |attempt| {
+            move |cause| StoreError::Io {
+                attempt,
+                path: self.directory.clone(),
+                cause,
+            }
+        };
+        match fs::metadata(&self.directory) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => {
+                return Err(StoreError::NotADirectory {
+                    path: self.directory.clone(),
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
+            Err(error) => return Err(at("look at the directory")(error)),
+        }
+        let mut found = Found::default();
+        for entry in fs::read_dir(&self.directory).map_err(at("list the directory"))? {
+            let entry = entry.map_err(at("list the directory"))?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            if name == LOCK {
+                found.lock = true;
+            } else if name.starts_with("part-") && name.ends_with(".redb") {
+                found.parts.push(name);
+            }
+        }
+        found.parts.sort();
+        Ok(found)
+    }
+
+    /// Creates the directory, and those above it, so that they outlive a power failure.
+    pub(crate) fn create(&self) -> Result<(), StoreError> {
+        // the lowest first
+        let absent: Vec<&Path> = self
+            .directory
+            .ancestors()
+            .take_while(|path| !exists(path))
+            .collect();
+        fs::create_dir_all(&self.directory).map_err(|cause| StoreError::Io {
+            attempt: "create the directory",
+            path: self.directory.clone(),
+            cause,
+        })?;
+        for made in absent {
+            match made.parent() {
+                Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new("."))?,
+                Some(parent) => sync_directory(parent)?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the finished part file its name, so that it outlives a power failure.
+    pub(crate) fn publish(&self) -> Result<(), StoreError> {
+        let at = |attempt| {
+            move |cause| StoreError::Io {
+                attempt,
+                path: self.unfinished.clone(),
+                cause,
+            }
+        };
+        File::open(&self.unfinished)
+            .and_then(|file| file.sync_all())
+            .map_err(at("sync"))?;
+        fs::rename(&self.unfinished, &self.part).map_err(at("rename"))?;
+        sync_directory(&self.directory)
+    }
+}
+
+fn exists(path: &Path) -> bool {
+    // the empty path is what a relative one ends in: the current directory
+    path.as_os_str().is_empty() || path.exists()
+}
+
+/// Makes the names in a directory durable; elsewhere than on Unix that is not to be had.
+fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|cause| StoreError::Io {
+            attempt: "sync the directory",
+            path: path.to_path_buf(),
+            cause,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_files_are_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::new(directory.path());
+        assert!(place.list().unwrap().is_new());
+        for name in [
+            "part-00000-of-00001.redb.new",
+            "notes.txt",
+            "part-1",
+            "x.redb",
+        ] {
+            fs::write(directory.path().join(name), b"").unwrap();
+        }
+        assert!(place.list().unwrap().is_new());
+        for name in [
+            "lock",
+            "part-00001-of-00002.redb",
+            "part-00000-of-00002.redb",
+        ] {
+            fs::write(directory.path().join(name), b"").unwrap();
+        }
+        let found = place.list().unwrap();
+        assert_eq!(
+            found.parts,
+            ["part-00000-of-00002.redb", "part-00001-of-00002.redb"]
+        );
+        assert!(found.lock);
+    }
+
+    #[test]
+    fn directories_above_are_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::new(&directory.path().join("a/b/c"));
+        assert!(place.list().unwrap().is_new());
+        place.create().unwrap();
+        place.create().unwrap();
+        assert!(place.directory.is_dir());
+    }
+}

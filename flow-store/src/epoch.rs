@@ -1,0 +1,111 @@
+//! The number of a checkpoint: which execution, and which of its epochs.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+const BITS: u32 = 40;
+const NUMBER: u64 = (1 << BITS) - 1;
+
+/// The number of a checkpoint: an execution, and a count within it.
+///
+/// The execution is in the upper 24 bits and the count in the lower 40, so that epochs of a later
+/// execution are greater than all of an earlier one, and no number is ever used twice: the
+/// execution is recorded before its first epoch is.
+///
+/// It is shown as `execution.number`:
+///
+/// ```
+/// use flow_store::Epoch;
+///
+/// let start = Epoch::opening(3);
+/// assert_eq!(start.next(), Epoch::first(3));
+/// assert_eq!(Epoch::first(3).next().to_string(), "3.2");
+/// assert!(Epoch::opening(4) > Epoch::first(3));
+/// ```
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// The greatest number an execution can have, as 24 bits hold it.
+    pub const LAST_EXECUTION: u64 = (1 << (u64::BITS - BITS)) - 1;
+
+    /// The epoch of the commit that starts an execution: its number is 0 and it has no records.
+    ///
+    /// `execution` is at most [`LAST_EXECUTION`](Self::LAST_EXECUTION), which
+    /// [`Look::start`](crate::Look::start) sees to; higher bits are lost.
+    #[must_use]
+    pub const fn opening(execution: u64) -> Epoch {
+        Epoch(execution << BITS)
+    }
+
+    /// The first epoch of an execution that can have records: its number is 1.
+    #[must_use]
+    pub const fn first(execution: u64) -> Epoch {
+        Epoch(execution << BITS | 1)
+    }
+
+    /// The epoch after this one in the same execution.
+    #[must_use]
+    pub const fn next(self) -> Epoch {
+        // 2^40 epochs of one execution: one a microsecond for 12 days, one a millisecond for 34
+        // years. At the end it stands still, and the store refuses an epoch that does not grow.
+        if self.number() == NUMBER {
+            return self;
+        }
+        Epoch(self.0 + 1)
+    }
+
+    /// The execution that this epoch belongs to.
+    #[must_use]
+    pub const fn execution(self) -> u64 {
+        self.0 >> BITS
+    }
+
+    /// The count of this epoch within its execution; 0 for the commit that starts it.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0 & NUMBER
+    }
+
+    /// The epoch of [`to_u64`](Self::to_u64).
+    #[must_use]
+    pub const fn from_u64(value: u64) -> Epoch {
+        Epoch(value)
+    }
+
+    /// Execution and number in one: `execution << 40 | number`.
+    #[must_use]
+    pub const fn to_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.execution(), self.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_come_back() {
+        let epoch = Epoch::from_u64(7 << 40 | 12);
+        assert_eq!((epoch.execution(), epoch.number()), (7, 12));
+        assert_eq!(epoch.to_u64(), 7 << 40 | 12);
+        assert_eq!(epoch.to_string(), "7.12");
+        assert_eq!(Epoch::default().to_string(), "0.0");
+    }
+
+    #[test]
+    fn the_last_epoch_of_an_execution_does_not_reach_into_the_next() {
+        let last = Epoch::from_u64((7 << 40) | NUMBER);
+        assert_eq!(last.next(), last);
+        let last = Epoch::opening(Epoch::LAST_EXECUTION);
+        assert_eq!(last.execution(), Epoch::LAST_EXECUTION);
+    }
+}

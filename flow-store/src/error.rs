@@ -1,0 +1,439 @@
+//! Every way in which the store refuses or fails, in words for the person who has to act.
+
+use crate::epoch::Epoch;
+use crate::manifest::{StepKind, StoredStep};
+use jiff::Timestamp;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why the store could not be looked at, started, written or ended.
+///
+/// The message says all of it, the cause included: what is wrong, which file, and what to do.
+/// An error of [`Look`](crate::Look) means that the store is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The path leads to something that is not a directory.
+    #[error("{path} is not a directory: the store needs one of its own; give another path")]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("could not {attempt} {path}: {cause}")]
+    Io {
+        /// What was attempted, as in `open`.
+        attempt: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: io::Error,
+    },
+    /// The file is empty.
+    #[error(
+        "the store file {path} is empty, though it held data: nothing is created in its place. Put a backup there, or remove the directory to start from nothing"
+    )]
+    EmptyFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory held a store and its file is gone.
+    #[error(
+        "the store in {directory} has lost its data: its lock file names the store {store}, and there is no {part}. Put a backup there, or remove the directory to start from nothing"
+    )]
+    EmptyWhereDataWas {
+        /// The directory.
+        directory: PathBuf,
+        /// The uuid in the lock file, or `unknown` when that cannot be read.
+        store: String,
+        /// The name of the missing file.
+        part: String,
+    },
+    /// The file is not one of redb's.
+    #[error("{path} is not a store: it does not begin as a redb file does. Give another directory")]
+    NotARedbFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is redb's, but what is in it is not a store of flow.
+    #[error("{path} is a redb file, but not a store of flow: {missing}. Give another directory")]
+    NotAFlowStore {
+        /// The file.
+        path: PathBuf,
+        /// What it lacks.
+        missing: String,
+    },
+    /// The file is shorter than it says.
+    #[error(
+        "the store file {path} was cut short: it has {length} bytes and needs {needed}. Put a backup in its place"
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        length: u64,
+        /// The least length it should have.
+        needed: u64,
+    },
+    /// The bytes of the file were changed, or cut short, by something other than the store.
+    #[error(
+        "the store file {path} is damaged: {what}. Nothing was changed; put a backup in its place"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The file was written by a later version.
+    #[error(
+        "the store file {path} has format {found}, and this version of flow reads up to {known}: use the version that wrote it, or a later one"
+    )]
+    FormatTooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+        /// The format this version writes.
+        known: u64,
+    },
+    /// The file was written by a version that is too old.
+    #[error(
+        "the store file {path} has {what} format {found}, and this version of flow reads {known} and later: upgrade it with a version that reads both"
+    )]
+    FormatTooOld {
+        /// The file.
+        path: PathBuf,
+        /// Whose format it is: `flow` or `redb`.
+        what: &'static str,
+        /// Its format.
+        found: u64,
+        /// The oldest that this version reads.
+        known: u64,
+    },
+    /// The file is one of several, or of another place among them.
+    #[error(
+        "the store file {path} is part {index} of {count}, and its name says part 0 of 1: give it back its name"
+    )]
+    WrongPart {
+        /// The file.
+        path: PathBuf,
+        /// Which part it is.
+        index: u64,
+        /// Of how many.
+        count: u64,
+    },
+    /// The directory has other part files than the one there should be.
+    #[error(
+        "the store in {directory} should have the one file {expected}, and has {}: keep the right one, with that name",
+        list(.found)
+    )]
+    OtherParts {
+        /// The directory.
+        directory: PathBuf,
+        /// The name of the file there should be.
+        expected: String,
+        /// The names of the files there are.
+        found: Vec<String>,
+    },
+    /// The file belongs to another store than the one this directory held.
+    #[error(
+        "{path} is of the store {found}, and this directory held the store {expected}: put the right file in its place, or remove {lock} to agree to the other"
+    )]
+    ForeignPart {
+        /// The file.
+        path: PathBuf,
+        /// The lock file, which remembers the store.
+        lock: PathBuf,
+        /// The uuid in the lock file.
+        expected: String,
+        /// The uuid in the part file.
+        found: String,
+    },
+    /// Another process has the store.
+    #[error(
+        "the store {} is in use by {}: stop that process, or give another directory",
+        .path.parent().unwrap_or(.path).display(),
+        holder(.host, .pid, .since)
+    )]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// The host of the process that holds it; none where the record cannot be read.
+        host: Option<String>,
+        /// The process that holds it.
+        pid: Option<u32>,
+        /// Since when it holds it.
+        since: Option<Timestamp>,
+    },
+    /// The store is not as it was when it was looked at.
+    #[error("the store in {directory} changed while it was being looked at ({what}): start again")]
+    Changed {
+        /// The directory.
+        directory: PathBuf,
+        /// What is different.
+        what: String,
+    },
+    /// Two steps of the flow have one id.
+    #[error(
+        "the flow has two steps `{id}`, at {} and at {}: give one another name with `.named(…)`",
+        .places[0], .places[1]
+    )]
+    SameId {
+        /// The directory of the store.
+        directory: PathBuf,
+        /// The id.
+        id: String,
+        /// Where the flow says it.
+        places: [String; 2],
+    },
+    /// The store has steps that the flow has not.
+    #[error(
+        "the store in {} has {} that the flow has not: {}. If a step was renamed, say `.renamed_from(\"{}\")` where it is now; if what it held may go, start with `{}`",
+        .directory.display(),
+        if .steps.len() == 1 { "a step" } else { "steps" },
+        steps_list(.steps),
+        first_id(.steps),
+        drop_flags(.steps)
+    )]
+    UnknownSteps {
+        /// The directory.
+        directory: PathBuf,
+        /// The steps.
+        steps: Vec<StoredStep>,
+    },
+    /// A step is of another kind than it was.
+    #[error(
+        "{place}: step `{id}` is a {flow} step, and the store in {} has {} as a {stored} step. Give it another name with `.named(…)`, or start with `--drop-state {stored_id}`",
+        .directory.display(),
+        if .id == .stored_id { "it".to_owned() } else { format!("`{}`, its old name,", .stored_id) }
+    )]
+    KindChanged {
+        /// The directory.
+        directory: PathBuf,
+        /// The id of the step in the flow.
+        id: String,
+        /// Its id in the store.
+        stored_id: String,
+        /// What it is in the store.
+        stored: StepKind,
+        /// What it is in the flow.
+        flow: StepKind,
+        /// Where the flow says it.
+        place: String,
+    },
+    /// A step that was to be dropped is not in the store.
+    #[error(
+        "there is no step `{id}` to drop in the store in {}: it has {}",
+        .directory.display(),
+        if .stored.is_empty() { "no steps".to_owned() } else { steps_list(.stored) }
+    )]
+    NoSuchStep {
+        /// The directory.
+        directory: PathBuf,
+        /// The id that was given.
+        id: String,
+        /// The steps there are.
+        stored: Vec<StoredStep>,
+    },
+    /// A renamed step would have the rows of two stored steps.
+    #[error(
+        "{place}: the store in {} has both `{}` and `{}`, and step `{id}` can go on with one only. Start with `--drop-state` for the one whose rows may go",
+        .directory.display(), .stored[0], .stored[1]
+    )]
+    RenameOfTwo {
+        /// The directory.
+        directory: PathBuf,
+        /// The step in the flow.
+        id: String,
+        /// The ids in the store.
+        stored: [String; 2],
+        /// Where the flow says it.
+        place: String,
+    },
+    /// A step says that it was renamed from a step that the flow still has.
+    #[error(
+        "{place}: step `{id}` says that it was `{old}`, and the flow still has a step `{old}`, which the rows in {} could as well be for. Take `.renamed_from(\"{old}\")` away, or give the other step another name",
+        .directory.display()
+    )]
+    RenameInUse {
+        /// The directory.
+        directory: PathBuf,
+        /// The step that was renamed.
+        id: String,
+        /// The id that is still in use.
+        old: String,
+        /// Where the flow says it.
+        place: String,
+    },
+    /// Two steps say that they were renamed from the same one.
+    #[error(
+        "steps `{}` ({}) and `{}` ({}) both say that they were `{old}`, and the rows in {} can go to one only. Take one `.renamed_from(\"{old}\")` away",
+        .ids[0], .places[0], .ids[1], .places[1], .directory.display()
+    )]
+    RenamedTwice {
+        /// The directory.
+        directory: PathBuf,
+        /// The id in the store.
+        old: String,
+        /// The steps in the flow.
+        ids: Box<[String; 2]>,
+        /// Where the flow says them.
+        places: Box<[String; 2]>,
+    },
+    /// No number is left for a new step.
+    #[error(
+        "the store in {directory} has given all its 65,536 step numbers away, and none is used twice: start with a new directory"
+    )]
+    TooManySteps {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// No number is left for a new execution.
+    #[error(
+        "the store in {directory} has given all its 16,777,215 execution numbers away, and none is used twice: start with a new directory"
+    )]
+    TooManyExecutions {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A later execution has the store: this one must stop.
+    #[error(
+        "execution {mine} of the flow was replaced: the store file {path} is at execution {current} now. Nothing was written; stop this process"
+    )]
+    Fenced {
+        /// The file.
+        path: PathBuf,
+        /// The execution that was refused.
+        mine: u64,
+        /// The execution that has the store.
+        current: u64,
+    },
+    /// The epoch to commit is not greater than the last, or of another execution.
+    #[error(
+        "epoch {epoch} cannot be committed to {path} by execution {execution}, whose last is {last}. Nothing was written; this is a mistake in the program, not in the store"
+    )]
+    WrongEpoch {
+        /// The file.
+        path: PathBuf,
+        /// The epoch that was refused.
+        epoch: Epoch,
+        /// The execution that wanted to commit it.
+        execution: u64,
+        /// The last epoch that is durable.
+        last: Epoch,
+    },
+    /// A change that no reader would ever find again, or that is too large.
+    #[error(
+        "a change of step number {step} cannot be stored in {path}: {why}. Nothing was written; this is a mistake in the program, not in the store"
+    )]
+    WrongChange {
+        /// The file.
+        path: PathBuf,
+        /// The number of the step.
+        step: u16,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A commit failed, and nobody knows whether it is durable.
+    #[error(
+        "the commit of epoch {epoch} to {path} failed: {cause}. Everything up to epoch {last} is safe; whether epoch {epoch} is, is not known. Start the flow again: it goes on from what is on the disk"
+    )]
+    CommitFailed {
+        /// The file.
+        path: PathBuf,
+        /// The epoch.
+        epoch: Epoch,
+        /// The last epoch known to be durable.
+        last: Epoch,
+        /// What happened.
+        cause: Cause,
+    },
+    /// The commit that starts an execution failed; nothing of the execution ran.
+    #[error(
+        "the start of an execution could not be written to {path}: {cause}. Nothing ran, and what was durable is; start the flow again"
+    )]
+    StartFailed {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        cause: Cause,
+    },
+    /// The commit that says how an execution ended failed; its data is safe.
+    #[error(
+        "the end of execution {execution} could not be written to {path}: {cause}. Everything up to epoch {last} is safe"
+    )]
+    EndFailed {
+        /// The file.
+        path: PathBuf,
+        /// The execution.
+        execution: u64,
+        /// The last epoch that is durable.
+        last: Epoch,
+        /// What happened.
+        cause: Cause,
+    },
+    /// An earlier commit of this execution failed, so there can be no other.
+    #[error(
+        "an earlier commit to {path} failed, so nothing more can be written. Start the flow again: it goes on from what is on the disk"
+    )]
+    AfterFailedCommit {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A record of the store itself could not be encoded.
+    #[error("could not encode {what} for the store file {path}: {cause}")]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// What could not be encoded.
+        what: &'static str,
+        /// Why.
+        cause: crate::CodecError,
+    },
+}
+
+/// What made a commit fail.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The operating system: a full disk, a broken one.
+    Io(io::Error),
+    /// Anything else that redb says, or that a panic in it said.
+    Other(String),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Io(error) => error.fmt(f),
+            Cause::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+fn holder(host: &Option<String>, pid: &Option<u32>, since: &Option<Timestamp>) -> String {
+    match (host, pid, since) {
+        (Some(host), Some(pid), Some(since)) => format!("process {pid} on {host} since {since}"),
+        _ => "an unknown process".to_owned(),
+    }
+}
+
+fn list(names: &[String]) -> String {
+    names.join(", ")
+}
+
+fn steps_list(steps: &[StoredStep]) -> String {
+    let one = |step: &StoredStep| format!("`{}` ({}, {})", step.id, step.kind, step.operator);
+    steps.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn first_id(steps: &[StoredStep]) -> &str {
+    steps.first().map_or("", |step| &step.id)
+}
+
+fn drop_flags(steps: &[StoredStep]) -> String {
+    let one = |step: &StoredStep| format!("--drop-state {}", step.id);
+    steps.iter().map(one).collect::<Vec<_>>().join(" ")
+}

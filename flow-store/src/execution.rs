@@ -1,0 +1,205 @@
+//! A running execution: the one that may commit.
+
+use crate::changes::Changes;
+use crate::directory::Place;
+use crate::epoch::Epoch;
+use crate::error::{Cause, StoreError};
+use crate::guard::{Failure, guard};
+use crate::lock::Lock;
+use crate::record::{End, ExecutionRecord, now};
+use crate::start::{Started, write_record};
+use crate::tables::{META, Meta};
+use crate::write::{self, Sorted};
+use redb::{Database, WriteTransaction};
+use std::fmt;
+use std::path::PathBuf;
+
+/// An execution of the flow that has started, and can commit its epochs.
+///
+/// It holds the store's lock until it is dropped. To drop it without [`end`](Execution::end) is
+/// what a kill is: nothing that was committed is lost, and the store's records say that it did not
+/// end.
+pub struct Execution {
+    database: Database,
+    part: PathBuf,
+    /// As the file has it.
+    meta: Meta,
+    record: ExecutionRecord,
+    /// The numbers of the steps, sorted.
+    steps: Vec<u16>,
+    /// Nobody knows what is in the file since a commit failed.
+    failed: bool,
+    /// Last, so that it is released last; none over a backend without a directory.
+    _lock: Option<Lock>,
+}
+
+impl Execution {
+    pub(crate) fn new(
+        database: Database,
+        place: &Place,
+        started: Started,
+        lock: Option<Lock>,
+    ) -> Execution {
+        Execution {
+            database,
+            part: place.part.clone(),
+            meta: started.meta,
+            record: started.record,
+            steps: started.steps,
+            failed: false,
+            _lock: lock,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.record.number
+    }
+
+    /// The epoch it goes on from: the last durable one before it started.
+    #[must_use]
+    pub fn resumed_from(&self) -> Epoch {
+        self.record.resumed_from
+    }
+
+    /// The last epoch that is durable; [`Epoch::opening`] of its number before the first commit.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.meta.epoch
+    }
+
+    /// Makes the changes of an epoch durable, with those of all epochs since the last commit.
+    ///
+    /// They are written sorted, in one transaction; of several changes of one row the last wins.
+    /// When this returns, a power failure loses none of it.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is written, and the next commit can go on, for a [`WrongEpoch`](StoreError::WrongEpoch)
+    /// (not greater than the last, or of another execution), a [`WrongChange`](StoreError::WrongChange)
+    /// and when [`Fenced`](StoreError::Fenced) by a later execution. After a
+    /// [`CommitFailed`](StoreError::CommitFailed) the epoch may be durable or not: every further
+    /// commit is [refused](StoreError::AfterFailedCommit), and the flow has to be started again.
+    pub fn commit<'a>(
+        &mut self,
+        epoch: Epoch,
+        changes: impl IntoIterator<Item = &'a Changes>,
+    ) -> Result<(), StoreError> {
+        self.check_not_failed()?;
+        let rows = Sorted::new(changes);
+        rows.check(&self.steps, &self.part)?;
+        let mut meta = self.meta.clone();
+        meta.durable_seen = meta.epoch;
+        meta.epoch = epoch;
+        meta.base_epoch = epoch;
+        let write = || {
+            let transaction = write::begin(&self.database)?;
+            let in_file = self.fence(&transaction)?;
+            if epoch <= in_file.epoch || epoch.execution() != self.number() {
+                return Err(Failure::Store(StoreError::WrongEpoch {
+                    path: self.part.clone(),
+                    epoch,
+                    execution: self.number(),
+                    last: in_file.epoch,
+                }));
+            }
+            meta.write_epoch(&mut transaction.open_table(META)?)?;
+            rows.apply(&transaction)?;
+            Ok(transaction.commit()?)
+        };
+        let (path, last) = (&self.part, self.meta.epoch);
+        guard(write).map_err(|failure| {
+            failure.while_writing(|cause: Cause| {
+                self.failed = true;
+                StoreError::CommitFailed {
+                    path: path.clone(),
+                    epoch,
+                    last,
+                    cause,
+                }
+            })
+        })?;
+        self.meta = meta;
+        tracing::debug!(%epoch, rows = rows.len(), "committed");
+        Ok(())
+    }
+
+    /// Writes how the execution ended, and closes the store.
+    ///
+    /// This is a commit of its own that does not move [`epoch`](Execution::epoch).
+    ///
+    /// # Errors
+    ///
+    /// [`EndFailed`](StoreError::EndFailed): the record may be missing, no data is; nothing is
+    /// written when [`Fenced`](StoreError::Fenced) or
+    /// [after a failed commit](StoreError::AfterFailedCommit).
+    pub fn end(mut self, how: End) -> Result<(), StoreError> {
+        self.check_not_failed()?;
+        self.record.ended = Some((now(), how));
+        let write = || {
+            let transaction = write::begin(&self.database)?;
+            let mut meta = self.fence(&transaction)?;
+            meta.clean = true;
+            meta.write(&mut transaction.open_table(META)?)?;
+            write_record(&self.part, &transaction, &self.record)?;
+            Ok(transaction.commit()?)
+        };
+        let written = guard(write);
+        let Execution {
+            database,
+            part,
+            meta,
+            record,
+            // released when all is done
+            _lock,
+            ..
+        } = self;
+        let closed = || Ok(database.close()?);
+        written.and_then(|()| guard(closed)).map_err(|failure| {
+            failure.while_writing(|cause| StoreError::EndFailed {
+                path: part,
+                execution: record.number,
+                last: meta.epoch,
+                cause,
+            })
+        })?;
+        tracing::debug!(execution = record.number, "execution ended");
+        Ok(())
+    }
+
+    fn check_not_failed(&self) -> Result<(), StoreError> {
+        match self.failed {
+            false => Ok(()),
+            true => Err(StoreError::AfterFailedCommit {
+                path: self.part.clone(),
+            }),
+        }
+    }
+
+    /// What the file says, if it is still ours.
+    fn fence(&self, transaction: &WriteTransaction) -> Result<Meta, Failure> {
+        let damaged = |name: &str| StoreError::Damaged {
+            path: self.part.clone(),
+            what: format!("`{name}` is missing in its table `meta`"),
+        };
+        let meta = Meta::read(&transaction.open_table(META)?)?.map_err(damaged)?;
+        if meta.execution != self.number() || meta.store != self.meta.store {
+            return Err(Failure::Store(StoreError::Fenced {
+                path: self.part.clone(),
+                mine: self.number(),
+                current: meta.execution,
+            }));
+        }
+        Ok(meta)
+    }
+}
+
+impl fmt::Debug for Execution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Execution")
+            .field("part", &self.part)
+            .field("epoch", &self.epoch())
+            .finish_non_exhaustive()
+    }
+}

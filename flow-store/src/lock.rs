@@ -1,0 +1,269 @@
+//! The lock file: who has the store, and which store it is.
+//!
+//! The operating system's lock on it keeps others out and ends with the process. Its text is for
+//! people, and remembers the store's uuid, so that a directory that lost its data is not taken for
+//! a new one. The file is never removed: a lock on a removed file keeps nobody out.
+
+use crate::directory::Place;
+use crate::error::StoreError;
+use jiff::Timestamp;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+const FIRST_LINE: &str = "flow-store lock 1";
+const LAST_LINE: &str = "end";
+/// More than any record has.
+const MOST_BYTES: u64 = 4096;
+
+/// The lock, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: File,
+    path: PathBuf,
+    /// What the holder before had written.
+    before: Text,
+}
+
+/// What a lock file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Text {
+    /// Nothing: it was just created.
+    Nothing,
+    /// A whole record.
+    Record(Record),
+    /// Something else: a record whose writing broke off, or none.
+    Torn,
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// The store, once it has data.
+    pub(crate) store: Option<Uuid>,
+    host: String,
+    pid: u32,
+    since: Timestamp,
+}
+
+impl Lock {
+    /// Takes the lock of a store, or says who has it. Creates the file if it is not there.
+    pub(crate) fn take(place: &Place) -> Result<Lock, StoreError> {
+        let at = |attempt| {
+            move |cause| StoreError::Io {
+                attempt,
+                path: place.lock.clone(),
+                cause,
+            }
+        };
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&place.lock)
+            .map_err(at("open the lock file"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = match read(&mut file) {
+                    Ok(Text::Record(record)) => Some(record),
+                    _ => None,
+                };
+                return Err(StoreError::Locked {
+                    path: place.lock.clone(),
+                    pid: holder.as_ref().map(|record| record.pid),
+                    since: holder.as_ref().map(|record| record.since),
+                    host: holder.map(|record| record.host),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
+        }
+        let before = read(&mut file).map_err(at("read the lock file"))?;
+        let mut lock = Lock {
+            file,
+            path: place.lock.clone(),
+            before,
+        };
+        // What cannot be read may have been the uuid of a store: whoever takes it for lost data
+        // leaves it as it is.
+        if lock.before != Text::Torn {
+            lock.write(lock.store())?;
+        }
+        Ok(lock)
+    }
+
+    /// What the file said before it was taken.
+    pub(crate) fn before(&self) -> &Text {
+        &self.before
+    }
+
+    /// The store that the file named before it was taken.
+    pub(crate) fn store(&self) -> Option<Uuid> {
+        match &self.before {
+            Text::Record(record) => record.store,
+            _ => None,
+        }
+    }
+
+    /// Writes who holds it, and which store it is, in place of what was there.
+    pub(crate) fn write(&mut self, store: Option<Uuid>) -> Result<(), StoreError> {
+        let record = Record {
+            store,
+            host: host(),
+            pid: std::process::id(),
+            since: crate::record::now(),
+        };
+        let text = record.to_text();
+        // The old text goes only after the new one is there: what is behind `end` is not read.
+        let write = |file: &mut File| {
+            file.rewind()?;
+            file.write_all(text.as_bytes())?;
+            file.set_len(text.len() as u64)?;
+            file.sync_data()
+        };
+        write(&mut self.file).map_err(|cause| StoreError::Io {
+            attempt: "write the lock file",
+            path: self.path.clone(),
+            cause,
+        })
+    }
+}
+
+/// The host's name, on one line.
+pub(crate) fn host() -> String {
+    gethostname::gethostname()
+        .to_string_lossy()
+        .replace(char::is_control, " ")
+}
+
+fn read(file: &mut File) -> io::Result<Text> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(Text::Nothing);
+    }
+    Ok(Record::from_text(&String::from_utf8_lossy(&bytes)).map_or(Text::Torn, Text::Record))
+}
+
+impl Record {
+    fn to_text(&self) -> String {
+        let store = self
+            .store
+            .map_or_else(|| "none".to_owned(), |store| store.to_string());
+        format!(
+            "{FIRST_LINE}\nstore {store}\nhost {}\npid {}\nsince {}\n{LAST_LINE}\n",
+            self.host, self.pid, self.since
+        )
+    }
+
+    fn from_text(text: &str) -> Option<Record> {
+        let mut lines = text.lines();
+        let mut field = |name: &str| lines.next()?.strip_prefix(name).map(str::to_owned);
+        field(FIRST_LINE)?.is_empty().then_some(())?;
+        let store = match field("store ")?.as_str() {
+            "none" => None,
+            uuid => Some(uuid.parse().ok()?),
+        };
+        let record = Record {
+            store,
+            host: field("host ")?,
+            pid: field("pid ")?.parse().ok()?,
+            since: field("since ")?.parse().ok()?,
+        };
+        field(LAST_LINE)?.is_empty().then_some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, Place) {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::new(directory.path());
+        (directory, place)
+    }
+
+    #[test]
+    fn a_record_comes_back_and_a_torn_one_does_not() {
+        let record = Record {
+            store: Some(Uuid::from_u128(7)),
+            host: "a host".to_owned(),
+            pid: 12,
+            since: Timestamp::from_millisecond(1_234_567).unwrap(),
+        };
+        let text = record.to_text();
+        assert_eq!(
+            text,
+            "flow-store lock 1\nstore 00000000-0000-0000-0000-000000000007\nhost a host\npid 12\n\
+             since 1970-01-01T00:20:34.567Z\nend\n"
+        );
+        assert_eq!(Record::from_text(&text), Some(record.clone()));
+        assert_eq!(Record::from_text(&format!("{text}left over")), Some(record));
+        // without its last newline it is whole
+        for cut in 0..text.len() - 1 {
+            assert_eq!(Record::from_text(&text[..cut]), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn the_uuid_is_handed_on() {
+        let (_directory, place) = place();
+        let mut lock = Lock::take(&place).unwrap();
+        assert_eq!(lock.before(), &Text::Nothing);
+        lock.write(Some(Uuid::from_u128(7))).unwrap();
+        drop(lock);
+        for _ in 0..3 {
+            assert_eq!(
+                Lock::take(&place).unwrap().store(),
+                Some(Uuid::from_u128(7))
+            );
+        }
+    }
+
+    #[test]
+    fn the_second_is_told_who_has_it() {
+        let (_directory, place) = place();
+        let lock = Lock::take(&place).unwrap();
+        let error = Lock::take(&place).unwrap_err();
+        let StoreError::Locked {
+            host: Some(name),
+            pid: Some(pid),
+            since: Some(since),
+            ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!((name, pid), (host(), std::process::id()));
+        assert!(since <= Timestamp::now());
+        drop(lock);
+        Lock::take(&place).unwrap();
+    }
+
+    #[test]
+    fn a_torn_record_is_nobody_and_is_kept() {
+        let (_directory, place) = place();
+        std::fs::write(&place.lock, "flow-store lock 1\nstore 3f").unwrap();
+        let lock = Lock::take(&place).unwrap();
+        assert_eq!((lock.before(), lock.store()), (&Text::Torn, None));
+        let error = Lock::take(&place).unwrap_err();
+        assert!(matches!(
+            error,
+            StoreError::Locked {
+                host: None,
+                pid: None,
+                since: None,
+                ..
+            }
+        ));
+        drop(lock);
+        assert_eq!(
+            std::fs::read(&place.lock).unwrap(),
+            b"flow-store lock 1\nstore 3f"
+        );
+    }
+}

@@ -1,0 +1,323 @@
+//! The store as it is, seen without changing a byte of it.
+
+use crate::changes::Changes;
+use crate::contents::{self, Contents};
+use crate::directory::{Found, PART, Place};
+use crate::epoch::Epoch;
+use crate::error::StoreError;
+use crate::execution::Execution;
+use crate::lock::{Lock, Text};
+use crate::manifest::{self, Agreed, Basis, Manifest, StepSpec, Stored, StoredStep};
+use crate::part;
+use crate::record::ExecutionRecord;
+use crate::rows::Rows;
+use crate::start;
+use redb::Database;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+/// A store as it is, whole and checked, before anything is written.
+///
+/// A look holds the store's lock: nobody else can look at it or start it meanwhile, and
+/// [`start`](Look::start) hands the lock on. Dropped, it leaves the store's data as it was, whether
+/// the store had been closed or killed.
+///
+/// It can be shared by threads, each of which can read [`rows`](Look::rows).
+pub struct Look {
+    place: Place,
+    /// Over an overlay of the part file; none when the store is new.
+    database: Option<Database>,
+    /// None when the store is new.
+    contents: Option<Contents>,
+    /// None when there is nothing yet to be locked. Last, so that it is released last.
+    lock: Option<Lock>,
+}
+
+/// What [`Look::start`] writes as it starts an execution.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The steps, from [`Look::reconcile`] of the same look.
+    pub manifest: &'a Manifest,
+    /// The name of the flow; shown to people, not compared.
+    pub flow_name: &'a str,
+    /// The number of workers; shown to people.
+    pub workers: usize,
+    /// The program's own name for its build; shown to people.
+    pub build: &'a str,
+    /// Rows to change in the same commit: starting positions of sinks, partitions that go.
+    pub changes: &'a Changes,
+}
+
+impl Look {
+    /// Looks at the store in a directory: takes its lock, reads it, and checks all of it that can
+    /// be checked without knowing the flow.
+    ///
+    /// A directory that is not there, or has neither a part file nor a lock file, is a new store;
+    /// then nothing is created, locked or written. Of a store that is there only the text of the
+    /// lock file changes.
+    ///
+    /// It reads the whole part file once, to verify it.
+    ///
+    /// # Errors
+    ///
+    /// [`Locked`](StoreError::Locked) by another process; the path is
+    /// [no directory](StoreError::NotADirectory); the part file is missing
+    /// ([`EmptyWhereDataWas`](StoreError::EmptyWhereDataWas)), [one of
+    /// several](StoreError::OtherParts), [of another store](StoreError::ForeignPart),
+    /// [empty](StoreError::EmptyFile), [cut short](StoreError::Truncated),
+    /// [damaged](StoreError::Damaged), [not](StoreError::NotARedbFile) [a
+    /// store](StoreError::NotAFlowStore), [too new](StoreError::FormatTooNew) or [too
+    /// old](StoreError::FormatTooOld); or the operating system [refused](StoreError::Io).
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("state");
+    /// let look = flow_store::Look::at(&path)?;
+    /// assert!(look.is_new() && !path.exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn at(dir: impl AsRef<Path>) -> Result<Look, StoreError> {
+        let place = Place::new(dir.as_ref());
+        if place.list()?.is_new() {
+            return Ok(Look::new(place, None));
+        }
+        let mut lock = Lock::take(&place)?;
+        // only now it stays as it is
+        let found = place.list()?;
+        check_parts(&place, &found)?;
+        if found.parts.is_empty() {
+            return match (lock.before(), lock.store()) {
+                // somebody was killed as they made the store
+                (_, None) if *lock.before() != Text::Torn => Ok(Look::new(place, Some(lock))),
+                (_, store) => Err(StoreError::EmptyWhereDataWas {
+                    directory: place.directory,
+                    store: store.map_or_else(|| "unknown".to_owned(), |store| store.to_string()),
+                    part: PART.to_owned(),
+                }),
+            };
+        }
+        let database = part::look(&place.part)?;
+        let contents = Contents::read(&database, &place.part)?;
+        let store = contents.meta.store;
+        match lock.store() {
+            Some(expected) if expected != store => {
+                return Err(StoreError::ForeignPart {
+                    path: place.part,
+                    lock: place.lock,
+                    expected: expected.to_string(),
+                    found: store.to_string(),
+                });
+            }
+            Some(_) => {}
+            None => lock.write(Some(store))?,
+        }
+        Ok(Look {
+            place,
+            database: Some(database),
+            contents: Some(contents),
+            lock: Some(lock),
+        })
+    }
+
+    fn new(place: Place, lock: Option<Lock>) -> Look {
+        Look {
+            place,
+            database: None,
+            contents: None,
+            lock,
+        }
+    }
+
+    /// Whether there is no store yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.contents.is_none()
+    }
+
+    /// The directory of the store, as it was given.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.place.directory
+    }
+
+    /// The last durable epoch, which the next execution goes on from; `Epoch(0)` of a new store.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.contents
+            .as_ref()
+            .map_or_else(Epoch::default, |contents| contents.meta.epoch)
+    }
+
+    /// The steps that the store has rows for, by number.
+    #[must_use]
+    pub fn steps(&self) -> &[StoredStep] {
+        self.contents
+            .as_ref()
+            .map_or(&[], |contents| &contents.steps)
+    }
+
+    /// The executions so far, oldest first; the last 1,000 are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](StoreError::Damaged) if one cannot be read.
+    pub fn executions(&self) -> Result<Vec<ExecutionRecord>, StoreError> {
+        match &self.database {
+            Some(database) => contents::executions(database, &self.place.part),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The execution before the next; `None` of a new store.
+    #[must_use]
+    pub fn last_execution(&self) -> Option<&ExecutionRecord> {
+        self.contents.as_ref()?.last_execution.as_ref()
+    }
+
+    /// The number that [`start`](Look::start) gives to the next execution; the first is 1.
+    #[must_use]
+    pub fn next_execution(&self) -> u64 {
+        self.contents
+            .as_ref()
+            .map_or(1, |contents| contents.meta.execution + 1)
+    }
+
+    /// Reads the rows of a step in some key groups, by key group and key.
+    ///
+    /// Several threads can read at once, as many ranges as they like. A step that the store has
+    /// not, and a range that is empty, have no rows.
+    ///
+    /// # Errors
+    ///
+    /// Here and from the iterator: [`Damaged`](StoreError::Damaged), which for a row whose CRC is
+    /// wrong names step and key, or [`Io`](StoreError::Io).
+    pub fn rows(&self, step: u16, groups: Range<u16>) -> Result<Rows<'_>, StoreError> {
+        match &self.database {
+            Some(database) => Rows::of(database, &self.place.part, self.steps(), step, &groups),
+            None => Ok(Rows::none(&self.place.part)),
+        }
+    }
+
+    /// Finds what a start would do to the steps of the store; writes nothing.
+    ///
+    /// A step of the flow is found by its id, or by one it was renamed from; one that is not found
+    /// gets a number that no step had before. A stored step whose id is in `agreed` is dropped with
+    /// all its rows, and starts empty if the flow still has it.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSteps`](StoreError::UnknownSteps) that the flow lacks and nobody agreed to drop, a
+    /// [changed kind](StoreError::KindChanged), a step to drop that [is not
+    /// there](StoreError::NoSuchStep), one id for [two steps](StoreError::SameId), a renaming that
+    /// can be read in two ways ([`RenameOfTwo`](StoreError::RenameOfTwo),
+    /// [`RenamedTwice`](StoreError::RenamedTwice), [`RenameInUse`](StoreError::RenameInUse)), or
+    /// [no number left](StoreError::TooManySteps).
+    pub fn reconcile(&self, flow: &[StepSpec], agreed: &Agreed) -> Result<Manifest, StoreError> {
+        let stored = Stored {
+            directory: &self.place.directory,
+            steps: self.steps(),
+            next_step: self
+                .contents
+                .as_ref()
+                .map_or(0, |contents| contents.meta.next_step),
+            basis: self.basis(),
+        };
+        manifest::reconcile(&stored, flow, agreed)
+    }
+
+    /// Starts an execution: the only thing here that writes.
+    ///
+    /// In one durable commit: the execution's number and record, its opening epoch, the steps as
+    /// the manifest has them, without the rows of those that are dropped, and `changes`. A new
+    /// store is made under another name, and gets its own with that commit in it.
+    ///
+    /// # Errors
+    ///
+    /// Before a byte of the store's data is changed: [`Changed`](StoreError::Changed) if it is not
+    /// as it was seen or the manifest is of another look, [`WrongChange`](StoreError::WrongChange),
+    /// [`Locked`](StoreError::Locked) if a new store is being made by someone else,
+    /// [`TooManyExecutions`](StoreError::TooManyExecutions), or [`Io`](StoreError::Io). After that:
+    /// [`StartFailed`](StoreError::StartFailed); the store is then as before, or as if the
+    /// execution had started and been killed at once.
+    pub fn start(self, start: Start<'_>) -> Result<Execution, StoreError> {
+        start::check(&self.place, self.basis(), self.steps(), &start)?;
+        let Look {
+            place,
+            database,
+            contents,
+            lock,
+        } = self;
+        drop(database);
+        match (contents, lock) {
+            (Some(contents), Some(lock)) => start::resume(&place, &contents.meta, lock, &start),
+            (_, lock) => start::create(&place, lock, &start),
+        }
+    }
+
+    fn basis(&self) -> Basis {
+        self.contents
+            .as_ref()
+            .map(Contents::basis)
+            .unwrap_or_default()
+    }
+
+    /// The same over any backend, without directory and lock.
+    #[cfg(test)]
+    pub(crate) fn over(
+        directory: &Path,
+        backend: impl redb::StorageBackend,
+    ) -> Result<Look, StoreError> {
+        let place = Place::new(directory);
+        let database =
+            part::open_verified(backend).map_err(|failure| failure.while_reading(&place.part))?;
+        let contents = Contents::read(&database, &place.part)?;
+        Ok(Look {
+            place,
+            database: Some(database),
+            contents: Some(contents),
+            lock: None,
+        })
+    }
+
+    /// [`start`](Look::start) on any backend.
+    #[cfg(test)]
+    pub(crate) fn start_over(
+        self,
+        backend: impl redb::StorageBackend,
+        start: &Start<'_>,
+    ) -> Result<Execution, StoreError> {
+        start::check(&self.place, self.basis(), self.steps(), start)?;
+        drop(self.database);
+        let seen = self.contents.as_ref().map(|contents| &contents.meta);
+        start::over(&self.place, backend, seen, start)
+    }
+
+    /// A new store, for [`start_over`](Look::start_over).
+    #[cfg(test)]
+    pub(crate) fn over_nothing(directory: &Path) -> Look {
+        Look::new(Place::new(directory), None)
+    }
+}
+
+/// Anything else than our one part is somebody's mistake.
+fn check_parts(place: &Place, found: &Found) -> Result<(), StoreError> {
+    match found.parts.as_slice() {
+        [] => Ok(()),
+        [part] if part == PART => Ok(()),
+        _ => Err(StoreError::OtherParts {
+            directory: place.directory.clone(),
+            expected: PART.to_owned(),
+            found: found.parts.clone(),
+        }),
+    }
+}
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Look")
+            .field("directory", &self.place.directory)
+            .field("epoch", &self.epoch())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,613 @@
+//! The steps that the flow has against the steps that the store has: pure functions and data.
+
+use crate::error::StoreError;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+
+/// What kind of rows a step has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StepKind {
+    /// A source: its rows are the resume tokens of its partitions.
+    Source,
+    /// A stateful step: its rows are the states of its keys.
+    State,
+    /// A sink: its rows are the positions of its shards.
+    Sink,
+}
+
+impl fmt::Display for StepKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StepKind::Source => "source",
+            StepKind::State => "state",
+            StepKind::Sink => "sink",
+        })
+    }
+}
+
+/// A step that the flow has and that needs rows in the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StepSpec {
+    /// Its id, unique in the flow.
+    pub id: String,
+    /// What kind of rows it has.
+    pub kind: StepKind,
+    /// The operator, as in `stateful_map` or `text_lines`; shown, not compared.
+    pub operator: String,
+    /// The type of its keys; shown, not compared.
+    pub key_type: String,
+    /// The type of its state; shown, not compared.
+    pub state_type: String,
+    /// The ids it had before: rows under one of these become its own.
+    pub renamed_from: Vec<String>,
+    /// Where the flow says it, as in `src/main.rs:12:9`; for messages, not stored.
+    pub place: String,
+}
+
+/// A step that the store has rows for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StoredStep {
+    /// The number its rows are under; given once, never used for another step.
+    pub number: u16,
+    /// Its id at the last start.
+    pub id: String,
+    /// What kind of rows it has.
+    pub kind: StepKind,
+    /// The operator at the last start.
+    pub operator: String,
+    /// The type of its keys at the last start.
+    pub key_type: String,
+    /// The type of its state at the last start.
+    pub state_type: String,
+}
+
+/// What the user agreed to lose.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Agreed {
+    /// The ids of stored steps whose rows may go (`--drop-state`), whether the flow still has a
+    /// step of that id, which then starts empty, or not.
+    pub drop_steps: BTreeSet<String>,
+}
+
+/// What a start will do to the steps of the store; made by
+/// [`Look::reconcile`](crate::Look::reconcile), carried out by [`Look::start`](crate::Look::start).
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The number of each step, by its position in the flow's list.
+    pub numbers: Vec<u16>,
+    /// The steps whose rows go.
+    pub dropped: Vec<StoredStep>,
+    /// What the user should be told.
+    pub notices: Vec<Notice>,
+    /// All steps as the store will have them.
+    pub(crate) steps: Vec<StoredStep>,
+    /// The number of the next step that is new; `u16::MAX + 1` when none is left.
+    pub(crate) next_step: u32,
+    /// What this was made from.
+    pub(crate) basis: Basis,
+}
+
+/// Which state of which store a manifest was made from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Basis {
+    pub(crate) store: Option<uuid::Uuid>,
+    pub(crate) execution: u64,
+}
+
+/// Something that a start does and that the user may not expect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The flow has a step that the store does not: it starts empty. Not said of a new store.
+    NewStep {
+        /// Its id.
+        id: String,
+    },
+    /// A step goes on with the rows of an id it had before.
+    Renamed {
+        /// The id in the store.
+        from: String,
+        /// The id in the flow.
+        to: String,
+    },
+    /// The rows of a step go, as was agreed.
+    Dropped {
+        /// Its id.
+        id: String,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::NewStep { id } => {
+                write!(f, "step `{id}` is not in the store yet: it starts empty")
+            }
+            Notice::Renamed { from, to } => {
+                write!(f, "step `{to}` goes on with the rows of `{from}`")
+            }
+            Notice::Dropped { id } => write!(f, "the stored rows of step `{id}` are dropped"),
+        }
+    }
+}
+
+/// What of the store a manifest is made from.
+pub(crate) struct Stored<'a> {
+    /// For messages.
+    pub(crate) directory: &'a Path,
+    pub(crate) steps: &'a [StoredStep],
+    pub(crate) next_step: u32,
+    pub(crate) basis: Basis,
+}
+
+/// Finds for each step of the flow its number, and what becomes of the other stored steps.
+pub(crate) fn reconcile(
+    stored: &Stored<'_>,
+    flow: &[StepSpec],
+    agreed: &Agreed,
+) -> Result<Manifest, StoreError> {
+    let directory = || stored.directory.to_path_buf();
+    let in_flow = ids_of(stored, flow)?;
+    let in_store: BTreeMap<&str, &StoredStep> = stored
+        .steps
+        .iter()
+        .map(|step| (step.id.as_str(), step))
+        .collect();
+
+    let unknown = |id: &&String| !in_store.contains_key(id.as_str());
+    if let Some(id) = agreed.drop_steps.iter().find(unknown) {
+        return Err(StoreError::NoSuchStep {
+            directory: directory(),
+            id: id.clone(),
+            stored: stored.steps.to_vec(),
+        });
+    }
+    let (dropped, mut left): (Vec<_>, BTreeMap<&str, &StoredStep>) = {
+        let (dropped, left): (BTreeMap<_, _>, BTreeMap<_, _>) = in_store
+            .into_iter()
+            .partition(|(id, _)| agreed.drop_steps.contains(*id));
+        (dropped.into_values().cloned().collect(), left)
+    };
+    let mut notices: Vec<Notice> = dropped
+        .iter()
+        .map(|step: &StoredStep| Notice::Dropped {
+            id: step.id.clone(),
+        })
+        .collect();
+
+    let mut claims: BTreeMap<&str, &StepSpec> = BTreeMap::new();
+    let mut found = Vec::with_capacity(flow.len());
+    for step in flow {
+        let own = left.get(step.id.as_str()).copied();
+        let olds: BTreeMap<&str, &StoredStep> = step
+            .renamed_from
+            .iter()
+            .filter(|old| **old != step.id)
+            .filter_map(|old| left.get_key_value(old.as_str()))
+            .map(|(id, old)| (*id, *old))
+            .collect();
+        // An old id that the flow has given to another step since is not up for renaming.
+        let mut free = olds
+            .values()
+            .copied()
+            .filter(|old| !in_flow.contains(old.id.as_str()));
+        let taken = olds
+            .values()
+            .copied()
+            .find(|old| in_flow.contains(old.id.as_str()));
+        let (first, second) = (free.next(), free.next());
+        match (own, first, second) {
+            (Some(one), Some(other), _) | (None, Some(one), Some(other)) => {
+                return Err(StoreError::RenameOfTwo {
+                    directory: directory(),
+                    id: step.id.clone(),
+                    stored: [one.id.clone(), other.id.clone()],
+                    place: step.place.clone(),
+                });
+            }
+            (Some(own), None, _) => found.push(Some(own)),
+            (None, Some(old), None) => {
+                if let Some(other) = claims.insert(&old.id, step) {
+                    return Err(StoreError::RenamedTwice {
+                        directory: directory(),
+                        old: old.id.clone(),
+                        ids: Box::new([other.id.clone(), step.id.clone()]),
+                        places: Box::new([other.place.clone(), step.place.clone()]),
+                    });
+                }
+                notices.push(Notice::Renamed {
+                    from: old.id.clone(),
+                    to: step.id.clone(),
+                });
+                found.push(Some(old));
+            }
+            (None, None, _) => {
+                if let Some(old) = taken {
+                    return Err(StoreError::RenameInUse {
+                        directory: directory(),
+                        id: step.id.clone(),
+                        old: old.id.clone(),
+                        place: step.place.clone(),
+                    });
+                }
+                found.push(None);
+            }
+        }
+    }
+
+    let mut next_step = stored.next_step;
+    let mut numbers = Vec::with_capacity(flow.len());
+    let mut steps = Vec::with_capacity(flow.len());
+    for (step, found) in flow.iter().zip(found) {
+        let number = match found {
+            Some(found) => {
+                if found.kind != step.kind {
+                    return Err(StoreError::KindChanged {
+                        directory: directory(),
+                        id: step.id.clone(),
+                        stored_id: found.id.clone(),
+                        stored: found.kind,
+                        flow: step.kind,
+                        place: step.place.clone(),
+                    });
+                }
+                left.remove(found.id.as_str());
+                found.number
+            }
+            None => {
+                let number = u16::try_from(next_step).map_err(|_| StoreError::TooManySteps {
+                    directory: directory(),
+                })?;
+                next_step += 1;
+                if stored.basis.store.is_some() {
+                    notices.push(Notice::NewStep {
+                        id: step.id.clone(),
+                    });
+                }
+                number
+            }
+        };
+        numbers.push(number);
+        steps.push(StoredStep {
+            number,
+            id: step.id.clone(),
+            kind: step.kind,
+            operator: step.operator.clone(),
+            key_type: step.key_type.clone(),
+            state_type: step.state_type.clone(),
+        });
+    }
+    if !left.is_empty() {
+        return Err(StoreError::UnknownSteps {
+            directory: directory(),
+            steps: left.into_values().cloned().collect(),
+        });
+    }
+    Ok(Manifest {
+        numbers,
+        dropped,
+        notices,
+        steps,
+        next_step,
+        basis: stored.basis,
+    })
+}
+
+fn ids_of<'a>(stored: &Stored<'_>, flow: &'a [StepSpec]) -> Result<BTreeSet<&'a str>, StoreError> {
+    let mut places = BTreeMap::new();
+    for step in flow {
+        if let Some(other) = places.insert(step.id.as_str(), step.place.as_str()) {
+            return Err(StoreError::SameId {
+                directory: stored.directory.to_path_buf(),
+                id: step.id.clone(),
+                places: [other.to_owned(), step.place.clone()],
+            });
+        }
+    }
+    Ok(places.into_keys().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use StepKind::{Sink, Source, State};
+
+    fn stored(number: u16, id: &str, kind: StepKind) -> StoredStep {
+        StoredStep {
+            number,
+            id: id.to_owned(),
+            kind,
+            operator: format!("op_{id}"),
+            key_type: "String".to_owned(),
+            state_type: "Old".to_owned(),
+        }
+    }
+
+    fn step(id: &str, kind: StepKind, renamed_from: &[&str]) -> StepSpec {
+        StepSpec {
+            id: id.to_owned(),
+            kind,
+            operator: "op".to_owned(),
+            key_type: "String".to_owned(),
+            state_type: "New".to_owned(),
+            renamed_from: renamed_from.iter().map(|id| (*id).to_owned()).collect(),
+            place: format!("src/main.rs:{}:9", id.len()),
+        }
+    }
+
+    fn agree(ids: &[&str]) -> Agreed {
+        Agreed {
+            drop_steps: ids.iter().map(|id| (*id).to_owned()).collect(),
+        }
+    }
+
+    fn run(
+        stored: &[StoredStep],
+        next_step: u32,
+        flow: &[StepSpec],
+        drop: &[&str],
+    ) -> Result<Manifest, StoreError> {
+        let stored = Stored {
+            directory: Path::new("state"),
+            steps: stored,
+            next_step,
+            basis: Basis {
+                store: (next_step > 0).then(|| uuid::Uuid::from_u128(1)),
+                execution: 1,
+            },
+        };
+        reconcile(&stored, flow, &agree(drop))
+    }
+
+    struct Case {
+        name: &'static str,
+        stored: Vec<StoredStep>,
+        next: u32,
+        flow: Vec<StepSpec>,
+        drop: &'static [&'static str],
+        numbers: &'static [u16],
+        dropped: &'static [&'static str],
+        notices: &'static [&'static str],
+    }
+
+    #[test]
+    fn what_is_accepted() {
+        let cases = [
+            Case {
+                name: "a new store gives numbers and says nothing",
+                stored: vec![],
+                next: 0,
+                flow: vec![step("in", Source, &[]), step("s", State, &["older"])],
+                drop: &[],
+                numbers: &[0, 1],
+                dropped: &[],
+                notices: &[],
+            },
+            Case {
+                name: "steps are found by id, in any order",
+                stored: vec![stored(0, "a", State), stored(4, "b", Sink)],
+                next: 5,
+                flow: vec![step("b", Sink, &[]), step("a", State, &[])],
+                drop: &[],
+                numbers: &[4, 0],
+                dropped: &[],
+                notices: &[],
+            },
+            Case {
+                name: "a new step gets a number nobody had",
+                stored: vec![stored(0, "a", State)],
+                next: 7,
+                flow: vec![step("b", Sink, &[]), step("a", State, &[])],
+                drop: &[],
+                numbers: &[7, 0],
+                dropped: &[],
+                notices: &["step `b` is not in the store yet: it starts empty"],
+            },
+            Case {
+                name: "a renamed step keeps its number",
+                stored: vec![stored(3, "a", State)],
+                next: 4,
+                flow: vec![step("b", State, &["oldest", "a"])],
+                drop: &[],
+                numbers: &[3],
+                dropped: &[],
+                notices: &["step `b` goes on with the rows of `a`"],
+            },
+            Case {
+                name: "a renaming that was done stays in the flow",
+                stored: vec![stored(3, "b", State)],
+                next: 4,
+                flow: vec![step("b", State, &["a", "b"])],
+                drop: &[],
+                numbers: &[3],
+                dropped: &[],
+                notices: &[],
+            },
+            Case {
+                name: "and the old id may be given to another step afterwards",
+                stored: vec![stored(3, "b", State), stored(4, "a", State)],
+                next: 5,
+                flow: vec![step("b", State, &["a"]), step("a", State, &[])],
+                drop: &[],
+                numbers: &[3, 4],
+                dropped: &[],
+                notices: &[],
+            },
+            Case {
+                name: "a step that is gone is dropped by agreement",
+                stored: vec![stored(0, "a", State), stored(1, "b", Sink)],
+                next: 2,
+                flow: vec![step("a", State, &[])],
+                drop: &["b"],
+                numbers: &[0],
+                dropped: &["b"],
+                notices: &["the stored rows of step `b` are dropped"],
+            },
+            Case {
+                name: "a dropped step that is still there starts empty, with another number",
+                stored: vec![stored(0, "a", State)],
+                next: 1,
+                flow: vec![step("a", Sink, &[])],
+                drop: &["a"],
+                numbers: &[1],
+                dropped: &["a"],
+                notices: &[
+                    "the stored rows of step `a` are dropped",
+                    "step `a` is not in the store yet: it starts empty",
+                ],
+            },
+            Case {
+                name: "of two stored steps one is dropped and the other renamed",
+                stored: vec![stored(0, "a", State), stored(1, "b", State)],
+                next: 2,
+                flow: vec![step("b", State, &["a"])],
+                drop: &["b"],
+                numbers: &[0],
+                dropped: &["b"],
+                notices: &[
+                    "the stored rows of step `b` are dropped",
+                    "step `b` goes on with the rows of `a`",
+                ],
+            },
+            Case {
+                name: "the last number can be given",
+                stored: vec![],
+                next: 65_535,
+                flow: vec![step("a", State, &[])],
+                drop: &[],
+                numbers: &[65_535],
+                dropped: &[],
+                notices: &["step `a` is not in the store yet: it starts empty"],
+            },
+        ];
+        for case in cases {
+            let name = case.name;
+            let manifest = run(&case.stored, case.next, &case.flow, case.drop).unwrap();
+            assert_eq!(manifest.numbers, case.numbers, "{name}");
+            let dropped: Vec<_> = manifest.dropped.iter().map(|step| &step.id).collect();
+            assert_eq!(dropped, case.dropped, "{name}");
+            let notices: Vec<_> = manifest.notices.iter().map(ToString::to_string).collect();
+            assert_eq!(notices, case.notices, "{name}");
+            // and what will be stored is the flow's, with those numbers
+            assert_eq!(manifest.steps.len(), case.flow.len(), "{name}");
+            for ((step, number), stored) in case.flow.iter().zip(case.numbers).zip(&manifest.steps)
+            {
+                assert_eq!((&stored.id, stored.number), (&step.id, *number), "{name}");
+                assert_eq!(
+                    (stored.kind, &stored.state_type[..]),
+                    (step.kind, "New"),
+                    "{name}"
+                );
+                assert!(u32::from(*number) < manifest.next_step, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let two = || vec![stored(0, "a", State), stored(1, "b", Source)];
+        let cases: Vec<(Vec<StoredStep>, Vec<StepSpec>, &[&str], &str)> = vec![
+            (
+                two(),
+                vec![step("b", Source, &[])],
+                &[],
+                "the store in state has a step that the flow has not: `a` (state, op_a). If a step \
+                 was renamed, say `.renamed_from(\"a\")` where it is now; if what it held may go, \
+                 start with `--drop-state a`",
+            ),
+            (
+                two(),
+                vec![],
+                &[],
+                "the store in state has steps that the flow has not: `a` (state, op_a), `b` \
+                 (source, op_b). If a step was renamed, say `.renamed_from(\"a\")` where it is now; \
+                 if what it held may go, start with `--drop-state a --drop-state b`",
+            ),
+            (
+                two(),
+                vec![step("a", Sink, &[]), step("b", Source, &[])],
+                &[],
+                "src/main.rs:1:9: step `a` is a sink step, and the store in state has it as a state \
+                 step. Give it another name with `.named(…)`, or start with `--drop-state a`",
+            ),
+            (
+                two(),
+                vec![step("new", Sink, &["a"]), step("b", Source, &[])],
+                &[],
+                "src/main.rs:3:9: step `new` is a sink step, and the store in state has `a`, its \
+                 old name, as a state step. Give it another name with `.named(…)`, or start with \
+                 `--drop-state a`",
+            ),
+            (
+                two(),
+                vec![step("a", State, &[]), step("b", Source, &[])],
+                &["c"],
+                "there is no step `c` to drop in the store in state: it has `a` (state, op_a), `b` \
+                 (source, op_b)",
+            ),
+            (
+                vec![],
+                vec![],
+                &["c"],
+                "there is no step `c` to drop in the store in state: it has no steps",
+            ),
+            (
+                vec![stored(0, "a", State), stored(1, "b", State)],
+                vec![step("b", State, &["a"])],
+                &[],
+                "src/main.rs:1:9: the store in state has both `b` and `a`, and step `b` can go on \
+                 with one only. Start with `--drop-state` for the one whose rows may go",
+            ),
+            (
+                vec![stored(0, "a", State), stored(1, "b", State)],
+                vec![step("c", State, &["b", "a"])],
+                &[],
+                "src/main.rs:1:9: the store in state has both `a` and `b`, and step `c` can go on \
+                 with one only. Start with `--drop-state` for the one whose rows may go",
+            ),
+            (
+                vec![stored(0, "a", State)],
+                vec![step("b", State, &["a"]), step("cc", State, &["a"])],
+                &[],
+                "steps `b` (src/main.rs:1:9) and `cc` (src/main.rs:2:9) both say that they were \
+                 `a`, and the rows in state can go to one only. Take one `.renamed_from(\"a\")` \
+                 away",
+            ),
+            (
+                vec![stored(0, "a", State)],
+                vec![step("a", State, &[]), step("b", State, &["a"])],
+                &[],
+                "src/main.rs:1:9: step `b` says that it was `a`, and the flow still has a step `a`, \
+                 which the rows in state could as well be for. Take `.renamed_from(\"a\")` away, or \
+                 give the other step another name",
+            ),
+            (
+                vec![],
+                vec![step("a", State, &[]), step("a", Sink, &[])],
+                &[],
+                "the flow has two steps `a`, at src/main.rs:1:9 and at src/main.rs:1:9: give one \
+                 another name with `.named(…)`",
+            ),
+        ];
+        for (stored, flow, drop, message) in cases {
+            let error = run(&stored, 2, &flow, drop).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+        let error = run(
+            &[],
+            65_535,
+            &[step("a", State, &[]), step("b", State, &[])],
+            &[],
+        );
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "the store in state has given all its 65,536 step numbers away, and none is used \
+             twice: start with a new directory"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! A part file: what can be told before redb opens it, and how redb opens it.
+
+use crate::error::StoreError;
+use crate::guard::{Failure, guard};
+use crate::overlay::Overlay;
+use redb::{Builder, Database, StorageBackend};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// redb's own default is 1 GiB.
+const CACHE: usize = 32 << 20;
+
+/// The first bytes of redb's file format: the fields that are checked here, at their offsets.
+mod header {
+    pub(super) const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+    pub(super) const FLAGS: usize = 9;
+    pub(super) const RECOVERY_REQUIRED: u8 = 2;
+    pub(super) const PAGE_SIZE: usize = 12;
+    pub(super) const REGION_HEADER_PAGES: usize = 16;
+    pub(super) const REGION_DATA_PAGES: usize = 20;
+    pub(super) const FULL_REGIONS: usize = 24;
+    pub(super) const LAST_REGION_PAGES: usize = 28;
+    pub(super) const LEN: usize = 320;
+}
+
+/// Opens a part file to be looked at: read-only, with all changes in memory, every page verified.
+pub(crate) fn look(path: &Path) -> Result<Database, StoreError> {
+    let at = |attempt| {
+        move |cause| StoreError::Io {
+            attempt,
+            path: path.to_path_buf(),
+            cause,
+        }
+    };
+    // Not a file, as a pipe is not, could block when it is opened.
+    let metadata = std::fs::metadata(path).map_err(at("open"))?;
+    if !metadata.is_file() {
+        return Err(StoreError::NotARedbFile {
+            path: path.to_path_buf(),
+        });
+    }
+    let mut file = File::open(path).map_err(at("open"))?;
+    let mut start = Vec::with_capacity(header::LEN);
+    (&mut file)
+        .take(header::LEN as u64)
+        .read_to_end(&mut start)
+        .map_err(at("read"))?;
+    check_header(path, &start, metadata.len())?;
+    let overlay = Overlay::new(file).map_err(at("read"))?;
+    open_verified(overlay).map_err(|failure| failure.while_reading(path))
+}
+
+/// Opens what has been looked at, or is empty, to be written.
+pub(crate) fn write(path: &Path, new: bool) -> Result<Database, Failure> {
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(new)
+        .truncate(new)
+        .open(path)
+        .map_err(redb::StorageError::from)?;
+    guard(|| open(redb::backends::FileBackend::new(file)?))
+}
+
+/// Opens any backend, as it is.
+pub(crate) fn open(backend: impl StorageBackend) -> Result<Database, Failure> {
+    guard(|| {
+        Ok(Builder::new()
+            .set_cache_size(CACHE)
+            .create_with_backend(backend)?)
+    })
+}
+
+/// Opens any backend and verifies the checksums of all its pages first.
+///
+/// Without that redb trusts the pages of a file, and pages that were changed from outside can make
+/// it panic, or follow a circle for ever. It reads the whole file once, as a start does anyway.
+pub(crate) fn open_verified(backend: impl StorageBackend) -> Result<Database, Failure> {
+    guard(|| {
+        Ok(Builder::new()
+            .set_cache_size(CACHE)
+            .set_check_integrity_on_open(true)
+            .create_with_backend(backend)?)
+    })
+}
+
+/// What the first bytes and the length say.
+fn check_header(path: &Path, start: &[u8], length: u64) -> Result<(), StoreError> {
+    let path = || path.to_path_buf();
+    if start.is_empty() {
+        return Err(StoreError::EmptyFile { path: path() });
+    }
+    // redb would make a new database of an empty file, and take fewer bytes for no file of its own
+    let magic = &start[..header::MAGIC.len().min(start.len())];
+    if !header::MAGIC.starts_with(magic) {
+        return Err(StoreError::NotARedbFile { path: path() });
+    }
+    let truncated = |needed| {
+        Err(StoreError::Truncated {
+            path: path(),
+            length,
+            needed,
+        })
+    };
+    let Some(needed) = needed(start) else {
+        return truncated(header::LEN as u64);
+    };
+    // While redb has not closed the file the counts may be older than the file.
+    let closed = start
+        .get(header::FLAGS)
+        .is_some_and(|f| f & header::RECOVERY_REQUIRED == 0);
+    if closed && length < needed {
+        return truncated(needed);
+    }
+    Ok(())
+}
+
+/// The length that the header gives the file; none if it is not all there.
+fn needed(start: &[u8]) -> Option<u64> {
+    start.get(..header::LEN)?;
+    let field = |at: usize| {
+        let bytes = start.get(at..at + 4)?.try_into().ok()?;
+        Some(u128::from(u32::from_le_bytes(bytes)))
+    };
+    let page = field(header::PAGE_SIZE)?;
+    let head = field(header::REGION_HEADER_PAGES)?;
+    let full = field(header::FULL_REGIONS)? * (head + field(header::REGION_DATA_PAGES)?);
+    let last = match field(header::LAST_REGION_PAGES)? {
+        0 => 0,
+        pages => head + pages,
+    };
+    // of nonsense redb says that it is nonsense
+    Some(u64::try_from(page * (1 + full + last)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_in_the_header_is_redbs() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let database = write(file.path(), true).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let mut table = transaction.open_table(crate::tables::BASE).unwrap();
+        table
+            .insert(&[7u8; 3][..], &vec![0u8; 300_000][..])
+            .unwrap();
+        drop(table);
+        transaction.commit().unwrap();
+        database.close().unwrap();
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert_eq!(needed(&bytes), Some(bytes.len() as u64));
+        assert_eq!(bytes[header::FLAGS] & header::RECOVERY_REQUIRED, 0);
+        // and while it is open it says so
+        let database = write(file.path(), false).unwrap();
+        let flags = std::fs::read(file.path()).unwrap()[header::FLAGS];
+        assert_eq!(flags & header::RECOVERY_REQUIRED, header::RECOVERY_REQUIRED);
+        drop(database);
+    }
+}

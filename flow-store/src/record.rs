@@ -1,0 +1,107 @@
+//! What the store remembers of each execution.
+
+use crate::epoch::Epoch;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How an execution ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// All input was read to its end.
+    Finished,
+    /// It was asked to stop, and stopped at a record boundary.
+    Stopped,
+    /// A record failed; all before it is durable.
+    Failed {
+        /// Where the record is, as the source says it.
+        position: String,
+        /// Why it failed.
+        error: String,
+    },
+    /// It broke off; what was not durable is read again.
+    Aborted {
+        /// Why.
+        error: String,
+        /// Records that were read and are not durable.
+        in_flight: u64,
+    },
+}
+
+/// One execution of the flow, as the store remembers it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ExecutionRecord {
+    /// Its number; the first is 1.
+    pub number: u64,
+    /// When it started, to the millisecond.
+    pub started: Timestamp,
+    /// The host it ran on.
+    pub host: String,
+    /// Its process.
+    pub pid: u32,
+    /// How many workers it had.
+    pub workers: usize,
+    /// The epoch it went on from; `Epoch(0)` for the first.
+    pub resumed_from: Epoch,
+    /// The program's own name for its build.
+    pub build: String,
+    /// When and how it ended; `None` when it runs, or was killed.
+    pub ended: Option<(Timestamp, End)>,
+}
+
+/// The same as it is stored.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StoredExecution {
+    /// Milliseconds since 1970.
+    started: i64,
+    host: String,
+    pid: u32,
+    workers: u64,
+    resumed_from: Epoch,
+    build: String,
+    ended: Option<(i64, End)>,
+}
+
+impl From<&ExecutionRecord> for StoredExecution {
+    fn from(record: &ExecutionRecord) -> StoredExecution {
+        StoredExecution {
+            started: record.started.as_millisecond(),
+            host: record.host.clone(),
+            pid: record.pid,
+            workers: record.workers as u64,
+            resumed_from: record.resumed_from,
+            build: record.build.clone(),
+            ended: record
+                .ended
+                .clone()
+                .map(|(at, end)| (at.as_millisecond(), end)),
+        }
+    }
+}
+
+impl StoredExecution {
+    /// The record, unless a number in it is none that can be.
+    pub(crate) fn into_record(self, number: u64) -> Option<ExecutionRecord> {
+        let ended = match self.ended {
+            Some((at, end)) => Some((Timestamp::from_millisecond(at).ok()?, end)),
+            None => None,
+        };
+        Some(ExecutionRecord {
+            number,
+            started: Timestamp::from_millisecond(self.started).ok()?,
+            host: self.host,
+            pid: self.pid,
+            workers: usize::try_from(self.workers).ok()?,
+            resumed_from: self.resumed_from,
+            build: self.build,
+            ended,
+        })
+    }
+}
+
+/// Now, as precise as it is stored.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}

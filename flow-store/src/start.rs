@@ -1,0 +1,248 @@
+//! Starting an execution: the one transaction that does it, in a store that is there or a new one.
+
+use crate::directory::Place;
+use crate::epoch::Epoch;
+use crate::error::{Cause, StoreError};
+use crate::execution::Execution;
+use crate::guard::{Failure, guard};
+use crate::lock::{self, Lock};
+use crate::look::Start;
+use crate::manifest::{Basis, StoredStep};
+use crate::part;
+use crate::record::{ExecutionRecord, StoredExecution, now};
+use crate::row;
+use crate::tables::{BASE, EXECS, KEPT_EXECUTIONS, META, Meta, STEPS};
+use crate::write::{self, Sorted};
+use redb::{Database, ReadableTableMetadata, WriteTransaction};
+use std::io;
+use std::path::Path;
+use uuid::Uuid;
+
+/// What the start transaction wrote.
+pub(crate) struct Started {
+    pub(crate) meta: Meta,
+    pub(crate) record: ExecutionRecord,
+    /// The numbers of the steps, sorted.
+    pub(crate) steps: Vec<u16>,
+}
+
+/// All that can be refused without opening a file.
+pub(crate) fn check(
+    place: &Place,
+    basis: Basis,
+    stored: &[StoredStep],
+    start: &Start<'_>,
+) -> Result<(), StoreError> {
+    if start.manifest.basis != basis {
+        return Err(changed(
+            place,
+            "the manifest was made from another look at it",
+        ));
+    }
+    if basis.execution >= Epoch::LAST_EXECUTION {
+        return Err(StoreError::TooManyExecutions {
+            directory: place.directory.clone(),
+        });
+    }
+    debug_assert!(
+        start
+            .manifest
+            .dropped
+            .iter()
+            .all(|step| stored.contains(step))
+    );
+    Sorted::new([start.changes]).check(&numbers(start), &place.part)
+}
+
+/// Starts in a store that is there and was seen to be as `seen`.
+pub(crate) fn resume(
+    place: &Place,
+    seen: &Meta,
+    lock: Lock,
+    start: &Start<'_>,
+) -> Result<Execution, StoreError> {
+    let database = open(place, &place.part, false)?;
+    let started = transact(place, &database, Some(seen), start)?;
+    Ok(Execution::new(database, place, started, Some(lock)))
+}
+
+/// Makes a new store, whose first transaction is the start.
+pub(crate) fn create(
+    place: &Place,
+    lock: Option<Lock>,
+    start: &Start<'_>,
+) -> Result<Execution, StoreError> {
+    place.create()?;
+    let mut lock = match lock {
+        Some(lock) => lock,
+        None => Lock::take(place)?,
+    };
+    if lock.store().is_some() || !place.list()?.parts.is_empty() {
+        return Err(changed(place, "another process made a store there"));
+    }
+    // what a process left behind that was killed right here
+    match std::fs::remove_file(&place.unfinished) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(cause) => {
+            return Err(StoreError::Io {
+                attempt: "remove",
+                path: place.unfinished.clone(),
+                cause,
+            });
+        }
+    }
+    let database = open(place, &place.unfinished, true)?;
+    let started = transact(place, &database, None, start)?;
+    guard(|| Ok(database.close()?)).map_err(|failure| failure.while_writing(failed(place)))?;
+    place.publish()?;
+    lock.write(Some(started.meta.store))?;
+    let database = open(place, &place.part, false)?;
+    Ok(Execution::new(database, place, started, Some(lock)))
+}
+
+/// Starts on any backend, which is empty if nothing was seen.
+#[cfg(test)]
+pub(crate) fn over(
+    place: &Place,
+    backend: impl redb::StorageBackend,
+    seen: Option<&Meta>,
+    start: &Start<'_>,
+) -> Result<Execution, StoreError> {
+    let database = part::open(backend).map_err(|failure| failure.while_writing(failed(place)))?;
+    let started = transact(place, &database, seen, start)?;
+    Ok(Execution::new(database, place, started, None))
+}
+
+fn open(place: &Place, path: &Path, new: bool) -> Result<Database, StoreError> {
+    part::write(path, new).map_err(|failure| failure.while_opening(&place.lock, failed(place)))
+}
+
+fn failed(place: &Place) -> impl FnOnce(Cause) -> StoreError + '_ {
+    |cause| StoreError::StartFailed {
+        path: place.part.clone(),
+        cause,
+    }
+}
+
+fn changed(place: &Place, what: &str) -> StoreError {
+    StoreError::Changed {
+        directory: place.directory.clone(),
+        what: what.to_owned(),
+    }
+}
+
+fn numbers(start: &Start<'_>) -> Vec<u16> {
+    let mut numbers = start.manifest.numbers.clone();
+    numbers.sort_unstable();
+    numbers
+}
+
+fn transact(
+    place: &Place,
+    database: &Database,
+    seen: Option<&Meta>,
+    start: &Start<'_>,
+) -> Result<Started, StoreError> {
+    let write = || {
+        let transaction = write::begin(database)?;
+        let started = start_in(place, &transaction, seen, start)?;
+        transaction.commit()?;
+        Ok(started)
+    };
+    let started = guard(write).map_err(|failure| failure.while_writing(failed(place)))?;
+    tracing::debug!(
+        execution = started.record.number,
+        resumed_from = %started.record.resumed_from,
+        "execution started"
+    );
+    Ok(started)
+}
+
+fn start_in(
+    place: &Place,
+    transaction: &WriteTransaction,
+    seen: Option<&Meta>,
+    start: &Start<'_>,
+) -> Result<Started, Failure> {
+    let mut table = transaction.open_table(META)?;
+    let mut meta = match seen {
+        None => Meta::new(Uuid::new_v4()),
+        // The fence: nobody started or committed since the look.
+        Some(seen) => match Meta::read(&table)? {
+            Ok(meta) if meta == *seen => meta,
+            _ => {
+                return Err(Failure::Store(changed(
+                    place,
+                    "another process wrote to it",
+                )));
+            }
+        },
+    };
+    let record = ExecutionRecord {
+        number: meta.execution + 1,
+        started: now(),
+        host: lock::host(),
+        pid: std::process::id(),
+        workers: start.workers,
+        resumed_from: meta.epoch,
+        build: start.build.to_owned(),
+        ended: None,
+    };
+    meta.execution = record.number;
+    meta.durable_seen = meta.epoch;
+    meta.epoch = Epoch::opening(record.number);
+    meta.base_epoch = meta.epoch;
+    meta.clean = false;
+    meta.next_step = start.manifest.next_step;
+    start.flow_name.clone_into(&mut meta.flow_name);
+    meta.write(&mut table)?;
+
+    write_steps(place, transaction, start)?;
+    Sorted::new([start.changes]).apply(transaction)?;
+    write_record(&place.part, transaction, &record)?;
+    Ok(Started {
+        meta,
+        record,
+        steps: numbers(start),
+    })
+}
+
+/// Brings steps, and the rows of those that go, to where the manifest has them.
+fn write_steps(
+    place: &Place,
+    transaction: &WriteTransaction,
+    start: &Start<'_>,
+) -> Result<(), Failure> {
+    let mut steps = transaction.open_table(STEPS)?;
+    let mut base = transaction.open_table(BASE)?;
+    for step in &start.manifest.dropped {
+        steps.remove(step.number)?;
+        let (first, last) = row::all_of(step.number);
+        let bounds = (
+            first.as_ref().map(Vec::as_slice),
+            last.as_ref().map(Vec::as_slice),
+        );
+        base.retain_in::<&[u8], _>(bounds, |_, _| false)?;
+    }
+    for step in &start.manifest.steps {
+        let bytes = write::encoded(step, "a step", &place.part)?;
+        steps.insert(step.number, &bytes[..])?;
+    }
+    Ok(())
+}
+
+/// Writes the record of an execution; the oldest of too many go.
+pub(crate) fn write_record(
+    path: &Path,
+    transaction: &WriteTransaction,
+    record: &ExecutionRecord,
+) -> Result<(), Failure> {
+    let mut table = transaction.open_table(EXECS)?;
+    let bytes = write::encoded(&StoredExecution::from(record), "an execution", path)?;
+    table.insert(record.number, &bytes[..])?;
+    while table.len()? > KEPT_EXECUTIONS {
+        table.pop_first()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Any bytes in place of a store: an error that has a name, or the right rows; never a panic.
+
+use crate::support::*;
+use flow_store::{Changes, End, KEY_GROUPS, Look, StoreError};
+use std::fs;
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+fn stores() -> [Home; 2] {
+    let home = Home::new();
+    let mut execution = home.start(&[step("a"), step("b")]);
+    for n in 1..4 {
+        let mut changes = Changes::new();
+        for key in 0..300 {
+            put(
+                &mut changes,
+                1,
+                (key * 7) % 1024,
+                &format!("key {key}"),
+                &format!("{n}").repeat(90),
+            );
+        }
+        execution.commit(epoch(1, n), [&changes]).unwrap();
+    }
+    let killed = home.killed();
+    execution.end(End::Finished).unwrap();
+    [home, killed]
+}
+
+/// Everything a look can show.
+fn read_all(home: &Home) -> Result<Vec<(String, String)>, StoreError> {
+    let look = Look::at(home.store())?;
+    look.executions()?;
+    let mut all = Vec::new();
+    for step in look.steps() {
+        for row in look.rows(step.number, 0..KEY_GROUPS)? {
+            let row = row?;
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            all.push((text(row.key), text(row.value)));
+        }
+    }
+    Ok(all)
+}
+
+fn damaged(home: &Home, bytes: &[u8], expected: &[(String, String)], what: &str) -> bool {
+    fs::write(home.part(), bytes).unwrap();
+    // the lock file knows the store, whose name may be what was hit
+    let read = read_all(home);
+    assert!(
+        fs::read(home.part()).unwrap() == bytes,
+        "{what}: a look changed the file"
+    );
+    match read {
+        Ok(rows) => {
+            assert!(rows == expected, "{what}: other rows and no error");
+            go_on(home, expected, what);
+            false
+        }
+        Err(
+            StoreError::Damaged { .. }
+            | StoreError::NotARedbFile { .. }
+            | StoreError::NotAFlowStore { .. }
+            | StoreError::Truncated { .. }
+            | StoreError::FormatTooOld { .. }
+            | StoreError::FormatTooNew { .. }
+            | StoreError::WrongPart { .. }
+            | StoreError::ForeignPart { .. },
+        ) => true,
+        Err(error) => panic!("{what}: {error}"),
+    }
+}
+
+/// What a look finds nothing wrong with can be gone on with.
+fn go_on(home: &Home, expected: &[(String, String)], what: &str) {
+    let mut execution = home.start(&[step("a"), step("b")]);
+    let number = execution.number();
+    let more = changes(0, &[("more", &"x".repeat(9000))]);
+    for n in 1..3 {
+        execution
+            .commit(epoch(number, n), [&more])
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+    drop(execution);
+    let rows = read_all(home).unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(
+        rows.split_first().is_some_and(|(_, rest)| rest == expected),
+        "{what}: gone on"
+    );
+}
+
+/// Of a store that was killed redb keeps no length: what is missing may not have been in use.
+#[test]
+fn cut_short() {
+    let [_, home] = stores();
+    let good = fs::read(home.part()).unwrap();
+    let expected = read_all(&home).unwrap();
+    let lengths = (0..good.len() / 4096).map(|pages| pages * 4096);
+    for length in lengths.chain([1, 321, good.len() - 1]) {
+        if length > 0 {
+            damaged(
+                &home,
+                &good[..length],
+                &expected,
+                &format!("{length} bytes"),
+            );
+        }
+    }
+}
+
+#[test]
+fn flipped_bits() {
+    let mut random = Random(0x5eed);
+    for (home, name) in stores().into_iter().zip(["closed", "killed"]) {
+        let good = fs::read(home.part()).unwrap();
+        let expected = read_all(&home).unwrap();
+        let mut found = 0;
+        for round in 0..250u64 {
+            // the header often, where each bit matters
+            let at = match round % 3 {
+                0 => random.below(320),
+                _ => random.below(good.len() as u64),
+            } as usize;
+            let bit = random.below(8);
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << bit;
+            let what = format!("{name}: bit {bit} of byte {at}");
+            found += usize::from(damaged(&home, &bytes, &expected, &what));
+        }
+        // the other hits were where nothing is stored
+        assert!(found > 50, "{name}: {found}");
+        fs::write(home.part(), &good).unwrap();
+        assert_eq!(read_all(&home).unwrap(), expected);
+    }
+}
+
+#[test]
+fn overwritten_pages() {
+    let mut random = Random(0xdead);
+    for (home, name) in stores().into_iter().zip(["closed", "killed"]) {
+        let good = fs::read(home.part()).unwrap();
+        let expected = read_all(&home).unwrap();
+        let pages = good.len() as u64 / 4096;
+        for round in 0..120 {
+            let mut bytes = good.clone();
+            let (to, from) = (
+                random.below(pages) as usize * 4096,
+                random.below(pages) as usize * 4096,
+            );
+            match round % 4 {
+                0 => bytes[to..to + 4096].fill(0),
+                1 => bytes.copy_within(from..from + 4096, to),
+                2 => bytes[to..to + 4096].fill_with(|| random.below(256) as u8),
+                _ => bytes.resize(to.max(1), 0),
+            }
+            damaged(
+                &home,
+                &bytes,
+                &expected,
+                &format!("{name}: round {round}, page at {to}"),
+            );
+        }
+    }
+}

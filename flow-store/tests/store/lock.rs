@@ -1,0 +1,219 @@
+//! Who has the store, and whether a directory without data is a new one.
+
+use crate::support::*;
+use flow_store::{End, Look, StoreError};
+use std::fs;
+
+fn is_locked(home: &Home) -> bool {
+    match Look::at(home.store()) {
+        Ok(_) => false,
+        Err(StoreError::Locked {
+            pid,
+            host,
+            since,
+            path,
+        }) => {
+            assert_eq!(pid, Some(std::process::id()));
+            assert!(host.is_some() && since.is_some());
+            assert_eq!(path, home.lock());
+            true
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_store_is_held_from_the_look_to_the_end() {
+    let home = Home::new();
+    let mut execution = home.start(&[step("a")]);
+    assert!(is_locked(&home));
+    execution.commit(epoch(1, 1), []).unwrap();
+    assert!(is_locked(&home));
+    execution.end(End::Finished).unwrap();
+    assert!(!is_locked(&home));
+    let look = home.look();
+    assert!(is_locked(&home));
+    let manifest = look.reconcile(&[step("a")], &agree(&[])).unwrap();
+    let execution = start(look, &manifest);
+    assert!(is_locked(&home));
+    drop(execution);
+    assert!(!is_locked(&home));
+}
+
+#[test]
+fn the_message_says_who_has_it() {
+    let home = Home::new();
+    let _execution = home.start(&[step("a")]);
+    let (error, message) = home.refused();
+    let StoreError::Locked {
+        host: Some(host),
+        pid: Some(pid),
+        since: Some(since),
+        ..
+    } = error
+    else {
+        panic!("{message}");
+    };
+    assert_eq!(
+        message,
+        format!(
+            "the store state is in use by process {pid} on {host} since {since}: stop that \
+             process, or give another directory"
+        )
+    );
+    // a torn record
+    fs::write(home.lock(), "flow-sto").unwrap();
+    let (_, message) = home.refused();
+    assert_eq!(
+        message,
+        "the store state is in use by an unknown process: stop that process, or give another \
+         directory"
+    );
+}
+
+#[test]
+fn redb_keeps_out_who_removes_the_lock_file() {
+    let home = Home::new();
+    let mut execution = home.start(&[step("a")]);
+    fs::remove_file(home.lock()).unwrap();
+    // the file can be looked at, as it is in its state of the last commit
+    let look = home.look();
+    let manifest = look.reconcile(&[step("a")], &agree(&[])).unwrap();
+    let error = start_with(look, &manifest, &flow_store::Changes::new()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Locked { host: None, .. }),
+        "{error}"
+    );
+    execution.commit(epoch(1, 1), []).unwrap();
+}
+
+#[test]
+fn two_who_make_a_store_at_once() {
+    let home = Home::new();
+    let (one, two) = (home.look(), home.look());
+    let manifest = one.reconcile(&[step("a")], &agree(&[])).unwrap();
+    let execution = start(one, &manifest);
+    let error = start_with(two, &manifest, &flow_store::Changes::new()).unwrap_err();
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+
+    // and when the first is through with it already
+    let home = Home::new();
+    let (one, two) = (home.look(), home.look());
+    drop(start(one, &manifest));
+    let before = fs::read(home.part()).unwrap();
+    let error = start_with(two, &manifest, &flow_store::Changes::new()).unwrap_err();
+    let message = error
+        .to_string()
+        .replace(&home.path("").display().to_string(), "");
+    assert_eq!(
+        message,
+        "the store in state changed while it was being looked at (another process made a store \
+         there): start again"
+    );
+    assert!(before == fs::read(home.part()).unwrap());
+    drop(execution);
+}
+
+#[test]
+fn empty_where_data_was() {
+    let home = Home::new();
+    drop(home.start(&[step("a")]));
+    let text = fs::read_to_string(home.lock()).unwrap();
+    let uuid = text
+        .lines()
+        .find_map(|line| line.strip_prefix("store "))
+        .unwrap()
+        .to_owned();
+    fs::remove_file(home.part()).unwrap();
+    // as often as it is tried
+    for _ in 0..2 {
+        let (_, message) = home.refused();
+        assert_eq!(
+            message,
+            format!(
+                "the store in state has lost its data: its lock file names the store {uuid}, and \
+                 there is no {PART}. Put a backup there, or remove the directory to start from \
+                 nothing"
+            )
+        );
+    }
+    assert!(!home.part().exists());
+    // also when the lock file cannot be read: it may have named one
+    fs::write(home.lock(), &text[..30]).unwrap();
+    let (error, _) = home.refused();
+    assert!(
+        matches!(&error, StoreError::EmptyWhereDataWas { store, .. } if store == "unknown"),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(home.lock()).unwrap(), text[..30]);
+}
+
+#[test]
+fn killed_as_the_store_was_made() {
+    // the lock file was created, not yet written; and written, with half a part file
+    for (text, unfinished) in [("", None), ("", Some("half")), ("written", Some("half"))] {
+        let home = Home::new();
+        fs::create_dir(home.store()).unwrap();
+        fs::write(home.lock(), "").unwrap();
+        if text == "written" {
+            drop(home.look());
+        }
+        if let Some(half) = unfinished {
+            fs::write(home.store().join(format!("{PART}.new")), half).unwrap();
+        }
+        let look = home.look();
+        assert!(look.is_new());
+        assert!(is_locked(&home));
+        let manifest = look.reconcile(&[step("a")], &agree(&[])).unwrap();
+        let mut execution = start(look, &manifest);
+        execution
+            .commit(epoch(1, 1), [&changes(0, &[("k", "1")])])
+            .unwrap();
+        drop(execution);
+        assert_eq!(rows(&home.look(), 0), pairs(&[("k", "1")]));
+        assert!(!home.store().join(format!("{PART}.new")).exists());
+    }
+}
+
+#[test]
+fn a_part_file_without_its_lock_file_is_a_store() {
+    let home = Home::new();
+    drop(home.start(&[step("a")]));
+    fs::remove_file(home.lock()).unwrap();
+    drop(home.look());
+    // and is missed from then on
+    fs::remove_file(home.part()).unwrap();
+    let (error, _) = home.refused();
+    assert!(
+        matches!(error, StoreError::EmptyWhereDataWas { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_file_of_another_store() {
+    let (home, other) = (Home::new(), Home::new());
+    drop(home.start(&[step("a")]));
+    drop(other.start(&[step("a")]));
+    fs::copy(other.part(), home.part()).unwrap();
+    for _ in 0..2 {
+        let (error, message) = home.refused();
+        let StoreError::ForeignPart {
+            expected, found, ..
+        } = error
+        else {
+            panic!("{message}");
+        };
+        assert_ne!(expected, found);
+        assert_eq!(
+            message,
+            format!(
+                "state/{PART} is of the store {found}, and this directory held the store \
+                 {expected}: put the right file in its place, or remove state/lock to agree to the \
+                 other"
+            )
+        );
+    }
+    fs::remove_file(home.lock()).unwrap();
+    drop(home.look());
+}

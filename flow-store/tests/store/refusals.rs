@@ -1,0 +1,365 @@
+//! Each refusal with its message, on a store that was closed and on one that was killed, which
+//! stays as it was to the byte.
+
+use crate::support::*;
+use flow_store::{Agreed, Changes, End, Look, StepKind, StepSpec, StoreError};
+use redb::{ReadableTable, TableDefinition};
+use std::fs;
+
+const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
+
+/// One that was closed, one that was killed.
+fn stores() -> [Home; 2] {
+    let home = Home::new();
+    let mut execution = home.start(&[step("joiner"), step("other")]);
+    execution
+        .commit(epoch(1, 1), [&changes(0, &[("anna", "1")])])
+        .unwrap();
+    let killed = home.killed();
+    execution.end(End::Finished).unwrap();
+    [home, killed]
+}
+
+fn set_meta(home: &Home, name: &str, value: Option<u64>) {
+    let database = redb::Database::create(home.part()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut table = transaction.open_table(META).unwrap();
+    match value {
+        Some(value) => drop(table.insert(name, &value.to_be_bytes()[..]).unwrap()),
+        None => drop(table.remove(name).unwrap()),
+    }
+    drop(table);
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn a_path_that_is_no_directory() {
+    let home = Home::new();
+    fs::write(home.store(), "a file").unwrap();
+    let (_, message) = home.refused();
+    assert_eq!(
+        message,
+        "state is not a directory: the store needs one of its own; give another path"
+    );
+    let error = Look::at(home.store().join("below")).unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+}
+
+#[test]
+fn what_the_operating_system_refuses_names_the_file() {
+    for home in stores() {
+        fs::remove_file(home.lock()).unwrap();
+        fs::create_dir(home.lock()).unwrap();
+        let (error, message) = home.refused();
+        assert!(matches!(error, StoreError::Io { .. }), "{error}");
+        assert!(
+            message.starts_with("could not open the lock file state/lock: "),
+            "{message}"
+        );
+    }
+    // a directory that cannot be made
+    let home = Home::new();
+    fs::write(home.path("file"), "").unwrap();
+    let look = home.look();
+    let manifest = look.reconcile(&[], &Agreed::default()).unwrap();
+    fs::write(home.store(), "in the way").unwrap();
+    let error = start_with(look, &manifest, &Changes::new()).unwrap_err();
+    let message = error
+        .to_string()
+        .replace(&home.path("").display().to_string(), "");
+    assert!(
+        message.starts_with("could not create the directory state: "),
+        "{message}"
+    );
+    assert_eq!(fs::read(home.store()).unwrap(), b"in the way");
+}
+
+#[test]
+fn other_files_in_place_of_the_part() {
+    let [home, _] = stores();
+    let part = fs::read(home.part()).unwrap();
+    let garbage: Vec<u8> = (0..20_000u32).map(|n| (n % 251) as u8).collect();
+    let not_redb = format!(
+        "state/{PART} is not a store: it does not begin as a redb file does. Give another directory"
+    );
+    let short = |length: usize, needed: usize| {
+        format!(
+            "the store file state/{PART} was cut short: it has {length} bytes and needs {needed}. \
+             Put a backup in its place"
+        )
+    };
+    let cases = [
+        (
+            &b""[..],
+            format!(
+                "the store file state/{PART} is empty, though it held data: nothing is created in \
+                 its place. Put a backup there, or remove the directory to start from nothing"
+            ),
+        ),
+        (&b"x"[..], not_redb.clone()),
+        (&b"redb"[..], short(4, 320)),
+        (&garbage[..], not_redb.clone()),
+        (&part[..200], short(200, 320)),
+        (&part[..4096], short(4096, part.len())),
+        (&part[..part.len() - 1], short(part.len() - 1, part.len())),
+        (&part[..part.len() / 2], short(part.len() / 2, part.len())),
+    ];
+    for (bytes, expected) in cases {
+        fs::write(home.part(), bytes).unwrap();
+        assert_eq!(home.refused().1, expected);
+    }
+    fs::remove_file(home.part()).unwrap();
+    fs::create_dir(home.part()).unwrap();
+    assert_eq!(home.refused().1, not_redb);
+}
+
+#[test]
+fn a_redb_file_of_another_program() {
+    let home = Home::new();
+    fs::create_dir(home.store()).unwrap();
+    let database = redb::Database::create(home.part()).unwrap();
+    drop(database);
+    let (_, message) = home.refused();
+    assert_eq!(
+        message,
+        format!(
+            "state/{PART} is a redb file, but not a store of flow: Table 'meta' does not exist. \
+             Give another directory"
+        )
+    );
+    for home in stores() {
+        set_meta(&home, "format_version", None);
+        assert_eq!(
+            home.refused().1,
+            format!(
+                "state/{PART} is a redb file, but not a store of flow: it names no format. Give \
+                 another directory"
+            )
+        );
+    }
+}
+
+#[test]
+fn versions_before_and_after() {
+    for home in stores() {
+        set_meta(&home, "format_version", Some(7));
+        assert_eq!(
+            home.refused().1,
+            format!(
+                "the store file state/{PART} has format 7, and this version of flow reads up to 1: \
+                 use the version that wrote it, or a later one"
+            )
+        );
+        set_meta(&home, "format_version", Some(0));
+        assert_eq!(
+            home.refused().1,
+            format!(
+                "the store file state/{PART} has flow format 0, and this version of flow reads 1 \
+                 and later: upgrade it with a version that reads both"
+            )
+        );
+    }
+}
+
+#[test]
+fn one_of_several_parts() {
+    for home in stores() {
+        set_meta(&home, "part_count", Some(3));
+        set_meta(&home, "part_index", Some(2));
+        assert_eq!(
+            home.refused().1,
+            format!(
+                "the store file state/{PART} is part 2 of 3, and its name says part 0 of 1: give \
+                 it back its name"
+            )
+        );
+    }
+    for home in stores() {
+        let other = home.store().join("part-00000-of-00002.redb");
+        fs::copy(home.part(), &other).unwrap();
+        assert_eq!(
+            home.refused().1,
+            format!(
+                "the store in state should have the one file {PART}, and has {PART}, \
+                 part-00000-of-00002.redb: keep the right one, with that name"
+            )
+        );
+        fs::remove_file(home.part()).unwrap();
+        let (_, message) = home.refused();
+        assert!(
+            message.contains("and has part-00000-of-00002.redb: keep"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn numbers_that_contradict_each_other() {
+    for (name, value, expected) in [
+        (
+            "key_groups",
+            Some(512),
+            "it has 512 key groups, and every store has 1024",
+        ),
+        ("execution", Some(9), "it is at epoch 1.1 of execution 9"),
+        (
+            "base_epoch",
+            Some(5),
+            "it is at epoch 1.1, its rows at 0.5, and it saw 1.0 durable",
+        ),
+        ("epoch", None, "`epoch` is missing in its table `meta`"),
+        (
+            "next_step",
+            Some(1),
+            "step `other` has the number 1, which is not its own",
+        ),
+    ] {
+        for home in stores() {
+            set_meta(&home, name, value);
+            assert_eq!(
+                home.refused().1,
+                format!(
+                    "the store file state/{PART} is damaged: {expected}. Nothing was changed; put \
+                     a backup in its place"
+                )
+            );
+        }
+    }
+}
+
+#[test]
+fn a_row_that_was_changed_in_a_valid_file() {
+    const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
+    for home in stores() {
+        let database = redb::Database::create(home.part()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let mut table = transaction.open_table(BASE).unwrap();
+        let key = [&[0, 0, 0, 5][..], b"anna"].concat();
+        let mut value = table.get(&key[..]).unwrap().unwrap().value().to_vec();
+        *value.last_mut().unwrap() ^= 1;
+        table.insert(&key[..], &value[..]).unwrap();
+        drop(table);
+        transaction.commit().unwrap();
+        drop(database);
+        let look = home.look();
+        let mut rows = look.rows(0, 0..1024).unwrap();
+        let message = rows.next().unwrap().unwrap_err().to_string();
+        let message = message.replace(&home.path("").display().to_string(), "");
+        assert_eq!(
+            message,
+            format!(
+                "the store file state/{PART} is damaged: the row of step `joiner`, key group 5, \
+                 key 0x616e6e61 does not match its CRC. Nothing was changed; put a backup in its \
+                 place"
+            )
+        );
+        assert!(rows.next().is_none());
+    }
+}
+
+#[test]
+fn what_the_manifest_refuses_changes_nothing() {
+    let sink = StepSpec {
+        kind: StepKind::Sink,
+        ..step("joiner")
+    };
+    for home in stores() {
+        let before = fs::read(home.part()).unwrap();
+        for (flow, drop) in [
+            (vec![step("joiner")], &[][..]),
+            (vec![sink.clone(), step("other")], &[]),
+            (vec![step("joiner"), step("other")], &["nobody"]),
+            (
+                vec![step("joiner"), renamed("new", "joiner"), step("other")],
+                &[],
+            ),
+            (vec![renamed("joiner", "other")], &[]),
+        ] {
+            let look = home.look();
+            look.reconcile(&flow, &agree(drop)).unwrap_err();
+        }
+        assert!(before == fs::read(home.part()).unwrap());
+    }
+}
+
+#[test]
+fn a_start_that_is_refused_changes_nothing() {
+    let [closed, killed] = stores();
+    let foreign = {
+        let look = Home::new().look();
+        look.reconcile(&[step("joiner"), step("other")], &Agreed::default())
+            .unwrap()
+    };
+    let flow = [step("joiner"), step("other")];
+    for home in [closed, killed] {
+        let before = fs::read(home.part()).unwrap();
+        let error = start_with(home.look(), &foreign, &Changes::new()).unwrap_err();
+        assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+        let mut bad_group = Changes::new();
+        put(&mut bad_group, 0, 1024, "k", "v");
+        for (changes, why) in [
+            (
+                changes(7, &[("k", "v")]),
+                "the flow has no step of this number",
+            ),
+            (bad_group, "its key group is 1024, and there are 1024"),
+        ] {
+            let look = home.look();
+            let manifest = look.reconcile(&flow, &Agreed::default()).unwrap();
+            let error = start_with(look, &manifest, &changes).unwrap_err();
+            assert!(matches!(error, StoreError::WrongChange { .. }), "{error}");
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        assert!(before == fs::read(home.part()).unwrap());
+        // and of a new store nothing is made
+        let home = Home::new();
+        let look = home.look();
+        let manifest = look.reconcile(&flow, &Agreed::default()).unwrap();
+        start_with(look, &manifest, &changes(7, &[("k", "v")])).unwrap_err();
+        assert!(!home.store().exists());
+    }
+}
+
+#[test]
+fn epochs_must_grow_and_be_of_the_execution() {
+    let home = Home::new();
+    drop(home.start(&[step("a")]));
+    let mut execution = home.start(&[step("a")]);
+    execution
+        .commit(epoch(2, 3), [&changes(0, &[("k", "1")])])
+        .unwrap();
+    for wrong in [
+        epoch(2, 3),
+        epoch(2, 2),
+        epoch(2, 0),
+        epoch(1, 9),
+        epoch(3, 1),
+    ] {
+        let error = execution
+            .commit(wrong, [&changes(0, &[("k", "2")])])
+            .unwrap_err();
+        let message = error
+            .to_string()
+            .replace(&home.path("").display().to_string(), "");
+        assert_eq!(
+            message,
+            format!(
+                "epoch {wrong} cannot be committed to state/{PART} by execution 2, whose last is \
+                 2.3. Nothing was written; this is a mistake in the program, not in the store"
+            )
+        );
+    }
+    let error = execution
+        .commit(epoch(2, 4), [&changes(9, &[("k", "2")])])
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::WrongChange { step: 9, .. }),
+        "{error}"
+    );
+    // none of that is the end
+    execution
+        .commit(epoch(2, 4), [&changes(0, &[("l", "3")])])
+        .unwrap();
+    execution.end(End::Finished).unwrap();
+    assert_eq!(rows(&home.look(), 0), pairs(&[("k", "1"), ("l", "3")]));
+}

@@ -1,0 +1,47 @@
+//! `#[dataflow]`, with its documentation where its examples run against what users import.
+
+/// Makes a function a dataflow: its steps get ids, and its mistakes are found when it is compiled.
+///
+/// The function stays what it is: the attribute adds one statement at its start and changes nothing else.
+///
+/// ```
+/// use flow::prelude::*;
+///
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct Order { user_id: String, cents: u64 }
+///
+/// fn user_id(order: &Order) -> String { order.user_id.clone() }
+/// fn spent(total: &mut u64, order: Order) -> u64 { *total += order.cents; *total }
+///
+/// #[derive(clap::Args)]
+/// struct Args { input: std::path::PathBuf }
+///
+/// #[dataflow]
+/// fn spending(flow: &Flow, args: &Args) {
+///     let orders = flow.source(JsonLines::open::<Order>(&args.input));
+///     totals(orders).map(|pair| pair).sink(JsonLines::stdout());
+/// }
+///
+/// /// A piece that other dataflows use. Its state is kept under `totals.spent`.
+/// #[dataflow]
+/// fn totals(orders: Stream<Order>) -> Stream<u64, String> {
+///     orders.key_on(user_id).stateful_map(spent)
+/// }
+/// # let _ = spending;
+/// ```
+///
+/// # Ids
+/// What a step keeps is stored under its id, so the id must stay the same from run to run:
+/// - a source has the name of the `let` that it is bound to, else its kind (`json_lines`);
+/// - a stateful step has the name of its function; a closure at the end of a chain has the name of the `let`;
+/// - a sink has its kind;
+/// - `.named("..")` wins over all of them;
+/// - in a dataflow that is called by another one, the name of the dataflow comes before the id.
+///
+/// A step that has been renamed says so with `.renamed_from("old")`, a dataflow with
+/// `#[dataflow(renamed_from = "old")]`. A dataflow that is used twice needs a [`scope`](crate::scope) around each use.
+///
+/// # Options
+/// - `renamed_from = "old"`: the name that this dataflow had before.
+/// - `crate = path`: where this library is, if it is not `::flow`.
+pub use flow_macros::dataflow;

@@ -1,0 +1,10 @@
+//! What a program that defines a dataflow needs: `use flow::prelude::*;`.
+
+pub use std::process::ExitCode;
+
+pub use flow_core::{
+    Epochs, Flow, JsonLines, KeyedStream, OnError, Recovery, RunError, Runner, Stream, TextLines,
+};
+pub use serde::{Deserialize, Serialize};
+
+pub use crate::dataflow;
