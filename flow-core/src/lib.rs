@@ -19,6 +19,7 @@ pub mod sink;
 pub mod source;
 mod state;
 mod stream;
+pub mod testing;
 
 /// What the expansion of `#[dataflow]` uses. Not for use by hand.
 #[doc(hidden)]
@@ -35,6 +36,6 @@ pub use formats::{JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Place, Step, scope};
 pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};
 pub use run::{
-    Clock, Ended, Epochs, Outcome, ParseEpochsError, Recovery, Runner, Started, StopHandle,
+    Clock, Ended, Epochs, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner, Started,
 };
 pub use stream::{KeyedStream, OnError, SinkStep, Stream};

@@ -111,7 +111,10 @@ impl Place {
                 cause,
             }
         };
-        File::open(&self.unfinished)
+        // to be synced it has to be open for writing on some systems
+        File::options()
+            .write(true)
+            .open(&self.unfinished)
             .and_then(|file| file.sync_all())
             .map_err(at("sync"))?;
         fs::rename(&self.unfinished, &self.part).map_err(at("rename"))?;

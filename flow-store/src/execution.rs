@@ -203,3 +203,67 @@ impl fmt::Debug for Execution {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::look::Look;
+    use crate::manifest::Agreed;
+
+    /// I7: a file that has seen a later execution takes no commit of an earlier one.
+    #[test]
+    fn a_later_execution_fences_an_earlier_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let look = Look::at(directory.path()).unwrap();
+        let mut execution = look
+            .reconcile(&[], &Agreed::default())
+            .and_then(|manifest| {
+                look.start(crate::Start {
+                    manifest: &manifest,
+                    flow_name: "fenced",
+                    workers: 1,
+                    build: "",
+                    changes: &Changes::new(),
+                })
+            })
+            .unwrap();
+        execution.commit(Epoch::first(1), []).unwrap();
+        // somebody who got past the lock
+        let mut other = execution.meta.clone();
+        other.execution = 2;
+        other.epoch = Epoch::opening(2);
+        other.base_epoch = other.epoch;
+        let transaction = write::begin(&execution.database).unwrap();
+        other
+            .write(&mut transaction.open_table(META).unwrap())
+            .unwrap();
+        transaction.commit().unwrap();
+
+        // not even with an epoch that would be greater
+        for epoch in [Epoch::first(1).next(), Epoch::first(2)] {
+            let error = execution.commit(epoch, []).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    StoreError::Fenced {
+                        mine: 1,
+                        current: 2,
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+        }
+        let error = execution.end(End::Finished).unwrap_err();
+        assert_eq!(
+            error
+                .to_string()
+                .replace(&directory.path().display().to_string(), "state"),
+            "execution 1 of the flow was replaced: the store file \
+             state/part-00000-of-00001.redb is at execution 2 now. Nothing was written; stop this \
+             process"
+        );
+        let look = Look::at(directory.path()).unwrap();
+        assert_eq!(look.epoch(), Epoch::opening(2));
+    }
+}

@@ -95,6 +95,12 @@ impl Failure {
                 path,
                 missing: error.to_string(),
             },
+            // said of everything after an error of the operating system
+            Failure::Redb(redb::Error::PreviousIo) => StoreError::Io {
+                attempt: "read",
+                path,
+                cause: io::Error::other("an earlier access failed"),
+            },
             Failure::Redb(error) => StoreError::Damaged {
                 path,
                 what: error.to_string(),
@@ -132,5 +138,70 @@ fn locked(path: std::path::PathBuf) -> StoreError {
         host: None,
         pid: None,
         since: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error() {
+        let panics = |formatted: bool| {
+            guard(|| -> Result<(), Failure> {
+                if formatted {
+                    panic!("page {}", 7)
+                }
+                panic!("no page")
+            })
+        };
+        let path = Path::new("state/part");
+        assert_eq!(
+            panics(true).unwrap_err().while_reading(path).to_string(),
+            "the store file state/part is damaged: page 7. Nothing was changed; put a backup in its \
+             place"
+        );
+        let error = panics(false)
+            .unwrap_err()
+            .while_writing(|cause| StoreError::StartFailed {
+                path: path.to_path_buf(),
+                cause,
+            });
+        assert_eq!(
+            error.to_string(),
+            "the start of an execution could not be written to state/part: no page. Nothing ran, \
+             and what was durable is; start the flow again"
+        );
+    }
+
+    #[test]
+    fn redbs_errors_have_a_name() {
+        let path = Path::new("state/part");
+        let name = |error: redb::Error| Failure::Redb(error).while_reading(path);
+        assert!(matches!(
+            name(redb::Error::UpgradeRequired(2)),
+            StoreError::FormatTooOld {
+                what: "redb",
+                found: 2,
+                known: 3,
+                ..
+            }
+        ));
+        assert!(matches!(
+            name(redb::Error::DatabaseAlreadyOpen),
+            StoreError::Locked { .. }
+        ));
+        assert!(matches!(
+            name(io::Error::from(io::ErrorKind::PermissionDenied).into()),
+            StoreError::Io { .. }
+        ));
+        assert!(matches!(
+            name(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            StoreError::Damaged { .. }
+        ));
+        assert!(matches!(
+            name(redb::Error::PreviousIo),
+            StoreError::Io { .. }
+        ));
     }
 }

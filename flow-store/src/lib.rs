@@ -1,4 +1,130 @@
-//! flow-store
+//! The recovery store of flow: what a flow has done so far, in one file that survives any kill.
+//!
+//! The store knows executions, epochs, steps, keys and bytes, and nothing of streams. Everything
+//! that survives is a row: the state of a key, the resume token of a source's partition, the
+//! position of a sink. All rows that an epoch changed become durable together or not at all.
+//!
+//! # The cycle of a process
+//!
+//! 1. [`Look::at`] takes the lock and reads the store without changing it; [`Look::reconcile`]
+//!    holds the steps of the flow against those of the store; [`Look::rows`] gives each worker
+//!    the rows of its key groups. Whatever is wrong with the store or does not fit the flow is an
+//!    error here, and the store is as it was.
+//! 2. [`Look::start`] commits, before anything runs, that a new execution has the store. Its
+//!    number is part of each of its epochs, so that no epoch number is ever used twice.
+//! 3. [`Execution::commit`] makes an epoch durable. It refuses an epoch that is not greater than
+//!    the last, and an execution that is not the last to have started.
+//! 4. [`Execution::end`] commits how it ended. A process that was killed leaves that out, and
+//!    nothing else is different: the next look finds the last epoch that was committed.
+//!
+//! After a commit that failed nobody knows whether it is durable: the execution is over, and a new
+//! one goes on from what is on the disk.
+//!
+//! ```
+//! use flow_store::{
+//!     Agreed, Changes, End, Epoch, KEY_GROUPS, Look, Start, StepKind, StepSpec, decode, encode,
+//!     group, hash,
+//! };
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("state");
+//! let flow = [StepSpec {
+//!     id: "joiner".to_owned(),
+//!     kind: StepKind::State,
+//!     operator: "stateful_map".to_owned(),
+//!     key_type: "String".to_owned(),
+//!     state_type: "u64".to_owned(),
+//!     renamed_from: vec![],
+//!     place: "src/main.rs:12:9".to_owned(),
+//! }];
+//!
+//! // The first process: the store is new, and made as the execution starts.
+//! let look = Look::at(&path)?;
+//! let manifest = look.reconcile(&flow, &Agreed::default())?;
+//! let joiner = manifest.numbers[0];
+//! let mut execution = look.start(Start {
+//!     manifest: &manifest,
+//!     flow_name: "cart_join",
+//!     workers: 2,
+//!     build: env!("CARGO_PKG_VERSION"),
+//!     changes: &Changes::new(),
+//! })?;
+//!
+//! let mut key = Vec::new();
+//! encode("anna", &mut key)?;
+//! let mut changes = Changes::new();
+//! changes.put(joiner, group(hash(&key)), &key, |bytes| encode(&3u64, bytes))?;
+//! execution.commit(Epoch::first(execution.number()), [&changes])?;
+//! execution.end(End::Stopped)?;
+//!
+//! // The next one: it finds the epoch and the row.
+//! let look = Look::at(&path)?;
+//! assert_eq!(look.epoch(), Epoch::first(1));
+//! let manifest = look.reconcile(&flow, &Agreed::default())?;
+//! for row in look.rows(manifest.numbers[0], 0..KEY_GROUPS)? {
+//!     let row = row?;
+//!     assert_eq!(decode::<String>(&row.key)?, "anna");
+//!     assert_eq!(decode::<u64>(&row.value)?, 3);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The files
+//!
+//! A store is a directory with two files.
+//!
+//! `lock` is held by the operating system's lock for as long as a process has the store, and is
+//! never removed. Its text says who has, or last had, it, and which store it is:
+//!
+//! ```text
+//! flow-store lock 1
+//! store 1b4e28ba-2fa1-41d2-883f-0016d3cca427      (or `none`, while it is being made)
+//! host worker-3
+//! pid 4711
+//! since 2026-01-31T12:00:00.123Z
+//! end
+//! ```
+//!
+//! What is behind the line `end` does not count, and a text without it is torn. A directory whose
+//! lock file names a store, and that has no part file, has lost its data: it is refused.
+//!
+//! `part-00000-of-00001.redb` is a [redb](https://docs.rs/redb) file with these tables. Of redb's
+//! types only `&str`, `&[u8]`, `u16` and `u64` are used. Numbers in values are big-endian.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | `&str`, a name | `&[u8]`, see below |
+//! | `steps` | `u16`, the step's number | `&[u8]`, MessagePack of a [`StoredStep`] |
+//! | `base` | `&[u8]`: step `u16`, key group `u16`, then the key | `&[u8]`: flags `u8`, always 0; CRC-32C `u32` of flags, whole key and value; then the value |
+//! | `execs` | `u64`, the execution's number | `&[u8]`, MessagePack of an [`ExecutionRecord`] without its number, times in milliseconds since 1970; the last 1,000 |
+//!
+//! | name in `meta` | value |
+//! |---|---|
+//! | `format_version` | `u64`, 1 |
+//! | `store_uuid` | 16 bytes, given when the store was made |
+//! | `flow_name` | UTF-8, of the last start; shown, not compared |
+//! | `part_index`, `part_count` | `u64`, 0 and 1: a store has one part in this format |
+//! | `key_groups` | `u64`, [`KEY_GROUPS`] |
+//! | `execution` | `u64`, the last that started |
+//! | `epoch` | `u64`, the last that is durable: `execution << 40 \| number` |
+//! | `durable_seen` | `u64`, the epoch that was known to be durable when this one was written |
+//! | `base_epoch` | `u64`, the epoch that `base` is at: `epoch` in this format |
+//! | `clean` | `u64`, 1 if the last execution said how it ended, else 0 |
+//! | `next_step` | `u64`, the number that the next new step gets; of 65,536 none is left |
+//!
+//! MessagePack is always written with field names, and read to its last byte.
+//!
+//! # What holds the promise
+//!
+//! - Each commit is one redb transaction, synced before it returns, and checked inside of itself
+//!   against what the file says (execution and epoch).
+//! - A look opens the file read-only, under an overlay that keeps in memory whatever redb would
+//!   change: redb repairs a store that was killed, in that memory. It verifies the checksum of
+//!   every page before it trusts one, which reads the whole file once; whoever resumes reads most
+//!   of it anyway.
+//! - Each row has a CRC of its own, checked by whoever reads it.
+//! - A new store is made under another name (`part-00000-of-00001.redb.new`), with its first commit
+//!   in it, and then renamed: there is never a part file without a start in it.
 
 mod changes;
 mod codec;
@@ -17,6 +143,8 @@ mod part;
 mod record;
 mod row;
 mod rows;
+#[cfg(test)]
+mod simulator;
 mod start;
 mod tables;
 mod write;

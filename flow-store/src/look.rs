@@ -241,7 +241,7 @@ impl Look {
     /// [`StartFailed`](StoreError::StartFailed); the store is then as before, or as if the
     /// execution had started and been killed at once.
     pub fn start(self, start: Start<'_>) -> Result<Execution, StoreError> {
-        start::check(&self.place, self.basis(), self.steps(), &start)?;
+        start::check(&self.place, self.basis(), &start)?;
         let Look {
             place,
             database,
@@ -287,7 +287,7 @@ impl Look {
         backend: impl redb::StorageBackend,
         start: &Start<'_>,
     ) -> Result<Execution, StoreError> {
-        start::check(&self.place, self.basis(), self.steps(), start)?;
+        start::check(&self.place, self.basis(), start)?;
         drop(self.database);
         let seen = self.contents.as_ref().map(|contents| &contents.meta);
         start::over(&self.place, backend, seen, start)

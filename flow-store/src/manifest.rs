@@ -511,7 +511,14 @@ mod tests {
     #[test]
     fn what_is_refused() {
         let two = || vec![stored(0, "a", State), stored(1, "b", Source)];
-        let cases: Vec<(Vec<StoredStep>, Vec<StepSpec>, &[&str], &str)> = vec![
+        /// Stored, flow, agreed to drop, message.
+        type Refused = (
+            Vec<StoredStep>,
+            Vec<StepSpec>,
+            &'static [&'static str],
+            &'static str,
+        );
+        let cases: Vec<Refused> = vec![
             (
                 two(),
                 vec![step("b", Source, &[])],

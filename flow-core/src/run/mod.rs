@@ -3,11 +3,11 @@
 mod clock;
 mod epochs;
 mod failure;
+mod handle;
 mod outcome;
 mod recovery;
 mod skips;
 mod start;
-mod stop;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -21,10 +21,10 @@ use std::{
 pub use clock::Clock;
 pub use epochs::{Epochs, ParseEpochsError};
 use flow_store::{End, Epoch, Execution};
+pub use handle::{Progress, RunHandle};
 pub use outcome::{Ended, Outcome, Started};
 pub use recovery::Recovery;
 pub(crate) use skips::Skips;
-pub use stop::StopHandle;
 
 use crate::{
     chain::Whereabouts,
@@ -66,7 +66,7 @@ pub struct Runner {
     in_flight: (u64, u64),
     clock: Clock,
     drain: Duration,
-    stop: StopHandle,
+    handle: RunHandle,
     on_start: Option<Box<dyn FnOnce(&Started) + Send>>,
     communication: Communication,
 }
@@ -88,7 +88,7 @@ impl Runner {
             in_flight: (100_000, 256 << 20),
             clock: Clock::system(),
             drain: Duration::from_secs(60),
-            stop: StopHandle::default(),
+            handle: RunHandle::default(),
             on_start: None,
             communication: Communication::Threads,
         }
@@ -148,10 +148,10 @@ impl Runner {
         self
     }
 
-    /// What stops this run from another thread.
+    /// What watches and stops this run from another thread.
     #[must_use]
-    pub fn stop_handle(&self) -> StopHandle {
-        self.stop.clone()
+    pub fn handle(&self) -> RunHandle {
+        self.handle.clone()
     }
 
     /// The flow as it would be run: built and checked, nothing opened.
@@ -253,7 +253,7 @@ impl Runner {
         if let Some(on_start) = self.on_start.take() {
             on_start(&started);
         }
-        self.stop.attach(&state);
+        self.handle.attach(&state);
         let (closed, done) = crew.go();
         let committed = spawn_committer(execution, &state, closed, self.workers);
         let hung = !wait(&state, &done, &stopped, self.drain);

@@ -281,13 +281,16 @@ impl<S: Source> SourceTask for Reading<S> {
     }
 
     fn push(&mut self, count: usize) -> Result<(), SourceFault> {
+        if let Some(partition) = self.partitions.get_mut(self.turn) {
+            // Also when a record fails: those before it have been read.
+            partition.moved = true;
+        }
         if self.fallible {
             self.push_each(count)?;
         } else {
             self.push_all(count).map_err(SourceFault::Step)?;
         }
         if let Some(partition) = self.partitions.get_mut(self.turn) {
-            partition.moved = true;
             // A run is pushed to its end before the next partition has its turn.
             if partition.run.is_empty() && partition.failure.is_none() {
                 self.turn = (self.turn + 1) % self.partitions.len();

@@ -71,7 +71,7 @@ fn the_whole_cycle() {
     let (ended, how) = record.ended.clone().unwrap();
     assert_eq!(how, End::Finished);
     assert!(record.started <= ended && ended <= jiff::Timestamp::now());
-    assert_eq!(look.executions().unwrap(), [record.clone()]);
+    assert_eq!(look.executions().unwrap(), std::slice::from_ref(record));
 
     let manifest = look.reconcile(&flow, &agree(&[])).unwrap();
     assert_eq!(manifest.numbers, [0, 1]);

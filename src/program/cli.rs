@@ -1,0 +1,156 @@
+//! The command line of a flow: the user's arguments, and a few of our own.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args, FromArgMatches};
+use flow_core::{Epochs, Recovery, Runner};
+
+/// How the flow is run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Flow options")]
+pub(super) struct RunOptions {
+    /// Keep the flow's state in this directory, and go on from it
+    #[arg(long, value_name = "DIR")]
+    recover: Option<PathBuf>,
+
+    /// When an epoch ends and becomes durable: every-item, a number of records (200) or a duration (7ms, 1s, 1h)
+    #[arg(long, value_name = "EPOCH", default_value = "1s")]
+    epoch: Epochs,
+
+    /// How many worker threads there are
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    workers: usize,
+
+    /// Give up what the store keeps for a step (with --recover)
+    #[arg(long, value_name = "STEP", requires = "recover")]
+    drop_state: Vec<String>,
+
+    /// Agree that a partition which is gone is not read to its end (with --recover)
+    #[arg(long, value_name = "PARTITION", requires = "recover")]
+    drop_partition: Vec<String>,
+}
+
+impl RunOptions {
+    pub(super) fn apply(self, runner: Runner) -> Runner {
+        let runner = runner.epochs(self.epoch).workers(self.workers);
+        let Some(directory) = self.recover else {
+            return runner;
+        };
+        let mut recovery = Recovery::at(directory);
+        for step in self.drop_state {
+            recovery = recovery.drop_step(step);
+        }
+        for partition in self.drop_partition {
+            recovery = recovery.drop_partition(partition);
+        }
+        runner.recover(recovery)
+    }
+}
+
+/// What the program is to do.
+pub(super) enum Command {
+    Run(RunOptions),
+    Graph,
+}
+
+impl Command {
+    pub(super) fn of(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand() {
+            Some(("run", matches)) => Ok(Command::Run(RunOptions::from_arg_matches(matches)?)),
+            _ => Ok(Command::Graph),
+        }
+    }
+}
+
+/// The whole command line, around the user's arguments.
+pub(super) fn command<A: Args>() -> clap::Command {
+    let run = A::augment_args(clap::Command::new("run").about("Run the flow"));
+    let graph = clap::Command::new("graph").about("Print the flow's steps: ids, types, places");
+    let name = std::env::args_os().next().map(PathBuf::from);
+    let name = name.and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
+    clap::Command::new("flow")
+        .bin_name(name.unwrap_or_else(|| "flow".to_owned()))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(RunOptions::augment_args(run))
+        .subcommand(A::augment_args(graph))
+}
+
+/// The matches of the command that was given.
+pub(super) fn inner(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, inner)| inner)
+}
+
+/// An argument of the user's that is also one of ours. clap would panic on it.
+pub(super) fn clash<A: Args>() -> Option<String> {
+    let ours = RunOptions::augment_args(clap::Command::new("ours"));
+    let theirs = A::augment_args(clap::Command::new("theirs"));
+    for theirs in theirs.get_arguments() {
+        for ours in ours.get_arguments() {
+            let long = theirs.get_long().filter(|long| ours.get_long() == Some(long));
+            let short = theirs.get_short().filter(|short| ours.get_short() == Some(*short));
+            let same = match (long, short) {
+                (Some(long), _) => format!("--{long}"),
+                (None, Some(short)) => format!("-{short}"),
+                (None, None) if ours.get_id() == theirs.get_id() => theirs.get_id().to_string(),
+                _ => continue,
+            };
+            return Some(format!(
+                "the argument `{same}` of this flow is one of flow's own\nhelp: give the field `{}` another name",
+                theirs.get_id()
+            ));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Args)]
+    struct Fine {
+        input: PathBuf,
+        #[arg(long)]
+        limit: Option<u64>,
+    }
+
+    #[derive(Args)]
+    struct Long {
+        #[arg(long)]
+        recover: bool,
+    }
+
+    #[derive(Args)]
+    struct Short {
+        #[arg(short = 'w')]
+        width: u32,
+    }
+
+    #[derive(Args)]
+    struct Id {
+        workers: u32,
+    }
+
+    #[test]
+    fn arguments_of_our_own_are_refused_by_name() {
+        assert_eq!(clash::<Fine>(), None);
+        assert!(clash::<Long>().unwrap().contains("`--recover`"));
+        assert!(clash::<Short>().unwrap().contains("`-w`"));
+        assert!(clash::<Id>().unwrap().contains("`workers`"));
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_takes_both_kinds_of_arguments() {
+        command::<Fine>().debug_assert();
+        let line = ["x", "run", "in.json", "--limit", "3", "--epoch", "7ms", "-w", "2"];
+        let matches = command::<Fine>().get_matches_from(line);
+        let args = Fine::from_arg_matches(inner(&matches)).unwrap();
+        assert_eq!((args.input, args.limit), ("in.json".into(), Some(3)));
+        let Ok(Command::Run(options)) = Command::of(&matches) else {
+            panic!("not a run");
+        };
+        assert_eq!(options.workers, 2);
+        assert_eq!(options.epoch, "7ms".parse().unwrap());
+    }
+}
