@@ -11,8 +11,8 @@ pub use flow_core::__private;
 pub use flow_core::{
     BoxError, BuildError, Clock, Ended, Epoch, Epochs, Failure, Flow, Graph, IsKeyed, JsonLines,
     Keeps, Key, KeyKind, KeyedStream, NoKey, Notice, OnError, Outcome, ParseEpochsError, Place,
-    Record, RecordError, Recovery, ResumeError, RunError, Runner, Safe, SinkError, SinkStep,
-    SourceError, Progress, RunHandle, Started, State, Step, StepState, StoreError, Stream, TextLines, scope,
-    sink, source, testing,
+    Progress, Record, RecordError, Recovery, ResumeError, RunError, RunHandle, Runner, Safe,
+    SinkError, SinkStep, SourceError, Started, State, Step, StepState, StoreError, Stream,
+    TextLines, scope, sink, source, testing,
 };
 pub use program::{Entry, main};

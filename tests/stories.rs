@@ -193,7 +193,10 @@ fn a_source_that_fails_stops_the_flow_exactly_there() {
     test.epochs(Epochs::items(100)).feed(0..10);
     test.feed_events("items", [Event::Fail("line 11 is no number".into())]);
     let error = test.run().unwrap_err();
-    assert!(error.to_string().contains("line 11 is no number"), "{error}");
+    assert!(
+        error.to_string().contains("line 11 is no number"),
+        "{error}"
+    );
     assert!(error.to_string().contains("`input`"), "{error}");
     assert_eq!(test.outputs(), expected(0..10));
 }
@@ -237,9 +240,18 @@ fn a_panic_names_its_step_and_costs_only_what_was_not_durable() {
         for _ in 0..4 {
             let error = test.run().unwrap_err();
             assert!(matches!(error, RunError::Panicked { .. }), "{error}");
-            assert!(error.to_string().contains("step `inspect` panicked: 77 is poison"), "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .contains("step `inspect` panicked: 77 is poison"),
+                "{error}"
+            );
         }
-        assert_eq!(by_key(test.outputs()), by_key(expected(0..77)), "{workers} workers");
+        assert_eq!(
+            by_key(test.outputs()),
+            by_key(expected(0..77)),
+            "{workers} workers"
+        );
         test.change(with_panic(u64::MAX)).run().unwrap();
         assert_eq!(by_key(test.outputs()), by_key(expected(0..100)));
     }
@@ -258,7 +270,10 @@ fn a_panic_while_the_flow_is_built_is_an_error() {
 fn skipped_records_are_counted_and_not_read_again() {
     let mut test = Harness::new(|numbers: Stream<u64>| {
         numbers
-            .try_map_with(|n| if n % 2 == 0 { Ok(n) } else { Err("odd") }, OnError::Skip)
+            .try_map_with(
+                |n| if n % 2 == 0 { Ok(n) } else { Err("odd") },
+                OnError::Skip,
+            )
             .named("even_only")
     });
     let outcome = test.feed(0..9).run().unwrap();
@@ -286,12 +301,21 @@ fn a_key_whose_state_is_taken_is_forgotten() {
     test.workers(2).feed([4, 5, 6]).run().unwrap();
     let sums: Vec<_> = test.outputs().into_iter().map(|(_, sum)| sum).collect();
     assert_eq!(sums.iter().flatten().count(), 3);
-    assert_eq!(by_key_opt(&test.outputs()), [(0, vec![None, Some(3), None]), (1, vec![None, Some(5)]), (2, vec![None, Some(7)])]);
+    assert_eq!(
+        by_key_opt(&test.outputs()),
+        [
+            (0, vec![None, Some(3), None]),
+            (1, vec![None, Some(5)]),
+            (2, vec![None, Some(7)])
+        ]
+    );
 }
 
 fn by_key_opt(results: &[(u64, Option<u64>)]) -> Vec<(u64, Vec<Option<u64>>)> {
     let of = |key| results.iter().filter(move |(k, _)| *k == key);
-    (0..3).map(|key| (key, of(key).map(|(_, sum)| *sum).collect())).collect()
+    (0..3)
+        .map(|key| (key, of(key).map(|(_, sum)| *sum).collect()))
+        .collect()
 }
 
 #[test]
@@ -299,7 +323,9 @@ fn an_epoch_ends_when_its_time_has_come() {
     let mut test = Harness::new(totals);
     test.epochs(Epochs::every(Duration::from_secs(10)));
     let wait = || Event::Wait(Duration::from_secs(11));
-    test.feed(0..5).feed_events("items", [wait(), Event::Abort]).feed(5..8);
+    test.feed(0..5)
+        .feed_events("items", [wait(), Event::Abort])
+        .feed(5..8);
     test.run().unwrap_err();
     let outcome = test.run().unwrap();
     assert!(

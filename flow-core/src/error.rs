@@ -237,7 +237,10 @@ pub enum ResumeError {
         partitions: Vec<String>,
     },
     /// `--drop-partition` names a partition that the store does not know.
-    #[error("no source has read a partition `{partition}`, so it can't be dropped; there {}", known_partitions(known))]
+    #[error(
+        "no source has read a partition `{partition}`, so it can't be dropped; there {}",
+        known_partitions(known)
+    )]
     NoSuchPartition {
         /// The name that was given.
         partition: String,
@@ -245,7 +248,9 @@ pub enum ResumeError {
         known: Vec<String>,
     },
     /// `--drop-partition` names a partition that is there.
-    #[error("partition `{partition}` is there, so there is nothing to drop: only one that is gone can be")]
+    #[error(
+        "partition `{partition}` is there, so there is nothing to drop: only one that is gone can be"
+    )]
     PartitionThere {
         /// The name that was given.
         partition: String,

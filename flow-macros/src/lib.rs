@@ -1,9 +1,17 @@
-//! The `#[dataflow]` attribute.
+//! The `#[dataflow]` attribute. What it does for a user is documented where the facade re-exports it.
+//!
+//! A function goes through four stages: [`parse`] takes it apart and leaves its tokens as they are, [`model`] finds
+//! the calls that make steps, [`check`] looks for what can't work, [`expand`] puts one statement in front of the body.
+
+mod check;
+mod expand;
+mod model;
+mod parse;
 
 use proc_macro::TokenStream;
 
-/// See the facade.
+/// Makes a function a dataflow; see `flow::dataflow`.
 #[proc_macro_attribute]
-pub fn dataflow(_options: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub fn dataflow(options: TokenStream, item: TokenStream) -> TokenStream {
+    expand::dataflow(options.into(), item.into()).into()
 }

@@ -106,7 +106,7 @@ mod tests {
     fn hashes_never_change() {
         assert_eq!(hash(b""), 0x2d06_8005_38d3_94c2);
         assert_eq!(hash(b"anna"), 6_806_125_601_362_424_889);
-        assert_eq!(group(hash(&[0xa4, b'a', b'n', b'n', b'a'])), 0);
+        assert_eq!(group(hash(&[0xa4, b'a', b'n', b'n', b'a'])), 247);
         assert_eq!(group(1024), 0);
         assert_eq!(group(u64::MAX), 1023);
     }

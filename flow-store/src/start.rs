@@ -234,3 +234,59 @@ pub(crate) fn write_record(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contents::executions;
+    use crate::{Agreed, Changes, Look};
+
+    fn record(number: u64) -> ExecutionRecord {
+        ExecutionRecord {
+            number,
+            started: now(),
+            host: "host".to_owned(),
+            pid: 1,
+            workers: 2,
+            resumed_from: Epoch::opening(number - 1),
+            build: String::new(),
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn the_last_thousand_executions_are_kept() {
+        let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
+        let path = Path::new("in memory");
+        let transaction = write::begin(&database).unwrap();
+        for number in 1..=KEPT_EXECUTIONS + 5 {
+            write_record(path, &transaction, &record(number)).unwrap();
+        }
+        // the end of one that is there takes no other's place
+        write_record(path, &transaction, &record(KEPT_EXECUTIONS)).unwrap();
+        transaction.commit().unwrap();
+        let kept = executions(&database, path).unwrap();
+        let numbers: Vec<u64> = kept.iter().map(|record| record.number).collect();
+        assert_eq!(numbers, (6..=KEPT_EXECUTIONS + 5).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn there_is_a_last_execution() {
+        let look = Look::over_nothing(Path::new("state"));
+        let mut manifest = look.reconcile(&[], &Agreed::default()).unwrap();
+        manifest.basis.execution = Epoch::LAST_EXECUTION;
+        let start = Start {
+            manifest: &manifest,
+            flow_name: "",
+            workers: 1,
+            build: "",
+            changes: &Changes::new(),
+        };
+        let error = check(&Place::new(Path::new("state")), manifest.basis, &start).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the store in state has given all its 16,777,215 execution numbers away, and none is \
+             used twice: start with a new directory"
+        );
+    }
+}

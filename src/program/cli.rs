@@ -87,8 +87,12 @@ pub(super) fn clash<A: Args>() -> Option<String> {
     let theirs = A::augment_args(clap::Command::new("theirs"));
     for theirs in theirs.get_arguments() {
         for ours in ours.get_arguments() {
-            let long = theirs.get_long().filter(|long| ours.get_long() == Some(long));
-            let short = theirs.get_short().filter(|short| ours.get_short() == Some(*short));
+            let long = theirs
+                .get_long()
+                .filter(|long| ours.get_long() == Some(long));
+            let short = theirs
+                .get_short()
+                .filter(|short| ours.get_short() == Some(*short));
             let same = match (long, short) {
                 (Some(long), _) => format!("--{long}"),
                 (None, Some(short)) => format!("-{short}"),
@@ -143,7 +147,9 @@ mod tests {
     #[test]
     fn the_command_line_is_sound_and_takes_both_kinds_of_arguments() {
         command::<Fine>().debug_assert();
-        let line = ["x", "run", "in.json", "--limit", "3", "--epoch", "7ms", "-w", "2"];
+        let line = [
+            "x", "run", "in.json", "--limit", "3", "--epoch", "7ms", "-w", "2",
+        ];
         let matches = command::<Fine>().get_matches_from(line);
         let args = Fine::from_arg_matches(inner(&matches)).unwrap();
         assert_eq!((args.input, args.limit), ("in.json".into(), Some(3)));

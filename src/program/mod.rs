@@ -88,7 +88,10 @@ where
         return ExitCode::from(WRONG);
     }
     let matches = cli::command::<A>().get_matches();
-    let (command, args) = match (Command::of(&matches), A::from_arg_matches(cli::inner(&matches))) {
+    let (command, args) = match (
+        Command::of(&matches),
+        A::from_arg_matches(cli::inner(&matches)),
+    ) {
         (Ok(command), Ok(args)) => (command, args),
         (Err(error), _) | (_, Err(error)) => error.exit(),
     };
@@ -124,7 +127,11 @@ fn run(runner: Runner) -> u8 {
     match result {
         Ok(outcome) => {
             eprintln!("flow: {outcome}");
-            if signals.interrupted() { INTERRUPTED } else { 0 }
+            if signals.interrupted() {
+                INTERRUPTED
+            } else {
+                0
+            }
         }
         Err(error) => {
             report::error(&error);

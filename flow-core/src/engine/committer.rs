@@ -3,10 +3,7 @@
 //! All epochs that have closed while one commit ran share the next one. First the outputs are synced, each
 //! once; then the rows are committed; then the epochs are acknowledged.
 
-use std::{
-    collections::BTreeMap,
-    sync::mpsc::Receiver,
-};
+use std::{collections::BTreeMap, sync::mpsc::Receiver};
 
 use flow_store::{Epoch, Execution};
 
@@ -48,11 +45,7 @@ pub(crate) fn run(
     execution
 }
 
-fn commit(
-    execution: &mut Execution,
-    last: u64,
-    group: BTreeMap<u64, Rows>,
-) -> Result<(), Failed> {
+fn commit(execution: &mut Execution, last: u64, group: BTreeMap<u64, Rows>) -> Result<(), Failed> {
     let (mut changes, mut syncs) = (Vec::new(), BTreeMap::new());
     for (_, rows) in group {
         changes.push(rows.changes);

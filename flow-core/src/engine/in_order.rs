@@ -62,7 +62,9 @@ pub(super) fn build<'scope>(
             for input in &mut inputs {
                 // Not `for_each_stamp`: that sorts batches of one epoch out of their order.
                 input.for_each(|capability, parcel| {
-                    let Some(epoch) = capability.least() else { return };
+                    let Some(epoch) = capability.least() else {
+                        return;
+                    };
                     let entry = waiting.entry(*epoch).or_insert_with(|| Waiting {
                         capabilities: (0..ports)
                             .filter_map(|port| capability.retain_least(port))

@@ -12,9 +12,7 @@ use std::{
 };
 
 use timely::dataflow::{
-    Scope,
-    channels::pact::Pipeline,
-    operators::generic::builder_rc::OperatorBuilder,
+    Scope, channels::pact::Pipeline, operators::generic::builder_rc::OperatorBuilder,
 };
 
 use super::{Rows, RunState, outputs::Wires};
@@ -139,7 +137,9 @@ pub(super) fn build<'scope>(
         let mut seen = 0;
         move |frontiers| {
             input.for_each(|_, _| {});
-            let frontier = frontiers.first().and_then(|f| f.frontier().first().copied());
+            let frontier = frontiers
+                .first()
+                .and_then(|f| f.frontier().first().copied());
             let durable = frontier.unwrap_or(u64::MAX);
             if durable > seen && !state.aborted() {
                 seen = durable;

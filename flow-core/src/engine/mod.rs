@@ -15,7 +15,7 @@ mod task;
 mod worker;
 
 pub(crate) use ledger::Closed;
-pub(crate) use state::{Failed, Limits, RunState, Stop};
+pub(crate) use state::{Failed, Limits, News, RunState, Stop};
 pub(crate) use task::{
     Filled, Head, HeadContext, Made, PendingSync, RecordFailure, Resume, Rows, SourceFault,
     SourceTask, Task,

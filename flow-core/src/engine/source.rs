@@ -217,7 +217,9 @@ impl Driver {
         debug_assert!(next.is_none_or(|next| next > open));
         self.read_in_epoch = false;
         match next {
-            Some(next) => capabilities.iter_mut().for_each(|capability| capability.downgrade(&next)),
+            Some(next) => capabilities
+                .iter_mut()
+                .for_each(|capability| capability.downgrade(&next)),
             None => self.open = None,
         }
         Ok(())
@@ -225,7 +227,9 @@ impl Driver {
 
     fn open_epoch(&self) -> u64 {
         let capabilities = self.open.as_deref().unwrap_or_default();
-        capabilities.first().map_or(u64::MAX, |capability| *capability.time())
+        capabilities
+            .first()
+            .map_or(u64::MAX, |capability| *capability.time())
     }
 
     /// Whether something has happened that an operator at rest must not sleep through.

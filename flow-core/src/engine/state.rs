@@ -36,9 +36,19 @@ const EPOCH_BYTES: u64 = 8 << 10;
 /// Why an execution was given up.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    Step { worker: usize, fault: Fault },
-    Panicked { worker: usize, step: Option<StepIndex>, message: String },
-    Sync { step: StepIndex, error: std::io::Error },
+    Step {
+        worker: usize,
+        fault: Fault,
+    },
+    Panicked {
+        worker: usize,
+        step: Option<StepIndex>,
+        message: String,
+    },
+    Sync {
+        step: StepIndex,
+        error: std::io::Error,
+    },
     Commit(StoreError),
     CutShort,
     TimedOut,
@@ -75,6 +85,17 @@ struct Failures {
     record: Option<RecordFailure>,
 }
 
+/// What the thread that waits for a run is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The sources are to stop.
+    Stopping,
+    /// The execution has been given up.
+    Aborted,
+    /// The workers are done.
+    Done,
+}
+
 /// What the threads of a run share.
 pub(crate) struct RunState {
     pub(crate) limits: Limits,
@@ -96,8 +117,7 @@ pub(crate) struct RunState {
     durable: AtomicU64,
     sources: Mutex<Vec<Arc<SourceBell>>>,
     ledgers: Mutex<Vec<SyncActivator>>,
-    /// Told whenever the run begins to stop.
-    stopping: Mutex<Sender<()>>,
+    news: Mutex<Sender<News>>,
 }
 
 /// Wakes the operator of a source.
@@ -138,7 +158,7 @@ impl RunState {
         limits: Limits,
         epochs: Epochs,
         clock: Clock,
-        stopping: Sender<()>,
+        news: Sender<News>,
     ) -> Arc<Self> {
         let now = clock.now();
         let state = Arc::new(RunState {
@@ -156,7 +176,7 @@ impl RunState {
             durable: 0.into(),
             sources: Mutex::default(),
             ledgers: Mutex::default(),
-            stopping: Mutex::new(stopping),
+            news: Mutex::new(news),
         });
         let weak = Arc::downgrade(&state);
         state.clock.on_advance(move || {
@@ -176,7 +196,11 @@ impl RunState {
     /// Ends the epoch `open`, if nobody else has yet.
     pub(crate) fn cut(&self, open: u64) {
         let next = open + 1;
-        if self.epoch.compare_exchange(open, next, SeqCst, SeqCst).is_ok() {
+        if self
+            .epoch
+            .compare_exchange(open, next, SeqCst, SeqCst)
+            .is_ok()
+        {
             let now = self.clock.now();
             *lock(&self.cut) = Cut {
                 at: now,
@@ -309,20 +333,22 @@ impl RunState {
         let _ = self
             .stop
             .compare_exchange(Stop::No as u8, Stop::Asked as u8, SeqCst, SeqCst);
-        self.tell_stopping();
+        self.tell(News::Stopping);
+        self.ring_all();
     }
 
     /// Lets all sources stop at their next record, because this one fails.
     pub(crate) fn fail(&self, failure: RecordFailure) {
         lock(&self.failures).record.get_or_insert(failure);
         self.stop.store(Stop::Failed as u8, SeqCst);
-        self.tell_stopping();
+        self.tell(News::Stopping);
+        self.ring_all();
     }
 
-    fn tell_stopping(&self) {
+    /// Tells the thread that waits for the run.
+    pub(crate) fn tell(&self, news: News) {
         // Nobody listens any more when the run is over.
-        let _ = lock(&self.stopping).send(());
-        self.ring_all();
+        let _ = lock(&self.news).send(news);
     }
 
     pub(crate) fn aborted(&self) -> bool {
@@ -333,6 +359,7 @@ impl RunState {
     pub(crate) fn abort(&self, why: Failed) {
         lock(&self.failures).aborted.get_or_insert(why);
         self.abort.store(true, SeqCst);
+        self.tell(News::Aborted);
         self.ring_all();
         for ledger in lock(&self.ledgers).iter() {
             let _ = ledger.activate();

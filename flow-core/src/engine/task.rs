@@ -39,10 +39,7 @@ impl Head {
 /// A head, ready to run on its worker.
 pub(crate) enum Made {
     Source(Box<dyn SourceTask>),
-    Step {
-        inlet: InletId,
-        task: Box<dyn Task>,
-    },
+    Step { inlet: InletId, task: Box<dyn Task> },
 }
 
 /// What a head may ask while it is made.
@@ -211,6 +208,3 @@ pub(crate) struct RecordFailure {
     pub(crate) excerpt: Option<String>,
     pub(crate) cause: BoxError,
 }
-
-
-

@@ -19,7 +19,7 @@ use flow_store::Changes;
 use timely::{CommunicationConfig, Config, WorkerConfig, worker::Worker};
 
 use super::{
-    Failed, HeadContext, Made, Resume, RunState, in_order,
+    Failed, HeadContext, Made, News, Resume, RunState, in_order,
     in_order::SharedTask,
     ledger::{self, Closed, SharedFlight},
     outputs::Wires,
@@ -64,21 +64,19 @@ pub(crate) struct Crew {
     /// What the committer gets from the workers.
     pub(crate) closed: Receiver<Closed>,
     gate: Arc<Gate>,
-    done: Receiver<()>,
 }
 
 impl Crew {
-    /// Lets the workers run, and returns what tells that they are done.
-    pub(crate) fn go(self) -> (Receiver<Closed>, Receiver<()>) {
+    /// Lets the workers run. The run's state tells when they are done.
+    pub(crate) fn go(self) -> Receiver<Closed> {
         self.gate.open(true);
-        (self.closed, self.done)
+        self.closed
     }
 
-    /// Sends the workers home.
-    pub(crate) fn dismiss(self) {
+    /// Sends the workers home, and waits until they have let go of all that they had opened.
+    pub(crate) fn dismiss(self, news: &Receiver<News>) {
         self.gate.open(false);
-        // An error means that they are gone already.
-        let _ = self.done.recv();
+        while news.recv().is_ok_and(|told| told != News::Done) {}
     }
 }
 
@@ -107,12 +105,16 @@ impl Gate {
 }
 
 /// Starts the workers and waits until each has built its part of the flow.
-pub(crate) fn launch(launch: Launch) -> Result<Crew, RunError> {
-    let Launch { workers, communication, .. } = launch;
+pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunError> {
+    let Launch {
+        workers,
+        communication,
+        ..
+    } = launch;
     let (ready, reports) = channel();
     let (closed_sender, closed) = channel();
-    let (done_sender, done) = channel();
     let gate = Arc::new(Gate::default());
+    let state = launch.state.clone();
     let shared = Shared {
         build: launch.build,
         plan: launch.plan,
@@ -134,19 +136,18 @@ pub(crate) fn launch(launch: Launch) -> Result<Crew, RunError> {
         communication,
         worker: WorkerConfig::default(),
     };
-    let guards = timely::execute(config, move |worker| shared.run(worker))
-        .map_err(RunError::Workers)?;
+    let guards =
+        timely::execute(config, move |worker| shared.run(worker)).map_err(RunError::Workers)?;
     std::thread::spawn(move || {
         // What a worker has to say it says through the run's state.
         drop(guards.join());
-        let _ = done_sender.send(());
+        state.tell(News::Done);
     });
 
     let mut crew = Crew {
         opening: Changes::new(),
         closed,
         gate,
-        done,
     };
     let mut errors = Vec::new();
     for _ in 0..workers {
@@ -165,7 +166,7 @@ pub(crate) fn launch(launch: Launch) -> Result<Crew, RunError> {
     match errors.into_iter().next() {
         None => Ok(crew),
         Some((_, error)) => {
-            crew.dismiss();
+            crew.dismiss(news);
             Err(error)
         }
     }
@@ -221,7 +222,10 @@ impl Shared {
             tasks.iter().try_for_each(|task| task.borrow_mut().start())
         });
         if let Some(Err(fault)) = started {
-            self.state.abort(Failed::Step { worker: index, fault });
+            self.state.abort(Failed::Step {
+                worker: index,
+                fault,
+            });
         }
         // Once the run is aborted, no operator may run and no progress may be made known: a peer would take
         // the failed epoch for complete.
@@ -326,12 +330,19 @@ fn difference(plan: &Graph, built: &Graph) -> Option<String> {
         if plan != built {
             return Some(format!(
                 "step {index} is `{}` ({}) in the plan and `{}` ({}) there",
-                plan.id(), plan.place, built.id(), built.place
+                plan.id(),
+                plan.place,
+                built.id(),
+                built.place
             ));
         }
     }
     (planned.len() != made.len()).then(|| {
-        format!("the plan has {} steps, it has {}", planned.len(), made.len())
+        format!(
+            "the plan has {} steps, it has {}",
+            planned.len(),
+            made.len()
+        )
     })
 }
 

@@ -87,7 +87,9 @@ impl Default for Epochs {
 
 /// A text that says nothing about epochs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected `every-item`, a number of records such as `200`, or a duration such as `7ms`, `1s`, `1h`")]
+#[error(
+    "expected `every-item`, a number of records such as `200`, or a duration such as `7ms`, `1s`, `1h`"
+)]
 pub struct ParseEpochsError;
 
 impl FromStr for Epochs {

@@ -28,7 +28,10 @@ pub(crate) use skips::Skips;
 
 use crate::{
     chain::Whereabouts,
-    engine::{Communication, Failed, Head, Launch, Limits, RunState, Stop, committer, launch, message_of},
+    engine::{
+        Communication, Failed, Head, Launch, Limits, News, RunState, Stop, committer, launch,
+        message_of,
+    },
     error::{BuildError, ResumeError, RunError, Safe},
     flow::Flow,
     graph::Graph,
@@ -209,8 +212,12 @@ impl Runner {
         let number = looked.map_or(1, flow_store::Look::next_execution);
         let cautious = looked.and_then(start::caution).unwrap_or((0, 0));
         let started = Started {
-            resumed_from: looked.filter(|look| !look.is_new()).map(flow_store::Look::epoch),
-            notices: resume.as_deref().map_or_else(Vec::new, |resume| resume.manifest.notices.clone()),
+            resumed_from: looked
+                .filter(|look| !look.is_new())
+                .map(flow_store::Look::epoch),
+            notices: resume
+                .as_deref()
+                .map_or_else(Vec::new, |resume| resume.manifest.notices.clone()),
         };
         let (records, bytes) = self.in_flight;
         let limits = Limits {
@@ -218,33 +225,38 @@ impl Runner {
             bytes,
             cautious,
         };
-        let (stopping, stopped) = channel();
+        let (teller, news) = channel();
         let first = Epoch::first(number).to_u64();
-        let state = RunState::new(first, limits, self.epochs, self.clock.clone(), stopping);
+        let state = RunState::new(first, limits, self.epochs, self.clock.clone(), teller);
         let skips = Arc::new(Skips::new(graph.steps().len()));
         let whereabouts: Vec<_> = (0..self.workers).map(|_| Whereabouts::new()).collect();
-        let mut crew = launch(Launch {
-            build: self.build.clone(),
-            plan: graph.clone(),
-            workers: self.workers,
-            communication: self.communication,
-            state: state.clone(),
-            resume: resume.clone(),
-            partitions: start::deal(&listed, self.workers),
-            whereabouts: whereabouts.clone(),
-            skips: skips.clone(),
-        })?;
+        let mut crew = launch(
+            Launch {
+                build: self.build.clone(),
+                plan: graph.clone(),
+                workers: self.workers,
+                communication: self.communication,
+                state: state.clone(),
+                resume: resume.clone(),
+                partitions: start::deal(&listed, self.workers),
+                whereabouts: whereabouts.clone(),
+                skips: skips.clone(),
+            },
+            &news,
+        )?;
         opening.append(&mut crew.opening);
         let execution = match resume.map(Arc::try_unwrap) {
             None => None,
             Some(Err(_)) => {
-                crew.dismiss();
-                return Err(RunError::Workers("a worker still holds the store".to_owned()));
+                crew.dismiss(&news);
+                return Err(RunError::Workers(
+                    "a worker still holds the store".to_owned(),
+                ));
             }
             Some(Ok(resume)) => match start::open(resume, &graph, self.workers, &opening) {
                 Ok(execution) => Some(execution),
                 Err(error) => {
-                    crew.dismiss();
+                    crew.dismiss(&news);
                     return Err(ResumeError::Store(error).into());
                 }
             },
@@ -254,13 +266,15 @@ impl Runner {
             on_start(&started);
         }
         self.handle.attach(&state);
-        let (closed, done) = crew.go();
+        let closed = crew.go();
         let committed = spawn_committer(execution, &state, closed, self.workers);
-        let hung = !wait(&state, &done, &stopped, self.drain);
+        let hung = !wait(&state, &news, self.drain);
         let execution = if hung {
             None
         } else {
-            committed.recv_timeout(GRACE.max(self.drain)).unwrap_or_default()
+            committed
+                .recv_timeout(GRACE.max(self.drain))
+                .unwrap_or_default()
         };
         let durable = state.durable().map(Epoch::from_u64).or(before);
         let run = Finished {
@@ -287,7 +301,9 @@ fn spawn_committer(
         let run = AssertUnwindSafe(|| committer::run(execution, &state, &closed, workers));
         let execution = catch_unwind(run).unwrap_or_else(|panic| {
             let message = message_of(&*panic);
-            state.abort(Failed::Workers(format!("the committer panicked: {message}")));
+            state.abort(Failed::Workers(format!(
+                "the committer panicked: {message}"
+            )));
             None
         });
         // The runner may have given up on this thread.
@@ -297,27 +313,21 @@ fn spawn_committer(
 }
 
 /// Waits until the workers are done; false if they are not in spite of all.
-fn wait(
-    state: &RunState,
-    done: &Receiver<()>,
-    stopped: &Receiver<()>,
-    drain: Duration,
-) -> bool {
+fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
     let mut deadline: Option<Instant> = None;
-    // The two channels are read in turn: a run lasts long, and nobody minds 20 ms at its end.
     loop {
-        match done.recv_timeout(Duration::from_millis(20)) {
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => return true,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        if stopped.try_recv().is_ok() {
-            deadline.get_or_insert(Instant::now() + drain);
-        }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            state.abort(Failed::TimedOut);
-        }
-        if state.aborted() {
-            return done.recv_timeout(GRACE) != Err(RecvTimeoutError::Timeout);
+        let told = match deadline {
+            None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(deadline) => news.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+        };
+        match told {
+            Ok(News::Done) | Err(RecvTimeoutError::Disconnected) => return true,
+            Ok(News::Stopping) => {
+                deadline.get_or_insert(Instant::now() + drain);
+            }
+            Ok(News::Aborted) => deadline = Some(Instant::now() + GRACE),
+            Err(RecvTimeoutError::Timeout) if state.aborted() => return false,
+            Err(RecvTimeoutError::Timeout) => state.abort(Failed::TimedOut),
         }
     }
 }

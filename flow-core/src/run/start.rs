@@ -81,7 +81,9 @@ pub(super) fn look(
     let agreed = Agreed {
         drop_steps: recovery.dropped_steps().clone(),
     };
-    let manifest = look.reconcile(&specs, &agreed).map_err(ResumeError::Store)?;
+    let manifest = look
+        .reconcile(&specs, &agreed)
+        .map_err(ResumeError::Store)?;
     let resume = Resume {
         look,
         manifest,
@@ -128,14 +130,13 @@ fn missing_partitions(
         let mut gone = Vec::new();
         for row in resume.look.rows(number, 0..KEY_GROUPS)? {
             let row = row?;
-            let stored = StoredToken::read(&row.key, &row.value).map_err(|cause| {
-                ResumeError::Token {
+            let stored =
+                StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
                     step: step.clone(),
                     part: crate::state::key_text(&row.key),
                     token: String::new(),
                     cause,
-                }
-            })?;
+                })?;
             let name = stored.partition;
             if source.partitions.contains(&name) {
                 known.push(name);

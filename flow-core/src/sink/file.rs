@@ -156,7 +156,11 @@ fn open_existing(path: &Path) -> Result<Option<(File, u64)>, SinkError> {
         Err(error) => return Err(failed("read", error)),
     };
     if !metadata.is_file() {
-        let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
+        let what = if metadata.is_dir() {
+            "a directory"
+        } else {
+            "no regular file"
+        };
         return Err(SinkError::new(format!(
             "{name} is {what}: a file sink needs a file that can be cut back after a crash"
         )));
@@ -164,7 +168,10 @@ fn open_existing(path: &Path) -> Result<Option<(File, u64)>, SinkError> {
     let file = OpenOptions::new().read(true).write(true).open(path);
     let file = file.map_err(|error| failed("written", error))?;
     lock(&file, path)?;
-    let length = file.metadata().map_err(|error| failed("read", error))?.len();
+    let length = file
+        .metadata()
+        .map_err(|error| failed("read", error))?
+        .len();
     Ok(Some((file, length)))
 }
 
@@ -175,9 +182,10 @@ fn lock(file: &File, path: &Path) -> Result<(), SinkError> {
         Err(TryLockError::WouldBlock) => Err(SinkError::new(format!(
             "{name} is being written by another run"
         ))),
-        Err(TryLockError::Error(error)) => {
-            Err(SinkError::caused_by(format!("{name} can't be locked"), error))
-        }
+        Err(TryLockError::Error(error)) => Err(SinkError::caused_by(
+            format!("{name} can't be locked"),
+            error,
+        )),
     }
 }
 
@@ -273,7 +281,10 @@ impl Writer for FileWriter {
 
     fn close_epoch(&mut self) -> Result<(FilePosition, Option<Sync>), SinkError> {
         self.flush()?;
-        let sync = self.file.clone().map(|file| Sync::new(move || file.sync_data()));
+        let sync = self
+            .file
+            .clone()
+            .map(|file| Sync::new(move || file.sync_data()));
         Ok((self.position(), sync))
     }
 }

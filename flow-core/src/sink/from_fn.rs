@@ -83,9 +83,8 @@ where
     fn write(&mut self, items: &mut Vec<T>) -> Result<(), SinkError> {
         let mut f = self.f.borrow_mut();
         for item in items.drain(..) {
-            f(item).map_err(|error| {
-                SinkError::caused_by("the function failed", error.into_error())
-            })?;
+            f(item)
+                .map_err(|error| SinkError::caused_by("the function failed", error.into_error()))?;
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ mod collect;
 mod file;
 mod format;
 mod from_fn;
-mod step;
 mod stdout;
+mod step;
 
 use std::{fmt, io};
 

@@ -90,7 +90,9 @@ fn open<S: Sink>(
             let position = writer.position();
             context
                 .opening
-                .put(number, NO_GROUP, &shard_key(shard), |into| position.encode(into))
+                .put(number, NO_GROUP, &shard_key(shard), |into| {
+                    position.encode(into)
+                })
                 .map_err(|error| BuildError::Sink {
                     step: step.clone(),
                     place: context.place(),
@@ -131,7 +133,9 @@ impl<W: Writer<Item: crate::record::Record, Position: State>> Task for Writing<W
         self.at.enter();
         let Plain::<W::Item>(mut items) = parcel.open().map_err(|error| self.at.fault(error))?;
         match self.outputs.first_mut() {
-            Some((_, writer)) => writer.write(&mut items).map_err(|error| self.at.fault(error)),
+            Some((_, writer)) => writer
+                .write(&mut items)
+                .map_err(|error| self.at.fault(error)),
             None => Err(self.at.fault("records came to a worker that has no output")),
         }
     }
@@ -144,7 +148,9 @@ impl<W: Writer<Item: crate::record::Record, Position: State>> Task for Writing<W
         let (position, sync) = writer.close_epoch().map_err(|error| self.at.fault(error))?;
         if let Some(number) = self.number {
             rows.changes
-                .put(number, NO_GROUP, &shard_key(*shard), |into| position.encode(into))
+                .put(number, NO_GROUP, &shard_key(*shard), |into| {
+                    position.encode(into)
+                })
                 .map_err(|error| self.at.fault(error))?;
         }
         rows.syncs.extend(sync.map(|sync| PendingSync {

@@ -61,7 +61,9 @@ pub(super) fn open_at(
     let mut file = File::open(path).map_err(|e| error("can't be opened", e))?;
     let metadata = file.metadata().map_err(|e| error("can't be read", e))?;
     if metadata.is_dir() {
-        return Err(SourceError::new(format!("{name} is a directory, not a file")));
+        return Err(SourceError::new(format!(
+            "{name} is a directory, not a file"
+        )));
     }
     let mut head = FileHead::default();
     let Some(token) = token else {
@@ -70,7 +72,9 @@ pub(super) fn open_at(
     if metadata.len() < token.offset {
         return Err(SourceError::new(format!(
             "{name} is shorter than what was read of it: {} bytes are there, {} had been read up to line {}\nhelp: bring the file back as it was; a new file needs a new name",
-            metadata.len(), token.offset, token.line
+            metadata.len(),
+            token.offset,
+            token.line
         )));
     }
     let head_len = token.head_len.min(HEAD as u64);
@@ -87,7 +91,8 @@ pub(super) fn open_at(
     head.read(0, &bytes);
     let mut token = token.clone();
     if token.offset > 0 && metadata.len() > token.offset {
-        skip_late_line_end(&mut file, name, &mut token).map_err(|e| error("can't be read", e))??;
+        skip_late_line_end(&mut file, name, &mut token)
+            .map_err(|e| error("can't be read", e))??;
     }
     file.seek(SeekFrom::Start(token.offset))
         .map_err(|e| error("can't be read", e))?;
@@ -145,7 +150,8 @@ impl Files {
     pub(super) fn path(&self, name: &str) -> Result<PathBuf, SourceError> {
         let files = self.by_name()?;
         let path = files.get(name);
-        path.map(|path| path.to_path_buf())
-            .ok_or_else(|| SourceError::new(format!("{name} is not among the files of this source")))
+        path.map(|path| path.to_path_buf()).ok_or_else(|| {
+            SourceError::new(format!("{name} is not among the files of this source"))
+        })
     }
 }

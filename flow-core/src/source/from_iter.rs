@@ -85,7 +85,11 @@ impl<I: Iterator + 'static> Reader for IterReader<I> {
         out.extend(self.items.by_ref().take(RUN));
         self.run = out.len() as u64;
         self.read += self.run;
-        Ok(if out.len() < RUN { Next::End } else { Next::Ready })
+        Ok(if out.len() < RUN {
+            Next::End
+        } else {
+            Next::Ready
+        })
     }
 
     fn token(&self, index: usize) -> u64 {

@@ -115,7 +115,11 @@ impl Lines {
 
     /// An error about the line that comes next.
     fn error(&self, cause: &str) -> SourceError {
-        SourceError::new(format!("{}, line {}: {cause}", self.name, self.next.line + 1))
+        SourceError::new(format!(
+            "{}, line {}: {cause}",
+            self.name,
+            self.next.line + 1
+        ))
     }
 
     pub(super) fn token(&self, index: usize) -> FileToken {

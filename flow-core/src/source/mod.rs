@@ -91,7 +91,11 @@ pub trait Source: 'static {
     /// # Errors
     /// When it can't be opened, or when its content no longer fits the token. The message names the
     /// partition. The run ends before anything has been changed.
-    fn open(&self, partition: &str, resume: Option<Self::Token>) -> Result<Self::Reader, SourceError>;
+    fn open(
+        &self,
+        partition: &str,
+        resume: Option<Self::Token>,
+    ) -> Result<Self::Reader, SourceError>;
 
     /// Agrees that a source which can't resume loses what was not read when the flow stops.
     #[must_use]

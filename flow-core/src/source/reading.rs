@@ -40,23 +40,19 @@ pub(crate) fn head<S: Source>(
 }
 
 /// Opens this worker's partitions, each at its token.
-fn open<S: Source>(
-    source: &S,
-    context: &HeadContext<'_>,
-) -> Result<Vec<Partition<S>>, RunError> {
+fn open<S: Source>(source: &S, context: &HeadContext<'_>) -> Result<Vec<Partition<S>>, RunError> {
     let step = context.id();
     context.wiring.whereabouts.of(context.step).enter();
     let mut tokens = Vec::new();
     for row in context.all_rows()? {
         let row = row.map_err(ResumeError::Store)?;
-        let stored = StoredToken::read(&row.key, &row.value).map_err(|cause| {
-            ResumeError::Token {
+        let stored =
+            StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
                 step: step.clone(),
                 part: crate::state::key_text(&row.key),
                 token: crate::graph::short(std::any::type_name::<S::Token>()),
                 cause,
-            }
-        })?;
+            })?;
         tokens.push((stored, row.value));
     }
     let mut partitions = Vec::new();
@@ -64,12 +60,15 @@ fn open<S: Source>(
         let stored = tokens.iter().find(|(stored, _)| stored.partition == *name);
         let (resume, written) = match stored {
             Some((stored, value)) => {
-                let token = stored.token::<S::Token>(value).map_err(|cause| ResumeError::Token {
-                    step: step.clone(),
-                    part: name.clone(),
-                    token: crate::graph::short(std::any::type_name::<S::Token>()),
-                    cause,
-                })?;
+                let token =
+                    stored
+                        .token::<S::Token>(value)
+                        .map_err(|cause| ResumeError::Token {
+                            step: step.clone(),
+                            part: name.clone(),
+                            token: crate::graph::short(std::any::type_name::<S::Token>()),
+                            cause,
+                        })?;
                 (Some(token), value.clone())
             }
             None => (None, Vec::new()),
@@ -227,9 +226,16 @@ impl<S: Source> Reading<S> {
         partition.pushed += count;
         let mut batch: Vec<_> = if count == partition.run.len() {
             let run = std::mem::take(&mut partition.run);
-            Vec::from(run).into_iter().map(|item| (NoKey, item)).collect()
+            Vec::from(run)
+                .into_iter()
+                .map(|item| (NoKey, item))
+                .collect()
         } else {
-            partition.run.drain(..count).map(|item| (NoKey, item)).collect()
+            partition
+                .run
+                .drain(..count)
+                .map(|item| (NoKey, item))
+                .collect()
         };
         self.chain.push_batch(&mut batch)
     }
@@ -277,7 +283,11 @@ impl<S: Source> SourceTask for Reading<S> {
             idle |= !partition.at_end;
             self.turn = (self.turn + 1) % self.partitions.len();
         }
-        Ok(if idle { Filled::Idle(until) } else { Filled::End })
+        Ok(if idle {
+            Filled::Idle(until)
+        } else {
+            Filled::End
+        })
     }
 
     fn push(&mut self, count: usize) -> Result<(), SourceFault> {

@@ -44,7 +44,11 @@ impl Source for TextLinesSource {
         self.files.names()
     }
 
-    fn open(&self, partition: &str, resume: Option<FileToken>) -> Result<TextLinesReader, SourceError> {
+    fn open(
+        &self,
+        partition: &str,
+        resume: Option<FileToken>,
+    ) -> Result<TextLinesReader, SourceError> {
         let path = self.files.path(partition)?;
         Lines::open(path, partition, self.max_line, resume.as_ref()).map(TextLinesReader)
     }

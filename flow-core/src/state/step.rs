@@ -42,10 +42,7 @@ where
             next,
             input: std::marker::PhantomData,
         });
-        Ok(Made::Step {
-            inlet,
-            task,
-        })
+        Ok(Made::Step { inlet, task })
     })
 }
 

@@ -86,7 +86,9 @@ impl<T, K> Stream<T, K> {
             "stateful_map_with_key",
             Location::caller(),
             <F as StepState<S>>::codec(),
-            move |key: &K, state: &mut Option<S>, value| f(key, state.get_or_insert_default(), value),
+            move |key: &K, state: &mut Option<S>, value| {
+                f(key, state.get_or_insert_default(), value)
+            },
         )
     }
 

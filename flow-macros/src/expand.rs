@@ -1,0 +1,95 @@
+//! What the compiler gets to see: the user's item, and then what is wrong with it.
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+
+use crate::{
+    check,
+    model::{self, Name, Step},
+    parse::{self, Function, Options},
+};
+
+/// The expansion of `#[dataflow(options)] item`.
+pub(crate) fn dataflow(options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Vec::new();
+    let options = parse::options(options, &mut errors);
+    let mut output = item.clone();
+    match parse::function(item) {
+        None => errors.push(no_function(&output)),
+        Some(Function {
+            qualifier: Some(word), ..
+        }) => errors.push(not_plain(&word)),
+        Some(function) => {
+            // A body that can't be read is left alone: rustc has more to say about it.
+            if let Some(body) = parse::body(function.body.stream()) {
+                let steps = model::steps(&body.statements);
+                check::steps(&steps, &mut errors);
+                let guard = guard(&options, &function.name, &steps);
+                output = with_guard(&function, &body, guard);
+            }
+        }
+    }
+    output.extend(errors.iter().map(syn::Error::to_compile_error));
+    output
+}
+
+/// The function with one statement more.
+fn with_guard(function: &Function, body: &parse::Body, guard: TokenStream) -> TokenStream {
+    let (before, rest) = (&body.inner_attributes, &body.rest);
+    let mut with_guard = Group::new(function.body.delimiter(), quote!(#before #guard #rest));
+    with_guard.set_span(function.body.span());
+    let mut output = function.head.clone();
+    output.extend([TokenTree::Group(with_guard)]);
+    output
+}
+
+/// Enters the scope of a dataflow, for as long as the function runs.
+fn guard(options: &Options, name: &Ident, steps: &[Step<'_>]) -> TokenStream {
+    let root = match &options.facade {
+        Some(path) => quote!(#path::__private),
+        None => quote!(::flow::__private),
+    };
+    let name = syn::ext::IdentExt::unraw(name).to_string();
+    let renamed_from = match &options.renamed_from {
+        Some(old) => quote!(::core::option::Option::Some(#old)),
+        None => quote!(::core::option::Option::None),
+    };
+    let rows = steps.iter().filter_map(|step| match &step.name {
+        Name::Known(id, _) => Some(row(&root, step.method.span(), id)),
+        Name::Computed | Name::Missing => None,
+    });
+    // A name that the user's code can't see.
+    quote_spanned! {Span::mixed_site()=>
+        let _scope = #root::enter(&const {
+            #root::Sites {
+                name: #name,
+                renamed_from: #renamed_from,
+                rows: &[#(#rows),*],
+            }
+        });
+    }
+}
+
+/// The id of the step that is made by the method at `at`. All tokens stand there: so `here()` is called from the same
+/// place as the method.
+fn row(root: &TokenStream, at: Span, id: &str) -> TokenStream {
+    let root = root.clone().into_iter().map(|mut token| {
+        token.set_span(at);
+        token
+    });
+    quote_spanned!(at=> (#(#root)*::here(), #id))
+}
+
+fn no_function(item: &TokenStream) -> syn::Error {
+    let message = "`#[dataflow]` goes on a function\n\
+        help: `fn name(flow: &Flow, args: &Args) { .. }`, or for a piece of a dataflow `fn name(input: Stream<A>) -> Stream<B> { .. }`";
+    syn::Error::new_spanned(item.to_token_stream(), message)
+}
+
+fn not_plain(word: &Ident) -> syn::Error {
+    let message = format!(
+        "a dataflow can't be `{word}`: the function only says which steps there are, and runs when the flow is built\n\
+        help: take `{word}` away; what the steps do is in the functions that they are given"
+    );
+    syn::Error::new(word.span(), message)
+}

@@ -1,0 +1,313 @@
+//! The calls in a body that make steps, and what can be known of them without types.
+
+use std::ptr;
+
+use proc_macro2::{Ident, Span};
+use syn::{
+    Attribute, Expr, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprLit, ExprLoop, ExprMatch, ExprMethodCall,
+    ExprWhile, Item, Lit, Local, Pat, Stmt,
+    ext::IdentExt,
+    visit::{self, Visit},
+};
+
+/// A method call that makes a step, if its receiver is a stream.
+pub(crate) struct Step<'a> {
+    pub(crate) method: &'a Ident,
+    pub(crate) keeps_state: bool,
+    pub(crate) name: Name,
+    pub(crate) place: Place,
+}
+
+/// What a step is called.
+#[derive(Clone)]
+pub(crate) enum Name {
+    /// This, which is written at that place.
+    Known(String, Span),
+    /// What `.named(..)` computes.
+    Computed,
+    /// Nothing was found.
+    Missing,
+}
+
+/// Where in a body a call stands.
+#[derive(Clone, Default)]
+pub(crate) struct Place {
+    /// The scopes around it, as part of the id.
+    pub(crate) scope: String,
+    /// What may run it more than once under one id.
+    pub(crate) repeated_by: Option<&'static str>,
+    /// The `if`s and `match`es around it, each with the arm that it stands in.
+    arms: Vec<(usize, usize)>,
+}
+
+impl Place {
+    /// Whether one run of the function makes one of the two at most.
+    pub(crate) fn excludes(&self, other: &Place) -> bool {
+        let differ = |a: &(usize, usize), b: &(usize, usize)| a.0 == b.0 && a.1 != b.1;
+        self.arms.iter().any(|a| other.arms.iter().any(|b| differ(a, b)))
+    }
+}
+
+/// What a method does, judged by its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Begins a stream.
+    Source,
+    /// Keeps a state; its first argument is a function.
+    Stateful,
+    /// Keeps nothing; its first argument is a function.
+    Stateless,
+    /// Keeps nothing and has no function.
+    Plain,
+    /// Goes on with the same step.
+    Same,
+}
+
+/// The names of the methods. A name that other types have too does no harm where the step keeps nothing: its row is
+/// only looked up by a step that was made at that very place.
+const METHODS: &[(Kind, &[&str])] = &[
+    (Kind::Source, &["source"]),
+    (Kind::Stateful, &["stateful_map", "stateful_map_with_key", "stateful_map_opt"]),
+    (
+        Kind::Stateless,
+        &[
+            "filter",
+            "filter_map",
+            "filter_map_values",
+            "filter_values",
+            "flat_map",
+            "flat_map_values",
+            "inspect",
+            "inspect_values",
+            "key_on",
+            "map",
+            "map_batch",
+            "map_values",
+            "rekey_on",
+            "try_filter_map",
+            "try_filter_map_with",
+            "try_flat_map",
+            "try_flat_map_with",
+            "try_map",
+            "try_map_or_dead",
+            "try_map_with",
+        ],
+    ),
+    (Kind::Plain, &["broadcast", "drop_key", "flatten", "merge", "redistribute", "with_key"]),
+    (Kind::Same, &["clone", "named", "renamed_from"]),
+];
+
+fn kind(method: &Ident) -> Option<Kind> {
+    let found = METHODS.iter().find(|(_, names)| names.iter().any(|name| method == name));
+    found.map(|(kind, _)| *kind)
+}
+
+/// The steps of a body, in the order in which they stand there.
+pub(crate) fn steps(statements: &[Stmt]) -> Vec<Step<'_>> {
+    let mut walk = Walk::default();
+    for statement in statements {
+        walk.visit_stmt(statement);
+    }
+    walk.steps
+}
+
+#[derive(Default)]
+struct Walk<'a> {
+    steps: Vec<Step<'a>>,
+    /// The call whose value the present `let` binds, with the name that it gets.
+    bound: Option<(&'a ExprMethodCall, &'a Ident)>,
+    /// The call that the last `.named(..)` is about, with the name that it gets.
+    named: Option<(&'a ExprMethodCall, Name)>,
+    place: Place,
+    /// How many branches and scopes have been met, to tell them apart.
+    met: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Visits something that stands in another place than what is around it.
+    fn at(&mut self, place: Place, visit: impl FnOnce(&mut Self)) {
+        let around = std::mem::replace(&mut self.place, place);
+        visit(self);
+        self.place = around;
+    }
+
+    fn repeated(&mut self, by: &'static str, visit: impl FnOnce(&mut Self)) {
+        let place = Place {
+            repeated_by: Some(by),
+            ..self.place.clone()
+        };
+        self.at(place, visit);
+    }
+
+    fn arm(&mut self, branch: usize, arm: usize, visit: impl FnOnce(&mut Self)) {
+        let mut place = self.place.clone();
+        place.arms.push((branch, arm));
+        self.at(place, visit);
+    }
+
+    fn next(&mut self) -> usize {
+        self.met += 1;
+        self.met
+    }
+
+    /// `flow::scope(name, || ..)`: the closure runs once, and what it makes has the name before its id.
+    fn scope(&mut self, name: &'a Expr, closure: &'a ExprClosure) {
+        self.visit_expr(name);
+        let mut place = self.place.clone();
+        match literal(name) {
+            Some((text, _)) => place.scope += &format!("{text}."),
+            None => {
+                // Nobody knows the name here, but it is another one each time.
+                place.scope += &format!("{}\0", self.next());
+                place.repeated_by = None;
+            }
+        }
+        self.at(place, |walk| walk.visit_expr(&closure.body));
+    }
+
+    fn name(&self, kind: Kind, call: &'a ExprMethodCall) -> Name {
+        if let Some((_, name)) = self.named.as_ref().filter(|(named, _)| ptr::eq(*named, call)) {
+            return name.clone();
+        }
+        let takes_function = matches!(kind, Kind::Stateful | Kind::Stateless);
+        let function = call.args.first().filter(|_| takes_function).and_then(last_segment);
+        let bound = self.bound.filter(|(bound, _)| ptr::eq(*bound, call)).map(|(_, name)| name);
+        match function.or(bound) {
+            Some(name) => Name::Known(name.unraw().to_string(), name.span()),
+            None => Name::Missing,
+        }
+    }
+}
+
+impl<'a> Visit<'a> for Walk<'a> {
+    fn visit_local(&mut self, local: &'a Local) {
+        let call = local.init.as_ref().and_then(|init| made_by(&init.expr));
+        let around = std::mem::replace(&mut self.bound, call.zip(bound_name(&local.pat)));
+        let branch = if is_conditional(&local.attrs) { Some(self.next()) } else { None };
+        match branch {
+            // Which of the `#[cfg]`s hold is not known: each may exclude each other one.
+            Some(arm) => self.arm(0, arm, |walk| visit::visit_local(walk, local)),
+            None => visit::visit_local(self, local),
+        }
+        self.bound = around;
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'a ExprMethodCall) {
+        let kind = kind(&call.method);
+        if call.method == "named" {
+            let target = made_by(&call.receiver);
+            // Of two names the outer one holds, and that has been met before.
+            let met = target.is_some_and(|target| self.named.as_ref().is_some_and(|(met, _)| ptr::eq(*met, target)));
+            if let (Some(target), Some(name), false) = (target, call.args.first(), met) {
+                let name = literal(name).map_or(Name::Computed, |(text, span)| Name::Known(text, span));
+                self.named = Some((target, name));
+            }
+        }
+        let name = kind.map(|kind| self.name(kind, call));
+        // What the receiver makes is made first.
+        self.visit_expr(&call.receiver);
+        if let (Some(kind), Some(name)) = (kind, name)
+            && kind != Kind::Same
+        {
+            self.steps.push(Step {
+                method: &call.method,
+                keeps_state: kind == Kind::Stateful && !call.args.is_empty(),
+                name,
+                place: self.place.clone(),
+            });
+        }
+        for argument in &call.args {
+            self.visit_expr(argument);
+        }
+    }
+
+    fn visit_expr_call(&mut self, call: &'a ExprCall) {
+        match (last_segment(&call.func), call.args.first(), call.args.get(1)) {
+            (Some(function), Some(name), Some(Expr::Closure(closure)))
+                if function == "scope" && call.args.len() == 2 =>
+            {
+                self.scope(name, closure);
+            }
+            _ => visit::visit_expr_call(self, call),
+        }
+    }
+
+    fn visit_expr_closure(&mut self, closure: &'a ExprClosure) {
+        self.repeated("closure", |walk| walk.visit_expr(&closure.body));
+    }
+
+    fn visit_expr_for_loop(&mut self, each: &'a ExprForLoop) {
+        self.visit_expr(&each.expr);
+        self.repeated("loop", |walk| walk.visit_block(&each.body));
+    }
+
+    fn visit_expr_while(&mut self, each: &'a ExprWhile) {
+        self.repeated("loop", |walk| visit::visit_expr_while(walk, each));
+    }
+
+    fn visit_expr_loop(&mut self, each: &'a ExprLoop) {
+        self.repeated("loop", |walk| visit::visit_expr_loop(walk, each));
+    }
+
+    fn visit_expr_if(&mut self, choice: &'a ExprIf) {
+        self.visit_expr(&choice.cond);
+        let branch = self.next();
+        self.arm(branch, 0, |walk| walk.visit_block(&choice.then_branch));
+        if let Some((_, other)) = &choice.else_branch {
+            self.arm(branch, 1, |walk| walk.visit_expr(other));
+        }
+    }
+
+    fn visit_expr_match(&mut self, choice: &'a ExprMatch) {
+        self.visit_expr(&choice.expr);
+        let branch = self.next();
+        for (number, arm) in choice.arms.iter().enumerate() {
+            self.arm(branch, number, |walk| visit::visit_arm(walk, arm));
+        }
+    }
+
+    // An item has no part in the body around it.
+    fn visit_item(&mut self, _: &'a Item) {}
+}
+
+/// The call that makes the step of a chain: the outermost one that does not merely go on with the same step.
+fn made_by(chain: &Expr) -> Option<&ExprMethodCall> {
+    match chain {
+        Expr::MethodCall(call) if kind(&call.method) == Some(Kind::Same) => made_by(&call.receiver),
+        Expr::MethodCall(call) => Some(call),
+        Expr::Paren(inner) => made_by(&inner.expr),
+        Expr::Group(inner) => made_by(&inner.expr),
+        _ => None,
+    }
+}
+
+fn bound_name(pattern: &Pat) -> Option<&Ident> {
+    match pattern {
+        Pat::Ident(name) => Some(&name.ident),
+        Pat::Type(typed) => bound_name(&typed.pat),
+        _ => None,
+    }
+}
+
+fn last_segment(expression: &Expr) -> Option<&Ident> {
+    match expression {
+        Expr::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
+        Expr::Paren(inner) => last_segment(&inner.expr),
+        Expr::Group(inner) => last_segment(&inner.expr),
+        _ => None,
+    }
+}
+
+fn literal(expression: &Expr) -> Option<(String, Span)> {
+    match expression {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text), ..
+        }) => Some((text.value(), text.span())),
+        Expr::Group(inner) => literal(&inner.expr),
+        _ => None,
+    }
+}
+
+fn is_conditional(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| attribute.path().is_ident("cfg"))
+}

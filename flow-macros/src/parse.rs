@@ -1,0 +1,150 @@
+//! The attribute's options, and the parts of the function that it stands on.
+//!
+//! Of the function only the name, what stands before `fn`, and the body matter. Everything else stays tokens, so that
+//! nothing the user may write there, finished or half typed, can be in the way.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use syn::{
+    Attribute, Block, LitStr, Path, Stmt, Token,
+    ext::IdentExt,
+    parse::{ParseStream, Parser, Result},
+};
+
+/// The options of `#[dataflow(..)]`.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// The name that the dataflow had before.
+    pub(crate) renamed_from: Option<LitStr>,
+    /// Where the facade is, if not at `::flow`.
+    pub(crate) facade: Option<Path>,
+}
+
+const LEGAL: &str = "`renamed_from = \"old\"` and `crate = path`";
+
+/// Reads the options; what is wrong with one of them does not keep the others from being read.
+pub(crate) fn options(tokens: TokenStream, errors: &mut Vec<syn::Error>) -> Options {
+    let mut options = Options::default();
+    let read = |input: ParseStream| {
+        while !input.is_empty() {
+            if let Err(error) = option(input, &mut options) {
+                errors.push(error);
+            }
+            while !input.is_empty() && input.parse::<Option<Token![,]>>()?.is_none() {
+                input.parse::<TokenTree>()?;
+            }
+        }
+        Ok(())
+    };
+    let read = read.parse2(tokens);
+    errors.extend(read.err());
+    options
+}
+
+fn option(input: ParseStream, options: &mut Options) -> Result<()> {
+    let start = input.span();
+    let Ok(name) = input.call(Ident::parse_any) else {
+        return Err(syn::Error::new(start, format!("expected an option\nhelp: the options are {LEGAL}")));
+    };
+    let twice = if name == "renamed_from" {
+        let old = value(input, |input| input.parse(), "`renamed_from` takes a text: `renamed_from = \"old\"`")?;
+        options.renamed_from.replace(old).is_some()
+    } else if name == "crate" {
+        let path = value(input, Path::parse_mod_style, "`crate` takes a path: `crate = my_crate::flow`")?;
+        options.facade.replace(path).is_some()
+    } else {
+        let message = format!("`#[dataflow]` has no option `{name}`\nhelp: the options are {LEGAL}");
+        return Err(syn::Error::new(name.span(), message));
+    };
+    if twice {
+        return Err(syn::Error::new(name.span(), format!("`{name}` is given twice")));
+    }
+    Ok(())
+}
+
+fn value<T>(input: ParseStream, read: fn(ParseStream) -> Result<T>, wanted: &str) -> Result<T> {
+    let value = input.parse::<Token![=]>().and_then(|_| read(input));
+    value.map_err(|error| syn::Error::new(error.span(), wanted))
+}
+
+/// A function, taken apart as far as `#[dataflow]` needs it.
+pub(crate) struct Function {
+    /// Everything before the body.
+    pub(crate) head: TokenStream,
+    /// `async`, `const`, `unsafe` or `extern`, where one of them is there.
+    pub(crate) qualifier: Option<Ident>,
+    pub(crate) name: Ident,
+    /// The braces and what is between them.
+    pub(crate) body: Group,
+}
+
+/// Takes a function apart; none if the item is something else.
+pub(crate) fn function(item: TokenStream) -> Option<Function> {
+    let mut head: Vec<TokenTree> = ungroup(item).into_iter().collect();
+    let body = head.pop().and_then(braces)?;
+    let mut qualifier = None;
+    let mut rest = head.iter();
+    // Attributes, a visibility, an ABI: all of them are groups and the signs and literals before them.
+    let name = rest.find_map(|token| match token {
+        TokenTree::Ident(word) if word == "fn" => Some(true),
+        TokenTree::Ident(word) if ["async", "const", "unsafe", "extern"].iter().any(|q| word == q) => {
+            qualifier.get_or_insert_with(|| word.clone());
+            None
+        }
+        TokenTree::Ident(word) => (word != "pub").then_some(false),
+        TokenTree::Punct(_) | TokenTree::Group(_) | TokenTree::Literal(_) => None,
+    });
+    let name = match (name, rest.next()) {
+        (Some(true), Some(TokenTree::Ident(name))) => name.clone(),
+        _ => return None,
+    };
+    Some(Function {
+        head: head.into_iter().collect(),
+        qualifier,
+        name,
+        body,
+    })
+}
+
+/// What a `macro_rules!` that was given a whole item puts around it, taken off.
+fn ungroup(item: TokenStream) -> TokenStream {
+    let mut tokens = item.clone().into_iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(TokenTree::Group(group)), None) if group.delimiter() == Delimiter::None => ungroup(group.stream()),
+        _ => item,
+    }
+}
+
+fn braces(token: TokenTree) -> Option<Group> {
+    match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group),
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            ungroup(group.stream()).into_iter().next().and_then(braces)
+        }
+        _ => None,
+    }
+}
+
+/// A function's body, with the place where a statement can be put before all others.
+pub(crate) struct Body {
+    /// `#![..]` and `//!`, which must stay in front.
+    pub(crate) inner_attributes: TokenStream,
+    pub(crate) rest: TokenStream,
+    pub(crate) statements: Vec<Stmt>,
+}
+
+/// Reads a body; none if it is not Rust, or not yet.
+pub(crate) fn body(tokens: TokenStream) -> Option<Body> {
+    let all = tokens.clone();
+    let read = |input: ParseStream| {
+        input.call(Attribute::parse_inner)?;
+        let rest: TokenStream = input.fork().parse()?;
+        Ok((rest, input.call(Block::parse_within)?))
+    };
+    let (rest, statements) = read.parse2(tokens).ok()?;
+    let before = all.clone().into_iter().count() - rest.clone().into_iter().count();
+    Some(Body {
+        inner_attributes: all.into_iter().take(before).collect(),
+        rest,
+        statements,
+    })
+}
