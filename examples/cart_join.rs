@@ -92,5 +92,57 @@ fn cart_join(flow: &Flow, args: &Args) {
 }
 
 fn main() -> ExitCode {
-    flow::main(cart_join)
+    if std::env::args().len() > 1 {
+        return flow::main(cart_join);
+    }
+    match story() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells the story on the sample data: this program is run three times with one store.
+fn story() -> Result<(), Box<dyn std::error::Error>> {
+    let directory = tempfile::tempdir()?;
+    std::fs::write(
+        directory.path().join("cart-join.json"),
+        include_str!("cart-join.json"),
+    )?;
+    let run = |explanation: &str, options: &[&str], expected: i32| {
+        println!("\n{explanation}");
+        let mut args = vec!["run", "cart-join.json", "--recover", "state"];
+        args.extend(options);
+        println!("$ cart_join {}", args.join(" "));
+        let program = std::env::current_exe()?;
+        let mut program = std::process::Command::new(program);
+        let status = program.args(args).current_dir(&directory).status()?;
+        if status.code() == Some(expected) {
+            Ok(())
+        } else {
+            Err(format!("the run ended with {status}").into())
+        }
+    };
+    let fixed = ["--skip-invalid"];
+    run(
+        "Line 6 of the input is no event. The run stops exactly there, and keeps all that came before:",
+        &[],
+        1,
+    )
+    .and_then(|()| {
+        run(
+            "The bug is fixed: bad lines are left out. The run goes on behind line 6 and has forgotten no order:",
+            &fixed,
+            0,
+        )
+    })
+    .and_then(|()| {
+        run(
+            "Once more: there is nothing new to read, so nothing comes out:",
+            &fixed,
+            0,
+        )
+    })
 }

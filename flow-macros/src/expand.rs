@@ -17,7 +17,8 @@ pub(crate) fn dataflow(options: TokenStream, item: TokenStream) -> TokenStream {
     match parse::function(item) {
         None => errors.push(no_function(&output)),
         Some(Function {
-            qualifier: Some(word), ..
+            qualifier: Some(word),
+            ..
         }) => errors.push(not_plain(&word)),
         Some(function) => {
             // A body that can't be read is left alone: rustc has more to say about it.

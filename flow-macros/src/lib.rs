@@ -8,6 +8,9 @@ mod expand;
 mod model;
 mod parse;
 
+#[cfg(test)]
+mod tests;
+
 use proc_macro::TokenStream;
 
 /// Makes a function a dataflow; see `flow::dataflow`.

@@ -4,8 +4,8 @@ use std::ptr;
 
 use proc_macro2::{Ident, Span};
 use syn::{
-    Attribute, Expr, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprLit, ExprLoop, ExprMatch, ExprMethodCall,
-    ExprWhile, Item, Lit, Local, Pat, Stmt,
+    Attribute, Expr, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprLit, ExprLoop, ExprMatch,
+    ExprMethodCall, ExprWhile, Item, Lit, Local, Pat, Stmt,
     ext::IdentExt,
     visit::{self, Visit},
 };
@@ -44,7 +44,9 @@ impl Place {
     /// Whether one run of the function makes one of the two at most.
     pub(crate) fn excludes(&self, other: &Place) -> bool {
         let differ = |a: &(usize, usize), b: &(usize, usize)| a.0 == b.0 && a.1 != b.1;
-        self.arms.iter().any(|a| other.arms.iter().any(|b| differ(a, b)))
+        self.arms
+            .iter()
+            .any(|a| other.arms.iter().any(|b| differ(a, b)))
     }
 }
 
@@ -67,7 +69,10 @@ enum Kind {
 /// only looked up by a step that was made at that very place.
 const METHODS: &[(Kind, &[&str])] = &[
     (Kind::Source, &["source"]),
-    (Kind::Stateful, &["stateful_map", "stateful_map_with_key", "stateful_map_opt"]),
+    (
+        Kind::Stateful,
+        &["stateful_map", "stateful_map_with_key", "stateful_map_opt"],
+    ),
     (
         Kind::Stateless,
         &[
@@ -93,12 +98,24 @@ const METHODS: &[(Kind, &[&str])] = &[
             "try_map_with",
         ],
     ),
-    (Kind::Plain, &["broadcast", "drop_key", "flatten", "merge", "redistribute", "with_key"]),
+    (
+        Kind::Plain,
+        &[
+            "broadcast",
+            "drop_key",
+            "flatten",
+            "merge",
+            "redistribute",
+            "with_key",
+        ],
+    ),
     (Kind::Same, &["clone", "named", "renamed_from"]),
 ];
 
 fn kind(method: &Ident) -> Option<Kind> {
-    let found = METHODS.iter().find(|(_, names)| names.iter().any(|name| method == name));
+    let found = METHODS
+        .iter()
+        .find(|(_, names)| names.iter().any(|name| method == name));
     found.map(|(kind, _)| *kind)
 }
 
@@ -166,12 +183,23 @@ impl<'a> Walk<'a> {
     }
 
     fn name(&self, kind: Kind, call: &'a ExprMethodCall) -> Name {
-        if let Some((_, name)) = self.named.as_ref().filter(|(named, _)| ptr::eq(*named, call)) {
+        if let Some((_, name)) = self
+            .named
+            .as_ref()
+            .filter(|(named, _)| ptr::eq(*named, call))
+        {
             return name.clone();
         }
         let takes_function = matches!(kind, Kind::Stateful | Kind::Stateless);
-        let function = call.args.first().filter(|_| takes_function).and_then(last_segment);
-        let bound = self.bound.filter(|(bound, _)| ptr::eq(*bound, call)).map(|(_, name)| name);
+        let function = call
+            .args
+            .first()
+            .filter(|_| takes_function)
+            .and_then(last_segment);
+        let bound = self
+            .bound
+            .filter(|(bound, _)| ptr::eq(*bound, call))
+            .map(|(_, name)| name);
         match function.or(bound) {
             Some(name) => Name::Known(name.unraw().to_string(), name.span()),
             None => Name::Missing,
@@ -183,7 +211,11 @@ impl<'a> Visit<'a> for Walk<'a> {
     fn visit_local(&mut self, local: &'a Local) {
         let call = local.init.as_ref().and_then(|init| made_by(&init.expr));
         let around = std::mem::replace(&mut self.bound, call.zip(bound_name(&local.pat)));
-        let branch = if is_conditional(&local.attrs) { Some(self.next()) } else { None };
+        let branch = if is_conditional(&local.attrs) {
+            Some(self.next())
+        } else {
+            None
+        };
         match branch {
             // Which of the `#[cfg]`s hold is not known: each may exclude each other one.
             Some(arm) => self.arm(0, arm, |walk| visit::visit_local(walk, local)),
@@ -197,9 +229,14 @@ impl<'a> Visit<'a> for Walk<'a> {
         if call.method == "named" {
             let target = made_by(&call.receiver);
             // Of two names the outer one holds, and that has been met before.
-            let met = target.is_some_and(|target| self.named.as_ref().is_some_and(|(met, _)| ptr::eq(*met, target)));
+            let met = target.is_some_and(|target| {
+                self.named
+                    .as_ref()
+                    .is_some_and(|(met, _)| ptr::eq(*met, target))
+            });
             if let (Some(target), Some(name), false) = (target, call.args.first(), met) {
-                let name = literal(name).map_or(Name::Computed, |(text, span)| Name::Known(text, span));
+                let name =
+                    literal(name).map_or(Name::Computed, |(text, span)| Name::Known(text, span));
                 self.named = Some((target, name));
             }
         }
@@ -222,7 +259,11 @@ impl<'a> Visit<'a> for Walk<'a> {
     }
 
     fn visit_expr_call(&mut self, call: &'a ExprCall) {
-        match (last_segment(&call.func), call.args.first(), call.args.get(1)) {
+        match (
+            last_segment(&call.func),
+            call.args.first(),
+            call.args.get(1),
+        ) {
             (Some(function), Some(name), Some(Expr::Closure(closure)))
                 if function == "scope" && call.args.len() == 2 =>
             {
@@ -301,7 +342,8 @@ fn last_segment(expression: &Expr) -> Option<&Ident> {
 fn literal(expression: &Expr) -> Option<(String, Span)> {
     match expression {
         Expr::Lit(ExprLit {
-            lit: Lit::Str(text), ..
+            lit: Lit::Str(text),
+            ..
         }) => Some((text.value(), text.span())),
         Expr::Group(inner) => literal(&inner.expr),
         _ => None,
@@ -309,5 +351,7 @@ fn literal(expression: &Expr) -> Option<(String, Span)> {
 }
 
 fn is_conditional(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| attribute.path().is_ident("cfg"))
+    attributes
+        .iter()
+        .any(|attribute| attribute.path().is_ident("cfg"))
 }

@@ -43,20 +43,35 @@ pub(crate) fn options(tokens: TokenStream, errors: &mut Vec<syn::Error>) -> Opti
 fn option(input: ParseStream, options: &mut Options) -> Result<()> {
     let start = input.span();
     let Ok(name) = input.call(Ident::parse_any) else {
-        return Err(syn::Error::new(start, format!("expected an option\nhelp: the options are {LEGAL}")));
+        return Err(syn::Error::new(
+            start,
+            format!("expected an option\nhelp: the options are {LEGAL}"),
+        ));
     };
     let twice = if name == "renamed_from" {
-        let old = value(input, |input| input.parse(), "`renamed_from` takes a text: `renamed_from = \"old\"`")?;
+        let old = value(
+            input,
+            |input| input.parse(),
+            "`renamed_from` takes a text: `renamed_from = \"old\"`",
+        )?;
         options.renamed_from.replace(old).is_some()
     } else if name == "crate" {
-        let path = value(input, Path::parse_mod_style, "`crate` takes a path: `crate = my_crate::flow`")?;
+        let path = value(
+            input,
+            Path::parse_mod_style,
+            "`crate` takes a path: `crate = my_crate::flow`",
+        )?;
         options.facade.replace(path).is_some()
     } else {
-        let message = format!("`#[dataflow]` has no option `{name}`\nhelp: the options are {LEGAL}");
+        let message =
+            format!("`#[dataflow]` has no option `{name}`\nhelp: the options are {LEGAL}");
         return Err(syn::Error::new(name.span(), message));
     };
     if twice {
-        return Err(syn::Error::new(name.span(), format!("`{name}` is given twice")));
+        return Err(syn::Error::new(
+            name.span(),
+            format!("`{name}` is given twice"),
+        ));
     }
     Ok(())
 }
@@ -86,7 +101,11 @@ pub(crate) fn function(item: TokenStream) -> Option<Function> {
     // Attributes, a visibility, an ABI: all of them are groups and the signs and literals before them.
     let name = rest.find_map(|token| match token {
         TokenTree::Ident(word) if word == "fn" => Some(true),
-        TokenTree::Ident(word) if ["async", "const", "unsafe", "extern"].iter().any(|q| word == q) => {
+        TokenTree::Ident(word)
+            if ["async", "const", "unsafe", "extern"]
+                .iter()
+                .any(|q| word == q) =>
+        {
             qualifier.get_or_insert_with(|| word.clone());
             None
         }
@@ -109,7 +128,9 @@ pub(crate) fn function(item: TokenStream) -> Option<Function> {
 fn ungroup(item: TokenStream) -> TokenStream {
     let mut tokens = item.clone().into_iter();
     match (tokens.next(), tokens.next()) {
-        (Some(TokenTree::Group(group)), None) if group.delimiter() == Delimiter::None => ungroup(group.stream()),
+        (Some(TokenTree::Group(group)), None) if group.delimiter() == Delimiter::None => {
+            ungroup(group.stream())
+        }
         _ => item,
     }
 }

@@ -64,7 +64,9 @@ impl Command {
 
 /// The whole command line, around the user's arguments.
 pub(super) fn command<A: Args>() -> clap::Command {
-    let run = A::augment_args(clap::Command::new("run").about("Run the flow"));
+    let run = RunOptions::augment_args(A::augment_args(clap::Command::new("run")));
+    // Last, for what is said of `RunOptions` is not about the command.
+    let run = run.about("Run the flow").next_help_heading(None::<&str>);
     let graph = clap::Command::new("graph").about("Print the flow's steps: ids, types, places");
     let name = std::env::args_os().next().map(PathBuf::from);
     let name = name.and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
@@ -72,7 +74,7 @@ pub(super) fn command<A: Args>() -> clap::Command {
         .bin_name(name.unwrap_or_else(|| "flow".to_owned()))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(RunOptions::augment_args(run))
+        .subcommand(run)
         .subcommand(A::augment_args(graph))
 }
 

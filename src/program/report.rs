@@ -24,18 +24,19 @@ pub(super) fn error(error: &RunError) {
 fn print(diagnostic: &dyn Diagnostic) {
     let is_terminal = std::io::stderr().is_terminal();
     let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
-    let theme = if colour {
+    let mut theme = if colour {
         GraphicalTheme::unicode()
     } else {
         GraphicalTheme::unicode_nocolor()
     };
+    "error:".clone_into(&mut theme.characters.error);
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_links(false)
         // In a file or a pipe, a line is as long as its sentence.
         .with_width(if is_terminal { 100 } else { 10_000 });
     let mut text = String::new();
     match handler.render_report(&mut text, diagnostic) {
-        Ok(()) => eprint!("error: {}", text.trim_start()),
+        Ok(()) => eprint!("{}", text.trim_start()),
         Err(fmt::Error) => eprintln!("error: {diagnostic}"),
     }
 }

@@ -1,0 +1,255 @@
+//! Expansions as they are printed, and what can be seen without a compiler.
+//!
+//! `tests/expansions` has an item a file, and beside it what becomes of it. `UPDATE_EXPECT=1 cargo test -p flow-macros`
+//! writes down what it is now.
+
+use std::{fs, path::Path};
+
+use proc_macro2::{Delimiter, Group, LineColumn, TokenStream, TokenTree};
+
+use crate::expand;
+
+#[test]
+fn expansions() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expansions");
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let (options, item) = split(&fs::read_to_string(&path).unwrap());
+        let actual = print(expand::dataflow(options, item));
+        let expected = path.with_extension("expanded");
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&expected, &actual).unwrap();
+        }
+        checked += 1;
+        if fs::read_to_string(&expected).unwrap_or_default() != actual {
+            wrong.push(format!("{}:\n{actual}", expected.display()));
+        }
+    }
+    assert!(checked > 0);
+    assert!(
+        wrong.is_empty(),
+        "not as it was written down:\n\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// The options and the item of `#[dataflow(options)] item`.
+fn split(source: &str) -> (TokenStream, TokenStream) {
+    let mut tokens = source.parse::<TokenStream>().unwrap().into_iter();
+    assert_eq!(tokens.next().unwrap().to_string(), "#");
+    let options = groups(tokens.next().unwrap().into())
+        .find(|group| group.delimiter() == Delimiter::Parenthesis);
+    (
+        options.map_or_else(TokenStream::new, |group| group.stream()),
+        tokens.collect(),
+    )
+}
+
+/// All groups of some tokens, the outer ones first.
+fn groups(tokens: TokenStream) -> Box<dyn Iterator<Item = Group>> {
+    Box::new(tokens.into_iter().flat_map(|token| match token {
+        TokenTree::Group(group) => {
+            let inner = groups(group.stream());
+            Box::new(std::iter::once(group).chain(inner)) as Box<dyn Iterator<Item = Group>>
+        }
+        _ => Box::new(std::iter::empty()),
+    }))
+}
+
+fn print(expansion: TokenStream) -> String {
+    match syn::parse2(expansion.clone()) {
+        Ok(file) => prettyplease::unparse(&file),
+        // Something half typed.
+        Err(_) => format!("{expansion}\n"),
+    }
+}
+
+fn expand(source: &str) -> TokenStream {
+    let (options, item) = split(source);
+    expand::dataflow(options, item)
+}
+
+fn places(tokens: TokenStream, name: &str) -> Vec<LineColumn> {
+    let inner: Vec<_> = groups(tokens.clone()).map(|group| group.stream()).collect();
+    let all = std::iter::once(tokens).chain(inner).flatten();
+    all.filter(|token| matches!(token, TokenTree::Ident(word) if word == name))
+        .map(|token| token.span().start())
+        .collect()
+}
+
+#[test]
+fn a_row_stands_where_its_method_stands() {
+    let source = "#[dataflow] fn f() {\n    a.key_on(k)\n        .stateful_map(g)\n  .\n stateful_map(h);\n}";
+    let expansion = expand(source);
+    let methods: Vec<_> = ["key_on", "stateful_map"]
+        .into_iter()
+        .flat_map(|method| places(source.parse().unwrap(), method))
+        .collect();
+    assert_eq!(methods.len(), 3);
+    for token in ["flow", "__private", "here"] {
+        let places: Vec<_> = places(expansion.clone(), token)
+            .into_iter()
+            .filter(|at| at.line > 1)
+            .collect();
+        assert_eq!(places, methods, "{token}");
+    }
+}
+
+/// The messages of an expansion, each up to its help.
+fn errors(body: &str) -> Vec<String> {
+    let expansion = expand(&format!("#[dataflow] fn f() {{ {body} }}"));
+    let file: syn::File = syn::parse2(expansion).unwrap();
+    file.items
+        .iter()
+        .filter_map(|item| match item {
+            syn::Item::Macro(item) => {
+                let message: syn::LitStr = item.mac.parse_body().unwrap();
+                Some(
+                    message
+                        .value()
+                        .lines()
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned(),
+                )
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn what_may_stand_under_one_id() {
+    for right in [
+        "a.stateful_map(f); b.map(f); c.key_on(f);",
+        "a.stateful_map(f); b.stateful_map(f).named(\"g\");",
+        "a.stateful_map(f).named(\"g\"); b.stateful_map(f);",
+        "a.stateful_map(f); b.stateful_map(f).clone().named(name);",
+        "if eu { a.stateful_map(f) } else { a.map(g).stateful_map(f) }",
+        "match x { 1 => a.stateful_map(f), 2 => b.stateful_map(f), _ => { c.stateful_map(f) } }",
+        "#[cfg(unix)] let x = a.stateful_map(f); #[cfg(not(unix))] let x = b.stateful_map(f);",
+        "flow::scope(\"eu\", || a.stateful_map(f)); scope(\"us\", || a.stateful_map(f)); a.stateful_map(f);",
+        "flow::scope(name, || a.stateful_map(f)); flow::scope(other, || a.stateful_map(f));",
+        "fn inner() { a.stateful_map(f) } a.stateful_map(f);",
+        "m!(a.stateful_map(f), b.stateful_map(f));",
+    ] {
+        assert_eq!(errors(right), [""; 0], "{right}");
+    }
+    for wrong in [
+        "a.stateful_map(f); b.stateful_map(x::f);",
+        "let f = a.stateful_map(|x, y| x + y); b.stateful_map_opt(f);",
+        "a.stateful_map(f).named(\"g\"); b.stateful_map_with_key(g);",
+        "a.stateful_map(f).named(\"g\").renamed_from(\"old\"); b.stateful_map(h).renamed_from(\"old\").named(\"g\");",
+        "a.stateful_map(f).named(\"f\").stateful_map(f);",
+        "if eu { a.stateful_map(f) } else { b } a.stateful_map(f);",
+        "if eu { a.stateful_map(f); } if us { a.stateful_map(f); }",
+        "flow::scope(\"eu\", || a.stateful_map(f)); flow::scope(\"eu\", || a.stateful_map(f));",
+        "flow::scope(name, || (a.stateful_map(f), a.stateful_map(f)));",
+    ] {
+        let errors = errors(wrong);
+        assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");
+        assert!(
+            errors[0].starts_with("two steps keep their state under the id"),
+            "{wrong}: {errors:?}"
+        );
+    }
+}
+
+#[test]
+fn what_may_stand_in_a_loop_or_a_closure() {
+    for right in [
+        "for i in all { a.stateful_map(f).named(format!(\"f-{i}\")); }",
+        "for i in all { flow::scope(i, || a.stateful_map(f)); }",
+        "for x in a.stateful_map(f) { x.map(f); carts(x); }",
+        "flow::scope(\"eu\", || a.stateful_map(f));",
+        "all.map(|a| a.map(f).filter(g));",
+        "loop { fn g() { a.stateful_map(f) } }",
+    ] {
+        assert_eq!(errors(right), [""; 0], "{right}");
+    }
+    for wrong in [
+        "for i in all { a.stateful_map(f); }",
+        "while more { let b = a.stateful_map(|x| x).named(\"g\"); }",
+        "loop { if x { a.stateful_map(|x| x); } }",
+        "all.map(|a| a.stateful_map(f));",
+        "let make = |a| a.stateful_map(f);",
+        "for i in all { flow::scope(\"eu\", || a.stateful_map(f)); }",
+        "std::thread::scope(|s| a.stateful_map(f));",
+        "flow::scope(name, || for i in all { a.stateful_map(f); });",
+    ] {
+        let errors = errors(wrong);
+        assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");
+        assert!(
+            errors[0].starts_with("this step keeps a state and stands in a"),
+            "{wrong}: {errors:?}"
+        );
+    }
+}
+
+#[test]
+fn which_steps_have_no_id() {
+    for right in [
+        "let x = a.stateful_map(|x| x);",
+        "let mut x: Stream<u64> = (a.stateful_map(|x| x)).clone().renamed_from(\"old\");",
+        "a.stateful_map(|x| x).named(\"g\").sink(s);",
+        "a.stateful_map(|x| x).named(name);",
+        "a.stateful_map(self::f::<u8>);",
+        "a.stateful_map();",
+    ] {
+        assert_eq!(errors(right), [""; 0], "{right}");
+    }
+    for wrong in [
+        "a.stateful_map(|x| x);",
+        "let x = a.stateful_map(|x| x).map(f);",
+        "let (x, y) = a.stateful_map(|x| x);",
+        "x = a.stateful_map(f(3));",
+        "a.stateful_map(|x| x).map(f).named(\"g\");",
+    ] {
+        let errors = errors(wrong);
+        assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");
+        assert!(
+            errors[0].starts_with("this step keeps a state, but has no id"),
+            "{wrong}: {errors:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_a_function() {
+    let message = |item: &str| expand(&format!("#[dataflow] {item}")).to_string();
+    for right in [
+        "fn f() {}",
+        "#[must_use = \"x\"] pub(in crate::x) fn f<const N: usize>() -> [u8; { 3 }] where [(); { N }]: {}",
+        "pub fn half(typed: , {}",
+    ] {
+        let Ok(_) = right.parse::<TokenStream>() else {
+            continue;
+        };
+        assert!(!message(right).contains("compile_error"), "{right}");
+    }
+    for wrong in [
+        "struct S { f: fn() }",
+        "type F = fn();",
+        "static F: fn() = { f };",
+        "const F: fn() = { f };",
+        "impl Trait for fn() {}",
+        "trait Fn {}",
+        "fn f();",
+    ] {
+        assert_eq!(
+            message(wrong).matches("compile_error").count(),
+            1,
+            "{wrong}"
+        );
+        assert!(message(wrong).contains("goes on a function"), "{wrong}");
+    }
+    for word in ["async", "const", "unsafe", "extern \"C\""] {
+        let item = format!("{word} fn f() {{}}");
+        assert!(message(&item).contains("a dataflow can't be"), "{item}");
+    }
+}

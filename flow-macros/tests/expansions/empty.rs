@@ -1,0 +1,2 @@
+#[dataflow]
+fn empty() {}

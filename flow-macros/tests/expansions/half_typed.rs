@@ -1,0 +1,4 @@
+#[dataflow]
+fn half_typed(flow: &Flow) {
+    let lines = flow.
+}

@@ -1,0 +1,4 @@
+#[dataflow]
+pub struct Cart {
+    paid: fn(),
+}
