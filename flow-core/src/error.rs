@@ -182,7 +182,7 @@ fn list(errors: &[BuildError]) -> String {
 pub enum ResumeError {
     /// The store itself refused.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Box<StoreError>),
     /// A stored state no longer decodes.
     #[error(
         "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}\nhelp: bring the type back to what was stored, or give the state up with `--drop-state {step}`"
@@ -275,6 +275,12 @@ pub enum ResumeError {
     },
 }
 
+impl From<StoreError> for ResumeError {
+    fn from(error: StoreError) -> Self {
+        ResumeError::Store(Box::new(error))
+    }
+}
+
 fn names(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
@@ -339,7 +345,7 @@ pub enum RunError {
     Commit {
         /// Why.
         #[source]
-        error: StoreError,
+        error: Box<StoreError>,
         /// What is not lost.
         safe: Safe,
     },
@@ -359,7 +365,7 @@ pub enum RunError {
     Close {
         /// Why.
         #[source]
-        error: StoreError,
+        error: Box<StoreError>,
         /// What is not lost.
         safe: Safe,
     },

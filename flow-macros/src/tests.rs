@@ -225,9 +225,8 @@ fn what_is_a_function() {
     for right in [
         "fn f() {}",
         "#[must_use = \"x\"] pub(in crate::x) fn f<const N: usize>() -> [u8; { 3 }] where [(); { N }]: {}",
-        "pub fn half(typed: , {}",
+        "pub fn half(typed: , rest) {}",
     ] {
-        let Ok(_) = right.parse::<TokenStream>() else {
             continue;
         };
         assert!(!message(right).contains("compile_error"), "{right}");

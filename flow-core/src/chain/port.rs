@@ -7,10 +7,13 @@ use super::{BoxConsumer, FanOut, OutletRef, Whereabouts};
 /// Makes the consumer that was attached to a port.
 type Attach<T> = Box<dyn FnOnce(&mut Wiring) -> BoxConsumer<T>>;
 
+/// Copies a record for another branch.
+pub(crate) type Duplicate<T> = fn(&T) -> T;
+
 /// The output of a step: what has been attached to it so far.
 pub(crate) struct Port<T> {
     attached: RefCell<Vec<Attach<T>>>,
-    duplicate: RefCell<Option<fn(&T) -> T>>,
+    duplicate: RefCell<Option<Duplicate<T>>>,
 }
 
 impl<T: 'static> Port<T> {
@@ -40,7 +43,7 @@ impl<T: 'static> Port<T> {
 
 impl<T> Port<T> {
     /// From now on the port may have several consumers.
-    pub(crate) fn allow_fan_out(&self, duplicate: fn(&T) -> T) {
+    pub(crate) fn allow_fan_out(&self, duplicate: Duplicate<T>) {
         *self.duplicate.borrow_mut() = Some(duplicate);
     }
 }

@@ -34,11 +34,11 @@ pub(crate) fn run(
         let later = pending.split_off(&complete);
         let group = std::mem::replace(&mut pending, later);
         let last = group.last_key_value().map(|(epoch, _)| *epoch);
-        if let (Some(execution), Some(last)) = (&mut execution, last) {
-            if let Err(failed) = commit(execution, last, group) {
-                state.abort(failed);
-                continue;
-            }
+        if let (Some(execution), Some(last)) = (&mut execution, last)
+            && let Err(failed) = commit(execution, last, group)
+        {
+            state.abort(failed);
+            continue;
         }
         state.acknowledge(complete, last);
     }
@@ -59,5 +59,5 @@ fn commit(execution: &mut Execution, last: u64, group: BTreeMap<u64, Rows>) -> R
     }
     execution
         .commit(Epoch::from_u64(last), &changes)
-        .map_err(Failed::Commit)
+        .map_err(|error| Failed::Commit(Box::new(error)))
 }

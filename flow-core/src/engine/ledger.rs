@@ -122,10 +122,10 @@ pub(super) fn build<'scope>(
             let lowest = sent.front().map_or(upto, |epoch| upto.min(*epoch));
             if lowest == u64::MAX {
                 capability = None;
-            } else if let Some(capability) = &mut capability {
-                if lowest > *capability.time() {
-                    capability.downgrade(&lowest);
-                }
+            } else if let Some(capability) = &mut capability
+                && lowest > *capability.time()
+            {
+                capability.downgrade(&lowest);
             }
         }
     });

@@ -96,8 +96,16 @@ enum Rest {
 }
 
 impl Driver {
-    /// One activation.
+    /// One activation. What it has staged leaves at its end, for other sources may share the outlets.
     fn run(&mut self) -> Result<(), Fault> {
+        self.turn()?;
+        if let Some(capabilities) = &self.open {
+            self.outputs.send(capabilities, 1);
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> Result<(), Fault> {
         let (mut records, mut epochs) = (RECORDS, EPOCHS);
         loop {
             if self.state.aborted() || self.open.is_none() {
@@ -159,9 +167,7 @@ impl Driver {
                 self.ended = true;
                 return Ok(None);
             }
-            Ok(Filled::Idle(Some(time))) if time <= self.state.clock.now() => {
-                return Ok(Some(Rest::Yield));
-            }
+            Ok(Filled::Again) => return Ok(Some(Rest::Yield)),
             Ok(Filled::Idle(time)) => return Ok(Some(Rest::Until(time))),
             Err(failure) => {
                 self.state.fail(failure);
@@ -197,11 +203,6 @@ impl Driver {
             self.outputs.send(capabilities, PARCEL);
         }
         *records -= granted;
-        if *records == 0 || wanted == count {
-            if let Some(capabilities) = &self.open {
-                self.outputs.send(capabilities, 1);
-            }
-        }
         Ok(None)
     }
 

@@ -49,7 +49,7 @@ pub(crate) enum Failed {
         step: StepIndex,
         error: std::io::Error,
     },
-    Commit(StoreError),
+    Commit(Box<StoreError>),
     CutShort,
     TimedOut,
     Workers(String),
@@ -236,10 +236,10 @@ impl RunState {
     /// Notes that records of the open epoch have been read, and cuts it if it is full.
     pub(crate) fn add_read(&self, open: u64, records: u64) {
         let before = self.read.fetch_add(records, SeqCst);
-        if let Some(items) = self.epochs.max_items() {
-            if before / items != (before + records) / items {
-                self.cut(open);
-            }
+        if let Some(items) = self.epochs.max_items()
+            && before / items != (before + records) / items
+        {
+            self.cut(open);
         }
     }
 

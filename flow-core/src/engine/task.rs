@@ -11,12 +11,15 @@ use crate::{
     sink::Sync,
 };
 
+type Partitions = Box<dyn Fn() -> Result<Vec<String>, SourceError>>;
+type Make = Box<dyn FnOnce(&mut HeadContext<'_>) -> Result<Made, RunError>>;
+
 /// A step that begins a chain: a source, or a step behind a shuffle. Made once for each worker.
 pub(crate) struct Head {
     pub(crate) step: StepIndex,
     /// Lists the partitions, for a source.
-    pub(crate) partitions: Option<Box<dyn Fn() -> Result<Vec<String>, SourceError>>>,
-    make: Box<dyn FnOnce(&mut HeadContext<'_>) -> Result<Made, RunError>>,
+    pub(crate) partitions: Option<Partitions>,
+    make: Make,
 }
 
 impl Head {
@@ -181,6 +184,8 @@ pub(crate) enum Filled {
         /// About how large one of them is, in bytes.
         bytes_each: usize,
     },
+    /// Nothing yet; look again when the others have had their turn.
+    Again,
     /// Nothing now; look again when woken, or at this time.
     Idle(Option<Instant>),
     /// Nothing any more.

@@ -63,19 +63,19 @@ pub(crate) struct Crew {
     pub(crate) opening: Changes,
     /// What the committer gets from the workers.
     pub(crate) closed: Receiver<Closed>,
-    gate: Arc<Gate>,
+    gate: Keeper,
 }
 
 impl Crew {
     /// Lets the workers run. The run's state tells when they are done.
     pub(crate) fn go(self) -> Receiver<Closed> {
-        self.gate.open(true);
+        self.gate.0.open(true);
         self.closed
     }
 
     /// Sends the workers home, and waits until they have let go of all that they had opened.
     pub(crate) fn dismiss(self, news: &Receiver<News>) {
-        self.gate.open(false);
+        self.gate.0.open(false);
         while news.recv().is_ok_and(|told| told != News::Done) {}
     }
 }
@@ -87,9 +87,21 @@ struct Gate {
     opened: Condvar,
 }
 
+/// Sends the workers home if nobody has let them go.
+struct Keeper(Arc<Gate>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.open(false);
+    }
+}
+
 impl Gate {
+    /// Opens the gate, once.
     fn open(&self, go: bool) {
-        *self.go.lock().unwrap_or_else(PoisonError::into_inner) = Some(go);
+        let mut opened = self.go.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.get_or_insert(go);
+        drop(opened);
         self.opened.notify_all();
     }
 
@@ -139,15 +151,18 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
     let guards =
         timely::execute(config, move |worker| shared.run(worker)).map_err(RunError::Workers)?;
     std::thread::spawn(move || {
-        // What a worker has to say it says through the run's state.
-        drop(guards.join());
+        for result in guards.join() {
+            if let Err(lost) = result {
+                state.abort(Failed::Workers(lost));
+            }
+        }
         state.tell(News::Done);
     });
 
     let mut crew = Crew {
         opening: Changes::new(),
         closed,
-        gate,
+        gate: Keeper(gate),
     };
     let mut errors = Vec::new();
     for _ in 0..workers {
@@ -211,9 +226,12 @@ impl Shared {
         if self.gate.wait() {
             self.work(worker, &tasks);
         }
-        for dataflow in worker.installed_dataflows() {
-            worker.drop_dataflow(dataflow);
-        }
+        // What is dropped with a dataflow is user code too.
+        self.guard(index, || {
+            for dataflow in worker.installed_dataflows() {
+                worker.drop_dataflow(dataflow);
+            }
+        });
     }
 
     fn work(&self, worker: &mut Worker, tasks: &[SharedTask]) {

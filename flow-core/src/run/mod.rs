@@ -70,9 +70,11 @@ pub struct Runner {
     clock: Clock,
     drain: Duration,
     handle: RunHandle,
-    on_start: Option<Box<dyn FnOnce(&Started) + Send>>,
+    on_start: Option<Told>,
     communication: Communication,
 }
+
+type Told = Box<dyn FnOnce(&Started) + Send>;
 
 /// How long the threads of a run may still take once it has been given up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -257,7 +259,7 @@ impl Runner {
                 Ok(execution) => Some(execution),
                 Err(error) => {
                     crew.dismiss(&news);
-                    return Err(ResumeError::Store(error).into());
+                    return Err(ResumeError::from(error).into());
                 }
             },
         };
@@ -269,12 +271,12 @@ impl Runner {
         let closed = crew.go();
         let committed = spawn_committer(execution, &state, closed, self.workers);
         let hung = !wait(&state, &news, self.drain);
-        let execution = if hung {
-            None
-        } else {
-            committed
-                .recv_timeout(GRACE.max(self.drain))
-                .unwrap_or_default()
+        // Workers that have come to rest by themselves have seen everything committed. Others may have left a commit
+        // under way, which may hang as anything may.
+        let execution = match (hung, state.aborted()) {
+            (true, _) => None,
+            (false, true) => committed.recv_timeout(self.drain).unwrap_or_default(),
+            (false, false) => committed.recv().unwrap_or_default(),
         };
         let durable = state.durable().map(Epoch::from_u64).or(before);
         let run = Finished {
@@ -375,7 +377,7 @@ impl Finished<'_> {
         match (error, closed) {
             (Some(error), _) => Err(error),
             (None, Err(error)) => Err(RunError::Close {
-                error,
+                error: Box::new(error),
                 safe: self.safe(false),
             }),
             (None, Ok(())) => Ok(Outcome {

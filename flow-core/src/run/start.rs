@@ -67,7 +67,7 @@ pub(super) fn look(
     recovery: &Recovery,
     listed: &[Listed],
 ) -> Result<(Resume, Changes), RunError> {
-    let look = Look::at(recovery.directory()).map_err(ResumeError::Store)?;
+    let look = Look::at(recovery.directory()).map_err(ResumeError::from)?;
     let mut specs = Vec::new();
     let places = graph
         .steps()
@@ -81,9 +81,7 @@ pub(super) fn look(
     let agreed = Agreed {
         drop_steps: recovery.dropped_steps().clone(),
     };
-    let manifest = look
-        .reconcile(&specs, &agreed)
-        .map_err(ResumeError::Store)?;
+    let manifest = look.reconcile(&specs, &agreed).map_err(ResumeError::from)?;
     let resume = Resume {
         look,
         manifest,

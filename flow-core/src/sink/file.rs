@@ -107,10 +107,7 @@ impl Sink for FileLines {
 
     fn open(&self, _: u32, resume: Option<FilePosition>) -> Result<FileWriter, SinkError> {
         let path = self.path.display();
-        let file = match open_existing(&self.path) {
-            Ok(file) => file,
-            Err(error) => return Err(error),
-        };
+        let file = open_existing(&self.path)?;
         let bytes = match (&resume, file) {
             (None, None) => {
                 let folder = folder_of(&self.path);

@@ -47,7 +47,7 @@ fn open<S: Sink>(
     context.wiring.whereabouts.of(context.step).enter();
     let mut stored = Vec::new();
     for row in context.all_rows()? {
-        let row = row.map_err(ResumeError::Store)?;
+        let row = row.map_err(ResumeError::from)?;
         let position = decode::<u32>(&row.key)
             .and_then(|shard| Ok((shard, S::Position::decode(&row.value)?)))
             .map_err(|error| ResumeError::Token {

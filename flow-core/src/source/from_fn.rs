@@ -42,8 +42,10 @@ where
 /// Records from a function; made by [`from_fn`].
 pub struct FnSource<F, T, P, I> {
     open: F,
-    types: PhantomData<fn() -> (T, P, I)>,
+    types: PhantomData<Types<T, P, I>>,
 }
+
+type Types<T, P, I> = fn() -> (T, P, I);
 
 /// Where a function's records have been read to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -45,7 +45,7 @@ fn open<S: Source>(source: &S, context: &HeadContext<'_>) -> Result<Vec<Partitio
     context.wiring.whereabouts.of(context.step).enter();
     let mut tokens = Vec::new();
     for row in context.all_rows()? {
-        let row = row.map_err(ResumeError::Store)?;
+        let row = row.map_err(ResumeError::from)?;
         let stored =
             StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
                 step: step.clone(),
@@ -244,7 +244,7 @@ impl<S: Source> Reading<S> {
 impl<S: Source> SourceTask for Reading<S> {
     fn fill(&mut self, waker: &Waker) -> Result<Filled, RecordFailure> {
         let mut until: Option<Instant> = None;
-        let mut idle = false;
+        let (mut idle, mut again) = (false, false);
         for _ in 0..self.partitions.len() {
             let Some(partition) = self.partitions.get_mut(self.turn) else {
                 break;
@@ -261,8 +261,7 @@ impl<S: Source> SourceTask for Reading<S> {
                 }
                 partition.run = out.into();
                 match next {
-                    // Asked again once the others have had their turn.
-                    Ok(Next::Ready) => until = Some(Instant::now()),
+                    Ok(Next::Ready) => again = true,
                     Ok(Next::IdleUntil(time)) => {
                         until = Some(until.map_or(time, |other| other.min(time)));
                     }
@@ -283,10 +282,10 @@ impl<S: Source> SourceTask for Reading<S> {
             idle |= !partition.at_end;
             self.turn = (self.turn + 1) % self.partitions.len();
         }
-        Ok(if idle {
-            Filled::Idle(until)
-        } else {
-            Filled::End
+        Ok(match (again, idle) {
+            (true, _) => Filled::Again,
+            (false, true) => Filled::Idle(until),
+            (false, false) => Filled::End,
         })
     }
 

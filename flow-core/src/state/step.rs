@@ -60,7 +60,7 @@ fn restore<K: Key, S: 'static>(
     };
     let mut bytes = Vec::new();
     for row in context.state_rows()? {
-        let row = row.map_err(ResumeError::Store)?;
+        let row = row.map_err(ResumeError::from)?;
         let shown = || key_text(&row.key);
         let key = K::decode(&row.key)
             .map_err(|error| key_error(format!("the stored key {}: {error}", shown())))?;

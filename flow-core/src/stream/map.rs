@@ -207,9 +207,8 @@ pub(super) struct Many<F, U> {
 impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Consumer<T> for Many<F, U> {
     fn push(&mut self, record: T) -> Result<(), Fault> {
         self.at.enter();
-        let mut records = (self.f)(record);
         // The iterator is user code too: whatever it gives out, the step is entered again for it.
-        while let Some(record) = records.next() {
+        for record in (self.f)(record) {
             self.next.push(record)?;
             self.at.enter();
         }

@@ -12,6 +12,9 @@ use crate::{
     source::{Excerpt, Next, Reader, Source, SourceError},
 };
 
+/// How many records are read in one run: few, so that tests see many batches.
+const RUN: usize = 32;
+
 /// What a [`TestSource`] gives out, or does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<T> {
@@ -144,6 +147,7 @@ impl<T: Clone + 'static> Reader for TestReader<T> {
             drop(fed);
             match event {
                 None => return Ok(Next::End),
+                Some(Event::Record(_)) if self.starts.len() == RUN => return Ok(Next::Ready),
                 Some(Event::Record(record)) => {
                     self.starts.push(self.next);
                     out.push(record);

@@ -1,0 +1,24 @@
+# The story of the README: fail, fix, resume.
+demo:
+    cargo run --example cart_join
+
+test:
+    cargo test --workspace
+
+# What CI runs.
+ci:
+    bash .ci/run
+
+fmt:
+    cargo fmt --all
+
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Rewrite the messages and expansions that tests compare with, after looking at the difference.
+bless:
+    TRYBUILD=overwrite cargo test --test ui
+    UPDATE_EXPECT=1 cargo test -p flow-macros

@@ -1,0 +1,23 @@
+use flow::prelude::*;
+
+#[derive(Default)]
+struct Money {
+    cents: u64,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Cart {
+    paid: Money,
+}
+
+fn joiner(cart: &mut Cart, cents: u64) -> u64 {
+    cart.paid.cents += cents;
+    cart.paid.cents
+}
+
+#[dataflow]
+fn carts(orders: Stream<u64, String>) -> Stream<u64, String> {
+    orders.stateful_map(joiner)
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use flow::prelude::*;
+
+struct Money {
+    cents: u64,
+}
+
+fn history(paid: &mut Vec<Money>, cents: u64) -> usize {
+    paid.push(Money { cents });
+    paid.len()
+}
+
+#[dataflow]
+fn payments(orders: Stream<u64, String>) -> Stream<usize, String> {
+    orders.stateful_map(history)
+}
+
+fn main() {}
