@@ -17,7 +17,7 @@ use flow_store::CodecError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be written to the store",
     label = "the store would have to keep a `{Self}`",
-    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, and own what it borrows"
+    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or to what it contains; it must own its data"
 )]
 pub trait State: 'static {
     /// Appends the value's MessagePack bytes.
@@ -49,7 +49,7 @@ impl<T: Serialize + DeserializeOwned + 'static> State for T {
 #[diagnostic::on_unimplemented(
     message = "`{S}` can't be kept as the state of a step: it can't be written to the store",
     label = "the state of this step is `{S}`",
-    note = "add `#[derive(Serialize, Deserialize)]` to `{S}`, and own what it borrows"
+    note = "add `#[derive(Serialize, Deserialize)]` to `{S}`, or to what it contains; it must own its data"
 )]
 pub trait StepState<S> {
     /// How `S` is written and read.
@@ -82,7 +82,7 @@ pub struct StateCodec<S> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be sent to another worker",
     label = "this step moves each `{Self}` to the worker that it belongs to",
-    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`; it must also be `Send` and own what it borrows"
+    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or to what it contains; it must also be `Send` and own its data"
 )]
 pub trait Record: Send + 'static {
     /// Appends the record's MessagePack bytes.
@@ -115,8 +115,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Record for T {
 /// and a debug build refuses it when it meets one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
-    label = "the key would be a `{Self}`",
-    note = "a key is `Serialize + Deserialize + Hash + Eq + Clone`, `Send`, and owns its data: derive what is missing; for text return a `String`, not a `&str`"
+    label = "the records that come to this step have the key `{Self}`",
+    note = "`NoKey` stands for a stream without a key: give it one with `.key_on(..)`",
+    note = "a key is `Serialize + Deserialize + Hash + Eq + Clone`, `Send`, and owns its data: derive what is missing"
 )]
 pub trait Key: Hash + Eq + Clone + Send + 'static {
     /// Appends the key's canonical bytes: its MessagePack with field names.
@@ -164,6 +165,11 @@ pub trait IsKeyed {}
 impl<K: PartialEq> IsKeyed for K {}
 
 /// What a step that looks at whole items sees: `T` without a key, `(K, T)` with one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a key",
+    label = "the key would be a `{Self}`",
+    note = "add `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]` to `{Self}`"
+)]
 pub trait KeyKind: Sized + 'static {
     /// `T`, or `(K, T)`.
     type Item<T: 'static>: 'static;

@@ -1,7 +1,7 @@
 //! What the compiler gets to see: the user's item, and then what is wrong with it.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 
 use crate::{
     check,
@@ -15,7 +15,7 @@ pub(crate) fn dataflow(options: TokenStream, item: TokenStream) -> TokenStream {
     let options = parse::options(options, &mut errors);
     let mut output = item.clone();
     match parse::function(item) {
-        None => errors.push(no_function(&output)),
+        None => errors.push(no_function()),
         Some(Function {
             qualifier: Some(word),
             ..
@@ -81,10 +81,12 @@ fn row(root: &TokenStream, at: Span, id: &str) -> TokenStream {
     quote_spanned!(at=> (#(#root)*::here(), #id))
 }
 
-fn no_function(item: &TokenStream) -> syn::Error {
-    let message = "`#[dataflow]` goes on a function\n\
-        help: `fn name(flow: &Flow, args: &Args) { .. }`, or for a piece of a dataflow `fn name(input: Stream<A>) -> Stream<B> { .. }`";
-    syn::Error::new_spanned(item.to_token_stream(), message)
+fn no_function() -> syn::Error {
+    let message = "`#[dataflow]` goes on a function with a body\n\
+        help: a flow is `fn name(flow: &Flow, args: &Args) { .. }`, \
+        a piece of one `fn name(input: Stream<A>) -> Stream<B> { .. }`";
+    // On the attribute: it is what is in the wrong place.
+    syn::Error::new(Span::call_site(), message)
 }
 
 fn not_plain(word: &Ident) -> syn::Error {

@@ -15,7 +15,8 @@ use cli::Command;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be run as a program",
     label = "expected a `fn(&Flow)`, or a `fn(&Flow, &Args)` where `Args: clap::Args`",
-    note = "a dataflow that takes or returns streams is a piece of another one: call it from a function that takes `&Flow`"
+    note = "a dataflow that takes or returns streams is a piece of another one: call it from a function that takes `&Flow`",
+    note = "a type of arguments has `#[derive(clap::Args)]`"
 )]
 pub trait Entry<M> {
     /// Runs it.

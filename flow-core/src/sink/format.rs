@@ -13,7 +13,8 @@ use super::{FileLines, Sink, SinkError};
 /// What a stream of `T` can end in: every [`Sink`] of `T`, and sinks that write `T` in some format.
 #[diagnostic::on_unimplemented(
     message = "records of type `{T}` can't end in a `{Self}`",
-    label = "the records that arrive here are of type `{T}`"
+    label = "the records that arrive here are of type `{T}`",
+    note = "lines of JSON need `#[derive(Serialize)]` on the record, lines of text need `Display`, any other sink takes its own `Item`"
 )]
 pub trait IntoSink<T> {
     /// The sink that is written to.
@@ -116,6 +117,7 @@ impl<T: Display> LineFormat<T> for Text {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: 'static, F: LineFormat<T>, S: Sink<Item = String>> IntoSink<T> for LineSink<F, S> {
     type Sink = S;
     type Format = fn(T) -> Result<String, SinkError>;

@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use super::{Stream, map::Each};
-use crate::record::{Key, NoKey};
+use crate::record::{KeyKind, NoKey};
 
 impl<T> Stream<T> {
     /// Gives each record a key. The steps after it may keep a state for each key.
@@ -33,8 +33,9 @@ impl<T> Stream<T> {
     pub fn key_on<K, F>(self, f: F) -> Stream<T, K>
     where
         T: 'static,
-        K: Key,
-        F: FnMut(&T) -> K + 'static,
+        // Not `Key`: the steps that keep something ask for that, and one error is enough.
+        K: KeyKind,
+        F: FnMut(&T) -> K + 'static, // a key owns its data: a `String`, not a `&str`
     {
         self.chain("key_on", Location::caller(), |at, _, next| {
             let mut f = f;

@@ -1,0 +1,402 @@
+//! Failures in user code, wherever it is called: a typed error that names the step, nobody hangs, and the next run is right.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use flow::{
+    Epochs, Recovery, RunError, Runner, Stream,
+    prelude::{Deserialize, Serialize},
+    sink::{self, NoResume, Shards, Sink, SinkError, Sync, Writer},
+    source::{self, Next, Reader, Source, SourceError},
+    testing::Harness,
+};
+
+/// Panics in a place of its choice, when its number comes.
+#[derive(Debug)]
+struct Bomb {
+    n: u64,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Place {
+    Nowhere,
+    Clone,
+    Drop,
+    Serialize,
+    Hash,
+    Eq,
+}
+
+impl Bomb {
+    fn trip(&self, place: Place) {
+        let goes_off = self.place == place && self.n == 60;
+        assert!(!goes_off || std::thread::panicking(), "bomb in {place:?}");
+    }
+}
+
+impl Clone for Bomb {
+    fn clone(&self) -> Self {
+        self.trip(Place::Clone);
+        Bomb {
+            n: self.n,
+            place: self.place,
+        }
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.trip(Place::Drop);
+    }
+}
+
+impl Serialize for Bomb {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.trip(Place::Serialize);
+        (self.n, self.place).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bomb {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (n, place) = Deserialize::deserialize(from)?;
+        Ok(Bomb { n, place })
+    }
+}
+
+impl PartialEq for Bomb {
+    fn eq(&self, other: &Self) -> bool {
+        self.trip(Place::Eq);
+        self.n == other.n
+    }
+}
+
+impl Eq for Bomb {}
+
+impl std::hash::Hash for Bomb {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.trip(Place::Hash);
+        self.n.hash(state);
+    }
+}
+
+/// Counts bombs by themselves: as records, keys and states they are cloned, dropped, compared and written.
+fn counted(place: Place) -> impl Fn(Stream<u64>) -> Stream<u64> {
+    move |numbers| {
+        let bombs = numbers.map(move |n| Bomb { n: n % 100, place });
+        let branch = bombs.clone().filter(|_| false).map(|bomb| bomb.n);
+        let count = |last: &mut Option<Bomb>, bomb: Bomb| {
+            let n = bomb.n;
+            *last = Some(bomb);
+            n
+        };
+        let keyed = bombs.key_on(|bomb| Bomb {
+            n: bomb.n,
+            place: bomb.place,
+        });
+        let counts = keyed.stateful_map_opt(count).named("count");
+        counts.map(|(_, n)| n).merge(branch)
+    }
+}
+
+#[test]
+fn a_panic_anywhere_in_a_type_is_an_error_and_the_next_run_is_right() {
+    for place in [
+        Place::Clone,
+        Place::Drop,
+        Place::Serialize,
+        Place::Hash,
+        Place::Eq,
+    ] {
+        if place == Place::Hash && !cfg!(debug_assertions) {
+            continue; // keys are hashed by their bytes; `Hash` is used by a check of debug builds
+        }
+        for workers in [1, 3] {
+            let mut test = Harness::new(counted(place));
+            test.workers(workers).epochs(Epochs::items(7)).feed(0..200);
+            let error = test.run().unwrap_err();
+            assert!(
+                matches!(error, RunError::Panicked { .. }),
+                "{place:?}: {error}"
+            );
+            assert!(error.to_string().contains("bomb in"), "{error}");
+            test.change(counted(Place::Nowhere)).run().unwrap();
+            let mut seen = test.outputs();
+            seen.sort_unstable();
+            let expected: Vec<u64> = (0..200).map(|n| n / 2).collect();
+            assert_eq!(seen, expected, "{place:?}, {workers} workers");
+        }
+    }
+}
+
+/// A source and a sink that fail or panic where they are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    None,
+    ReaderPanics,
+    TokenPanics,
+    WriterFails,
+    WriterPanics,
+    CloseFails,
+    SyncFails,
+    SyncPanics,
+    StartFails,
+}
+
+#[derive(Clone)]
+struct Shaky {
+    trouble: Trouble,
+    out: Arc<std::sync::Mutex<Vec<u64>>>,
+}
+
+struct ShakyReader {
+    trouble: Trouble,
+    next: u64,
+    run: u64,
+}
+
+impl Source for Shaky {
+    type Item = u64;
+    type Token = u64;
+    type Reader = ShakyReader;
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        Ok(vec!["numbers".to_owned()])
+    }
+
+    fn open(&self, _: &str, resume: Option<u64>) -> Result<ShakyReader, SourceError> {
+        Ok(ShakyReader {
+            trouble: self.trouble,
+            next: resume.unwrap_or(0),
+            run: 0,
+        })
+    }
+}
+
+impl Reader for ShakyReader {
+    type Item = u64;
+    type Token = u64;
+
+    fn read(&mut self, out: &mut Vec<u64>, _: &Waker) -> Result<Next, SourceError> {
+        assert!(
+            self.trouble != Trouble::ReaderPanics || self.next < 50,
+            "reader"
+        );
+        self.run = (100 - self.next).min(10);
+        out.extend(self.next..self.next + self.run);
+        self.next += self.run;
+        Ok(if self.run == 0 {
+            Next::End
+        } else {
+            Next::Ready
+        })
+    }
+
+    fn token(&self, index: usize) -> u64 {
+        assert!(
+            self.trouble != Trouble::TokenPanics || self.next < 50,
+            "token"
+        );
+        self.next - self.run + index as u64
+    }
+}
+
+impl Sink for Shaky {
+    type Item = u64;
+    type Position = u64;
+    type Writer = ShakyWriter;
+
+    fn shards(&self) -> Shards {
+        Shards::One
+    }
+
+    fn open(&self, _: u32, resume: Option<u64>) -> Result<ShakyWriter, SinkError> {
+        Ok(ShakyWriter {
+            shaky: self.clone(),
+            written: resume.unwrap_or(0),
+        })
+    }
+}
+
+struct ShakyWriter {
+    shaky: Shaky,
+    written: u64,
+}
+
+impl ShakyWriter {
+    fn trip(&self, trouble: Trouble) -> Result<(), SinkError> {
+        if self.shaky.trouble == trouble && self.written >= 50 {
+            return Err(SinkError::new(format!("{trouble:?}")));
+        }
+        Ok(())
+    }
+}
+
+impl Writer for ShakyWriter {
+    type Item = u64;
+    type Position = u64;
+
+    fn position(&self) -> u64 {
+        self.written
+    }
+
+    fn start(&mut self) -> Result<(), SinkError> {
+        if self.shaky.trouble == Trouble::StartFails {
+            return Err(SinkError::new("StartFails"));
+        }
+        let written = usize::try_from(self.written).unwrap();
+        self.shaky.out.lock().unwrap().truncate(written);
+        Ok(())
+    }
+
+    fn write(&mut self, items: &mut Vec<u64>) -> Result<(), SinkError> {
+        self.trip(Trouble::WriterFails)?;
+        assert!(
+            self.shaky.trouble != Trouble::WriterPanics || self.written < 50,
+            "writer"
+        );
+        self.written += items.len() as u64;
+        self.shaky.out.lock().unwrap().append(items);
+        Ok(())
+    }
+
+    fn close_epoch(&mut self) -> Result<(u64, Option<Sync>), SinkError> {
+        self.trip(Trouble::CloseFails)?;
+        let (trouble, late) = (self.shaky.trouble, self.written >= 50);
+        let sync = Sync::new(move || match trouble {
+            Trouble::SyncFails if late => Err(std::io::Error::other("SyncFails")),
+            Trouble::SyncPanics if late => panic!("sync"),
+            _ => Ok(()),
+        });
+        Ok((self.written, Some(sync)))
+    }
+}
+
+#[test]
+fn a_source_or_sink_that_fails_or_panics_names_itself_and_the_next_run_is_right() {
+    for (trouble, words) in [
+        (Trouble::ReaderPanics, ["`numbers`", "reader"]),
+        (Trouble::TokenPanics, ["`numbers`", "token"]),
+        (Trouble::WriterFails, ["`results`", "WriterFails"]),
+        (Trouble::WriterPanics, ["`results`", "writer"]),
+        (Trouble::CloseFails, ["`results`", "CloseFails"]),
+        (Trouble::SyncFails, ["`results`", "SyncFails"]),
+        (Trouble::SyncPanics, ["committer", "sync"]),
+        (Trouble::StartFails, ["`results`", "StartFails"]),
+    ] {
+        for workers in [1, 2] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = directory.path().join("state");
+            let out = Arc::default();
+            let run = |trouble| {
+                let shaky = Shaky {
+                    trouble,
+                    out: Arc::clone(&out),
+                };
+                Runner::new(move |flow| {
+                    let numbers = flow.source(shaky.clone()).named("numbers");
+                    numbers.sink(shaky.clone()).named("results");
+                })
+                .workers(workers)
+                .epochs(Epochs::items(4))
+                .recover(Recovery::at(&store))
+                .run()
+            };
+            let error = run(trouble).unwrap_err().to_string();
+            assert!(
+                words.iter().all(|word| error.contains(word)),
+                "{trouble:?}: {error}"
+            );
+            run(Trouble::None).unwrap();
+            let expected: Vec<u64> = (0..100).collect();
+            assert_eq!(
+                *out.lock().unwrap(),
+                expected,
+                "{trouble:?}, {workers} workers"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stop_that_user_code_holds_up_ends_in_time_and_names_the_step() {
+    let released = Arc::new(AtomicBool::new(false));
+    let (entered, inside) = std::sync::mpsc::channel();
+    let gate = released.clone();
+    let runner = Runner::new(move |flow| {
+        let (gate, entered) = (gate.clone(), entered.clone());
+        let numbers = flow.source(source::from_iter(0..10u64));
+        let stuck = numbers.map(move |n| {
+            while !gate.load(SeqCst) {
+                let _ = entered.send(());
+                std::thread::yield_now();
+            }
+            n
+        });
+        stuck
+            .named("stuck")
+            .sink(sink::from_fn(|_: u64| Ok::<_, String>(())));
+    })
+    .drain_within(Duration::from_millis(100));
+    let handle = runner.handle();
+    let run = std::thread::spawn(move || runner.run());
+    inside.recv().unwrap();
+    handle.stop();
+    let error = run.join().unwrap().unwrap_err();
+    released.store(true, SeqCst);
+    assert!(matches!(error, RunError::StopTimedOut { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("worker 0 was last in step `stuck`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_failure_while_the_flow_stops_for_another_one_is_told_too() {
+    struct Never;
+    impl Sink for Never {
+        type Item = u64;
+        type Position = NoResume;
+        type Writer = Never;
+        fn shards(&self) -> Shards {
+            Shards::One
+        }
+        fn open(&self, _: u32, _: Option<NoResume>) -> Result<Never, SinkError> {
+            Ok(Never)
+        }
+    }
+    impl Writer for Never {
+        type Item = u64;
+        type Position = NoResume;
+        fn position(&self) -> NoResume {
+            NoResume
+        }
+        fn write(&mut self, _: &mut Vec<u64>) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {
+            Err(SinkError::new("the disk is gone"))
+        }
+    }
+    let runner = Runner::new(|flow| {
+        let numbers = flow.source(source::from_iter(0..10u64));
+        let checked = numbers.try_map(|n| if n == 5 { Err("five") } else { Ok(n) });
+        checked.sink(Never);
+    });
+    let error = runner.run().unwrap_err();
+    assert!(matches!(error, RunError::WhileStopping { .. }), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("the disk is gone") && text.contains("five"),
+        "{text}"
+    );
+}
