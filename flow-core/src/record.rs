@@ -157,7 +157,7 @@ pub struct NoKey;
 #[diagnostic::on_unimplemented(
     message = "this stream has no key yet",
     label = "a keyed step on `Stream<_, {Self}>`",
-    note = "call `.key_on(..)` first: a state belongs to a key"
+    note = "give it one with `.key_on(..)`"
 )]
 pub trait IsKeyed {}
 

@@ -36,8 +36,8 @@ pub(crate) fn dataflow(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// The function with one statement more.
 fn with_guard(function: &Function, body: &parse::Body, guard: TokenStream) -> TokenStream {
-    let (before, rest) = (&body.inner_attributes, &body.rest);
-    let mut with_guard = Group::new(function.body.delimiter(), quote!(#before #guard #rest));
+    let (front, rest) = (&body.front, &body.rest);
+    let mut with_guard = Group::new(function.body.delimiter(), quote!(#front #guard #rest));
     with_guard.set_span(function.body.span());
     let mut output = function.head.clone();
     output.extend([TokenTree::Group(with_guard)]);

@@ -147,8 +147,8 @@ fn braces(token: TokenTree) -> Option<Group> {
 
 /// A function's body, with the place where a statement can be put before all others.
 pub(crate) struct Body {
-    /// `#![..]` and `//!`, which must stay in front.
-    pub(crate) inner_attributes: TokenStream,
+    /// `#![..]` and `//!`, which must stay in front, and items, which may.
+    pub(crate) front: TokenStream,
     pub(crate) rest: TokenStream,
     pub(crate) statements: Vec<Stmt>,
 }
@@ -158,13 +158,17 @@ pub(crate) fn body(tokens: TokenStream) -> Option<Body> {
     let all = tokens.clone();
     let read = |input: ParseStream| {
         input.call(Attribute::parse_inner)?;
+        // clippy::items_after_statements would count a statement before them as the user's.
+        while matches!(input.fork().parse(), Ok(Stmt::Item(_))) {
+            input.parse::<Stmt>()?;
+        }
         let rest: TokenStream = input.fork().parse()?;
         Ok((rest, input.call(Block::parse_within)?))
     };
     let (rest, statements) = read.parse2(tokens).ok()?;
     let before = all.clone().into_iter().count() - rest.clone().into_iter().count();
     Some(Body {
-        inner_attributes: all.into_iter().take(before).collect(),
+        front: all.into_iter().take(before).collect(),
         rest,
         statements,
     })

@@ -26,6 +26,14 @@ pub(crate) struct Lock {
     before: Text,
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child process that another thread is starting holds a copy of the file until it
+        // runs its program.
+        let _ = self.file.unlock();
+    }
+}
+
 /// What a lock file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Text {

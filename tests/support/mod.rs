@@ -9,11 +9,12 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
+use flow_store::Look;
 use tempfile::{NamedTempFile, TempDir};
 
 /// How long anything may take before its test fails.
@@ -44,6 +45,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
         Some("debug") => "dev".to_owned(),
         name => name.unwrap().to_owned(),
     };
+    let _no_look = starting();
     let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--example", name, "--profile", &profile])
         .args([
@@ -70,6 +72,20 @@ pub(crate) fn wait_until(what: impl fmt::Display, mut is_so: impl FnMut() -> boo
         assert!(Instant::now() < deadline, "{what}: not within {LIMIT:?}");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// A child that is being started has a copy of every open file, and with it a share in every lock, until it is
+/// under way. So no store is looked at meanwhile.
+static STARTING: Mutex<()> = Mutex::new(());
+
+fn starting() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Looks at a store that no program has.
+pub(crate) fn look<R>(directory: &Path, look: impl FnOnce(&Look) -> R) -> R {
+    let _none = starting();
+    look(&Look::at(directory).unwrap())
 }
 
 /// A directory to run programs in. It goes when the test ends.
@@ -110,6 +126,7 @@ impl Workdir {
 
     pub(crate) fn start<S: AsRef<OsStr>>(&self, program: &Path, args: &[S]) -> Running {
         let (stdout, stderr) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
+        let guard = starting();
         let child = Command::new(program)
             .args(args)
             .current_dir(self.0.path())
@@ -120,6 +137,7 @@ impl Workdir {
             .stderr(stderr.reopen().unwrap())
             .spawn()
             .unwrap();
+        drop(guard);
         Running {
             child,
             stdout,
@@ -229,12 +247,14 @@ impl Running {
     /// Sends a signal, as in `TERM`.
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.pid().to_string();
-        let status = Command::new("kill").args(["-s", signal, &pid]).status();
-        assert!(status.unwrap().success());
+        let guard = starting();
+        let kill = Command::new("kill").args(["-s", signal, &pid]).spawn();
+        drop(guard);
+        assert!(kill.unwrap().wait().unwrap().success());
     }
 
     /// `kill -9`; false if the program had ended before.
-    pub(crate) fn kill(mut self) -> bool {
+    pub(crate) fn kill(&mut self) -> bool {
         use std::os::unix::process::ExitStatusExt;
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();

@@ -57,6 +57,7 @@ fn commit(execution: &mut Execution, last: u64, group: BTreeMap<u64, Rows>) -> R
     for PendingSync { step, sync, .. } in syncs.into_values() {
         sync.run().map_err(|error| Failed::Sync { step, error })?;
     }
+    tracing::debug!(epoch = %Epoch::from_u64(last), epochs = changes.len(), "commit");
     execution
         .commit(Epoch::from_u64(last), &changes)
         .map_err(|error| Failed::Commit(Box::new(error)))

@@ -205,6 +205,7 @@ impl Shared {
     /// The life of a worker.
     fn run(&self, worker: &mut Worker) {
         let index = worker.index();
+        let _span = tracing::info_span!("worker", index).entered();
         let Some((ready, committer)) = take(&self.channels, index).flatten() else {
             return;
         };

@@ -264,6 +264,16 @@ impl Runner {
             },
         };
         let before = execution.as_ref().map(Execution::resumed_from);
+        for notice in &started.notices {
+            tracing::warn!("{notice}");
+        }
+        tracing::info!(
+            flow = graph.name(),
+            execution = number,
+            workers = self.workers,
+            resumed_from = started.resumed_from.map(tracing::field::display),
+            "the flow starts"
+        );
         if let Some(on_start) = self.on_start.take() {
             on_start(&started);
         }
@@ -373,6 +383,12 @@ impl Finished<'_> {
             None if ended == Ended::Finished => End::Finished,
             None => End::Stopped,
         };
+        tracing::info!(
+            records = self.state.records_read(),
+            durable = self.durable.map(tracing::field::display),
+            ?how,
+            "the flow has ended"
+        );
         let closed = execution.map_or(Ok(()), |execution| execution.end(how));
         match (error, closed) {
             (Some(error), _) => Err(error),

@@ -243,6 +243,16 @@ impl FileWriter {
     }
 }
 
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            // Closing is not enough: a child process that another thread is starting holds a copy of the file until it
+            // runs its program.
+            let _ = file.unlock();
+        }
+    }
+}
+
 impl Writer for FileWriter {
     type Item = String;
     type Position = FilePosition;

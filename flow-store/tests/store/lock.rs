@@ -217,3 +217,22 @@ fn the_file_of_another_store() {
     fs::remove_file(home.lock()).unwrap();
     drop(home.look());
 }
+
+#[test]
+fn a_store_that_was_let_go_is_free_while_another_thread_starts_programs() {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    let home = Home::new();
+    home.start(&[step("a")]).end(End::Finished).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(SeqCst) {
+                std::process::Command::new("true").status().unwrap();
+            }
+        });
+        let locked = (0..150).filter(|_| is_locked(&home)).count();
+        done.store(true, SeqCst);
+        assert_eq!(locked, 0);
+    });
+}

@@ -6,7 +6,8 @@ struct Args {
 
 #[dataflow]
 fn copy(flow: &Flow, args: &Args) {
-    flow.source(TextLines::open(&args.input)).sink(JsonLines::stdout());
+    flow.source(TextLines::open(&args.input))
+        .sink(JsonLines::stdout());
 }
 
 fn main() -> ExitCode {

@@ -12,7 +12,10 @@ fn count(seen: &mut u64, _order: Order) -> u64 {
 
 #[dataflow]
 fn by_user(orders: Stream<Order>) {
-    orders.key_on(|order| order.user_id.as_str()).stateful_map(count).sink(JsonLines::stdout());
+    orders
+        .key_on(|order| order.user_id.as_str())
+        .stateful_map(count)
+        .sink(JsonLines::stdout());
 }
 
 fn main() {}

@@ -6,7 +6,9 @@ struct Total {
 
 #[dataflow]
 fn totals(orders: Stream<u64>) {
-    orders.map(|cents| Total { cents }).sink(JsonLines::stdout());
+    orders
+        .map(|cents| Total { cents })
+        .sink(JsonLines::stdout());
 }
 
 fn main() {}

@@ -1,6 +1,7 @@
+// serde's own message: it names the field and its type, and this crate adds nothing to it.
 use flow::prelude::*;
 
-#[derive(Default)]
+#[derive(Default, Deserialize)]
 struct Money {
     cents: u64,
 }

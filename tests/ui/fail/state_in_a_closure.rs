@@ -7,7 +7,10 @@ fn total(sum: &mut u64, cents: u64) -> u64 {
 
 #[dataflow]
 fn totals(regions: Vec<Stream<u64, String>>) -> Vec<Stream<u64, String>> {
-    regions.into_iter().map(|orders| orders.stateful_map(total)).collect()
+    regions
+        .into_iter()
+        .map(|orders| orders.stateful_map(total))
+        .collect()
 }
 
 fn main() {}

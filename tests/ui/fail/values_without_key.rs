@@ -2,7 +2,9 @@ use flow::prelude::*;
 
 #[dataflow]
 fn doubled(orders: Stream<u64>) {
-    orders.map_values(|cents| cents * 2).sink(JsonLines::stdout());
+    orders
+        .map_values(|cents| cents * 2)
+        .sink(JsonLines::stdout());
 }
 
 fn main() {}

@@ -27,7 +27,11 @@ struct Config {
 impl Config {
     /// Doc comments stay.
     #[dataflow]
-    pub(crate) fn build<'a, T>(&self, flow: &'a Flow, seed: T) -> Result<Stream<u64, u64>, std::num::ParseIntError>
+    pub(crate) fn build<'a, T>(
+        &self,
+        flow: &'a Flow,
+        seed: T,
+    ) -> Result<Stream<u64, u64>, std::num::ParseIntError>
     where
         T: Into<u64> + Copy + 'static,
     {
@@ -36,9 +40,19 @@ impl Config {
         use std::fmt::Write as _;
 
         let n: u64 = "3".parse()?;
-        let lengths: Vec<_> = self.names.iter().map(|s| s.len()).filter(|n| *n > 0).collect();
+        let lengths: Vec<_> = self
+            .names
+            .iter()
+            .map(|s| s.len())
+            .filter(|n| *n > 0)
+            .collect();
         let total: usize = lengths.iter().copied().map(|x| x * 2).sum();
-        let first = self.names.first().map(String::as_str).unwrap_or(&String::new()).to_string();
+        let first = self
+            .names
+            .first()
+            .map(String::as_str)
+            .unwrap_or(&String::new())
+            .to_string();
         let joined = self.path.join("x");
         let borrowed: &Option<u64> = &Some(n).map(|x| x + 1);
         let mut text = String::new();
@@ -66,6 +80,7 @@ impl Config {
 }
 
 #[dataflow]
+#[rustfmt::skip]
 fn returns_early(flow: &Flow, often: bool) {
     let numbers = flow.source(source::from_iter(0..3u64));
     if often {
@@ -77,6 +92,7 @@ fn returns_early(flow: &Flow, often: bool) {
 }
 
 #[dataflow]
+#[rustfmt::skip]
 fn one_line(flow: &Flow) { flow.source(source::from_iter(0..3u64)).key_on(parity).stateful_map(sum).sink(sink::from_fn(ignore)); }
 
 #[dataflow]
@@ -90,12 +106,20 @@ fn takes_any(numbers: Stream<u64>, by: impl Fn(u64) -> u64 + 'static) -> Stream<
 
 #[dataflow]
 fn calls_others(flow: &Flow) {
-    let config = Config { names: vec!["ab".into(), "c".into()], path: "p".into() };
+    let config = Config {
+        names: vec!["ab".into(), "c".into()],
+        path: "p".into(),
+    };
     let built = config.build(flow, 1u32).unwrap();
     let r#in = flow.source(source::from_iter(0..3u64)).clone();
     let any = takes_any(r#in, |n| n + 1);
-    let named = flow.source(source::from_iter(0..3u64)).named("other").renamed_from("old");
-    any.merge(built).merge(named.key_on(parity)).sink(sink::from_fn(ignore));
+    let named = flow
+        .source(source::from_iter(0..3u64))
+        .named("other")
+        .renamed_from("old");
+    any.merge(built)
+        .merge(named.key_on(parity))
+        .sink(sink::from_fn(ignore));
     empty(flow);
 }
 
@@ -104,20 +128,39 @@ fn ids(graph: &Graph) -> Vec<String> {
 }
 
 fn kept(graph: &Graph) -> Vec<String> {
-    graph.steps().iter().filter(|step| step.keeps != Keeps::Nothing).map(|step| step.id()).collect()
+    graph
+        .steps()
+        .iter()
+        .filter(|step| step.keeps != Keeps::Nothing)
+        .map(|step| step.id())
+        .collect()
 }
 
 fn main() {
     let graph = Runner::new(one_line).graph().unwrap();
     assert_eq!(ids(&graph), ["from_iter", "parity", "sum", "from_fn"]);
 
-    let graph = Runner::new(|flow| returns_early(flow, true)).graph().unwrap();
+    let graph = Runner::new(|flow| returns_early(flow, true))
+        .graph()
+        .unwrap();
     assert_eq!(ids(&graph), ["numbers", "parity", "sum", "from_fn"]);
 
-    let graph = Runner::new(|flow| returns_early(flow, false)).graph().unwrap();
+    let graph = Runner::new(|flow| returns_early(flow, false))
+        .graph()
+        .unwrap();
     assert_eq!(ids(&graph), ["numbers", "parity", "sums", "from_fn"]);
 
     let graph = Runner::new(calls_others).graph().unwrap();
     println!("{graph}");
-    assert_eq!(kept(&graph), ["build.numbers", "build.sum", "in", "takes_any.sum", "other", "from_fn"]);
+    assert_eq!(
+        kept(&graph),
+        [
+            "build.numbers",
+            "build.sum",
+            "in",
+            "takes_any.sum",
+            "other",
+            "from_fn"
+        ]
+    );
 }
