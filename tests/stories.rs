@@ -1,4 +1,5 @@
 //! What users live through, on the testing kit: runs that end in every way, and runs that go on.
+#![cfg(test)]
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ impl<E: Into<BoxError>> Failure for E {
 pub enum BuildError {
     /// A step that keeps state has no id to keep it under.
     #[error(
-        "{place}: this `{kind}` keeps state but has no id to keep it under\nhelp: pass a named function in a `#[dataflow]`, or add `.named(\"..\")`"
+        "{place}: this `{kind}` keeps state but has no id to keep it under\nhelp: pass a named function in a `#[dataflow]`, or add `.named(\"..\")`; calls inside another macro's arguments always need it"
     )]
     NoName {
         /// The method that made the step.
@@ -265,7 +265,9 @@ pub enum ResumeError {
         error: SourceError,
     },
     /// A sink can't go on at its position.
-    #[error("sink `{step}` can't go on where it was: {error}")]
+    #[error(
+        "sink `{step}` can't go on where it was: {error}\nhelp: bring the output back as it was, or begin it anew with `--drop-state {step}`"
+    )]
     Sink {
         /// The sink.
         step: String,

@@ -9,7 +9,7 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -45,7 +45,6 @@ pub(crate) fn program(name: &str) -> PathBuf {
         Some("debug") => "dev".to_owned(),
         name => name.unwrap().to_owned(),
     };
-    let _no_look = starting();
     let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--example", name, "--profile", &profile])
         .args([
@@ -74,17 +73,8 @@ pub(crate) fn wait_until(what: impl fmt::Display, mut is_so: impl FnMut() -> boo
     }
 }
 
-/// A child that is being started has a copy of every open file, and with it a share in every lock, until it is
-/// under way. So no store is looked at meanwhile.
-static STARTING: Mutex<()> = Mutex::new(());
-
-fn starting() -> MutexGuard<'static, ()> {
-    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Looks at a store that no program has.
 pub(crate) fn look<R>(directory: &Path, look: impl FnOnce(&Look) -> R) -> R {
-    let _none = starting();
     look(&Look::at(directory).unwrap())
 }
 
@@ -126,7 +116,6 @@ impl Workdir {
 
     pub(crate) fn start<S: AsRef<OsStr>>(&self, program: &Path, args: &[S]) -> Running {
         let (stdout, stderr) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
-        let guard = starting();
         let child = Command::new(program)
             .args(args)
             .current_dir(self.0.path())
@@ -137,7 +126,6 @@ impl Workdir {
             .stderr(stderr.reopen().unwrap())
             .spawn()
             .unwrap();
-        drop(guard);
         Running {
             child,
             stdout,
@@ -247,10 +235,8 @@ impl Running {
     /// Sends a signal, as in `TERM`.
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.pid().to_string();
-        let guard = starting();
-        let kill = Command::new("kill").args(["-s", signal, &pid]).spawn();
-        drop(guard);
-        assert!(kill.unwrap().wait().unwrap().success());
+        let status = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(status.unwrap().success());
     }
 
     /// `kill -9`; false if the program had ended before.

@@ -18,6 +18,9 @@ use super::{Guarantee, Shards, Sink, SinkError, Sync, Writer};
 /// How much is gathered before it is handed to the operating system, in bytes.
 const BUFFER: usize = 1 << 16;
 
+/// How many of the last bytes are hashed into the position.
+const TAIL: usize = 256;
+
 /// Writes lines to a file.
 #[derive(Clone, Debug)]
 pub struct FileLines {
@@ -53,17 +56,13 @@ impl FileLines {
         self
     }
 
-    fn start_of(&self, file: &mut File, length: u64) -> Result<u64, SinkError> {
+    fn start_of(&self, file: &File, length: u64) -> Result<u64, SinkError> {
         let path = self.path.display();
         match self.existing {
             _ if length == 0 => Ok(0),
             Existing::Overwrite => Ok(0),
             Existing::Append => {
-                let mut last = [0];
-                file.seek(SeekFrom::Start(length - 1))
-                    .and_then(|_| file.read_exact(&mut last))
-                    .map_err(|e| SinkError::caused_by(format!("{path} can't be read"), e))?;
-                if last != *b"\n" {
+                if self.tail_at(file, length)?.last() != Some(&b'\n') {
                     return Err(SinkError::new(format!(
                         "{path} can't be appended to: its last line has no end\nhelp: add a newline to it"
                     )));
@@ -78,10 +77,14 @@ impl FileLines {
 }
 
 /// How much of the file belongs to the epochs so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilePosition {
     /// The length, in bytes.
     pub bytes: u64,
+    /// A hash of the last bytes before it, by which the file is known again.
+    pub tail: u64,
+    /// The file's path when it was written; a file may be moved.
+    pub path: String,
 }
 
 impl Sink for FileLines {
@@ -106,40 +109,77 @@ impl Sink for FileLines {
     }
 
     fn open(&self, _: u32, resume: Option<FilePosition>) -> Result<FileWriter, SinkError> {
-        let path = self.path.display();
         let file = open_existing(&self.path)?;
-        let bytes = match (&resume, file) {
-            (None, None) => {
-                let folder = folder_of(&self.path);
-                if !folder.is_dir() {
-                    let folder = folder.display();
-                    return Err(SinkError::new(format!(
-                        "{path} can't be created: there is no directory {folder}"
-                    )));
-                }
-                return Ok(FileWriter::new(self.path.clone(), None, 0));
-            }
-            (None, Some((mut file, length))) => {
-                let start = self.start_of(&mut file, length)?;
-                return Ok(FileWriter::new(self.path.clone(), Some(file), start));
-            }
-            (Some(position), file) => (position.bytes, file),
-        };
-        match bytes {
-            (0, None) => Ok(FileWriter::new(self.path.clone(), None, 0)),
-            (bytes, Some((file, length))) if length >= bytes => {
-                Ok(FileWriter::new(self.path.clone(), Some(file), bytes))
-            }
-            (bytes, file) => {
-                let there = file.map_or_else(
-                    || "it is gone".to_owned(),
-                    |(_, length)| format!("{length} are there"),
-                );
-                Err(SinkError::new(format!(
-                    "{path} has lost output: {bytes} bytes of it are committed, but {there}\nhelp: bring the file back, or begin it anew by dropping this sink's position"
-                )))
-            }
+        match resume {
+            None => self.begin(file),
+            Some(position) => self.go_on(file, &position),
         }
+    }
+}
+
+impl FileLines {
+    /// The first run with this output.
+    fn begin(&self, file: Option<(File, u64)>) -> Result<FileWriter, SinkError> {
+        let Some((file, length)) = file else {
+            let folder = folder_of(&self.path);
+            if folder.is_dir() {
+                return Ok(FileWriter::new(self.path.clone(), None, 0, Vec::new()));
+            }
+            return Err(SinkError::new(format!(
+                "{} can't be created: there is no directory {}",
+                self.path.display(),
+                folder.display()
+            )));
+        };
+        let start = self.start_of(&file, length)?;
+        let tail = self.tail_at(&file, start)?;
+        Ok(FileWriter::new(self.path.clone(), Some(file), start, tail))
+    }
+
+    /// A run that goes on: the file must hold what was committed.
+    fn go_on(
+        &self,
+        file: Option<(File, u64)>,
+        position: &FilePosition,
+    ) -> Result<FileWriter, SinkError> {
+        let bytes = position.bytes;
+        let wrong = match file {
+            None if bytes == 0 => {
+                return Ok(FileWriter::new(self.path.clone(), None, 0, Vec::new()));
+            }
+            None => "it is gone".to_owned(),
+            Some((_, length)) if length < bytes => format!("only {length} are there"),
+            Some((file, length)) => {
+                let tail = self.tail_at(&file, bytes)?;
+                if flow_store::hash(&tail) != position.tail {
+                    "they have changed since".to_owned()
+                } else if bytes == 0
+                    && length > 0
+                    && position.path != self.path.display().to_string()
+                {
+                    "it is another file".to_owned()
+                } else {
+                    let path = self.path.clone();
+                    return Ok(FileWriter::new(path, Some(file), bytes, tail));
+                }
+            }
+        };
+        Err(SinkError::new(format!(
+            "{} does not hold the output so far: {bytes} bytes are committed (as {}), but {wrong}",
+            self.path.display(),
+            position.path
+        )))
+    }
+
+    /// The last bytes before `end`.
+    fn tail_at(&self, mut file: &File, end: u64) -> Result<Vec<u8>, SinkError> {
+        let mut tail = vec![0; usize::try_from(end).map_or(TAIL, |end| end.min(TAIL))];
+        file.seek(SeekFrom::Start(end - tail.len() as u64))
+            .and_then(|_| file.read_exact(&mut tail))
+            .map_err(|error| {
+                SinkError::caused_by(format!("{} can't be read", self.path.display()), error)
+            })?;
+        Ok(tail)
     }
 }
 
@@ -201,15 +241,18 @@ pub struct FileWriter {
     /// The length of the file with what is in the buffer.
     length: u64,
     buffer: Vec<u8>,
+    /// The last bytes that were handed to the operating system.
+    tail: Vec<u8>,
 }
 
 impl FileWriter {
-    fn new(path: PathBuf, file: Option<File>, length: u64) -> Self {
+    fn new(path: PathBuf, file: Option<File>, length: u64, tail: Vec<u8>) -> Self {
         FileWriter {
             path,
             file: file.map(Arc::new),
             length,
             buffer: Vec::new(),
+            tail,
         }
     }
 
@@ -221,6 +264,9 @@ impl FileWriter {
         file.as_ref()
             .write_all(&self.buffer)
             .map_err(|error| SinkError::caused_by(format!("{name} can't be written"), error))?;
+        let new = self.buffer.len().saturating_sub(TAIL);
+        self.tail.extend_from_slice(&self.buffer[new..]);
+        self.tail.drain(..self.tail.len().saturating_sub(TAIL));
         self.buffer.clear();
         Ok(())
     }
@@ -258,7 +304,11 @@ impl Writer for FileWriter {
     type Position = FilePosition;
 
     fn position(&self) -> FilePosition {
-        FilePosition { bytes: self.length }
+        FilePosition {
+            bytes: self.length,
+            tail: flow_store::hash(&self.tail),
+            path: self.path.display().to_string(),
+        }
     }
 
     fn start(&mut self) -> Result<(), SinkError> {

@@ -3,25 +3,58 @@
 use std::{cell::RefCell, marker::PhantomData, rc::Rc};
 
 use super::{NoResume, Shards, Sink, SinkError, Sync, Writer};
-use crate::{error::Failure, record::Record};
+use crate::{
+    error::{BoxError, Failure},
+    record::Record,
+};
+
+/// What a function may return that is a sink: nothing, or a result.
+#[diagnostic::on_unimplemented(
+    message = "a function that is a sink can't return `{Self}`",
+    label = "this function returns `{Self}`",
+    note = "let it return nothing, or a `Result<(), E>` where it can fail"
+)]
+pub trait Written {
+    /// Whether the record was written.
+    #[doc(hidden)]
+    fn written(self) -> Result<(), BoxError>;
+}
+
+impl Written for () {
+    fn written(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<E: Failure> Written for Result<(), E> {
+    fn written(self) -> Result<(), BoxError> {
+        self.map_err(Failure::into_error)
+    }
+}
 
 /// Calls a function for each record, on the worker that has it.
 ///
-/// After a crash, the records of epochs that were not durable come again.
+/// The function returns nothing, or a `Result<(), E>`; an error aborts the run. After a crash, the records of epochs that
+/// were not durable come again.
 ///
 /// ```
 /// # use flow::prelude::*;
 /// # use flow::{sink, source};
 /// # Runner::new(|flow| {
 /// # let numbers = flow.source(source::from_iter(1..=3u64));
-/// numbers.sink(sink::from_fn(|n: u64| if n < 10 { Ok(()) } else { Err(format!("{n} is too large")) }));
+/// numbers.clone().sink(sink::from_fn(|n: u64| println!("{n}")));
+/// numbers.sink(sink::from_fn(small)).named("small");
+///
+/// fn small(n: u64) -> Result<(), String> {
+///     if n < 10 { Ok(()) } else { Err(format!("{n} is too large")) }
+/// }
 /// # }).run().unwrap();
 /// ```
-pub fn from_fn<T, E, F>(f: F) -> FnSink<T, E, F>
+pub fn from_fn<T, R, F>(f: F) -> FnSink<T, R, F>
 where
     T: Record,
-    E: Failure,
-    F: FnMut(T) -> Result<(), E> + 'static,
+    R: Written,
+    F: FnMut(T) -> R + 'static,
 {
     FnSink {
         f: Rc::new(RefCell::new(f)),
@@ -30,20 +63,20 @@ where
 }
 
 /// A function as a sink; made by [`from_fn`].
-pub struct FnSink<T, E, F> {
+pub struct FnSink<T, R, F> {
     f: Rc<RefCell<F>>,
-    types: PhantomData<fn(T) -> E>,
+    types: PhantomData<fn(T) -> R>,
 }
 
-impl<T, E, F> Sink for FnSink<T, E, F>
+impl<T, R, F> Sink for FnSink<T, R, F>
 where
     T: Record,
-    E: Failure + 'static,
-    F: FnMut(T) -> Result<(), E> + 'static,
+    R: Written + 'static,
+    F: FnMut(T) -> R + 'static,
 {
     type Item = T;
     type Position = NoResume;
-    type Writer = FnWriter<T, E, F>;
+    type Writer = FnWriter<T, R, F>;
 
     fn kind(&self) -> String {
         "from_fn".to_owned()
@@ -62,16 +95,16 @@ where
 }
 
 /// Calls the function.
-pub struct FnWriter<T, E, F> {
+pub struct FnWriter<T, R, F> {
     f: Rc<RefCell<F>>,
-    types: PhantomData<fn(T) -> E>,
+    types: PhantomData<fn(T) -> R>,
 }
 
-impl<T, E, F> Writer for FnWriter<T, E, F>
+impl<T, R, F> Writer for FnWriter<T, R, F>
 where
     T: 'static,
-    E: Failure + 'static,
-    F: FnMut(T) -> Result<(), E> + 'static,
+    R: Written + 'static,
+    F: FnMut(T) -> R + 'static,
 {
     type Item = T;
     type Position = NoResume;
@@ -84,7 +117,8 @@ where
         let mut f = self.f.borrow_mut();
         for item in items.drain(..) {
             f(item)
-                .map_err(|error| SinkError::caused_by("the function failed", error.into_error()))?;
+                .written()
+                .map_err(|error| SinkError::caused_by("the function failed", error))?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use std::{fmt, io};
 pub use collect::{CollectSink, Collected, collect};
 pub use file::{FileLines, FilePosition};
 pub use format::{IntoSink, Json, LineFormat, LineSink, Text};
-pub use from_fn::{FnSink, from_fn};
+pub use from_fn::{FnSink, Written, from_fn};
 pub use stdout::StdoutLines;
 pub(crate) use step::{head, keeps_positions};
 

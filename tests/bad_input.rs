@@ -1,0 +1,709 @@
+//! What users get wrong, and what happens to them: one clear error each, nothing lost, nothing rewritten.
+#![cfg(test)]
+
+mod support;
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::Command,
+    sync::LazyLock,
+};
+
+use support::{Ended, Snapshot, Workdir, program};
+
+static WORDS: LazyLock<PathBuf> = LazyLock::new(|| program("words"));
+static PACED: LazyLock<PathBuf> = LazyLock::new(|| program("paced"));
+
+/// `src/program/mod.rs` says what they mean.
+const FINE: i32 = 0;
+const FAILED: i32 = 1;
+const WRONG: i32 = 2;
+const REFUSED: i32 = 3;
+
+const PART: &str = "state/part-00000-of-00001.redb";
+
+/// Runs `words` with a store, exactly once into `out`.
+struct Words {
+    work: Workdir,
+}
+
+impl Words {
+    /// With this in the file `in`.
+    fn with(input: impl AsRef<[u8]>) -> Self {
+        let work = Workdir::new();
+        work.write("in", input);
+        Words { work }
+    }
+
+    fn run(&self, options: &[&str]) -> Ended {
+        let mut args = vec!["run", "--recover", "state", "--output", "out"];
+        args.extend(options);
+        self.work.run(&WORDS, &args)
+    }
+
+    fn out(&self) -> String {
+        self.work.text("out")
+    }
+
+    /// All is fine, and this is the whole output.
+    #[track_caller]
+    fn fine(&self, options: &[&str], out: &str) -> Ended {
+        let ended = self.run(options).expect(FINE);
+        assert_eq!(self.out(), out);
+        ended
+    }
+
+    /// It ends with one error which says this, and not a byte of anything is changed.
+    #[track_caller]
+    fn refused(&self, status: i32, options: &[&str], says: &[&str]) -> Ended {
+        let before = self.snapshot();
+        let ended = self.run(options).one_error(status, says).silent();
+        before.assert_same(&self.snapshot());
+        ended
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.work.snapshot("")
+    }
+}
+
+#[test]
+fn an_empty_file_has_no_records_and_may_grow() {
+    let words = Words::with("");
+    for _ in 0..2 {
+        words.fine(&["in"], "").says(["finished: 0 records read"]);
+    }
+    words.work.append("in", "ant\n");
+    words.fine(&["in"], "ant 1\n").says(["1 record read"]);
+}
+
+#[test]
+fn a_last_line_without_an_end_is_a_line_and_may_get_its_end_later() {
+    for end in ["\n", "\r\n"] {
+        let words = Words::with("ant\nbee\nape");
+        words.fine(&["in"], "ant 1\nbee 1\nape 2\n");
+        words.fine(&["in"], "ant 1\nbee 1\nape 2\n");
+        words.work.append("in", end);
+        words
+            .fine(&["in"], "ant 1\nbee 1\nape 2\n")
+            .says(["0 records read"]);
+        words.work.append("in", "bug\n");
+        words.fine(&["in"], "ant 1\nbee 1\nape 2\nbug 2\n");
+    }
+    let words = Words::with("ant\nbee\nape");
+    words.run(&["in"]).expect(FINE);
+    words.work.append("in", "\nbug\nasp");
+    words.fine(&["in"], "ant 1\nbee 1\nape 2\nbug 2\nasp 3\n");
+}
+
+#[test]
+fn a_last_line_that_has_grown_since_is_named() {
+    let words = Words::with("ant\nbee\nape");
+    words.run(&["in"]).expect(FINE);
+    for rest in ["x", "xes\n", " and\nbug\n", "\r", "\rbug\n"] {
+        words.work.write("in", format!("ant\nbee\nape{rest}"));
+        words.refused(
+            REFUSED,
+            &["in"],
+            &["`words`", "in, line 3", "has grown since"],
+        );
+    }
+    words.work.write("in", "ant\nbee\nape\nbug\n");
+    words.fine(&["in"], "ant 1\nbee 1\nape 2\nbug 2\n");
+}
+
+#[test]
+fn lines_may_end_as_on_windows() {
+    let words = Words::with("ant\r\nbee\nape\r\n");
+    words.fine(&["in"], "ant 1\nbee 1\nape 2\n");
+    words.work.append("in", "bug\r\n");
+    words.fine(&["in"], "ant 1\nbee 1\nape 2\nbug 2\n");
+}
+
+#[test]
+fn a_line_that_is_no_text_is_named_and_everything_before_it_is_committed() {
+    for (epochs, workers) in [("1h", "1"), ("every-item", "2"), ("3", "4")] {
+        let words = Words::with(b"ant\nbee\nape\nb\xff\xfeg\nasp\n");
+        let options = ["in", "--epoch", epochs, "--workers", workers];
+        for _ in 0..2 {
+            let ended = words.run(&options).silent();
+            ended.one_error(FAILED, ["`words`", "in, line 4", "not UTF-8", "is safe"]);
+            let mut lines: Vec<_> = words.out().lines().map(str::to_owned).collect();
+            lines.sort();
+            assert_eq!(lines, ["ant 1", "ape 2", "bee 1"]);
+        }
+        words.work.write("in", "ant\nbee\nape\nbug\nasp\n");
+        words.run(&options).expect(FINE).says(["2 records read"]);
+        assert_eq!(words.out().lines().count(), 5);
+        assert!(words.out().contains("bug 2") && words.out().contains("asp 3"));
+    }
+}
+
+#[test]
+fn an_endless_line_is_named_and_not_kept_in_memory() {
+    let words = Words::with("ant\nbee\n");
+    let half_a_gigabyte = 500 << 20;
+    let file = File::options()
+        .write(true)
+        .open(words.work.path("in"))
+        .unwrap();
+    file.set_len(half_a_gigabyte).unwrap();
+    // Less than the line has.
+    let limited = format!(
+        "ulimit -v 450000 && exec {} run --recover state --output out in",
+        WORDS.display()
+    );
+    let run = || words.work.run("/bin/sh".as_ref(), &["-c", &limited]);
+    for _ in 0..2 {
+        let says = [
+            "in, line 3",
+            "longer than 16777216 bytes",
+            "is safe",
+            "max_line",
+        ];
+        let ended = run().one_error(FAILED, says);
+        assert!(
+            ended.stderr.len() < 10_000,
+            "the line is not shown as a whole"
+        );
+        assert_eq!(words.out(), "ant 1\nbee 1\n");
+    }
+    words.work.write("in", "ant\nbee\nape\n");
+    run().expect(FINE);
+    assert_eq!(words.out(), "ant 1\nbee 1\nape 2\n");
+}
+
+#[test]
+fn a_long_line_within_the_limit_is_a_line() {
+    let long = "a".repeat(10 << 20);
+    let words = Words::with(format!("ant\n{long}\nape\n"));
+    words.run(&["in"]).expect(FINE);
+    assert!(words.out() == format!("ant 1\n{long} 2\nape 3\n"));
+}
+
+#[test]
+fn a_directory_or_nothing_in_place_of_an_input_is_named() {
+    let words = Words::with("ant\n");
+    fs::create_dir(words.work.path("dir")).unwrap();
+    words.refused(
+        WRONG,
+        &["dir"],
+        &["`words`", "dir is a directory", "words.rs:"],
+    );
+    words.refused(WRONG, &["nothing"], &["`words`", "nothing", "No such file"]);
+    words.refused(WRONG, &["in/in"], &["`words`", "in/in", "Not a directory"]);
+    words.refused(WRONG, &["in", "nothing"], &["nothing", "No such file"]);
+    words.refused(WRONG, &["in", "in"], &["in is named twice"]);
+
+    words.fine(&["in"], "ant 1\n");
+    fs::remove_file(words.work.path("in")).unwrap();
+    words.refused(
+        REFUSED,
+        &["in"],
+        &["`words`", "in: can't be opened", "No such file"],
+    );
+    fs::create_dir(words.work.path("in")).unwrap();
+    words.refused(REFUSED, &["in"], &["`words`", "in is a directory"]);
+    fs::remove_dir(words.work.path("in")).unwrap();
+    words.work.write("in", "ant\nape\n");
+    words.fine(&["in"], "ant 1\nape 2\n");
+}
+
+#[test]
+fn a_file_that_is_not_what_it_was_is_refused() {
+    let read = "ant\nbee\nape\n";
+    let words = Words::with(read);
+    words.run(&["in"]).expect(FINE);
+    let out = words.out();
+    for shorter in ["", "ant\nbee\n", "ant\nbee\nape", "bug\n"] {
+        words.work.write("in", shorter);
+        let says = ["`words`", "in is shorter", "12 had been read", "line 3"];
+        words.refused(REFUSED, &["in"], &says);
+    }
+    for other in [
+        "ant\nbee\nasp\n",
+        "bug\nbee\nape\n",
+        "asp\nant\nbee\nape\nbug\n",
+    ] {
+        words.work.write("in", other);
+        words.refused(REFUSED, &["in"], &["`words`", "in has other content"]);
+    }
+    words.work.write("in", [read, "bug\n"].concat());
+    words.fine(&["in"], &(out + "bug 2\n"));
+}
+
+/// A partition that is gone, before and after it was read to its end.
+#[test]
+fn an_unfinished_file_that_is_gone_takes_an_agreement() {
+    let words = Words::with("ant\nbee\n");
+    words.work.write("more", b"asp\n\xff\n");
+    words
+        .run(&["in", "more"])
+        .one_error(FAILED, ["more, line 2"]);
+    let says = [
+        "`words`",
+        "had not finished `more`",
+        "--drop-partition more",
+    ];
+    words.refused(REFUSED, &["in"], &says);
+    words.refused(REFUSED, &["in", "other"], &["more"]);
+    let there = ["in", "more", "--drop-partition", "more"];
+    words.refused(REFUSED, &there, &["`more` is there", "nothing to drop"]);
+    let wrong = ["in", "more", "--drop-partition", "mroe"];
+    words.refused(REFUSED, &wrong, &["`mroe`", "`in`, `more`"]);
+
+    words.run(&["in", "--drop-partition", "more"]).expect(FINE);
+    let mut lines: Vec<_> = words.out().lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    words.fine(&["in"], &words.out());
+    // What was dropped is forgotten: it would be read from its start.
+    words.work.write("more", "bug\n");
+    let ended = words.run(&["in", "more"]).expect(FINE);
+    assert!(ended.says(["1 record read"]).code == Some(FINE) && words.out().ends_with("bug 2\n"));
+}
+
+#[test]
+fn a_finished_file_may_go() {
+    let words = Words::with("ant\n");
+    words.work.write("more", "asp\n");
+    words.run(&["in", "more"]).expect(FINE);
+    fs::remove_file(words.work.path("more")).unwrap();
+    words.work.append("in", "bug\n");
+    words.run(&["in"]).expect(FINE).says(["1 record read"]);
+    assert!(words.out().ends_with("bug 1\n") && words.out().lines().count() == 3);
+    // It comes back as it was left.
+    words.work.write("more", "asp\nape\n");
+    words
+        .run(&["in", "more"])
+        .expect(FINE)
+        .says(["1 record read"]);
+    assert!(words.out().ends_with("ape 3\n"));
+}
+
+#[test]
+fn an_output_that_the_store_knows_nothing_of_is_left_alone() {
+    let words = Words::with("ant\n");
+    words.work.write("out", "precious\n");
+    words.refused(
+        WRONG,
+        &["in"],
+        &["`written`", "out exists and holds 9 bytes", "--recover"],
+    );
+    assert!(!words.work.path("state").exists());
+    // `--recover` was forgotten.
+    words.work.write("out", "");
+    words.fine(&["in"], "ant 1\n");
+    let before = words.snapshot();
+    let ended = words.work.run(&WORDS, &["run", "in", "--output", "out"]);
+    ended.one_error(
+        WRONG,
+        ["out exists and holds 6 bytes", "was `--recover` forgotten?"],
+    );
+    before.assert_same(&words.snapshot());
+}
+
+#[test]
+fn an_output_that_cannot_be_made_is_named() {
+    let words = Words::with("ant\n");
+    let run = |output: &str, says: &[&str]| {
+        let before = words.snapshot();
+        let args = ["run", "in", "--recover", "state", "--output", output];
+        words
+            .work
+            .run(&WORDS, &args)
+            .one_error(WRONG, says)
+            .silent();
+        before.assert_same(&words.snapshot());
+    };
+    run(
+        "no/such/out",
+        &["`written`", "no/such/out", "no directory no/such"],
+    );
+    run("in/out", &["`written`", "in/out", "Not a directory"]);
+    run(".", &["`written`", ". is a directory"]);
+    run("/dev/null", &["`written`", "/dev/null is no regular file"]);
+    // That it can't be made shows only when it is made, so the store knows of this run.
+    let args = ["run", "in", "--recover", "state", "--output", "/proc/words-out"];
+    let ended = words.work.run(&WORDS, &args);
+    ended.one_error(FAILED, ["`written`", "/proc/words-out"]).silent();
+    words.fine(&["in"], "ant 1\n");
+}
+
+#[test]
+fn an_output_that_has_lost_something_is_refused() {
+    let words = Words::with("ant\nbee\nape\n");
+    words.run(&["in"]).expect(FINE);
+    let out = words.out();
+    words.work.append("in", "bug\n");
+    for cut in [0, 1, out.len() - 1] {
+        words.work.write("out", &out[..cut]);
+        let there = format!("only {cut} are there");
+        let says = ["`written`", "out does not hold the output so far", "18 bytes", &there];
+        words.refused(REFUSED, &["in"], &says);
+    }
+    for other in ["ant 1\nbee 1\napx 2\n", "something that somebody else has put there\n"] {
+        words.work.write("out", other);
+        let says = ["`written`", "out does not hold the output so far", "changed"];
+        words.refused(REFUSED, &["in"], &says);
+    }
+    fs::remove_file(words.work.path("out")).unwrap();
+    words.refused(
+        REFUSED,
+        &["in"],
+        &["`written`", "out does not hold the output so far", "it is gone"],
+    );
+    // As the message says: begun anew.
+    let ended = words.run(&["in", "--drop-state", "written"]).expect(FINE);
+    ended.says(["rows of step `written` are dropped"]);
+    assert_eq!(words.out(), "bug 2\n");
+
+    let words = Words::with("ant\n");
+    words.run(&["in"]).expect(FINE);
+    words.work.append("out", "a line of somebody else's\n");
+    words.fine(&["in"], "ant 1\n");
+}
+
+#[test]
+fn an_output_has_one_writer() {
+    let work = Workdir::new();
+    let args = |store| {
+        let size = ["--partitions", "1", "--records", "40", "--interval", "0"];
+        let args = [
+            "run",
+            "--recover",
+            store,
+            "--output",
+            "out",
+            "--epoch",
+            "1ms",
+        ];
+        [&args[..], &size].concat()
+    };
+    let mut first = work.start(&PACED, &[&args("one")[..], &["--upto", "20"]].concat());
+    first.wait_until("it has written", |_| {
+        work.len("out") > 0 && work.text("out").lines().count() == 20
+    });
+    let before = work.snapshot("out");
+    for _ in 0..2 {
+        let second = work.run(&PACED, &args("two"));
+        second.one_error(
+            WRONG,
+            ["`json_lines`", "out is being written by another run"],
+        );
+        let third = work.run(&PACED, &["run", "--output", "out"]);
+        third.one_error(WRONG, ["out is being written by another run"]);
+    }
+    before.assert_same(&work.snapshot("out"));
+    assert!(!work.path("two").exists());
+    assert!(first.is_running());
+    first.signal("TERM");
+    first.wait().expect(FINE);
+    work.run(&PACED, &args("one")).expect(FINE);
+    assert_eq!(work.text("out").lines().count(), 40);
+}
+
+#[test]
+fn a_store_has_one_run() {
+    let work = Workdir::new();
+    let args = [
+        "run",
+        "--recover",
+        "state",
+        "--interval",
+        "0",
+        "--records",
+        "40",
+    ];
+    let first_args = [&args[..], &["--upto", "20", "--output", "out"]].concat();
+    let mut first = work.start(&PACED, &first_args);
+    first.wait_until("it has written", |_| work.len("out") > 0);
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let holder = format!("process {} on {}", first.pid(), host.trim());
+    for _ in 0..2 {
+        let second = work.run(&PACED, &[&args[..], &["--output", "other"]].concat());
+        second.one_error(REFUSED, ["state is in use", holder.as_str(), "since"]);
+    }
+    assert!(!work.path("other").exists());
+    assert!(first.is_running());
+    first.signal("TERM");
+    first.wait().expect(FINE);
+    let again = [&args[..], &["--output", "out"]].concat();
+    work.run(&PACED, &again).expect(FINE);
+    assert_eq!(work.text("out").lines().count(), 240);
+}
+
+#[test]
+fn a_store_that_cannot_be_made_is_named_and_nothing_else_is_made() {
+    let words = Words::with("ant\n");
+    for (store, says) in [
+        ("in", "in is not a directory"),
+        ("in/state", "in/state"),
+        ("in/far/below", "in/far/below"),
+        ("/proc/words-state", "/proc/words-state"),
+        ("/dev/null", "/dev/null is not a directory"),
+    ] {
+        let before = words.snapshot();
+        let args = ["run", "in", "--output", "out", "--recover", store];
+        let ended = words.work.run(&WORDS, &args);
+        ended.one_error(REFUSED, [says]).silent();
+        before.assert_same(&words.snapshot());
+    }
+}
+
+/// A store as `words` leaves it, and how it is broken.
+fn broken(break_it: impl Fn(&Workdir), says: &[&str]) {
+    let words = Words::with("ant\nbee\n");
+    words.run(&["in"]).expect(FINE);
+    words.work.append("in", "ape\n");
+    let good = words.work.read(PART);
+    break_it(&words.work);
+    for _ in 0..2 {
+        words.refused(REFUSED, &["in"], says);
+    }
+    // A backup is all it takes.
+    words.work.write(PART, good);
+    words.fine(&["in"], "ant 1\nbee 1\nape 2\n");
+}
+
+#[test]
+fn a_store_file_of_something_else_is_refused() {
+    broken(|work| work.write(PART, "no store"), &[PART]);
+    broken(
+        |work| work.write(PART, "no store\n".repeat(100_000)),
+        &[PART],
+    );
+    broken(|work| work.write(PART, [0; 4096]), &[PART]);
+    broken(|work| work.write(PART, ""), &[PART, "is empty"]);
+}
+
+#[test]
+fn a_store_file_that_was_cut_is_refused() {
+    let length = {
+        let words = Words::with("ant\nbee\n");
+        words.run(&["in"]).expect(FINE);
+        words.work.len(PART)
+    };
+    for length in [
+        1,
+        9,
+        100,
+        511,
+        512,
+        4096,
+        8192,
+        length / 2,
+        length - 4096,
+        length - 1,
+    ] {
+        let cut = |work: &Workdir| {
+            let file = File::options().write(true).open(work.path(PART)).unwrap();
+            file.set_len(length).unwrap();
+        };
+        broken(cut, &[PART]);
+    }
+}
+
+#[test]
+fn a_store_file_with_other_bytes_is_refused_or_read_right() {
+    let words = Words::with("ant\nbee\n");
+    words.run(&["in"]).expect(FINE);
+    words.work.append("in", "ape\n");
+    let (good, out) = (words.work.read(PART), words.out());
+    let (mut refused, mut read) = (0, 0);
+    for at in (0..good.len()).step_by(good.len() / 60) {
+        let mut bytes = good.clone();
+        bytes[at..]
+            .iter_mut()
+            .take(64)
+            .for_each(|byte| *byte ^= 0x5a);
+        words.work.write(PART, &bytes);
+        words.work.write("out", &out);
+        let before = words.snapshot();
+        let ended = words.run(&["in"]);
+        if ended.code == Some(FINE) {
+            read += 1;
+            assert_eq!(words.out(), "ant 1\nbee 1\nape 2\n", "byte {at}");
+        } else {
+            refused += 1;
+            ended.one_error(REFUSED, [PART]);
+            before.assert_same(&words.snapshot());
+        }
+    }
+    assert!(
+        refused > 0 && read + refused >= 60,
+        "{refused} refused, {read} read"
+    );
+}
+
+#[test]
+fn a_store_file_that_is_gone_is_no_fresh_start() {
+    let removed = |work: &Workdir| fs::remove_file(work.path(PART)).unwrap();
+    broken(
+        removed,
+        &["state has lost its data", "part-00000-of-00001.redb"],
+    );
+}
+
+#[test]
+fn a_store_file_of_another_store_is_refused() {
+    let other = Words::with("bug\n");
+    other.run(&["in"]).expect(FINE);
+    let swap = |work: &Workdir| work.write(PART, other.work.read(PART));
+    broken(
+        swap,
+        &[PART, "of the store", "this directory held the store"],
+    );
+}
+
+#[test]
+fn other_files_in_the_directory_of_a_store() {
+    let words = Words::with("ant\n");
+    fs::create_dir(words.work.path("state")).unwrap();
+    words.work.write("state/notes.txt", "mine");
+    words.fine(&["in"], "ant 1\n");
+    words.work.append("in", "ape\n");
+    let second = "state/part-00001-of-00002.redb";
+    words.work.write(second, words.work.read(PART));
+    let says = ["should have the one file", "part-00001-of-00002.redb"];
+    words.refused(REFUSED, &["in"], &says);
+    fs::remove_file(words.work.path(second)).unwrap();
+    fs::remove_file(words.work.path("state/lock")).unwrap();
+    words.fine(&["in"], "ant 1\nape 2\n");
+    assert_eq!(words.work.text("state/notes.txt"), "mine");
+}
+
+#[test]
+fn the_store_of_another_flow_is_refused_step_by_step() {
+    let words = Words::with("ant\n");
+    words.run(&["in"]).expect(FINE);
+    let before = words.snapshot();
+    let run = |options: &[&str]| {
+        let args = [
+            "run",
+            "--recover",
+            "state",
+            "--output",
+            "other",
+            "--interval",
+            "0",
+        ];
+        words.work.run(&PACED, &[&args[..], options].concat())
+    };
+    let says = ["`words`", "`count`", "`written`", "state"];
+    let ended = run(&[]).one_error(REFUSED, says);
+    before.assert_same(&words.snapshot());
+    // The message says what to agree to, ready to be used.
+    let (_, flags) = ended.stderr.split_once("start with `").unwrap();
+    let (flags, _) = flags.split_once('`').unwrap();
+    let flags: Vec<_> = flags.split(' ').collect();
+    assert_eq!(flags.len(), 6, "{flags:?}");
+    run(&flags[..4]).one_error(REFUSED, [flags[5]]);
+    before.assert_same(&words.snapshot());
+    let wrong = [&flags[..], &["--drop-state", "cuont"]].concat();
+    run(&wrong).one_error(REFUSED, ["`cuont`", "`count`"]);
+    before.assert_same(&words.snapshot());
+    run(&flags).expect(FINE).says(["step `count` are dropped"]);
+    words.refused(REFUSED, &["in"], &["`totals`"]);
+}
+
+#[test]
+fn a_state_that_does_not_fit_its_type_is_refused_by_step_and_key() {
+    for workers in ["1", "3"] {
+        let words = Words::with("ant\n");
+        words.run(&["in"]).expect(FINE);
+        let retyped = ["in", "--shape", "retyped", "--workers", workers];
+        let says = [
+            "step `count`",
+            "key \"a\"",
+            "`Longest`",
+            "--drop-state count",
+        ];
+        words.refused(REFUSED, &retyped, &says);
+        words.refused(REFUSED, &retyped, &says);
+        words.work.append("in", "ape\n");
+        let agreed = [&retyped[..], &["--drop-state", "count"]].concat();
+        words
+            .fine(&agreed, "ant 1\nape 3\n")
+            .says(["step `count` are dropped"]);
+        words.refused(REFUSED, &["in"], &["step `count`", "key \"a\"", "`Count`"]);
+    }
+}
+
+#[test]
+fn a_renamed_step_keeps_its_state_only_if_it_says_so() {
+    let words = Words::with("ant\n");
+    words.run(&["in"]).expect(FINE);
+    words.work.append("in", "ape\n");
+    let renamed = ["in", "--shape", "renamed"];
+    let says = ["`count`", ".renamed_from(\"count\")", "--drop-state count"];
+    words.refused(REFUSED, &renamed, &says);
+    let ended = words.fine(&["in", "--shape", "renamed-from"], "ant 1\nape 2\n");
+    ended.says(["step `tally` goes on with the rows of `count`"]);
+    words.work.append("in", "asp\n");
+    // From then on it may say so or not.
+    let ended = words.fine(&renamed, "ant 1\nape 2\nasp 3\n");
+    assert!(!ended.stderr.contains("goes on with"), "{ended}");
+    words.fine(&["in", "--shape", "renamed-from"], "ant 1\nape 2\nasp 3\n");
+    words.refused(REFUSED, &["in"], &["`tally`"]);
+    words.work.append("in", "axe\n");
+    let ended = words.fine(
+        &["in", "--drop-state", "tally"],
+        "ant 1\nape 2\nasp 3\naxe 1\n",
+    );
+    ended.says(["`tally` are dropped", "`count` is not in the store yet"]);
+}
+
+#[test]
+fn a_flow_may_grow_by_a_sink() {
+    let words = Words::with("ant\n");
+    words.run(&["in"]).expect(FINE).silent();
+    words.work.append("in", "ape\n");
+    let ended = words.fine(&["in", "--shape", "grown"], "ant 1\nape 2\n");
+    assert_eq!(ended.stdout, "ape 2\n");
+}
+
+#[test]
+fn a_full_device_is_an_error_and_not_a_loss() {
+    // A size limit of the shell stands for the device: the signal it sends is left to the program as an error.
+    let words = Words::with("ant\n".repeat(100_000));
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 500 && exec {} run in --recover state --output out --epoch 1000",
+        WORDS.display()
+    );
+    let ended = words
+        .work
+        .run("/bin/sh".as_ref(), &["-c", &limited])
+        .expect(FAILED);
+    ended.says(["large"]);
+    words.run(&["in"]).expect(FINE);
+    let expected: String = (1..=100_000).map(|n| format!("ant {n}\n")).collect();
+    assert!(words.out() == expected, "everything is there once");
+}
+
+#[test]
+fn standard_output_that_nobody_reads_is_an_error_and_not_a_loss() {
+    let words = Words::with("ant\n".repeat(100_000));
+    let piped = format!("{} run in --recover state | head -n 1", WORDS.display());
+    let ended = words
+        .work
+        .run("/bin/sh".as_ref(), &["-c", &piped])
+        .expect(0);
+    assert_eq!(ended.stdout, "ant 1\n");
+    assert!(
+        ended.stderr.contains("standard output can't be written"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn the_tools_of_these_tests_are_there() {
+    assert!(
+        Command::new("/bin/sh")
+            .args(["-c", "ulimit -v 450000"])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
