@@ -17,7 +17,7 @@ pub(super) fn error(error: &RunError) {
             eprintln!("This happened while the flow was stopping for another failure:");
             self::error(first);
         }
-        error => print(&Plain::new(&error.to_string())),
+        error => print(&Plain::new(error)),
     }
 }
 
@@ -49,14 +49,21 @@ struct Plain {
 }
 
 impl Plain {
-    fn new(text: &str) -> Self {
-        match text.split_once("\nhelp: ") {
-            Some((message, help)) => Plain {
+    fn new(error: &RunError) -> Self {
+        let text = error.to_string();
+        let safe = error.safe().map(|safe| safe.to_string());
+        let behind_safe = safe.as_ref().and_then(|safe| text.strip_suffix(safe));
+        match (behind_safe, text.split_once("\nhelp: ")) {
+            (Some(message), _) => Plain {
+                message: message.trim_end().to_owned(),
+                help: safe,
+            },
+            (None, Some((message, help))) => Plain {
                 message: message.to_owned(),
                 help: Some(help.to_owned()),
             },
-            None => Plain {
-                message: text.to_owned(),
+            (None, None) => Plain {
+                message: text,
                 help: None,
             },
         }

@@ -77,7 +77,7 @@ fn results_in_sinks(graph: &Graph, errors: &mut Vec<BuildError>) {
         if step.keeps == Keeps::Positions && step.item.starts_with("core::result::Result<") {
             errors.push(BuildError::ResultInSink {
                 id: step.id(),
-                item: super::short(step.item),
+                item: crate::names::short(step.item),
                 place: step.place.clone(),
             });
         }

@@ -12,7 +12,7 @@ use std::{fmt, panic::Location};
 pub use scope::{Scope, Sites, enter, here, scope};
 pub(crate) use scope::{ScopePath, id_at, path};
 
-use crate::error::BuildError;
+use crate::{error::BuildError, names::short};
 
 /// A place in the user's code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -231,40 +231,5 @@ impl fmt::Display for Graph {
             writeln!(f, "  ({})", step.place)?;
         }
         Ok(())
-    }
-}
-
-/// A type name without the paths of its modules.
-pub(crate) fn short(type_name: &str) -> String {
-    let mut out = String::with_capacity(type_name.len());
-    let mut word = String::new();
-    let mut rest = type_name.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c.is_alphanumeric() || c == '_' {
-            word.push(c);
-        } else if c == ':' && rest.peek() == Some(&':') {
-            rest.next();
-            word.clear();
-        } else {
-            out.push_str(&word);
-            word.clear();
-            out.push(c);
-        }
-    }
-    out + &word
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short;
-
-    #[test]
-    fn type_names_lose_their_modules() {
-        assert_eq!(
-            short("alloc::vec::Vec<(alloc::string::String, my::Cart)>"),
-            "Vec<(String, Cart)>"
-        );
-        assert_eq!(short("u64"), "u64");
-        assert_eq!(short("&'static str"), "&'static str");
     }
 }

@@ -315,7 +315,8 @@ impl Writer for FileWriter {
         let is_new = self.file.is_none();
         let file = self.prepare().map_err(|error| {
             let name = self.path.display();
-            SinkError::caused_by(format!("{name} can't be prepared"), error)
+            let what = if is_new { "created" } else { "cut back" };
+            SinkError::caused_by(format!("{name} can't be {what}"), error)
         })?;
         self.file = Some(file);
         match &self.file {

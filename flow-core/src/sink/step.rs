@@ -53,7 +53,7 @@ fn open<S: Sink>(
             .map_err(|error| ResumeError::Token {
                 step: step.clone(),
                 part: format!("output {}", crate::state::key_text(&row.key)),
-                token: crate::graph::short(std::any::type_name::<S::Position>()),
+                token: crate::names::short(std::any::type_name::<S::Position>()),
                 cause: error.to_string(),
             })?;
         stored.push(position);

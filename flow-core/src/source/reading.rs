@@ -50,7 +50,7 @@ fn open<S: Source>(source: &S, context: &HeadContext<'_>) -> Result<Vec<Partitio
             StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
                 step: step.clone(),
                 part: crate::state::key_text(&row.key),
-                token: crate::graph::short(std::any::type_name::<S::Token>()),
+                token: crate::names::short(std::any::type_name::<S::Token>()),
                 cause,
             })?;
         tokens.push((stored, row.value));
@@ -66,7 +66,7 @@ fn open<S: Source>(source: &S, context: &HeadContext<'_>) -> Result<Vec<Partitio
                         .map_err(|cause| ResumeError::Token {
                             step: step.clone(),
                             part: name.clone(),
-                            token: crate::graph::short(std::any::type_name::<S::Token>()),
+                            token: crate::names::short(std::any::type_name::<S::Token>()),
                             cause,
                         })?;
                 (Some(token), value.clone())

@@ -55,7 +55,7 @@ fn restore<K: Key, S: 'static>(
     let step = context.id();
     let key_error = |cause: String| ResumeError::Key {
         step: step.clone(),
-        key: crate::graph::short(std::any::type_name::<K>()),
+        key: crate::names::short(std::any::type_name::<K>()),
         cause,
     };
     let mut bytes = Vec::new();
@@ -78,7 +78,7 @@ fn restore<K: Key, S: 'static>(
         let state = (codec.decode)(&row.value).map_err(|error| ResumeError::State {
             step: step.clone(),
             key: shown(),
-            state: crate::graph::short(std::any::type_name::<S>()),
+            state: crate::names::short(std::any::type_name::<S>()),
             cause: error.to_string(),
         })?;
         table

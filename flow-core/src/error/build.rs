@@ -1,0 +1,152 @@
+//! Before a run: the flow itself is wrong, or what it reads and writes can't be opened.
+
+use super::{SinkError, SourceError};
+use crate::graph::Place;
+
+/// What is wrong with a flow as it was built. Nothing has been opened or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A step that keeps state has no id to keep it under.
+    #[error(
+        "{place}: this `{kind}` keeps state but has no id to keep it under\nhelp: pass a named function in a `#[dataflow]`, or add `.named(\"..\")`; calls inside another macro's arguments always need it"
+    )]
+    NoName {
+        /// The method that made the step.
+        kind: String,
+        /// Where.
+        place: Place,
+    },
+    /// Two steps would keep their rows under one id.
+    #[error(
+        "two steps are called `{id}`: {first} and {second}\nhelp: ids name what the store keeps: give one of them `.named(\"..\")`"
+    )]
+    DoubleId {
+        /// The id.
+        id: String,
+        /// The first step.
+        first: Place,
+        /// The second step.
+        second: Place,
+    },
+    /// A nested dataflow is used more than once under one name.
+    #[error(
+        "`{id}` ({place}) is made more than once: the dataflow around it is used twice\nhelp: put each use in a scope of its own: `flow::scope(\"eu\", || ..)`"
+    )]
+    DataflowUsedTwice {
+        /// The id that came up again.
+        id: String,
+        /// The step inside the nested dataflow.
+        place: Place,
+    },
+    /// A stream leads nowhere.
+    #[error(
+        "{place}: what `{id}` gives out is never used\nhelp: end it in a sink, or take the step out"
+    )]
+    Unused {
+        /// The step whose output is not used.
+        id: String,
+        /// Where it was made.
+        place: Place,
+    },
+    /// The flow has no step at all.
+    #[error("the flow is empty: start it with `flow.source(..)`")]
+    Empty,
+    /// Results go into a sink as they are.
+    #[error(
+        "{place}: `{item}` reaches the sink `{id}`, errors and all\nhelp: use `try_map` instead of `map` for a function that returns a `Result`: then an error stops the flow at its record"
+    )]
+    ResultInSink {
+        /// The sink.
+        id: String,
+        /// The type that reaches it.
+        item: String,
+        /// Where.
+        place: Place,
+    },
+    /// Two sinks write to one output.
+    #[error(
+        "`{output}` is written by two sinks: {first} and {second}\nhelp: `merge` the streams before one sink"
+    )]
+    DoubleOutput {
+        /// The output.
+        output: String,
+        /// The first sink.
+        first: Place,
+        /// The second sink.
+        second: Place,
+    },
+    /// A source that can't go on where it was, in a flow that is to be recovered.
+    #[error(
+        "{place}: the source `{id}` can't go on where it was, so a restart would lose records\nhelp: read from something that can, or agree to the loss with `.lossy()`"
+    )]
+    CannotResume {
+        /// The source.
+        id: String,
+        /// Where.
+        place: Place,
+    },
+    /// A source can't be read.
+    #[error("source `{step}` ({place}): {error}")]
+    Source {
+        /// The source.
+        step: String,
+        /// Where it was made.
+        place: Place,
+        /// Why.
+        #[source]
+        error: SourceError,
+    },
+    /// A sink can't be written.
+    #[error("sink `{step}` ({place}): {error}")]
+    Sink {
+        /// The sink.
+        step: String,
+        /// Where it was made.
+        place: Place,
+        /// Why.
+        #[source]
+        error: SinkError,
+    },
+    /// The user's function built another flow on a worker than in the plan.
+    #[error(
+        "worker {worker} built another flow than the plan: {difference}\nhelp: a dataflow function runs once for each worker and must do the same each time: no random numbers, no clock, no files"
+    )]
+    NotDeterministic {
+        /// The worker.
+        worker: usize,
+        /// The first difference.
+        difference: String,
+    },
+    /// The user's function panicked.
+    #[error("the dataflow function panicked: {message}")]
+    Panicked {
+        /// The panic's message.
+        message: String,
+    },
+    /// A setting of the run that can't be.
+    #[error("{0}")]
+    Setting(String),
+    /// Several things are wrong.
+    #[error("{}", list(.0))]
+    Several(Vec<BuildError>),
+}
+
+impl BuildError {
+    pub(crate) fn from_all(mut errors: Vec<BuildError>) -> Option<BuildError> {
+        match errors.len() {
+            0 => None,
+            1 => errors.pop(),
+            _ => Some(BuildError::Several(errors)),
+        }
+    }
+}
+
+fn list(errors: &[BuildError]) -> String {
+    let mut out = format!("{} things are wrong with this flow:", errors.len());
+    for error in errors {
+        out.push_str("\n- ");
+        out.push_str(&error.to_string().replace('\n', "\n  "));
+    }
+    out
+}

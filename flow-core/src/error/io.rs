@@ -1,0 +1,58 @@
+//! What sources and sinks say when they fail.
+
+use std::fmt;
+
+use super::BoxError;
+
+/// Why a source can't be opened or read.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SourceError {
+    message: String,
+    #[source]
+    cause: Option<BoxError>,
+}
+
+/// Why a sink can't be opened or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SinkError {
+    message: String,
+    #[source]
+    cause: Option<BoxError>,
+}
+
+macro_rules! io_error {
+    ($name:ident) => {
+        impl $name {
+            /// An error with this message, which should name what it is about: the file, the line.
+            pub fn new(message: impl Into<String>) -> Self {
+                $name {
+                    message: message.into(),
+                    cause: None,
+                }
+            }
+
+            /// An error with this message and what caused it.
+            pub fn caused_by(message: impl fmt::Display, cause: impl Into<BoxError>) -> Self {
+                let cause = cause.into();
+                $name {
+                    message: format!("{message}: {cause}"),
+                    cause: Some(cause),
+                }
+            }
+        }
+
+        impl From<std::io::Error> for $name {
+            fn from(error: std::io::Error) -> Self {
+                $name {
+                    message: error.to_string(),
+                    cause: Some(error.into()),
+                }
+            }
+        }
+    };
+}
+
+io_error!(SourceError);
+io_error!(SinkError);

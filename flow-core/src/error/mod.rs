@@ -1,0 +1,33 @@
+//! Everything that can go wrong, one type for each stage of a flow's life.
+
+mod build;
+mod io;
+mod resume;
+mod run;
+
+pub use build::BuildError;
+pub use io::{SinkError, SourceError};
+pub use resume::ResumeError;
+pub use run::{RecordError, RunError, Safe};
+
+/// An error of any type, as it comes out of user code.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What a fallible step may return as its error: anything that is an error, or a text.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the error of a step",
+    label = "this step fails with a `{Self}`",
+    note = "implement `std::error::Error` for `{Self}` (thiserror does it with a derive) and own what it borrows, or return a `String`"
+)]
+pub trait Failure {
+    /// The error as the run reports it.
+    #[doc(hidden)]
+    fn into_error(self) -> BoxError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> Failure for E {
+    fn into_error(self) -> BoxError {
+        self.into()
+    }
+}

@@ -1,0 +1,133 @@
+//! Before a run: the flow and its store do not fit.
+
+use flow_store::StoreError;
+
+use super::{SinkError, SourceError};
+
+/// Why a flow was not started from its store. The store has not been changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// The store itself refused.
+    #[error(transparent)]
+    Store(Box<StoreError>),
+    /// A stored state no longer decodes.
+    #[error(
+        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}\nhelp: bring the type back to what was stored, or give the state up with `--drop-state {step}`"
+    )]
+    State {
+        /// The step.
+        step: String,
+        /// The key, as text.
+        key: String,
+        /// The type that the flow now has.
+        state: String,
+        /// What the decoder says.
+        cause: String,
+    },
+    /// A stored key no longer decodes, or has other bytes than it had.
+    #[error(
+        "a key of step `{step}` can't be read as `{key}`: {cause}\nhelp: other key bytes are another key, so all its state would be out of reach: bring the key type back, or give the state up with `--drop-state {step}`"
+    )]
+    Key {
+        /// The step.
+        step: String,
+        /// The key type that the flow now has.
+        key: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A resume token or a sink's position no longer decodes.
+    #[error(
+        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}\nhelp: bring the type back, or start that step anew with `--drop-state {step}`"
+    )]
+    Token {
+        /// The source or sink.
+        step: String,
+        /// The partition or output.
+        part: String,
+        /// The type that the flow now has.
+        token: String,
+        /// What the decoder says.
+        cause: String,
+    },
+    /// Partitions that had not been read to their end are gone.
+    #[error(
+        "source `{step}` had not finished {}, which {} gone\nhelp: bring {} back, or agree to leave the rest unread with {}",
+        names(partitions), if partitions.len() == 1 { "is" } else { "are" },
+        if partitions.len() == 1 { "it" } else { "them" },
+        drop_flags(partitions)
+    )]
+    PartitionGone {
+        /// The source.
+        step: String,
+        /// The partitions.
+        partitions: Vec<String>,
+    },
+    /// `--drop-partition` names a partition that the store does not know.
+    #[error(
+        "no source has read a partition `{partition}`, so it can't be dropped; there {}",
+        known_partitions(known)
+    )]
+    NoSuchPartition {
+        /// The name that was given.
+        partition: String,
+        /// What the store has.
+        known: Vec<String>,
+    },
+    /// `--drop-partition` names a partition that is there.
+    #[error(
+        "partition `{partition}` is there, so there is nothing to drop: only one that is gone can be"
+    )]
+    PartitionThere {
+        /// The name that was given.
+        partition: String,
+    },
+    /// A source can't go on at its token.
+    #[error("source `{step}` can't go on where it was: {error}")]
+    Source {
+        /// The source.
+        step: String,
+        /// Why.
+        #[source]
+        error: SourceError,
+    },
+    /// A sink can't go on at its position.
+    #[error(
+        "sink `{step}` can't go on where it was: {error}\nhelp: bring the output back as it was, or begin it anew with `--drop-state {step}`"
+    )]
+    Sink {
+        /// The sink.
+        step: String,
+        /// Why.
+        #[source]
+        error: SinkError,
+    },
+}
+
+impl From<StoreError> for ResumeError {
+    fn from(error: StoreError) -> Self {
+        ResumeError::Store(Box::new(error))
+    }
+}
+
+fn names(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+fn drop_flags(partitions: &[String]) -> String {
+    let flags: Vec<String> = partitions
+        .iter()
+        .map(|name| format!("`--drop-partition {name}`"))
+        .collect();
+    flags.join(" ")
+}
+
+fn known_partitions(known: &[String]) -> String {
+    if known.is_empty() {
+        "are none".to_owned()
+    } else {
+        format!("are {}", names(known))
+    }
+}

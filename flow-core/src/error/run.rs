@@ -1,0 +1,187 @@
+//! After a run: what ended it, and what is safe.
+
+use std::fmt;
+
+use flow_store::{Epoch, StoreError};
+
+use super::{BoxError, BuildError, ResumeError};
+
+/// Why a run did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The flow was not right as it was built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The flow was not started from its store.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+    /// A record failed, and the flow stopped exactly before it.
+    #[error(transparent)]
+    Record(Box<RecordError>),
+    /// A step failed behind a shuffle, or a sink failed. The open epochs were given up.
+    #[error("step `{step}` failed: {cause}\n{safe}")]
+    Step {
+        /// The step.
+        step: String,
+        /// The worker that it failed on.
+        worker: usize,
+        /// The error.
+        #[source]
+        cause: BoxError,
+        /// What is not lost.
+        safe: Safe,
+    },
+    /// User code panicked. The open epochs were given up.
+    #[error("step `{step}` panicked: {message}\n{safe}")]
+    Panicked {
+        /// The step.
+        step: String,
+        /// The worker that it ran on.
+        worker: usize,
+        /// The panic's message.
+        message: String,
+        /// What is not lost.
+        safe: Safe,
+    },
+    /// An epoch could not be made durable.
+    #[error("epochs could not be made durable: {error}\n{safe}")]
+    Commit {
+        /// Why.
+        #[source]
+        error: Box<StoreError>,
+        /// What is not lost.
+        safe: Safe,
+    },
+    /// A sink's output could not be made durable.
+    #[error("the output of `{step}` could not be made durable: {error}\n{safe}")]
+    Sync {
+        /// The sink.
+        step: String,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+        /// What is not lost.
+        safe: Safe,
+    },
+    /// The end of the run could not be written to the store; what was committed before is safe.
+    #[error("the run is over, but the store could not be closed: {error}\n{safe}")]
+    Close {
+        /// Why.
+        #[source]
+        error: Box<StoreError>,
+        /// What is not lost.
+        safe: Safe,
+    },
+    /// The flow was told to stop at once.
+    #[error("the run was cut short\n{safe}")]
+    CutShort {
+        /// What is not lost.
+        safe: Safe,
+    },
+    /// The flow did not come to rest in time after it was told to stop.
+    #[error("the flow did not stop within {limit:?}: {steps}\n{safe}")]
+    StopTimedOut {
+        /// The time it had.
+        limit: std::time::Duration,
+        /// Where the workers are.
+        steps: String,
+        /// What is not lost.
+        safe: Safe,
+    },
+    /// While the flow drained after one failure, a second one ended it.
+    #[error("{error}\nThis happened while the flow was stopping for another failure:\n{first}")]
+    WhileStopping {
+        /// The failure that ended the run.
+        #[source]
+        error: Box<RunError>,
+        /// The failure that it was stopping for.
+        first: Box<RunError>,
+    },
+    /// The threads of the run could not be started, or one of them was lost.
+    #[error("the workers could not run: {0}")]
+    Workers(String),
+}
+
+impl RunError {
+    /// Up to where the run's results are safe, for a run that had started.
+    #[must_use]
+    pub fn safe(&self) -> Option<Safe> {
+        match self {
+            RunError::Record(error) => Some(error.safe),
+            RunError::Step { safe, .. }
+            | RunError::Panicked { safe, .. }
+            | RunError::Commit { safe, .. }
+            | RunError::Sync { safe, .. }
+            | RunError::Close { safe, .. }
+            | RunError::CutShort { safe }
+            | RunError::StopTimedOut { safe, .. } => Some(*safe),
+            RunError::WhileStopping { error, .. } => error.safe(),
+            RunError::Build(_) | RunError::Resume(_) | RunError::Workers(_) => None,
+        }
+    }
+}
+
+/// A record that failed before the first shuffle: everything before it is safe, and the next run
+/// starts at it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct RecordError {
+    /// The step that failed.
+    pub step: String,
+    /// The source that the record came from.
+    pub source_step: String,
+    /// The source's partition: for a file, its path.
+    pub partition: String,
+    /// Where in the partition the record stands: `line 6`.
+    pub position: Option<String>,
+    /// The record's text, where the source can show it.
+    pub excerpt: Option<String>,
+    /// Why it failed.
+    #[source]
+    pub cause: BoxError,
+    /// What is not lost.
+    pub safe: Safe,
+}
+
+impl RecordError {
+    fn text(&self) -> String {
+        let mut text = format!("step `{}` failed at {}", self.step, self.partition);
+        if let Some(position) = &self.position {
+            text += &format!(", {position}");
+        }
+        text += &format!(": {}", self.cause);
+        if let Some(excerpt) = &self.excerpt {
+            text += &format!("\n    {excerpt}");
+        }
+        text + &format!("\n{}", self.safe)
+    }
+}
+
+/// Up to where a run's results are safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Safe {
+    /// The last durable epoch; `None` for a run without a store.
+    pub epoch: Option<Epoch>,
+    /// Whether every record before the failed one is in it.
+    pub exact: bool,
+}
+
+impl fmt::Display for Safe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.epoch, self.exact) {
+            (Some(epoch), false) if epoch.number() == 0 => f.write_str(
+                "No epoch of this run was durable; the next run starts where this one did.",
+            ),
+            (None, _) => f.write_str("Nothing is kept: this run has no recovery store."),
+            (Some(epoch), true) => write!(
+                f,
+                "Everything before it is safe, up to epoch {epoch}; the next run starts at it."
+            ),
+            (Some(epoch), false) => write!(
+                f,
+                "Everything up to epoch {epoch} is safe; the next run goes on from there."
+            ),
+        }
+    }
+}
