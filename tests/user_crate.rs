@@ -173,26 +173,32 @@ serde_json = "1"
         Crate { directory, name }
     }
 
+    /// Tests it, builds it, and gives out its program.
+    fn build(&self) -> PathBuf {
+        self.cargo(&["test"]);
+        self.cargo(&["build"]);
+        let program = self.directory.path("program");
+        fs::copy(target().join("debug").join(self.name), &program).unwrap();
+        // The next run of this test has it in another directory: what was built of it would only pile up.
+        self.cargo(&["clean", "--package", self.name]);
+        program
+    }
+
     /// Runs cargo in it; its warnings are errors.
-    fn cargo(&self, command: &str) {
+    fn cargo(&self, command: &[&str]) {
         let output = Command::new(env!("CARGO"))
-            .args([command, "--quiet", "--offline"])
+            .args(command)
+            .args(["--quiet", "--offline"])
             .current_dir(self.directory.path(""))
             .env("CARGO_TARGET_DIR", target())
-            // Cargo tells its tests what it was told itself, which is nothing for a crate of somebody else.
+            .env("CARGO_INCREMENTAL", "0")
             .env_remove("CARGO_MANIFEST_DIR")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env("RUSTFLAGS", "")
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         let printed = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{said}\n{printed}");
         assert!(!said.contains("warning"), "{said}");
-    }
-
-    fn program(&self) -> PathBuf {
-        target().join("debug").join(self.name)
     }
 }
 
@@ -234,9 +240,7 @@ fn reports(text: &str) -> BTreeMap<String, Vec<(u64, u64)>> {
 #[test]
 fn a_crate_outside_of_the_workspace() {
     let site = Crate::new("site", "flow", MAIN);
-    site.cargo("test");
-    site.cargo("build");
-    let (program, work) = (site.program(), Workdir::new());
+    let (program, work) = (site.build(), Workdir::new());
     let run = |workers, epochs| {
         let args = ["run", "visits.json", "out.json", "--recover", "state"];
         let options = ["--workers", workers, "--epoch", epochs];
@@ -293,8 +297,7 @@ fn a_crate_outside_of_the_workspace() {
 #[test]
 fn a_crate_that_calls_the_library_by_another_name() {
     let numbers = Crate::new("numbers", "renamed", RENAMED);
-    numbers.cargo("build");
-    let (program, work) = (numbers.program(), Workdir::new());
+    let (program, work) = (numbers.build(), Workdir::new());
     let run = |options: &[&str]| {
         let args = [&["run", "in", "--recover", "state"], options].concat();
         work.run(&program, &args)

@@ -44,7 +44,7 @@ struct Longest {
     length: u64,
 }
 
-fn letter(word: &String) -> String {
+fn letter(word: &str) -> String {
     word.chars().take(1).collect()
 }
 
@@ -62,7 +62,7 @@ fn longest(longest: &mut Longest, word: String) -> String {
 #[dataflow]
 fn words(flow: &Flow, args: &Args) {
     let words = flow.source(TextLines::open_all(&args.inputs));
-    let by_letter = words.key_on(letter);
+    let by_letter = words.key_on(|word| letter(word));
     let counted = match args.shape {
         Shape::First | Shape::Grown => by_letter.stateful_map(count),
         Shape::Renamed => by_letter.stateful_map(count).named("tally"),

@@ -10,6 +10,7 @@ impl<T> Stream<T> {
     ///
     /// The records of one key are all handled by one worker, in order. The key owns its data: the
     /// commonest first mistake is `fn(&Event) -> &str`, where `String` is needed.
+    /// On a stream of `String`s, `|word| letter(word)` lets `letter` take a `&str`.
     ///
     /// ```
     /// # use flow::prelude::*;
