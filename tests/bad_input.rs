@@ -404,6 +404,20 @@ fn an_output_that_has_lost_something_is_refused() {
 }
 
 #[test]
+fn an_output_without_a_line_yet_is_no_leave_to_cut_another_file() {
+    let words = Words::with("");
+    words.fine(&["in"], "");
+    words.work.write("in", "ant\n");
+    words.work.write("others", "mine\n");
+    let before = words.snapshot();
+    let args = ["run", "in", "--recover", "state", "--output", "others"];
+    let ended = words.work.run(&WORDS, &args).silent();
+    ended.one_error(REFUSED, ["`written`", "others", "it is another file"]);
+    before.assert_same(&words.snapshot());
+    words.fine(&["in"], "ant 1\n");
+}
+
+#[test]
 fn an_output_has_one_writer() {
     let work = Workdir::new();
     let args = |store| {

@@ -38,4 +38,4 @@ pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};
 pub use run::{
     Clock, Ended, Epochs, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner, Started,
 };
-pub use stream::{KeyedStream, OnError, SinkStep, Stream};
+pub use stream::{Dead, KeyedStream, OnError, SinkStep, Stream};

@@ -71,7 +71,13 @@ const METHODS: &[(Kind, &[&str])] = &[
     (Kind::Source, &["source"]),
     (
         Kind::Stateful,
-        &["stateful_map", "stateful_map_with_key", "stateful_map_opt"],
+        &[
+            "stateful_map",
+            "stateful_map_with_key",
+            "stateful_map_opt",
+            "try_stateful_map",
+            "try_stateful_map_with",
+        ],
     ),
     (
         Kind::Stateless,

@@ -13,8 +13,12 @@ impl Skips {
     }
 
     pub(crate) fn add(&self, step: StepIndex) {
+        self.add_many(step, 1);
+    }
+
+    pub(crate) fn add_many(&self, step: StepIndex, records: u64) {
         if let Some(count) = self.0.get(step.as_usize()) {
-            count.fetch_add(1, Relaxed);
+            count.fetch_add(records, Relaxed);
         }
     }
 

@@ -7,15 +7,16 @@ use serde::de::DeserializeOwned;
 use super::{
     Excerpt, FileToken, Next, Reader, Source, SourceError,
     file::Files,
-    lines::{Lines, MAX_LINE},
+    lines::{LineOptions, Lines},
 };
+use crate::stream::OnError;
 
 /// The records of files with a JSON value on each line; made by
 /// [`JsonLines::open`](crate::JsonLines::open).
 #[derive(Clone, Debug)]
 pub struct JsonLinesSource<T> {
     files: Files,
-    max_line: usize,
+    options: LineOptions,
     item: PhantomData<fn() -> T>,
 }
 
@@ -23,7 +24,7 @@ impl<T> JsonLinesSource<T> {
     pub(crate) fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         JsonLinesSource {
             files: Files::new(paths),
-            max_line: MAX_LINE,
+            options: LineOptions::default(),
             item: PhantomData,
         }
     }
@@ -31,7 +32,14 @@ impl<T> JsonLinesSource<T> {
     /// Sets how long a line may be, in bytes without its end: 16 MiB unless told otherwise.
     #[must_use]
     pub fn max_line(mut self, bytes: usize) -> Self {
-        self.max_line = bytes;
+        self.options.max_line = bytes;
+        self
+    }
+
+    /// Sets what happens at a line that can't be read: the flow stops there, unless told to skip it.
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.options.on_error = on_error;
         self
     }
 }
@@ -56,7 +64,7 @@ impl<T: DeserializeOwned + 'static> Source for JsonLinesSource<T> {
     ) -> Result<JsonLinesReader<T>, SourceError> {
         let path = self.files.path(partition)?;
         Ok(JsonLinesReader {
-            lines: Lines::open(path, partition, self.max_line, resume.as_ref())?,
+            lines: Lines::open(path, partition, self.options, resume.as_ref())?,
             item: PhantomData,
         })
     }
@@ -88,6 +96,10 @@ impl<T: DeserializeOwned + 'static> Reader for JsonLinesReader<T> {
 
     fn token(&self, index: usize) -> FileToken {
         self.lines.token(index)
+    }
+
+    fn run_skipped(&self) -> u64 {
+        self.lines.run_skipped()
     }
 
     fn run_bytes(&self) -> usize {

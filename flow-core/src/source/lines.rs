@@ -10,9 +10,24 @@ use super::{
     Excerpt, FileToken, Next, SourceError,
     file::{FileHead, open_at},
 };
+use crate::stream::OnError;
 
-/// The longest line that is read, in bytes, unless told otherwise.
-pub(super) const MAX_LINE: usize = 16 << 20;
+/// What is to be done with lines that are not as they should be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LineOptions {
+    /// The longest line that is read, in bytes.
+    pub(super) max_line: usize,
+    pub(super) on_error: OnError,
+}
+
+impl Default for LineOptions {
+    fn default() -> Self {
+        LineOptions {
+            max_line: 16 << 20,
+            on_error: OnError::Fail,
+        }
+    }
+}
 
 /// A run ends after this many lines or bytes.
 const RUN_LINES: usize = 256;
@@ -33,13 +48,14 @@ pub(super) struct Lines {
     path: PathBuf,
     name: String,
     input: BufReader<File>,
-    max_line: usize,
+    options: LineOptions,
     head: FileHead,
     /// Where each record of the last run starts.
     starts: Vec<Position>,
     /// Where the next unread line starts.
     next: Position,
     run_bytes: usize,
+    run_skipped: u64,
     line: Vec<u8>,
 }
 
@@ -47,7 +63,7 @@ impl Lines {
     pub(super) fn open(
         path: PathBuf,
         name: &str,
-        max_line: usize,
+        options: LineOptions,
         resume: Option<&FileToken>,
     ) -> Result<Self, SourceError> {
         let (file, head, token) = open_at(&path, name, resume)?;
@@ -55,7 +71,7 @@ impl Lines {
             path,
             name: name.to_owned(),
             input: BufReader::with_capacity(1 << 16, file),
-            max_line,
+            options,
             head,
             starts: Vec::new(),
             next: Position {
@@ -63,6 +79,7 @@ impl Lines {
                 line: token.line,
             },
             run_bytes: 0,
+            run_skipped: 0,
             line: Vec::new(),
         })
     }
@@ -76,15 +93,34 @@ impl Lines {
         self.starts.clear();
         let start = self.next.offset;
         self.run_bytes = 0;
+        self.run_skipped = 0;
         while self.starts.len() < RUN_LINES && self.next.offset - start < RUN_BYTES {
-            let Some(length) = self.read_line()? else {
+            let Some(mut length) = self.read_line()? else {
                 return Ok(Next::End);
             };
-            let record = parse(line_content(&self.line)).map_err(|cause| self.error(&cause))?;
-            if let Some(record) = record {
-                self.starts.push(self.next);
-                self.run_bytes += self.line.len();
-                out.push(record);
+            let max_line = self.options.max_line;
+            let line = line_content(&self.line);
+            let record = if line.len() > max_line {
+                Err(format!(
+                    "the line is longer than {max_line} bytes\nhelp: `.max_line(..)` sets what is allowed"
+                ))
+            } else {
+                parse(line)
+            };
+            match record {
+                Ok(Some(record)) => {
+                    self.starts.push(self.next);
+                    self.run_bytes += self.line.len();
+                    out.push(record);
+                }
+                Ok(None) => {}
+                Err(cause) if self.options.on_error == OnError::Fail => {
+                    return Err(self.error(&cause));
+                }
+                Err(_) => {
+                    self.run_skipped += 1;
+                    length += self.skip_rest()?;
+                }
             }
             self.head.read(self.next.offset, &self.line);
             self.next.offset += length;
@@ -96,21 +132,22 @@ impl Lines {
     /// Reads one line with its end into `self.line`; `None` at the end of the file.
     fn read_line(&mut self) -> Result<Option<u64>, SourceError> {
         self.line.clear();
-        let limit = self.max_line as u64 + 2;
+        let limit = self.options.max_line as u64 + 2;
         let length = (&mut self.input)
             .take(limit)
             .read_until(b'\n', &mut self.line)
             .map_err(|error| self.error(&error.to_string()))?;
-        if length == 0 {
-            return Ok(None);
+        Ok((length > 0).then_some(length as u64))
+    }
+
+    /// Reads over what is left of a line that was too long; returns its length.
+    fn skip_rest(&mut self) -> Result<u64, SourceError> {
+        if self.line.last() == Some(&b'\n') {
+            return Ok(0);
         }
-        if line_content(&self.line).len() > self.max_line {
-            return Err(self.error(&format!(
-                "the line is longer than {} bytes\nhelp: `.max_line(..)` sets what is allowed",
-                self.max_line
-            )));
-        }
-        Ok(Some(length as u64))
+        let skipped = self.input.skip_until(b'\n');
+        let skipped = skipped.map_err(|error| self.error(&error.to_string()))?;
+        Ok(skipped as u64)
     }
 
     /// An error about the line that comes next.
@@ -129,6 +166,10 @@ impl Lines {
 
     pub(super) fn run_bytes(&self) -> usize {
         self.run_bytes
+    }
+
+    pub(super) fn run_skipped(&self) -> u64 {
+        self.run_skipped
     }
 
     pub(super) fn excerpt(&self, at: &FileToken) -> Excerpt {

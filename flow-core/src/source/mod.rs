@@ -143,6 +143,11 @@ pub trait Reader: 'static {
         0
     }
 
+    /// How many records the last run left out because they could not be read, where the source has been told to.
+    fn run_skipped(&self) -> u64 {
+        0
+    }
+
     /// What stands at a token, for the message about a record that failed there. Called only then.
     fn excerpt(&mut self, at: &Self::Token) -> Option<Excerpt> {
         let _ = at;

@@ -1,6 +1,6 @@
 //! The partitions of a source on one worker: reads them in turn and pushes their records.
 
-use std::{collections::VecDeque, rc::Rc, task::Waker, time::Instant};
+use std::{collections::VecDeque, rc::Rc, sync::Arc, task::Waker, time::Instant};
 
 use flow_store::{Changes, decode, encode};
 
@@ -11,6 +11,7 @@ use crate::{
     error::{BuildError, ResumeError, RunError},
     graph::StepIndex,
     record::{NoKey, State},
+    run::Skips,
 };
 
 /// What makes the source on a worker.
@@ -33,6 +34,7 @@ pub(crate) fn head<S: Source>(
             chain,
             fallible: context.wiring.fallible,
             outlets: context.wiring.outlets.clone(),
+            skips: context.wiring.skips.clone(),
         })))
     });
     head.partitions = Some(Box::new(move || listed.partitions()));
@@ -170,6 +172,7 @@ struct Reading<S: Source> {
     chain: BoxConsumer<(NoKey, S::Item)>,
     fallible: bool,
     outlets: Vec<OutletRef>,
+    skips: Arc<Skips>,
 }
 
 impl<S: Source> Reading<S> {
@@ -255,6 +258,7 @@ impl<S: Source> SourceTask for Reading<S> {
                 let next = partition.reader.read(&mut out, waker);
                 partition.pushed = 0;
                 partition.moved = true;
+                self.skips.add_many(self.step, partition.reader.run_skipped());
                 if !out.is_empty() {
                     partition.bytes_each =
                         size_of::<S::Item>() + partition.reader.run_bytes() / out.len();

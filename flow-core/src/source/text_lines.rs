@@ -5,28 +5,36 @@ use std::{path::PathBuf, task::Waker};
 use super::{
     Excerpt, FileToken, Next, Reader, Source, SourceError,
     file::Files,
-    lines::{Lines, MAX_LINE},
+    lines::{LineOptions, Lines},
 };
+use crate::stream::OnError;
 
 /// The lines of text files; made by [`TextLines::open`](crate::TextLines::open).
 #[derive(Clone, Debug)]
 pub struct TextLinesSource {
     files: Files,
-    max_line: usize,
+    options: LineOptions,
 }
 
 impl TextLinesSource {
     pub(crate) fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         TextLinesSource {
             files: Files::new(paths),
-            max_line: MAX_LINE,
+            options: LineOptions::default(),
         }
     }
 
     /// Sets how long a line may be, in bytes without its end: 16 MiB unless told otherwise.
     #[must_use]
     pub fn max_line(mut self, bytes: usize) -> Self {
-        self.max_line = bytes;
+        self.options.max_line = bytes;
+        self
+    }
+
+    /// Sets what happens at a line that can't be read: the flow stops there, unless told to skip it.
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.options.on_error = on_error;
         self
     }
 }
@@ -50,7 +58,7 @@ impl Source for TextLinesSource {
         resume: Option<FileToken>,
     ) -> Result<TextLinesReader, SourceError> {
         let path = self.files.path(partition)?;
-        Lines::open(path, partition, self.max_line, resume.as_ref()).map(TextLinesReader)
+        Lines::open(path, partition, self.options, resume.as_ref()).map(TextLinesReader)
     }
 }
 
@@ -74,6 +82,10 @@ impl Reader for TextLinesReader {
 
     fn token(&self, index: usize) -> FileToken {
         self.0.token(index)
+    }
+
+    fn run_skipped(&self) -> u64 {
+        self.0.run_skipped()
     }
 
     fn run_bytes(&self) -> usize {

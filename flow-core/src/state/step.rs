@@ -1,6 +1,6 @@
 //! The step behind a shuffle that keeps a state for each key.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use flow_store::Epoch;
 
@@ -8,9 +8,10 @@ use super::Table;
 use crate::{
     chain::{At, BoxConsumer, Fault, InletId, Keyed, Parcel, Port},
     engine::{Head, HeadContext, Made, Rows, Task},
-    error::{ResumeError, RunError},
+    error::{BoxError, ResumeError, RunError},
     graph::StepIndex,
     record::{Key, Record, StateCodec},
+    run::Skips,
 };
 
 /// What makes the step on a worker.
@@ -26,7 +27,7 @@ where
     V: Record,
     S: 'static,
     W: 'static,
-    F: FnMut(&K, &mut Option<S>, V) -> W + 'static,
+    F: FnMut(&K, &mut Option<S>, V) -> Result<Option<W>, BoxError> + 'static,
 {
     Head::new(index, move |context| {
         let mut table = Table::new();
@@ -37,6 +38,7 @@ where
             number: context.store_number(),
             table,
             codec,
+            skips: context.wiring.skips.clone(),
             f,
             out: Vec::new(),
             next,
@@ -101,6 +103,7 @@ struct Stateful<K, V, S, W, F> {
     number: Option<u16>,
     table: Table<K, S>,
     codec: StateCodec<S>,
+    skips: Arc<Skips>,
     f: F,
     out: Vec<(K, W)>,
     next: BoxConsumer<(K, W)>,
@@ -111,7 +114,7 @@ impl<K, V, S, W, F> Task for Stateful<K, V, S, W, F>
 where
     K: Key,
     V: Record,
-    F: FnMut(&K, &mut Option<S>, V) -> W,
+    F: FnMut(&K, &mut Option<S>, V) -> Result<Option<W>, BoxError>,
 {
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
         self.at.enter();
@@ -121,8 +124,11 @@ where
                 Ok(state) => state,
                 Err(error) => return Err(self.at.fault(error)),
             };
-            let out = (self.f)(&record.key, state, record.value);
-            self.out.push((record.key, out));
+            match (self.f)(&record.key, state, record.value) {
+                Ok(Some(out)) => self.out.push((record.key, out)),
+                Ok(None) => self.skips.add(self.at.step()),
+                Err(error) => return Err(self.at.fault(error)),
+            }
         }
         self.next.push_batch(&mut self.out)
     }

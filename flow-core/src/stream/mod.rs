@@ -1,5 +1,6 @@
 //! Streams and the steps that can follow on them: one file a family, one method a step.
 
+mod dead;
 mod fallible;
 mod key_on;
 mod map;
@@ -10,6 +11,7 @@ mod values;
 
 use std::{panic::Location, rc::Rc};
 
+pub use dead::Dead;
 pub use fallible::OnError;
 pub use sink::SinkStep;
 

@@ -5,9 +5,11 @@ use std::panic::Location;
 use super::Stream;
 use crate::{
     chain::{Port, Shuffle},
+    error::{BoxError, Failure},
     graph::Keeps,
     record::{IsKeyed, Key, Record, StateCodec, StepState},
     state,
+    stream::OnError,
 };
 
 impl<T, K> Stream<T, K> {
@@ -49,7 +51,101 @@ impl<T, K> Stream<T, K> {
             "stateful_map",
             Location::caller(),
             <F as StepState<S>>::codec(),
-            move |_: &K, state: &mut Option<S>, value| f(state.get_or_insert_default(), value),
+            move |_: &K, state: &mut Option<S>, value| {
+                Ok(Some(f(state.get_or_insert_default(), value)))
+            },
+        )
+    }
+
+    /// Like [`stateful_map`](Stream::stateful_map), for a function that may fail.
+    ///
+    /// The step stands behind a shuffle, so a failure aborts the run: what is not yet durable is given up, and the next run
+    /// reads it again. See [`try_stateful_map_with`](Stream::try_stateful_map_with) for going on.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// fn withdraw(balance: &mut i64, cents: i64) -> Result<i64, String> {
+    ///     *balance += cents;
+    ///     if *balance < 0 { Err(format!("overdrawn by {}", -*balance)) } else { Ok(*balance) }
+    /// }
+    /// # #[dataflow] fn balances(cents: Stream<i64>) -> Stream<i64, bool> {
+    /// cents.key_on(|_| true).try_stateful_map(withdraw)
+    /// # }
+    /// # let (out, seen) = sink::collect();
+    /// # let error = Runner::new(move |flow| {
+    /// #     balances(flow.source(source::from_iter([5, -7]))).map(|x| x).sink(out.clone());
+    /// # }).run().unwrap_err();
+    /// # assert!(error.to_string().contains("overdrawn by 2"), "{error}");
+    /// ```
+    #[track_caller]
+    pub fn try_stateful_map<S, W, E, F>(self, f: F) -> Stream<W, K>
+    where
+        K: IsKeyed + Key,
+        T: Record,
+        S: Default + 'static,
+        W: 'static,
+        E: Failure,
+        F: FnMut(&mut S, T) -> Result<W, E> + StepState<S> + 'static,
+    {
+        let mut f = f;
+        self.stateful(
+            "try_stateful_map",
+            Location::caller(),
+            <F as StepState<S>>::codec(),
+            move |_: &K, state: &mut Option<S>, value| {
+                f(state.get_or_insert_default(), value)
+                    .map(Some)
+                    .map_err(Failure::into_error)
+            },
+        )
+    }
+
+    /// Like [`try_stateful_map`](Stream::try_stateful_map), with a choice of what happens to a record that fails.
+    ///
+    /// With [`OnError::Skip`] the record is left out and counted, and the state is as it was before the call: it is cloned for
+    /// each record.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// fn withdraw(balance: &mut i64, cents: i64) -> Result<i64, String> {
+    ///     *balance += cents;
+    ///     if *balance < 0 { Err(format!("overdrawn by {}", -*balance)) } else { Ok(*balance) }
+    /// }
+    /// # #[dataflow] fn balances(cents: Stream<i64>) -> Stream<i64, bool> {
+    /// cents.key_on(|_| true).try_stateful_map_with(withdraw, OnError::Skip)
+    /// # }
+    /// # let (out, seen) = sink::collect();
+    /// # let outcome = Runner::new(move |flow| {
+    /// #     balances(flow.source(source::from_iter([5, -7, -1]))).map(|x| x).sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(outcome.skipped(), 1);
+    /// # assert_eq!(seen.take(), [(true, 5), (true, 4)]);
+    /// ```
+    #[track_caller]
+    pub fn try_stateful_map_with<S, W, E, F>(self, f: F, on_error: OnError) -> Stream<W, K>
+    where
+        K: IsKeyed + Key,
+        T: Record,
+        S: Default + Clone + 'static,
+        W: 'static,
+        E: Failure,
+        F: FnMut(&mut S, T) -> Result<W, E> + StepState<S> + 'static,
+    {
+        let mut f = f;
+        self.stateful(
+            "try_stateful_map",
+            Location::caller(),
+            <F as StepState<S>>::codec(),
+            move |_: &K, state: &mut Option<S>, value| {
+                if on_error == OnError::Fail {
+                    let done = f(state.get_or_insert_default(), value);
+                    return done.map(Some).map_err(Failure::into_error);
+                }
+                let mut changed = state.clone().unwrap_or_default();
+                Ok(f(&mut changed, value).ok().inspect(|_| *state = Some(changed)))
+            },
         )
     }
 
@@ -87,7 +183,7 @@ impl<T, K> Stream<T, K> {
             Location::caller(),
             <F as StepState<S>>::codec(),
             move |key: &K, state: &mut Option<S>, value| {
-                f(key, state.get_or_insert_default(), value)
+                Ok(Some(f(key, state.get_or_insert_default(), value)))
             },
         )
     }
@@ -131,7 +227,7 @@ impl<T, K> Stream<T, K> {
             "stateful_map_opt",
             Location::caller(),
             <F as StepState<S>>::codec(),
-            move |_: &K, state: &mut Option<S>, value| f(state, value),
+            move |_: &K, state: &mut Option<S>, value| Ok(Some(f(state, value))),
         )
     }
 
@@ -141,7 +237,7 @@ impl<T, K> Stream<T, K> {
         kind: &str,
         at: &Location<'_>,
         codec: StateCodec<S>,
-        f: impl FnMut(&K, &mut Option<S>, T) -> W + 'static,
+        f: impl FnMut(&K, &mut Option<S>, T) -> Result<Option<W>, BoxError> + 'static,
     ) -> Stream<W, K>
     where
         K: Key,

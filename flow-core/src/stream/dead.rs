@@ -1,0 +1,119 @@
+//! Records that fail, as a stream of their own.
+
+use std::{panic::Location, rc::Rc};
+
+use serde::{Deserialize, Serialize};
+
+use super::Stream;
+use crate::{
+    chain::{At, BoxConsumer, Consumer, Fault, Port},
+    graph::Keeps,
+    record::{KeyKind, NoKey},
+};
+
+/// A record that failed in a step, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dead<T, E> {
+    /// The record as it came to the step.
+    pub record: T,
+    /// What the step returned.
+    pub cause: E,
+}
+
+impl<T, Key> Stream<T, Key> {
+    /// Replaces each item by what the function returns; items on which it fails go into the second stream.
+    ///
+    /// The second stream is as durable as any other: a file at its end holds each failed record exactly once. Each item is
+    /// cloned before the function gets it.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let ((out, seen), (bad, failed)) = (sink::collect(), sink::collect());
+    /// # Runner::new(move |flow| {
+    /// let lines = flow.source(source::from_iter(["1", "x"].map(String::from)));
+    /// let (numbers, dead) = lines.try_map_or_dead(|line| line.parse::<u64>());
+    /// numbers.sink(out.clone());
+    /// dead.map(|dead| format!("{}: {}", dead.record, dead.cause)).sink(bad.clone()).named("dead");
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [1]);
+    /// # assert_eq!(failed.take(), ["x: invalid digit found in string"]);
+    /// ```
+    #[track_caller]
+    pub fn try_map_or_dead<U, E, F>(self, f: F) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
+    where
+        Key: KeyKind,
+        Key::Item<T>: Clone,
+        T: 'static,
+        U: 'static,
+        E: 'static,
+        F: FnMut(Key::Item<T>) -> Result<U, E> + 'static,
+    {
+        let place = Location::caller();
+        let mut step = self.follow("try_map_or_dead", Keeps::Nothing, place);
+        step.item = std::any::type_name::<U>();
+        let index = self.flow.add_step(step);
+        let mut branch = self.follow("dead", Keeps::Nothing, place);
+        branch.set_name("dead".to_owned());
+        branch.inputs = vec![index.as_usize()];
+        branch.item = std::any::type_name::<Dead<Key::Item<T>, E>>();
+        let dead_index = self.flow.add_step(branch);
+
+        let (port, dead_port) = (Port::new(), Port::new());
+        let (next, dead): (Rc<Port<_>>, Rc<Port<_>>) = (port.clone(), dead_port.clone());
+        self.port.attach(move |wiring| {
+            let mut f = f;
+            let (next, dead) = (next.build(wiring), dead.build(wiring));
+            Box::new(OrDead {
+                at: wiring.whereabouts.of(index),
+                f: move |pair| {
+                    let record: Key::Item<T> = Key::item(pair);
+                    let copy = record.clone();
+                    f(record).map_err(|cause| Dead {
+                        record: copy,
+                        cause,
+                    })
+                },
+                next,
+                dead,
+                out: Vec::new(),
+                failed: Vec::new(),
+            })
+        });
+        (
+            Stream::new(self.flow.clone(), index, port),
+            Stream::new(self.flow, dead_index, dead_port),
+        )
+    }
+}
+
+struct OrDead<F, U, D> {
+    at: At,
+    f: F,
+    next: BoxConsumer<(NoKey, U)>,
+    dead: BoxConsumer<(NoKey, D)>,
+    out: Vec<(NoKey, U)>,
+    failed: Vec<(NoKey, D)>,
+}
+
+impl<T, U, D, F: FnMut(T) -> Result<U, D>> Consumer<T> for OrDead<F, U, D> {
+    fn push(&mut self, record: T) -> Result<(), Fault> {
+        self.at.enter();
+        match (self.f)(record) {
+            Ok(record) => self.next.push((NoKey, record)),
+            Err(dead) => self.dead.push((NoKey, dead)),
+        }
+    }
+
+    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
+        self.at.enter();
+        for record in records.drain(..) {
+            match (self.f)(record) {
+                Ok(record) => self.out.push((NoKey, record)),
+                Err(dead) => self.failed.push((NoKey, dead)),
+            }
+        }
+        self.next.push_batch(&mut self.out)?;
+        self.dead.push_batch(&mut self.failed)
+    }
+}
