@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     task::Waker,
     time::Duration,
@@ -149,6 +149,7 @@ enum Trouble {
     SyncFails,
     SyncPanics,
     StartFails,
+    WriterDropPanics,
 }
 
 #[derive(Clone)]
@@ -240,6 +241,13 @@ impl ShakyWriter {
     }
 }
 
+impl Drop for ShakyWriter {
+    fn drop(&mut self) {
+        let panics = self.shaky.trouble == Trouble::WriterDropPanics && self.written >= 50;
+        assert!(!panics || std::thread::panicking(), "dropped");
+    }
+}
+
 impl Writer for ShakyWriter {
     type Item = u64;
     type Position = u64;
@@ -289,7 +297,8 @@ fn a_source_or_sink_that_fails_or_panics_names_itself_and_the_next_run_is_right(
         (Trouble::WriterPanics, ["`results`", "writer"]),
         (Trouble::CloseFails, ["`results`", "CloseFails"]),
         (Trouble::SyncFails, ["`results`", "SyncFails"]),
-        (Trouble::SyncPanics, ["committer", "sync"]),
+        (Trouble::SyncPanics, ["`results`", "it panicked: sync"]),
+        (Trouble::WriterDropPanics, ["`results`", "dropped"]),
         (Trouble::StartFails, ["`results`", "StartFails"]),
     ] {
         for workers in [1, 2] {
@@ -398,4 +407,128 @@ fn a_failure_while_the_flow_stops_for_another_one_is_told_too() {
         text.contains("the disk is gone") && text.contains("five"),
         "{text}"
     );
+}
+
+#[test]
+fn a_panic_before_the_run_starts_names_its_step_and_changes_nothing() {
+    #[derive(Clone, Copy)]
+    struct Early(&'static str);
+    impl Source for Early {
+        type Item = u64;
+        type Token = u64;
+        type Reader = ShakyReader;
+        fn partitions(&self) -> Result<Vec<String>, SourceError> {
+            assert!(self.0 != "partitions", "in partitions");
+            Ok(vec!["one".to_owned()])
+        }
+        fn open(&self, _: &str, _: Option<u64>) -> Result<ShakyReader, SourceError> {
+            panic!("in {}", self.0);
+        }
+    }
+    for place in ["partitions", "open"] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().join("state");
+        let runner = Runner::new(move |flow| {
+            let numbers = flow.source(Early(place)).named("early");
+            numbers.sink(sink::from_fn(|_: u64| ()));
+        });
+        let error = runner
+            .workers(2)
+            .recover(Recovery::at(&store))
+            .run()
+            .unwrap_err();
+        assert!(matches!(error, RunError::Build(_)), "{error}");
+        let text = format!("step `early` panicked before the run started: in {place}");
+        assert_eq!(error.to_string(), text);
+        assert!(!store.exists());
+    }
+}
+
+#[test]
+fn workers_with_full_queues_stop_when_another_one_panics() {
+    const RECORDS: u64 = 20_000;
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("state");
+    let after = Arc::new(AtomicU64::new(0));
+    let (poisoned, counter) = (Arc::new(AtomicBool::new(false)), after.clone());
+    let runner = Runner::new(move |flow| {
+        let (poisoned, counter) = (poisoned.clone(), counter.clone());
+        let work = move |count: &mut u64, n: u64| {
+            if n == 300 {
+                poisoned.store(true, SeqCst);
+                panic!("poison");
+            }
+            if poisoned.load(SeqCst) {
+                counter.fetch_add(1, SeqCst);
+                // Slow code, as far as this test needs it.
+                let start = std::time::Instant::now();
+                while start.elapsed() < Duration::from_micros(500) {}
+            }
+            *count += 1;
+            *count
+        };
+        let numbers = flow.source(source::from_iter(0..RECORDS)).named("numbers");
+        let counts = numbers.key_on(|n| n % 64).stateful_map(work).named("work");
+        counts.map(|(_, n)| n).sink(sink::from_fn(|_: u64| ()));
+    });
+    let error = runner
+        .workers(2)
+        .recover(Recovery::at(&store))
+        .run()
+        .unwrap_err();
+    assert!(matches!(error, RunError::Panicked { .. }), "{error}");
+    assert!(
+        after.load(SeqCst) < RECORDS / 4,
+        "{after:?} records after the panic"
+    );
+    let look = flow_store::Look::at(&store).unwrap();
+    let ended = &look.last_execution().unwrap().ended;
+    assert!(
+        matches!(ended, Some((_, flow_store::End::Aborted { .. }))),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_sinks_sync_is_run_without_a_store_too() {
+    struct Counts(Arc<AtomicU64>);
+    impl Sink for Counts {
+        type Item = u64;
+        type Position = NoResume;
+        type Writer = Counts;
+        fn shards(&self) -> Shards {
+            Shards::One
+        }
+        fn open(&self, _: u32, _: Option<NoResume>) -> Result<Counts, SinkError> {
+            Ok(Counts(self.0.clone()))
+        }
+    }
+    impl Writer for Counts {
+        type Item = u64;
+        type Position = NoResume;
+        fn position(&self) -> NoResume {
+            NoResume
+        }
+        fn write(&mut self, items: &mut Vec<u64>) -> Result<(), SinkError> {
+            items.clear();
+            Ok(())
+        }
+        fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {
+            let syncs = self.0.clone();
+            let sync = Sync::new(move || {
+                syncs.fetch_add(1, SeqCst);
+                Ok(())
+            });
+            Ok((NoResume, Some(sync)))
+        }
+    }
+    let syncs = Arc::new(AtomicU64::new(0));
+    let counter = syncs.clone();
+    let runner = Runner::new(move |flow| {
+        let numbers = flow.source(source::from_iter(0..10u64)).named("numbers");
+        numbers.sink(Counts(counter.clone()));
+    });
+    let outcome = runner.run().unwrap();
+    assert!(syncs.load(SeqCst) > 0);
+    assert_eq!(outcome.epoch, None, "nothing is durable without a store");
 }

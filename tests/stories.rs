@@ -131,11 +131,13 @@ fn a_record_that_fails_stops_the_flow_exactly_there() {
         for workers in [1, 2, 4] {
             let mut test = Harness::new(failing_on(55));
             test.epochs(epochs).workers(workers).feed(0..100);
-            for _ in 0..2 {
+            for times in 1..=3 {
                 let error = test.run().unwrap_err();
                 let RunError::Record(error) = error else {
                     panic!("{error}");
                 };
+                assert_eq!(error.times, times);
+                assert_eq!(error.to_string().contains("OnError::Skip"), times == 3);
                 assert_eq!(error.position.as_deref(), Some("event 56"));
                 assert_eq!(error.cause.to_string(), "55 is bad");
                 assert_eq!(by_key(test.outputs()), by_key(expected(0..55)));
@@ -347,5 +349,61 @@ fn a_budget_of_one_record_holds_nothing_up() {
         }
         assert_eq!(test.run().unwrap().records, 40);
         assert_eq!(test.outputs().len(), 40);
+    }
+}
+
+#[test]
+fn records_that_fail_in_a_step_go_into_a_stream_of_their_own_exactly_once() {
+    let mut test = Harness::new(|numbers: Stream<u64>| {
+        let parse = |n: u64| if n % 5 == 0 { Err(n) } else { Ok(n) };
+        let (good, dead) = numbers.try_map_or_dead(parse);
+        let dead = dead.map(|dead| {
+            assert_eq!(dead.record, dead.cause);
+            (7, dead.record)
+        });
+        totals(good).merge(dead)
+    });
+    test.epochs(Epochs::items(3));
+    for start in (0..60).step_by(20) {
+        let records = (start..start + 20).map(Event::Record);
+        test.feed_events("items", records.chain([Event::Abort]));
+        test.run().unwrap_err();
+    }
+    test.workers(2).run().unwrap();
+    let (mut dead, good): (Vec<_>, Vec<_>) = test.outputs().into_iter().partition(|(k, _)| *k == 7);
+    dead.sort_unstable();
+    assert_eq!(dead, (0..60).step_by(5).map(|n| (7, n)).collect::<Vec<_>>());
+    assert_eq!(
+        by_key(good),
+        by_key(expected((0..60).filter(|n| n % 5 != 0)))
+    );
+}
+
+#[test]
+fn a_stateful_step_that_fails_leaves_the_state_as_it_was() {
+    fn checked(on_error: OnError) -> impl Fn(Stream<u64>) -> Stream<(u64, u64)> {
+        move |numbers| {
+            let add = |sum: &mut u64, n: u64| {
+                *sum += n;
+                if n == 33 { Err("33") } else { Ok(*sum) }
+            };
+            let keyed = numbers.key_on(|n| n % 7);
+            let sums = keyed.try_stateful_map_with(add, on_error).named("total");
+            sums.map(|pair| pair)
+        }
+    }
+    for workers in [1, 2] {
+        let mut test = Harness::new(checked(OnError::Fail));
+        test.workers(workers).feed(0..50);
+        let error = test.run().unwrap_err();
+        assert!(matches!(error, RunError::Step { .. }), "{error}");
+        assert!(
+            error.to_string().contains("step `total` failed: 33"),
+            "{error}"
+        );
+        let outcome = test.change(checked(OnError::Skip)).run().unwrap();
+        assert_eq!(outcome.skipped, [("total".to_owned(), 1)]);
+        let good = (0..50).filter(|n| *n != 33);
+        assert_eq!(by_key(test.outputs()), by_key(expected(good)));
     }
 }

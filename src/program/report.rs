@@ -88,7 +88,7 @@ impl Diagnostic for Plain {
 #[derive(Debug)]
 struct BadRecord {
     message: String,
-    safe: String,
+    help: String,
     line: Option<Line>,
     label: String,
     column: usize,
@@ -117,7 +117,10 @@ impl BadRecord {
         }
         BadRecord {
             message,
-            safe: error.safe.to_string(),
+            help: match error.hint() {
+                Some(hint) => format!("{}\n{hint}", error.safe),
+                None => error.safe.to_string(),
+            },
             line,
             label,
             column,
@@ -140,7 +143,7 @@ impl std::error::Error for BadRecord {}
 
 impl Diagnostic for BadRecord {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(&self.safe))
+        Some(Box::new(&self.help))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

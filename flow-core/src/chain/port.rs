@@ -1,8 +1,13 @@
 //! Where the next steps of a stream are attached while a flow is built.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use super::{BoxConsumer, FanOut, OutletRef, Whereabouts};
+use crate::run::Skips;
 
 /// Makes the consumer that was attached to a port.
 type Attach<T> = Box<dyn FnOnce(&mut Wiring) -> BoxConsumer<T>>;
@@ -59,5 +64,7 @@ pub(crate) struct Wiring {
     pub(crate) outlets: Vec<OutletRef>,
     /// Whether a step of the chain may fail: then it runs a record at a time.
     pub(crate) fallible: bool,
-    pub(crate) skips: std::sync::Arc<crate::run::Skips>,
+    pub(crate) skips: Arc<Skips>,
+    /// Set when the run is given up: long work looks at it.
+    pub(crate) aborted: Arc<AtomicBool>,
 }

@@ -3,14 +3,20 @@
 //! All epochs that have closed while one commit ran share the next one. First the outputs are synced, each
 //! once; then the rows are committed; then the epochs are acknowledged.
 
-use std::{collections::BTreeMap, sync::mpsc::Receiver};
+use std::{
+    collections::BTreeMap,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::Receiver,
+};
 
 use flow_store::{Epoch, Execution};
 
-use super::{Failed, PendingSync, Rows, RunState, ledger::Closed};
+use super::{Failed, PendingSync, Rows, RunState, ledger::Closed, message_of};
+use crate::sink::Sync;
 
-/// Runs until all workers are gone. Without an execution, epochs count as durable when they are closed.
-pub(crate) fn run(
+/// Runs until all workers are gone. Without an execution there is nothing to commit, but outputs are synced all the same.
+pub(crate) fn commit_all(
     mut execution: Option<Execution>,
     state: &RunState,
     closed: &Receiver<Closed>,
@@ -34,18 +40,22 @@ pub(crate) fn run(
         let later = pending.split_off(&complete);
         let group = std::mem::replace(&mut pending, later);
         let last = group.last_key_value().map(|(epoch, _)| *epoch);
-        if let (Some(execution), Some(last)) = (&mut execution, last)
-            && let Err(failed) = commit(execution, last, group)
+        if let Some(last) = last
+            && let Err(failed) = commit(execution.as_mut(), last, group)
         {
             state.abort(failed);
             continue;
         }
-        state.acknowledge(complete, last);
+        state.acknowledge(complete, last.filter(|_| execution.is_some()));
     }
     execution
 }
 
-fn commit(execution: &mut Execution, last: u64, group: BTreeMap<u64, Rows>) -> Result<(), Failed> {
+fn commit(
+    execution: Option<&mut Execution>,
+    last: u64,
+    group: BTreeMap<u64, Rows>,
+) -> Result<(), Failed> {
     let (mut changes, mut syncs) = (Vec::new(), BTreeMap::new());
     for (_, rows) in group {
         changes.push(rows.changes);
@@ -55,10 +65,23 @@ fn commit(execution: &mut Execution, last: u64, group: BTreeMap<u64, Rows>) -> R
         }
     }
     for PendingSync { step, sync, .. } in syncs.into_values() {
-        sync.run().map_err(|error| Failed::Sync { step, error })?;
+        run(sync).map_err(|error| Failed::Sync { step, error })?;
     }
+    let Some(execution) = execution else {
+        return Ok(());
+    };
     tracing::debug!(epoch = %Epoch::from_u64(last), epochs = changes.len(), "commit");
     execution
         .commit(Epoch::from_u64(last), &changes)
         .map_err(|error| Failed::Commit(Box::new(error)))
+}
+
+/// Runs a sink's `Sync`; a panic in it is its failure.
+fn run(sync: Sync) -> io::Result<()> {
+    catch_unwind(AssertUnwindSafe(|| sync.run())).unwrap_or_else(|panic| {
+        Err(io::Error::other(format!(
+            "it panicked: {}",
+            message_of(&*panic)
+        )))
+    })
 }

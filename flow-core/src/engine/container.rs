@@ -53,6 +53,7 @@ impl Distributor<Parcel> for ByAddress {
         stamp: &Stamp<T>,
         pushers: &mut [P],
     ) {
+        debug_assert!(parcel.to() < pushers.len());
         if let Some(pusher) = pushers.get_mut(parcel.to()) {
             Message::push_at(parcel, stamp.clone(), pusher);
         }

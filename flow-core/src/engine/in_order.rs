@@ -90,8 +90,11 @@ pub(super) fn build<'scope>(
                         capabilities,
                         parcels,
                     } = first.get_mut();
-                    for parcel in parcels.drain(..) {
+                    while let Some(parcel) = parcels.pop_front() {
                         task.receive(parcel)?;
+                        if state.aborted() {
+                            return Ok(());
+                        }
                         outputs.send(capabilities, PARCEL);
                     }
                     outputs.send(capabilities, 1);

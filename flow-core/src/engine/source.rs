@@ -27,6 +27,9 @@ use crate::chain::{Fault, OutletRef};
 const RECORDS: u64 = 2048;
 const EPOCHS: u32 = 64;
 
+/// A timer is set for no longer than this, and then set again.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 pub(super) fn build<'scope>(
     scope: &Scope<'scope, u64>,
     wires: &mut Wires<'scope>,
@@ -52,6 +55,7 @@ pub(super) fn build<'scope>(
         open: None,
         ended: false,
         read_in_epoch: false,
+        timer: None,
     };
     builder.build(move |mut capabilities| {
         let first = driver.state.epoch();
@@ -83,6 +87,8 @@ struct Driver {
     ended: bool,
     /// Whether records of the open epoch were read here.
     read_in_epoch: bool,
+    /// When the next timer goes off: one that goes off later need not be set.
+    timer: Option<Instant>,
 }
 
 /// Why an activation does not go on.
@@ -161,10 +167,15 @@ impl Driver {
 
     /// Reads and pushes some records of the open epoch.
     fn step(&mut self, open: u64, records: &mut u64) -> Result<Option<Rest>, Fault> {
-        let (count, bytes_each) = match self.task.fill(&self.waker) {
+        let (now, woken) = (self.state.clock.now(), self.bell.woken());
+        let (count, bytes_each) = match self.task.fill(&self.waker, now, woken) {
             Ok(Filled::Records { count, bytes_each }) => (count as u64, bytes_each as u64),
             Ok(Filled::End) => {
                 self.ended = true;
+                if self.read_in_epoch {
+                    // Nobody else may be awake to end the epoch that this source leaves.
+                    self.state.cut(open);
+                }
                 return Ok(None);
             }
             Ok(Filled::Again) => return Ok(Some(Rest::Yield)),
@@ -239,14 +250,20 @@ impl Driver {
     }
 
     /// Has the operator run again when the reader wants it, or when the open epoch is old enough.
-    fn set_timer(&self, time: Option<Instant>) {
+    fn set_timer(&mut self, time: Option<Instant>) {
         if !self.state.clock.is_system() {
             return; // a manual clock rings when it is advanced
         }
         let now = self.state.clock.now();
         let until_read = time.map(|time| time.saturating_duration_since(now));
         let until_cut = self.state.until_cut();
-        if let Some(wait) = [until_read, until_cut].into_iter().flatten().min() {
+        let Some(wait) = [until_read, until_cut].into_iter().flatten().min() else {
+            return;
+        };
+        let wait = wait.min(LONGEST_WAIT);
+        let at = now + wait;
+        if self.timer.is_none_or(|timer| timer <= now || at < timer) {
+            self.timer = Some(at);
             self.activator.activate_after(wait);
         }
     }

@@ -109,7 +109,7 @@ pub(crate) struct RunState {
     cut: Mutex<Cut>,
     in_flight: Mutex<InFlight>,
     stop: AtomicU8,
-    abort: AtomicBool,
+    abort: Arc<AtomicBool>,
     failures: Mutex<Failures>,
     /// Every epoch below is durable on this process.
     acknowledged: AtomicU64,
@@ -125,6 +125,8 @@ pub(crate) struct SourceBell {
     activator: SyncActivator,
     /// The operator is at rest and wants to know of anything that changes.
     waiting: AtomicBool,
+    /// A reader has woken its waker.
+    woken: AtomicBool,
 }
 
 impl SourceBell {
@@ -136,6 +138,11 @@ impl SourceBell {
         self.waiting.store(false, SeqCst);
     }
 
+    /// Whether a reader has woken its waker since this was last asked.
+    pub(crate) fn woken(&self) -> bool {
+        self.woken.swap(false, SeqCst)
+    }
+
     fn ring(&self) {
         // An operator that is gone needs no waking.
         let _ = self.activator.activate();
@@ -144,6 +151,7 @@ impl SourceBell {
 
 impl Wake for SourceBell {
     fn wake(self: Arc<Self>) {
+        self.woken.store(true, SeqCst);
         self.ring();
     }
 }
@@ -170,7 +178,7 @@ impl RunState {
             cut: Mutex::new(Cut { at: now, read: 0 }),
             in_flight: Mutex::default(),
             stop: (Stop::No as u8).into(),
-            abort: false.into(),
+            abort: Arc::default(),
             failures: Mutex::default(),
             acknowledged: 0.into(),
             durable: 0.into(),
@@ -180,9 +188,8 @@ impl RunState {
         });
         let weak = Arc::downgrade(&state);
         state.clock.on_advance(move || {
-            if let Some(state) = weak.upgrade() {
-                state.ring_all();
-            }
+            let state: Option<Arc<RunState>> = weak.upgrade();
+            state.map(|state| state.ring_all()).is_some()
         });
         state
     }
@@ -195,17 +202,14 @@ impl RunState {
 
     /// Ends the epoch `open`, if nobody else has yet.
     pub(crate) fn cut(&self, open: u64) {
-        let next = open + 1;
-        if self
-            .epoch
-            .compare_exchange(open, next, SeqCst, SeqCst)
-            .is_ok()
-        {
-            let now = self.clock.now();
-            *lock(&self.cut) = Cut {
-                at: now,
-                read: self.read.load(SeqCst),
-            };
+        let mut cut = lock(&self.cut);
+        // Before the new epoch is seen: what is read in it must not count as cut.
+        let read = self.read.load(SeqCst);
+        let moved = self.epoch.compare_exchange(open, open + 1, SeqCst, SeqCst);
+        if moved.is_ok() {
+            let at = self.clock.now();
+            *cut = Cut { at, read };
+            drop(cut);
             self.ring_waiting();
         }
     }
@@ -355,6 +359,11 @@ impl RunState {
         self.abort.load(SeqCst)
     }
 
+    /// The flag itself, for long work to look at.
+    pub(crate) fn abort_flag(&self) -> Arc<AtomicBool> {
+        self.abort.clone()
+    }
+
     /// Gives the execution up: from now on no operator does anything.
     pub(crate) fn abort(&self, why: Failed) {
         lock(&self.failures).aborted.get_or_insert(why);
@@ -378,6 +387,7 @@ impl RunState {
         let bell = Arc::new(SourceBell {
             activator,
             waiting: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
         });
         lock(&self.sources).push(bell.clone());
         bell

@@ -163,8 +163,9 @@ pub(crate) trait Task {
 
 /// The partitions of a source on one worker, and the chain behind them.
 pub(crate) trait SourceTask {
-    /// Makes sure that there are records to push, and says how many.
-    fn fill(&mut self, waker: &Waker) -> Result<Filled, RecordFailure>;
+    /// Makes sure that there are records to push, and says how many. Partitions that are idle are asked again when their
+    /// time has come, and all of them if the waker was `woken`.
+    fn fill(&mut self, waker: &Waker, now: Instant, woken: bool) -> Result<Filled, RecordFailure>;
 
     /// Pushes the next `count` records, at most as many as `fill` announced, through the chain.
     ///

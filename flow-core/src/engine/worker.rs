@@ -217,8 +217,12 @@ impl Shared {
             Ok(Ok((opening, tasks))) => (Ok(opening), tasks),
             Ok(Err(error)) => (Err(error), Vec::new()),
             Err(panic) => {
-                let message = message_of(&*panic);
-                (Err(BuildError::Panicked { message }.into()), Vec::new())
+                let at = self.whereabouts.get(index).and_then(Whereabouts::get);
+                let error = BuildError::Panicked {
+                    step: at.map(|step| self.plan.id(step)),
+                    message: message_of(&*panic),
+                };
+                (Err(error.into()), Vec::new())
             }
         };
         // The runner is gone only if it has been killed.
@@ -229,6 +233,7 @@ impl Shared {
         }
         // What is dropped with a dataflow is user code too.
         self.guard(index, || {
+            drop(tasks);
             for dataflow in worker.installed_dataflows() {
                 worker.drop_dataflow(dataflow);
             }
@@ -311,6 +316,7 @@ impl Shared {
                         outlets: Vec::new(),
                         fallible: false,
                         skips: self.skips.clone(),
+                        aborted: self.state.abort_flag(),
                     },
                     resume: resume.as_deref(),
                     partitions,

@@ -118,9 +118,11 @@ pub enum BuildError {
         /// The first difference.
         difference: String,
     },
-    /// The user's function panicked.
-    #[error("the dataflow function panicked: {message}")]
+    /// The user's function panicked, or what a step calls before the run starts.
+    #[error("{} panicked before the run started: {message}", panicked(step))]
     Panicked {
+        /// The step; `None` for the dataflow function itself.
+        step: Option<String>,
         /// The panic's message.
         message: String,
     },
@@ -139,6 +141,13 @@ impl BuildError {
             1 => errors.pop(),
             _ => Some(BuildError::Several(errors)),
         }
+    }
+}
+
+fn panicked(step: &Option<String>) -> String {
+    match step {
+        Some(step) => format!("step `{step}`"),
+        None => "the dataflow function".to_owned(),
     }
 }
 

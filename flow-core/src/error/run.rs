@@ -98,7 +98,15 @@ pub enum RunError {
         /// The failure that it was stopping for.
         first: Box<RunError>,
     },
-    /// The threads of the run could not be started, or one of them was lost.
+    /// A thread of the run was lost.
+    #[error("a thread of the run was lost: {message}\n{safe}")]
+    Lost {
+        /// What is known of it.
+        message: String,
+        /// What is not lost.
+        safe: Safe,
+    },
+    /// The threads of the run could not be started.
     #[error("the workers could not run: {0}")]
     Workers(String),
 }
@@ -114,6 +122,7 @@ impl RunError {
             | RunError::Commit { safe, .. }
             | RunError::Sync { safe, .. }
             | RunError::Close { safe, .. }
+            | RunError::Lost { safe, .. }
             | RunError::CutShort { safe }
             | RunError::StopTimedOut { safe, .. } => Some(*safe),
             RunError::WhileStopping { error, .. } => error.safe(),
@@ -142,9 +151,25 @@ pub struct RecordError {
     pub cause: BoxError,
     /// What is not lost.
     pub safe: Safe,
+    /// How many runs in a row have failed at this place, this one included.
+    pub times: u64,
 }
 
+/// From this many runs in a row on, a record that fails gets a hint.
+const AGAIN: u64 = 3;
+
 impl RecordError {
+    /// What may help when the same record fails again and again.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        (self.times >= AGAIN).then(|| {
+            format!(
+                "This is run {} in a row that fails here. If such records are to be left out, use `OnError::Skip` or `try_map_or_dead`.",
+                self.times
+            )
+        })
+    }
+
     fn text(&self) -> String {
         let mut text = format!("step `{}` failed at {}", self.step, self.partition);
         if let Some(position) = &self.position {
@@ -154,7 +179,11 @@ impl RecordError {
         if let Some(excerpt) = &self.excerpt {
             text += &format!("\n    {excerpt}");
         }
-        text + &format!("\n{}", self.safe)
+        text += &format!("\n{}", self.safe);
+        if let Some(hint) = self.hint() {
+            text += &format!("\n{hint}");
+        }
+        text
     }
 }
 

@@ -30,8 +30,11 @@ struct Manual {
 #[derive(Default)]
 struct ManualState {
     passed: Duration,
-    listeners: Vec<Arc<dyn Fn() + Send + Sync>>,
+    listeners: Vec<Listener>,
 }
+
+/// Told of the time; false when it need not be told any more.
+type Listener = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl Manual {
     fn lock(&self) -> MutexGuard<'_, ManualState> {
@@ -81,7 +84,12 @@ impl Clock {
                 state.listeners.clone()
             };
             for listener in listeners {
-                listener();
+                if !listener() {
+                    let mut state = manual.lock();
+                    state
+                        .listeners
+                        .retain(|other| !Arc::ptr_eq(other, &listener));
+                }
             }
         }
     }
@@ -90,8 +98,8 @@ impl Clock {
         self.0.is_none()
     }
 
-    /// Has `listener` called whenever a manual clock is advanced.
-    pub(crate) fn on_advance(&self, listener: impl Fn() + Send + Sync + 'static) {
+    /// Has `listener` called whenever a manual clock is advanced, until it returns false.
+    pub(crate) fn on_advance(&self, listener: impl Fn() -> bool + Send + Sync + 'static) {
         if let Some(manual) = &self.0 {
             manual.lock().listeners.push(Arc::new(listener));
         }

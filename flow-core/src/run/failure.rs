@@ -9,7 +9,13 @@ use crate::{
 
 impl Finished<'_> {
     pub(super) fn record_error(&self, failure: RecordFailure, safe: Safe) -> RunError {
+        let place = place(&failure.partition, failure.position.as_deref());
+        let before = match &self.failed_before {
+            Some((position, times)) if *position == place => *times,
+            _ => 0,
+        };
         RunError::Record(Box::new(RecordError {
+            times: before + 1,
             step: self.graph.id(failure.step),
             source_step: self.graph.id(failure.source_step),
             partition: failure.partition,
@@ -54,7 +60,7 @@ impl Finished<'_> {
                 steps: self.places(),
                 safe,
             },
-            Failed::Workers(message) => RunError::Workers(message),
+            Failed::Workers(message) => RunError::Lost { message, safe },
         }
     }
 
@@ -72,13 +78,17 @@ impl Finished<'_> {
     }
 }
 
+fn place(partition: &str, position: Option<&str>) -> String {
+    match position {
+        Some(position) => format!("{partition}, {position}"),
+        None => partition.to_owned(),
+    }
+}
+
 /// Where a failed run stopped, for the store's record of executions.
 pub(super) fn position(error: &RunError) -> String {
     match error {
-        RunError::Record(record) => match &record.position {
-            Some(position) => format!("{}, {position}", record.partition),
-            None => record.partition.clone(),
-        },
+        RunError::Record(record) => place(&record.partition, record.position.as_deref()),
         _ => String::new(),
     }
 }

@@ -171,6 +171,7 @@ impl Runner {
         let flow = Flow::new();
         catch_unwind(AssertUnwindSafe(|| (self.build)(&flow))).map_err(|panic| {
             BuildError::Panicked {
+                step: None,
                 message: message_of(&*panic),
             }
         })?;
@@ -213,6 +214,8 @@ impl Runner {
         let looked = resume.as_deref().map(|resume| &resume.look);
         let number = looked.map_or(1, flow_store::Look::next_execution);
         let cautious = looked.and_then(start::caution).unwrap_or((0, 0));
+        let failed_before = looked.map_or(Ok(None), start::failures_in_a_row);
+        let failed_before = failed_before.map_err(ResumeError::from)?;
         let started = Started {
             resumed_from: looked
                 .filter(|look| !look.is_new())
@@ -295,6 +298,7 @@ impl Runner {
             whereabouts: &whereabouts,
             durable: before.and(durable),
             drain: self.drain,
+            failed_before,
         };
         run.end(execution, &skips)
     }
@@ -310,7 +314,7 @@ fn spawn_committer(
     let (sender, receiver) = channel();
     let state = state.clone();
     std::thread::spawn(move || {
-        let run = AssertUnwindSafe(|| committer::run(execution, &state, &closed, workers));
+        let run = AssertUnwindSafe(|| committer::commit_all(execution, &state, &closed, workers));
         let execution = catch_unwind(run).unwrap_or_else(|panic| {
             let message = message_of(&*panic);
             state.abort(Failed::Workers(format!(
@@ -327,6 +331,7 @@ fn spawn_committer(
 /// Waits until the workers are done; false if they are not in spite of all.
 fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
     let mut deadline: Option<Instant> = None;
+    let mut timed_out = false;
     loop {
         let told = match deadline {
             None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -335,11 +340,16 @@ fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
         match told {
             Ok(News::Done) | Err(RecvTimeoutError::Disconnected) => return true,
             Ok(News::Stopping) => {
-                deadline.get_or_insert(Instant::now() + drain);
+                deadline = deadline.or_else(|| Instant::now().checked_add(drain));
             }
-            Ok(News::Aborted) => deadline = Some(Instant::now() + GRACE),
+            // Whoever is in the middle of something may finish it; what was too slow already gets little.
+            Ok(News::Aborted) if timed_out => deadline = Some(Instant::now() + GRACE),
+            Ok(News::Aborted) => deadline = Instant::now().checked_add(drain),
             Err(RecvTimeoutError::Timeout) if state.aborted() => return false,
-            Err(RecvTimeoutError::Timeout) => state.abort(Failed::TimedOut),
+            Err(RecvTimeoutError::Timeout) => {
+                timed_out = true;
+                state.abort(Failed::TimedOut);
+            }
         }
     }
 }
@@ -352,6 +362,8 @@ struct Finished<'a> {
     /// The last durable epoch, with a store.
     durable: Option<Epoch>,
     drain: Duration,
+    /// Where the runs before this one failed, and how many in a row.
+    failed_before: Option<(String, u64)>,
 }
 
 impl Finished<'_> {
@@ -391,7 +403,12 @@ impl Finished<'_> {
         );
         let closed = execution.map_or(Ok(()), |execution| execution.end(how));
         match (error, closed) {
-            (Some(error), _) => Err(error),
+            (Some(error), closed) => {
+                if let Err(closing) = closed {
+                    tracing::warn!("how the run ended could not be stored: {closing}");
+                }
+                Err(error)
+            }
             (None, Err(error)) => Err(RunError::Close {
                 error: Box::new(error),
                 safe: self.safe(false),

@@ -1,6 +1,9 @@
 //! What is decided before a run starts: which partitions there are, and whether flow and store fit.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use flow_store::{
     Agreed, Changes, End, Execution, KEY_GROUPS, Look, Start, StepKind, StepSpec, StoreError,
@@ -8,7 +11,7 @@ use flow_store::{
 
 use super::Recovery;
 use crate::{
-    engine::{Head, Resume},
+    engine::{Head, Resume, message_of},
     error::{BuildError, ResumeError, RunError, SourceError},
     graph::{Graph, Keeps, Step, StepIndex},
     source::{StoredToken, drop_partition},
@@ -32,7 +35,12 @@ pub(super) fn list_partitions(graph: &Graph, heads: &[Head]) -> Result<Vec<Liste
             place: graph.place(head.step),
             error,
         };
-        let mut partitions = partitions().map_err(failed)?;
+        let partitions =
+            catch_unwind(AssertUnwindSafe(partitions)).map_err(|panic| BuildError::Panicked {
+                step: Some(graph.id(head.step)),
+                message: message_of(&*panic),
+            })?;
+        let mut partitions = partitions.map_err(failed)?;
         partitions.sort();
         if let Some(pair) = partitions.windows(2).find(|pair| pair[0] == pair[1]) {
             let text = format!("it has two partitions called `{}`", pair[0]);
@@ -176,6 +184,25 @@ pub(super) fn caution(look: &Look) -> Option<(u64, u64)> {
         }
         _ => None,
     }
+}
+
+/// Where the last runs failed, and how many in a row failed there.
+pub(super) fn failures_in_a_row(look: &Look) -> Result<Option<(String, u64)>, StoreError> {
+    let executions = look.executions()?;
+    let mut failed = executions
+        .iter()
+        .rev()
+        .map(|execution| match &execution.ended {
+            Some((_, End::Failed { position, .. })) => Some(position),
+            _ => None,
+        });
+    let Some(Some(last)) = failed.next() else {
+        return Ok(None);
+    };
+    let before = failed
+        .take_while(|position| *position == Some(last))
+        .count() as u64;
+    Ok(Some((last.clone(), before + 1)))
 }
 
 /// Records the execution: from here on the store is changed.

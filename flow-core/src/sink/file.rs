@@ -101,7 +101,14 @@ impl Sink for FileLines {
     }
 
     fn output(&self) -> Option<String> {
-        Some(self.path.display().to_string())
+        // Two spellings of one path are one output, also before the file is there.
+        let known = self.path.canonicalize();
+        let known = known.or_else(|_| {
+            let folder = folder_of(&self.path).canonicalize()?;
+            Ok::<_, std::io::Error>(folder.join(self.path.file_name().unwrap_or_default()))
+        });
+        let path = known.as_ref().unwrap_or(&self.path);
+        Some(path.display().to_string())
     }
 
     fn shards(&self) -> Shards {

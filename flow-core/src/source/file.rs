@@ -51,12 +51,21 @@ impl FileHead {
     }
 }
 
+/// A file, open where a token says.
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) head: FileHead,
+    pub(super) token: FileToken,
+    /// The last line before the token was read without its end.
+    pub(super) open_line: bool,
+}
+
 /// Opens a file where a token says, after checking that it is still the file that was read.
 pub(super) fn open_at(
     path: &Path,
     name: &str,
     token: Option<&FileToken>,
-) -> Result<(File, FileHead, FileToken), SourceError> {
+) -> Result<Opened, SourceError> {
     let error = |what: &str, error| SourceError::caused_by(format!("{name}: {what}"), error);
     let mut file = File::open(path).map_err(|e| error("can't be opened", e))?;
     let metadata = file.metadata().map_err(|e| error("can't be read", e))?;
@@ -65,10 +74,7 @@ pub(super) fn open_at(
             "{name} is a directory, not a file"
         )));
     }
-    let mut head = FileHead::default();
-    let Some(token) = token else {
-        return Ok((file, head, FileToken::default()));
-    };
+    let token = token.cloned().unwrap_or_default();
     if metadata.len() < token.offset {
         return Err(SourceError::new(format!(
             "{name} is shorter than what was read of it: {} bytes are there, {} had been read up to line {}\nhelp: bring the file back as it was; a new file needs a new name",
@@ -77,49 +83,46 @@ pub(super) fn open_at(
             token.line
         )));
     }
-    let head_len = token.head_len.min(HEAD as u64);
-    let mut bytes = Vec::new();
-    (&file)
-        .take(head_len)
-        .read_to_end(&mut bytes)
-        .map_err(|e| error("can't be read", e))?;
-    if flow_store::hash(&bytes) != token.head_hash {
-        return Err(SourceError::new(format!(
-            "{name} has other content than when it was read: its first {head_len} bytes differ\nhelp: bring the file back as it was; a new file needs a new name"
-        )));
+    let read = |file: &mut File, from: u64, bytes: u64| -> std::io::Result<Vec<u8>> {
+        let mut read = Vec::new();
+        file.seek(SeekFrom::Start(from))?;
+        file.take(bytes).read_to_end(&mut read)?;
+        Ok(read)
+    };
+    let mut head = FileHead::default();
+    if token.offset > 0 {
+        let head_len = token.head_len.min(HEAD as u64);
+        let bytes = read(&mut file, 0, head_len).map_err(|e| error("can't be read", e))?;
+        if flow_store::hash(&bytes) != token.head_hash {
+            return Err(SourceError::new(format!(
+                "{name} has other content than when it was read: its first {head_len} bytes differ\nhelp: bring the file back as it was; a new file needs a new name"
+            )));
+        }
+        head.read(0, &bytes);
     }
-    head.read(0, &bytes);
-    let mut token = token.clone();
-    if token.offset > 0 && metadata.len() > token.offset {
-        skip_late_line_end(&mut file, name, &mut token)
-            .map_err(|e| error("can't be read", e))??;
+    let mut open_line = false;
+    if token.offset > 0 {
+        let around = read(&mut file, token.offset - 1, 3).map_err(|e| error("can't be read", e))?;
+        open_line = around.first() != Some(&b'\n');
+        if open_line && !matches!(&around[..], [_] | [_, b'\n', ..] | [_, b'\r', ..]) {
+            return Err(grown_line(name, token.line));
+        }
     }
     file.seek(SeekFrom::Start(token.offset))
         .map_err(|e| error("can't be read", e))?;
-    Ok((file, head, token))
+    Ok(Opened {
+        file,
+        head,
+        token,
+        open_line,
+    })
 }
 
-/// A file whose last line was read without its end has grown: fine if what came is that end.
-fn skip_late_line_end(
-    file: &mut File,
-    name: &str,
-    token: &mut FileToken,
-) -> std::io::Result<Result<(), SourceError>> {
-    file.seek(SeekFrom::Start(token.offset - 1))?;
-    let mut around = Vec::new();
-    file.take(3).read_to_end(&mut around)?;
-    match around.as_slice() {
-        [b'\n', ..] => {}
-        [_, b'\n', ..] => token.offset += 1,
-        [_, b'\r', b'\n'] => token.offset += 2,
-        _ => {
-            return Ok(Err(SourceError::new(format!(
-                "{name}, line {}: it was read as the last line, without an end, and has grown since\nhelp: end each line with a newline before the flow reads it",
-                token.line
-            ))));
-        }
-    }
-    Ok(Ok(()))
+/// A last line that was read without its end has grown.
+pub(super) fn grown_line(name: &str, line: u64) -> SourceError {
+    SourceError::new(format!(
+        "{name}, line {line}: it was read as the last line, without an end, and has grown since\nhelp: end each line with a newline before the flow reads it"
+    ))
 }
 
 /// The files of a source by the names of their partitions.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Excerpt, FileToken, Next, SourceError,
-    file::{FileHead, open_at},
+    file::{FileHead, Opened, grown_line, open_at},
 };
 use crate::stream::OnError;
 
@@ -56,6 +56,8 @@ pub(super) struct Lines {
     next: Position,
     run_bytes: usize,
     run_skipped: u64,
+    /// The last line that was read had no end: what comes next must be that end.
+    open_line: bool,
     line: Vec<u8>,
 }
 
@@ -66,7 +68,12 @@ impl Lines {
         options: LineOptions,
         resume: Option<&FileToken>,
     ) -> Result<Self, SourceError> {
-        let (file, head, token) = open_at(&path, name, resume)?;
+        let Opened {
+            file,
+            head,
+            token,
+            open_line,
+        } = open_at(&path, name, resume)?;
         Ok(Lines {
             path,
             name: name.to_owned(),
@@ -80,6 +87,7 @@ impl Lines {
             },
             run_bytes: 0,
             run_skipped: 0,
+            open_line,
             line: Vec::new(),
         })
     }
@@ -98,6 +106,13 @@ impl Lines {
             let Some(mut length) = self.read_line()? else {
                 return Ok(Next::End);
             };
+            if std::mem::take(&mut self.open_line) {
+                if !line_content(&self.line).is_empty() {
+                    return Err(grown_line(&self.name, self.next.line));
+                }
+                self.advance(length, 0);
+                continue;
+            }
             let max_line = self.options.max_line;
             let line = line_content(&self.line);
             let record = if line.len() > max_line {
@@ -122,17 +137,27 @@ impl Lines {
                     length += self.skip_rest()?;
                 }
             }
-            self.head.read(self.next.offset, &self.line);
-            self.next.offset += length;
-            self.next.line += 1;
+            self.advance(length, 1);
+            if self.line.last() != Some(&b'\n') && self.line.len() as u64 == length {
+                // The file may be growing right now: whatever comes behind this line is for a later run to judge.
+                self.open_line = true;
+                return Ok(Next::End);
+            }
         }
         Ok(Next::Ready)
+    }
+
+    fn advance(&mut self, length: u64, lines: u64) {
+        self.head.read(self.next.offset, &self.line);
+        self.next.offset += length;
+        self.next.line += lines;
     }
 
     /// Reads one line with its end into `self.line`; `None` at the end of the file.
     fn read_line(&mut self) -> Result<Option<u64>, SourceError> {
         self.line.clear();
-        let limit = self.options.max_line as u64 + 2;
+        let limit = self.options.max_line as u64;
+        let limit = limit.saturating_add(2);
         let length = (&mut self.input)
             .take(limit)
             .read_until(b'\n', &mut self.line)

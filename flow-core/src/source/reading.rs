@@ -94,6 +94,7 @@ fn open<S: Source>(source: &S, context: &HeadContext<'_>) -> Result<Vec<Partitio
             pushed: 0,
             bytes_each: 0,
             at_end: false,
+            idle: None,
             failure: None,
             moved: false,
             written,
@@ -154,6 +155,8 @@ struct Partition<S: Source> {
     pushed: usize,
     bytes_each: usize,
     at_end: bool,
+    /// It has nothing to read until its waker is woken, or until this time.
+    idle: Option<Option<Instant>>,
     /// The record behind `run` could not be read.
     failure: Option<SourceError>,
     /// Whether it was read from since its token was written.
@@ -210,6 +213,8 @@ impl<S: Source> Reading<S> {
                 for outlet in &self.outlets {
                     outlet.borrow_mut().rollback();
                 }
+                // It has not been read to its end: the next run starts at this record.
+                partition.at_end = false;
                 let (step, cause) = fault.into_parts();
                 let failure = self.failure(step, cause);
                 return Err(SourceFault::Record { pushed, failure });
@@ -245,20 +250,33 @@ impl<S: Source> Reading<S> {
 }
 
 impl<S: Source> SourceTask for Reading<S> {
-    fn fill(&mut self, waker: &Waker) -> Result<Filled, RecordFailure> {
+    fn fill(&mut self, waker: &Waker, now: Instant, woken: bool) -> Result<Filled, RecordFailure> {
+        if woken {
+            for partition in &mut self.partitions {
+                partition.idle = None;
+            }
+        }
         let mut until: Option<Instant> = None;
         let (mut idle, mut again) = (false, false);
         for _ in 0..self.partitions.len() {
             let Some(partition) = self.partitions.get_mut(self.turn) else {
                 break;
             };
-            if partition.run.is_empty() && partition.failure.is_none() && !partition.at_end {
+            if matches!(partition.idle, Some(Some(time)) if time <= now) {
+                partition.idle = None;
+            }
+            if partition.run.is_empty()
+                && partition.failure.is_none()
+                && partition.idle.is_none()
+                && !partition.at_end
+            {
                 self.at.enter();
                 let mut out = Vec::from(std::mem::take(&mut partition.run));
                 let next = partition.reader.read(&mut out, waker);
                 partition.pushed = 0;
                 partition.moved = true;
-                self.skips.add_many(self.step, partition.reader.run_skipped());
+                self.skips
+                    .add_many(self.step, partition.reader.run_skipped());
                 if !out.is_empty() {
                     partition.bytes_each =
                         size_of::<S::Item>() + partition.reader.run_bytes() / out.len();
@@ -266,10 +284,8 @@ impl<S: Source> SourceTask for Reading<S> {
                 partition.run = out.into();
                 match next {
                     Ok(Next::Ready) => again = true,
-                    Ok(Next::IdleUntil(time)) => {
-                        until = Some(until.map_or(time, |other| other.min(time)));
-                    }
-                    Ok(Next::Idle) => {}
+                    Ok(Next::IdleUntil(time)) => partition.idle = Some(Some(time)),
+                    Ok(Next::Idle) => partition.idle = Some(None),
                     Ok(Next::End) => partition.at_end = true,
                     Err(error) => partition.failure = Some(error),
                 }
@@ -284,6 +300,9 @@ impl<S: Source> SourceTask for Reading<S> {
                 return Err(self.failure(self.step, error.into()));
             }
             idle |= !partition.at_end;
+            if let Some(Some(time)) = partition.idle {
+                until = Some(until.map_or(time, |other| other.min(time)));
+            }
             self.turn = (self.turn + 1) % self.partitions.len();
         }
         Ok(match (again, idle) {

@@ -40,6 +40,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(failed.take(), ["x: invalid digit found in string"]);
     /// ```
     #[track_caller]
+    #[allow(clippy::type_complexity)] // two streams, as `partition` returns two collections
     pub fn try_map_or_dead<U, E, F>(self, f: F) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
     where
         Key: KeyKind,

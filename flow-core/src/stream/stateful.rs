@@ -144,7 +144,9 @@ impl<T, K> Stream<T, K> {
                     return done.map(Some).map_err(Failure::into_error);
                 }
                 let mut changed = state.clone().unwrap_or_default();
-                Ok(f(&mut changed, value).ok().inspect(|_| *state = Some(changed)))
+                Ok(f(&mut changed, value)
+                    .ok()
+                    .inspect(|_| *state = Some(changed)))
             },
         )
     }

@@ -1,0 +1,152 @@
+//! Files as inputs and outputs, where they change while a flow runs or between its runs.
+#![cfg(test)]
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use flow::{
+    BuildError, OnError, Outcome, Recovery, ResumeError, RunError, Runner, TextLines, sink,
+    sink::Collected, source,
+};
+
+fn append(path: &Path, text: &str) {
+    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// Copies lines into a collection, calling `seen` for each.
+fn read_with(
+    path: &Path,
+    store: &Path,
+    seen: impl Fn(&str) + Clone + Send + Sync + 'static,
+) -> (Result<Outcome, RunError>, Collected<String>) {
+    let (out, collected) = sink::collect();
+    let path = path.to_owned();
+    let runner = Runner::new(move |flow| {
+        let seen = seen.clone();
+        let lines = flow.source(TextLines::open(&path)).named("lines");
+        lines.inspect(move |line| seen(line)).sink(out.clone());
+    });
+    (runner.recover(Recovery::at(store)).run(), collected)
+}
+
+#[test]
+fn a_line_that_is_still_being_written_is_not_read_as_two() {
+    for (rest, error) in [("\nc\n", None), ("BB\nc\n", Some("line 2"))] {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, store) = (directory.path().join("in"), directory.path().join("state"));
+        fs::write(&path, "a\nb").unwrap();
+        let grows = path.clone();
+        let (result, seen) = read_with(&path, &store, move |line| {
+            if line == "b" {
+                append(&grows, rest);
+            }
+        });
+        assert_eq!(result.unwrap().records, 2);
+        assert_eq!(seen.take(), ["a", "b"]);
+        let (result, seen) = read_with(&path, &store, |_| ());
+        match error {
+            None => {
+                assert_eq!(result.unwrap().records, 1);
+                assert_eq!(seen.take(), ["c"]);
+            }
+            Some(words) => {
+                let error = result.unwrap_err();
+                assert!(
+                    matches!(error, RunError::Resume(ResumeError::Source { .. })),
+                    "{error}"
+                );
+                assert!(error.to_string().contains(words), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_limit_without_end_is_a_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("in");
+    fs::write(&path, "hello\nworld\n").unwrap();
+    let (out, seen) = sink::collect();
+    let runner = Runner::new(move |flow| {
+        flow.source(TextLines::open(&path).max_line(usize::MAX))
+            .sink(out.clone());
+    });
+    runner.run().unwrap();
+    assert_eq!(seen.take(), ["hello", "world"]);
+}
+
+#[test]
+fn a_source_skips_lines_that_it_cannot_read_where_it_is_told_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, store) = (directory.path().join("in"), directory.path().join("state"));
+    fs::write(&path, b"a\n\xff\xfe\nmuch too long a line\nb\r\nc\xff").unwrap();
+    let run = || {
+        let (out, seen) = sink::collect();
+        let path = path.clone();
+        let runner = Runner::new(move |flow| {
+            let lines = TextLines::open(&path).max_line(5).on_error(OnError::Skip);
+            flow.source(lines).named("lines").sink(out.clone());
+        });
+        let outcome = runner.recover(Recovery::at(&store)).run().unwrap();
+        (outcome.skipped, seen.take())
+    };
+    let (skipped, seen) = run();
+    assert_eq!(skipped, [("lines".to_owned(), 3)]);
+    assert_eq!(seen, ["a", "b"]);
+    append(&path, "\nd\n");
+    let (skipped, seen) = run();
+    assert_eq!((skipped, seen), (vec![], vec!["d".to_owned()]));
+}
+
+#[test]
+fn a_file_whose_last_line_failed_is_not_finished() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("state");
+    let (bad, good) = (directory.path().join("bad"), directory.path().join("good"));
+    fs::write(&bad, "1\nx\n").unwrap();
+    fs::write(&good, "2\n").unwrap();
+    let run = |files: Vec<PathBuf>| {
+        let runner = Runner::new(move |flow| {
+            let lines = flow
+                .source(TextLines::open_all(files.clone()))
+                .named("lines");
+            let numbers = lines.try_map(|line| line.parse::<u64>());
+            numbers.sink(sink::from_fn(|_: u64| ()));
+        });
+        runner.recover(Recovery::at(&store)).run()
+    };
+    let error = run(vec![bad.clone(), good.clone()]).unwrap_err();
+    assert!(matches!(error, RunError::Record(_)), "{error}");
+    fs::remove_file(&bad).unwrap();
+    let error = run(vec![good]).unwrap_err();
+    let RunError::Resume(ResumeError::PartitionGone { partitions, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(partitions, [bad.display().to_string()]);
+}
+
+#[test]
+fn one_new_output_under_two_spellings_is_refused_before_anything_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let (output, store) = (directory.path().join("out"), directory.path().join("state"));
+    let twice = output.clone();
+    let runner = Runner::new(move |flow| {
+        let numbers = flow.source(source::from_iter(0..3u64)).named("numbers");
+        let other = twice.parent().unwrap().join(".").join("out");
+        numbers
+            .clone()
+            .sink(TextLines::write_to(&twice))
+            .named("one");
+        numbers.sink(TextLines::write_to(other)).named("other");
+    });
+    let error = runner.recover(Recovery::at(&store)).run().unwrap_err();
+    assert!(
+        matches!(error, RunError::Build(BuildError::DoubleOutput { .. })),
+        "{error}"
+    );
+    assert!(!output.exists() && !store.exists());
+}

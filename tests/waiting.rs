@@ -1,0 +1,249 @@
+//! Sources that have nothing to read for a while: they hold nobody up, and are asked no more than they want.
+#![cfg(test)]
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+        mpsc::{Receiver, channel},
+    },
+    task::Waker,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use flow::{
+    Clock, Ended, Epochs, Outcome, Recovery, RunError, RunHandle, Runner, sink,
+    source::{Next, Reader, Source, SourceError},
+};
+
+type Read = Box<dyn FnMut(&mut Vec<u64>, &Waker) -> Next>;
+
+/// A source whose partitions read what a function says.
+struct Scripted<F>(Vec<&'static str>, F);
+
+struct ScriptedReader {
+    read: Read,
+    start: u64,
+    count: u64,
+}
+
+impl<F: Fn(&str) -> Read + 'static> Source for Scripted<F> {
+    type Item = u64;
+    type Token = u64;
+    type Reader = ScriptedReader;
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        Ok(self.0.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    fn open(&self, partition: &str, resume: Option<u64>) -> Result<ScriptedReader, SourceError> {
+        Ok(ScriptedReader {
+            read: (self.1)(partition),
+            start: resume.unwrap_or(0),
+            count: 0,
+        })
+    }
+}
+
+impl Reader for ScriptedReader {
+    type Item = u64;
+    type Token = u64;
+
+    fn read(&mut self, out: &mut Vec<u64>, waker: &Waker) -> Result<Next, SourceError> {
+        self.start += self.count;
+        let next = (self.read)(out, waker);
+        self.count = out.len() as u64;
+        Ok(next)
+    }
+
+    fn token(&self, index: usize) -> u64 {
+        self.start + index as u64
+    }
+}
+
+fn start(runner: Runner) -> (RunHandle, JoinHandle<Result<Outcome, RunError>>) {
+    let handle = runner.handle();
+    (handle, std::thread::spawn(move || runner.run()))
+}
+
+/// Waits until something holds; gives up, and fails the test, after a time in which it must have come to hold.
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_a_finished_source_has_read_becomes_durable_beside_one_that_waits() {
+    for workers in [1, 2] {
+        let directory = tempfile::tempdir().unwrap();
+        let (go, gone) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (started, idle) = (go.clone(), gone.clone());
+        let runner = Runner::new(move |flow| {
+            let (started, idle) = (started.clone(), idle.clone());
+            let source = Scripted(vec!["finite", "waits"], move |name: &str| -> Read {
+                let (started, idle) = (started.clone(), idle.clone());
+                if name == "waits" {
+                    return Box::new(move |_, _| {
+                        idle.store(1, SeqCst);
+                        Next::Idle
+                    });
+                }
+                Box::new(move |out, waker| {
+                    if started.load(SeqCst) == 0 || idle.load(SeqCst) == 0 {
+                        waker.wake_by_ref();
+                        return Next::Idle;
+                    }
+                    out.extend([1, 2, 3]);
+                    Next::End
+                })
+            });
+            let numbers = flow.source(source).named("numbers");
+            numbers.sink(sink::from_fn(|_: u64| ()));
+        })
+        .workers(workers)
+        .epochs(Epochs::every(Duration::from_millis(300)))
+        .recover(Recovery::at(directory.path().join("state")));
+        let (handle, run) = start(runner);
+        go.store(1, SeqCst);
+        until("the three records become durable", || {
+            handle
+                .progress()
+                .is_some_and(|progress| progress.durable.is_some())
+        });
+        handle.stop();
+        let outcome = run.join().unwrap().unwrap();
+        assert_eq!((outcome.ended, outcome.records), (Ended::Stopped, 3));
+    }
+}
+
+/// Records that come through a channel, from a thread that wakes the reader.
+fn fed(feed: Receiver<u64>) -> (Arc<Mutex<Receiver<u64>>>, Arc<Mutex<Option<Waker>>>) {
+    (Arc::new(Mutex::new(feed)), Arc::default())
+}
+
+#[test]
+fn a_reader_that_is_woken_is_asked_again_and_its_records_become_durable_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sender, receiver) = channel();
+    let (feed, waker) = fed(receiver);
+    let clock = Clock::manual();
+    let wake = waker.clone();
+    let runner = Runner::new(move |flow| {
+        let (feed, waker) = (feed.clone(), waker.clone());
+        let source = Scripted(vec!["feed"], move |_: &str| -> Read {
+            let (feed, slot) = (feed.clone(), waker.clone());
+            Box::new(move |out, waker| {
+                *slot.lock().unwrap() = Some(waker.clone());
+                out.extend(feed.lock().unwrap().try_iter());
+                Next::Idle
+            })
+        });
+        let numbers = flow.source(source).named("numbers");
+        numbers.sink(sink::from_fn(|_: u64| ()));
+    })
+    .clock(clock.clone())
+    .epochs(Epochs::every(Duration::from_secs(10)))
+    .recover(Recovery::at(directory.path().join("state")));
+    let (handle, run) = start(runner);
+    let mut last = None;
+    for n in 0..5 {
+        sender.send(n).unwrap();
+        until("the reader has a waker", || wake.lock().unwrap().is_some());
+        wake.lock().unwrap().as_ref().unwrap().wake_by_ref();
+        let read = || {
+            handle
+                .progress()
+                .is_some_and(|progress| progress.records == n + 1)
+        };
+        until("the record is read", read);
+        let durable = || handle.progress().and_then(|progress| progress.durable);
+        assert_eq!(durable(), last, "the epoch is young");
+        clock.advance(Duration::from_secs(11));
+        until("the epoch is durable", || durable() > last);
+        last = durable();
+    }
+    handle.stop();
+    assert_eq!(run.join().unwrap().unwrap().records, 5);
+}
+
+#[test]
+fn a_reader_that_named_a_time_is_left_alone_until_then() {
+    let clock = Clock::manual();
+    let reads = Arc::new(AtomicU64::new(0));
+    let (counter, readers) = (reads.clone(), clock.clone());
+    let runner = Runner::new(move |flow| {
+        let (counter, clock) = (counter.clone(), readers.clone());
+        let source = Scripted(vec!["busy", "polls"], move |name: &str| -> Read {
+            let (counter, clock) = (counter.clone(), clock.clone());
+            if name == "polls" {
+                return Box::new(move |_, _| {
+                    counter.fetch_add(1, SeqCst);
+                    Next::IdleUntil(clock.now() + Duration::from_secs(60))
+                });
+            }
+            let mut n = 0;
+            Box::new(move |out, waker| {
+                if n == 2000 {
+                    return Next::Idle;
+                }
+                n += 1;
+                out.push(n);
+                // Many activations, many epochs: none of them is the other reader's business.
+                waker.wake_by_ref();
+                Next::Ready
+            })
+        });
+        flow.source(source)
+            .named("numbers")
+            .sink(sink::from_fn(|_: u64| ()));
+    })
+    .clock(clock.clone())
+    .workers(2)
+    .epochs(Epochs::items(3));
+    let (handle, run) = start(runner);
+    until("the busy reader has read", || {
+        handle
+            .progress()
+            .is_some_and(|progress| progress.records == 2000)
+    });
+    assert_eq!(reads.load(SeqCst), 1);
+    for polls in 2..5 {
+        clock.advance(Duration::from_secs(61));
+        until("it is asked again", || reads.load(SeqCst) == polls);
+    }
+    handle.stop();
+    run.join().unwrap().unwrap();
+    assert_eq!(reads.load(SeqCst), 4);
+}
+
+#[test]
+fn settings_without_end_are_no_times_that_overflow() {
+    let runner = Runner::new(|flow| {
+        let source = Scripted(vec!["waits"], |_: &str| -> Read {
+            let mut first = true;
+            Box::new(move |out, _| {
+                if std::mem::take(&mut first) {
+                    out.push(1);
+                }
+                Next::Idle
+            })
+        });
+        flow.source(source)
+            .named("numbers")
+            .sink(sink::from_fn(|_: u64| ()));
+    })
+    .epochs(Epochs::items(7).or_after(Duration::MAX))
+    .drain_within(Duration::MAX);
+    let (handle, run) = start(runner);
+    until("the record is read", || {
+        handle
+            .progress()
+            .is_some_and(|progress| progress.records == 1)
+    });
+    handle.stop();
+    assert_eq!(run.join().unwrap().unwrap().records, 1);
+}
