@@ -1,10 +1,6 @@
 //! Where the next steps of a stream are attached while a flow is built.
 
-use std::{
-    cell::RefCell,
-    rc::Rc,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use super::{BoxConsumer, FanOut, OutletRef, Whereabouts};
 use crate::run::Skips;
@@ -65,6 +61,4 @@ pub(crate) struct Wiring {
     /// Whether a step of the chain may fail: then it runs a record at a time.
     pub(crate) fallible: bool,
     pub(crate) skips: Arc<Skips>,
-    /// Set when the run is given up: long work looks at it.
-    pub(crate) aborted: Arc<AtomicBool>,
 }

@@ -45,7 +45,6 @@ impl<T: 'static> Merge<T> {
                 workers: wiring.workers,
                 whereabouts: wiring.whereabouts.clone(),
                 skips: wiring.skips.clone(),
-                aborted: wiring.aborted.clone(),
                 outlets: Vec::new(),
                 fallible: false,
             };

@@ -109,7 +109,7 @@ pub(crate) struct RunState {
     cut: Mutex<Cut>,
     in_flight: Mutex<InFlight>,
     stop: AtomicU8,
-    abort: Arc<AtomicBool>,
+    abort: AtomicBool,
     failures: Mutex<Failures>,
     /// Every epoch below is durable on this process.
     acknowledged: AtomicU64,
@@ -178,7 +178,7 @@ impl RunState {
             cut: Mutex::new(Cut { at: now, read: 0 }),
             in_flight: Mutex::default(),
             stop: (Stop::No as u8).into(),
-            abort: Arc::default(),
+            abort: false.into(),
             failures: Mutex::default(),
             acknowledged: 0.into(),
             durable: 0.into(),
@@ -357,11 +357,6 @@ impl RunState {
 
     pub(crate) fn aborted(&self) -> bool {
         self.abort.load(SeqCst)
-    }
-
-    /// The flag itself, for long work to look at.
-    pub(crate) fn abort_flag(&self) -> Arc<AtomicBool> {
-        self.abort.clone()
     }
 
     /// Gives the execution up: from now on no operator does anything.

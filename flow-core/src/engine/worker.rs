@@ -316,7 +316,6 @@ impl Shared {
                         outlets: Vec::new(),
                         fallible: false,
                         skips: self.skips.clone(),
-                        aborted: self.state.abort_flag(),
                     },
                     resume: resume.as_deref(),
                     partitions,

@@ -1,12 +1,6 @@
 //! The step behind a shuffle that keeps a state for each key.
 
-use std::{
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-};
+use std::{rc::Rc, sync::Arc};
 
 use flow_store::Epoch;
 
@@ -45,7 +39,6 @@ where
             table,
             codec,
             skips: context.wiring.skips.clone(),
-            aborted: context.wiring.aborted.clone(),
             f,
             out: Vec::new(),
             next,
@@ -106,16 +99,12 @@ pub(crate) fn key_text(bytes: &[u8]) -> String {
     }
 }
 
-/// After so many records, a step looks whether the run has been given up.
-const LOOK_UP: usize = 32;
-
 struct Stateful<K, V, S, W, F> {
     at: At,
     number: Option<u16>,
     table: Table<K, S>,
     codec: StateCodec<S>,
     skips: Arc<Skips>,
-    aborted: Arc<AtomicBool>,
     f: F,
     out: Vec<(K, W)>,
     next: BoxConsumer<(K, W)>,
@@ -131,10 +120,7 @@ where
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
         self.at.enter();
         let Keyed::<K, V>(records) = parcel.open().map_err(|error| self.at.fault(error))?;
-        for (index, record) in records.into_iter().enumerate() {
-            if index % LOOK_UP == LOOK_UP - 1 && self.aborted.load(Relaxed) {
-                return Ok(());
-            }
+        for record in records {
             let state = match self.table.touch(record.hash, &record.key) {
                 Ok(state) => state,
                 Err(error) => return Err(self.at.fault(error)),
