@@ -355,7 +355,7 @@ fn a_budget_of_one_record_holds_nothing_up() {
 #[test]
 fn records_that_fail_in_a_step_go_into_a_stream_of_their_own_exactly_once() {
     let mut test = Harness::new(|numbers: Stream<u64>| {
-        let parse = |n: u64| if n % 5 == 0 { Err(n) } else { Ok(n) };
+        let parse = |n: u64| if n.is_multiple_of(5) { Err(n) } else { Ok(n) };
         let (good, dead) = numbers.try_map_or_dead(parse);
         let dead = dead.map(|dead| {
             assert_eq!(dead.record, dead.cause);
@@ -375,7 +375,7 @@ fn records_that_fail_in_a_step_go_into_a_stream_of_their_own_exactly_once() {
     assert_eq!(dead, (0..60).step_by(5).map(|n| (7, n)).collect::<Vec<_>>());
     assert_eq!(
         by_key(good),
-        by_key(expected((0..60).filter(|n| n % 5 != 0)))
+        by_key(expected((0..60).filter(|n: &u64| !n.is_multiple_of(5))))
     );
 }
 

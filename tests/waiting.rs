@@ -5,7 +5,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::SeqCst},
-        mpsc::{Receiver, channel},
+        mpsc::channel,
     },
     task::Waker,
     thread::JoinHandle,
@@ -120,16 +120,12 @@ fn what_a_finished_source_has_read_becomes_durable_beside_one_that_waits() {
     }
 }
 
-/// Records that come through a channel, from a thread that wakes the reader.
-fn fed(feed: Receiver<u64>) -> (Arc<Mutex<Receiver<u64>>>, Arc<Mutex<Option<Waker>>>) {
-    (Arc::new(Mutex::new(feed)), Arc::default())
-}
-
 #[test]
 fn a_reader_that_is_woken_is_asked_again_and_its_records_become_durable_in_time() {
     let directory = tempfile::tempdir().unwrap();
     let (sender, receiver) = channel();
-    let (feed, waker) = fed(receiver);
+    let feed = Arc::new(Mutex::new(receiver));
+    let waker: Arc<Mutex<Option<Waker>>> = Arc::default();
     let clock = Clock::manual();
     let wake = waker.clone();
     let runner = Runner::new(move |flow| {
