@@ -104,7 +104,7 @@ pub(super) fn open_at(
     if token.offset > 0 {
         let around = read(&mut file, token.offset - 1, 3).map_err(|e| error("can't be read", e))?;
         open_line = around.first() != Some(&b'\n');
-        if open_line && !matches!(&around[..], [_] | [_, b'\n', ..] | [_, b'\r', ..]) {
+        if open_line && !matches!(&around[..], [_] | [_, b'\n', ..] | [_, b'\r', b'\n']) {
             return Err(grown_line(name, token.line));
         }
     }

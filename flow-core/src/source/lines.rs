@@ -107,7 +107,7 @@ impl Lines {
                 return Ok(Next::End);
             };
             if std::mem::take(&mut self.open_line) {
-                if !line_content(&self.line).is_empty() {
+                if !matches!(&self.line[..], b"\n" | b"\r\n") {
                     return Err(grown_line(&self.name, self.next.line));
                 }
                 self.advance(length, 0);

@@ -21,10 +21,15 @@
 //! assert_eq!(test.outputs(), [1, 4]);          // exactly once
 //! ```
 
+mod graph;
 mod harness;
 mod sink;
 mod source;
 
+#[doc(hidden)]
+pub use graph::check_graph;
 pub use harness::Harness;
 pub use sink::{TestSink, TestWriter};
 pub use source::{Event, TestReader, TestSource};
+
+pub use crate::assert_graph;

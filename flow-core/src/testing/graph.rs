@@ -1,0 +1,92 @@
+//! Keeping a flow's graph in a file, so that a rename that would part it from its store fails in a test.
+
+use std::{fmt::Write, path::Path};
+
+use crate::{
+    flow::Flow,
+    graph::{Graph, Keeps},
+    names::short,
+    run::Runner,
+};
+
+/// The environment variable that has [`assert_graph!`](crate::testing::assert_graph) write the file.
+const UPDATE: &str = "FLOW_UPDATE_GRAPHS";
+
+/// Compares what a flow keeps in a store with a file of the user's crate: ids, kinds, and the types of keys and states.
+///
+/// The file belongs under version control. Where flow and file differ the assertion fails, with both; run the test with
+/// `FLOW_UPDATE_GRAPHS=1` to write the file, and read the difference before you commit it: a store knows steps by these ids.
+///
+/// ```no_run
+/// # use flow::prelude::*;
+/// # #[dataflow] fn spending(flow: &Flow) {}
+/// #[test]
+/// fn the_store_will_know_every_step() {
+///     flow::testing::assert_graph!(spending, "tests/spending.graph");
+/// }
+/// ```
+///
+/// A flow with arguments is given as a closure: `assert_graph!(|flow| cart_join(flow, &args), "..")`. The path is relative
+/// to the crate's directory.
+#[macro_export]
+macro_rules! assert_graph {
+    ($flow:expr, $path:expr $(,)?) => {
+        $crate::testing::check_graph(
+            |flow: &_| $flow(flow),
+            ::std::path::Path::new(::core::env!("CARGO_MANIFEST_DIR")).join($path),
+        )
+    };
+}
+
+/// What [`assert_graph!`](crate::testing::assert_graph) calls.
+///
+/// # Panics
+/// When the graph and the file differ, the flow can't be built, or the file can't be read or written.
+#[doc(hidden)]
+#[track_caller]
+#[allow(clippy::panic)] // it is an assertion
+pub fn check_graph(flow: impl Fn(&Flow) + Send + Sync + 'static, path: impl AsRef<Path>) {
+    let path = path.as_ref();
+    let graph = match Runner::new(flow).graph() {
+        Ok(graph) => outline(&graph),
+        Err(error) => panic!("{error}"),
+    };
+    let name = path.display();
+    if std::env::var_os(UPDATE).is_some() {
+        if let Err(error) = std::fs::write(path, graph) {
+            panic!("{name} can't be written: {error}");
+        }
+        return;
+    }
+    let expected = match std::fs::read_to_string(path) {
+        Ok(expected) => expected,
+        Err(error) => panic!("{name} can't be read: {error}\nhelp: {UPDATE}=1 makes it"),
+    };
+    assert!(
+        graph == expected,
+        "the flow keeps other things than {name} says\n--- in the file\n{expected}--- now\n{graph}\
+         help: a step that was renamed needs `.renamed_from(\"old\")`; {UPDATE}=1 writes the file"
+    );
+}
+
+/// A line for each step that keeps something.
+fn outline(graph: &Graph) -> String {
+    let mut text = String::new();
+    for step in graph.steps() {
+        let (what, kept) = match step.keeps {
+            Keeps::Nothing => continue,
+            Keeps::Tokens => ("source", "token"),
+            Keeps::States => ("state", "state"),
+            Keeps::Positions => ("sink", "position"),
+        };
+        let _ = write!(text, "{what} {} ({})", step.id(), step.kind);
+        if let Some(key) = step.key {
+            let _ = write!(text, ", key {}", short(key));
+        }
+        if let Some(state) = step.state {
+            let _ = write!(text, ", {kept} {}", short(state));
+        }
+        text.push('\n');
+    }
+    text
+}
