@@ -23,6 +23,7 @@ impl Contents {
         Basis {
             store: Some(self.meta.store),
             execution: self.meta.execution,
+            maintained: self.meta.maintained,
         }
     }
 

@@ -102,6 +102,48 @@ impl Place {
         Ok(())
     }
 
+    /// Creates the directory itself, which must not be there yet.
+    pub(crate) fn create_new(&self) -> Result<(), StoreError> {
+        fs::create_dir(&self.directory).map_err(|cause| match cause.kind() {
+            io::ErrorKind::AlreadyExists => StoreError::TargetExists {
+                path: self.directory.clone(),
+            },
+            _ => StoreError::Io {
+                attempt: "create the directory",
+                path: self.directory.clone(),
+                cause,
+            },
+        })?;
+        match self.directory.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new(".")),
+            Some(parent) => sync_directory(parent),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes what a process left behind that was killed as it made a part file.
+    pub(crate) fn remove_unfinished(&self) -> Result<(), StoreError> {
+        match fs::remove_file(&self.unfinished) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(cause) => Err(StoreError::Io {
+                attempt: "remove",
+                path: self.unfinished.clone(),
+                cause,
+            }),
+        }
+    }
+
+    /// The bytes of a file.
+    pub(crate) fn len_of(&self, path: &Path) -> Result<u64, StoreError> {
+        let metadata = fs::metadata(path).map_err(|cause| StoreError::Io {
+            attempt: "look at",
+            path: path.to_path_buf(),
+            cause,
+        })?;
+        Ok(metadata.len())
+    }
+
     /// Gives the finished part file its name, so that it outlives a power failure.
     pub(crate) fn publish(&self) -> Result<(), StoreError> {
         let at = |attempt| {

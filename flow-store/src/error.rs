@@ -382,6 +382,69 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no store where there should be one.
+    #[error(
+        "there is no store in {directory}: give the directory that a flow was started with `--recover`"
+    )]
+    NoStore {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A step that was asked for is not in the store.
+    #[error(
+        "there is no step `{id}` in the store in {}: it has {}",
+        .directory.display(),
+        if .stored.is_empty() { "no steps".to_owned() } else { steps_list(.stored) }
+    )]
+    UnknownStep {
+        /// The directory.
+        directory: PathBuf,
+        /// The id that was given.
+        id: String,
+        /// The steps there are.
+        stored: Vec<StoredStep>,
+    },
+    /// The new id of a step is that of another.
+    #[error(
+        "step `{from}` cannot be renamed to `{to}`, which the store in {} has already: it has {}",
+        .directory.display(), steps_list(.stored)
+    )]
+    StepExists {
+        /// The directory.
+        directory: PathBuf,
+        /// The step.
+        from: String,
+        /// The id that it was to get.
+        to: String,
+        /// The steps there are.
+        stored: Vec<StoredStep>,
+    },
+    /// Where a backup was to be made there is something.
+    #[error("{path} is there already: a backup makes a directory of its own; give another path")]
+    TargetExists {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A copy of the store could not be written.
+    #[error("the copy {path} could not be written: {cause}. The store is as it was")]
+    CopyFailed {
+        /// The file of the copy.
+        path: PathBuf,
+        /// What happened.
+        cause: Cause,
+    },
+    /// A commit that changes the steps failed, and nobody knows whether it is durable.
+    #[error(
+        "could not {attempt} in {path}: {cause}. It is done as a whole or not at all: look at the store to see which"
+    )]
+    MaintenanceFailed {
+        /// What was attempted.
+        attempt: String,
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        cause: Cause,
+    },
     /// A record of the store itself could not be encoded.
     #[error("could not encode {what} for the store file {path}: {cause}")]
     Encode {

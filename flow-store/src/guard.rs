@@ -33,6 +33,7 @@ macro_rules! from_redb {
 }
 from_redb!(
     redb::CommitError,
+    redb::CompactionError,
     redb::DatabaseError,
     redb::SetDurabilityError,
     redb::StorageError,

@@ -69,6 +69,106 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The command `flow-store`
+//!
+//! It looks at a store, and works on it while no flow runs. The verbs `info`, `steps`, `get`,
+//! `export`, `verify` and `diff` change nothing, on a store that was killed neither, and `backup`
+//! only makes its copy; `drop`, `rename` and `compact` change it as a whole or not at all. Of a
+//! store that is in use they all say who has it; they take its lock themselves, so the lock file
+//! says afterwards that they had it last. Here `[..]` stands for what differs.
+//!
+//! ```text
+//! $ flow-store info state
+//! store    [..] (format 1)
+//! flow     words
+//! epoch    1.2
+//! state    clean: the last execution said how it ended
+//! held by  nobody
+//! file     state/part-00000-of-00001.redb, [..], closed
+//!
+//! steps
+//!   lines   source  2 rows  44 B
+//!   counts  state   3 rows  76 B
+//!   out     sink    1 row   3 B
+//!
+//! executions
+//!   1  [..]  [..], process [..]  2 workers  [..]: was stopped
+//! $ flow-store steps state
+//! number  id      kind    operator      keys    state      rows
+//! 0       lines   source  text_lines    String  FileToken  2
+//! 1       counts  state   stateful_map  String  Count      3
+//! 2       out     sink    json_lines    u32     u64        1
+//! ```
+//!
+//! Values are JSON with the names of fields. A key is given as JSON; what is no JSON is text. The
+//! row of a source's partition says whether the partition was read to its end; its state is the
+//! token, and that of a sink the position.
+//!
+//! ```text
+//! $ flow-store get state counts anna
+//! {"key":"anna","state":{"last":"b.txt:5","words":4}}
+//! $ flow-store get state counts bert
+//! error: step `counts` has no row with the key "bert"
+//! exit status 1
+//! $ flow-store get state lines a.txt
+//! {"key":"a.txt","done":true,"state":{"line":9,"offset":120}}
+//! $ flow-store export state out
+//! {"key":0,"state":180}
+//! $ flow-store export state
+//! {"step":"lines","key":"a.txt","done":true,"state":{"line":9,"offset":120}}
+//! {"step":"lines","key":"b.txt","done":false,"state":{"line":5,"offset":75}}
+//! {"step":"counts","key":"[..]","state":{"last":"[..]","words":[..]}}
+//! {"step":"counts","key":"[..]","state":{"last":"[..]","words":[..]}}
+//! {"step":"counts","key":"[..]","state":{"last":"[..]","words":[..]}}
+//! {"step":"out","key":0,"state":180}
+//! ```
+//!
+//! What JSON has no form for is an object with one name: `{"$bytes":"00ff"}`, `{"$float":"NaN"}`
+//! (or `inf`, `-inf`), `{"$map":[[key,value],..]}` for a map whose names are not text or come
+//! twice, and `{"$ext":[type,"00ff"]}`. A map of the flow with one name that begins with `$` is a
+//! `$map` too, so that nothing is taken for something else.
+//!
+//! ```text
+//! $ flow-store verify state
+//! all pages and 6 rows ([..]) are whole
+//! $ flow-store backup state today
+//! backed up 6 rows at epoch 1.2 to today
+//! $ flow-store diff yesterday today --count
+//! step `counts`: 1 added, 1 removed, 1 changed
+//! step `lines`: 0 added, 0 removed, 1 changed
+//! step `out`: 0 added, 0 removed, 1 changed
+//! exit status 1
+//! $ flow-store rename state counts totals
+//! renamed step `counts` to `totals` (state, stateful_map)
+//! $ flow-store drop state out
+//! dropped step `out` (sink, json_lines) and its 1 row
+//! $ flow-store drop state out
+//! error: there is no step `out` in the store in state: it has `lines` (source, text_lines), `totals` (state, stateful_map)
+//! exit status 3
+//! $ flow-store diff today state
+//! - {"step":"counts","key":"[..]","state":{"last":"[..]","words":[..]}}
+//! - {"step":"counts","key":"[..]","state":{"last":"[..]","words":[..]}}
+//! - {"step":"counts","key":"[..]","state":{"last":"[..]","words":[..]}}
+//! step `counts` is only in the first: 3 rows
+//! - {"step":"out","key":0,"state":180}
+//! step `out` is only in the first: 1 row
+//! + {"step":"totals","key":"[..]","state":{"last":"[..]","words":[..]}}
+//! + {"step":"totals","key":"[..]","state":{"last":"[..]","words":[..]}}
+//! + {"step":"totals","key":"[..]","state":{"last":"[..]","words":[..]}}
+//! step `totals` is only in the second: 3 rows
+//! exit status 1
+//! $ flow-store compact state
+//! compacted 5 rows: the file had [..], and has [..] now
+//! ```
+//!
+//! The exit status is 0; 1 when there is no such key or the stores are different; 2 when the
+//! command line is wrong; 3 when the store is in use, damaged or not there, or something could not
+//! be done. The message is one line on stderr. Programs can do the same with a [`Look`]:
+//! [`verify`](Look::verify), [`drop_step`](Look::drop_step), [`rename_step`](Look::rename_step),
+//! [`compact`](Look::compact), [`backup`](Look::backup).
+//!
+//! The command is built with the feature `cli`, which is on by default.
+//!
 //! # The files
 //!
 //! A store is a directory with two files.
@@ -111,6 +211,7 @@
 //! | `base_epoch` | `u64`, the epoch that `base` is at: `epoch` in this format |
 //! | `clean` | `u64`, 1 if the last execution said how it ended, else 0 |
 //! | `next_step` | `u64`, the number that the next new step gets; of 65,536 none is left |
+//! | `maintained` | `u64`, how often steps were dropped or renamed by [`drop_step`](Look::drop_step) and [`rename_step`](Look::rename_step), which use up no execution; absent in stores of before it was counted |
 //!
 //! MessagePack is always written with field names, and read to its last byte.
 //!
@@ -125,10 +226,14 @@
 //! - Each row has a CRC of its own, checked by whoever reads it.
 //! - A new store is made under another name (`part-00000-of-00001.redb.new`), with its first commit
 //!   in it, and then renamed: there is never a part file without a start in it.
+//! - A backup and a compaction are copies, row by row, read back before they get their name. A
+//!   compaction does not use redb's own, which moves pages about in the one file there is and
+//!   leaves one that was killed to be repaired.
 
 mod changes;
 mod codec;
 mod contents;
+mod copy;
 mod directory;
 mod epoch;
 mod error;
@@ -137,7 +242,9 @@ mod guard;
 mod key;
 mod lock;
 mod look;
+mod maintenance;
 mod manifest;
+mod msgpack;
 mod overlay;
 mod part;
 mod record;
@@ -147,6 +254,7 @@ mod rows;
 mod simulator;
 mod start;
 mod tables;
+mod verify;
 mod write;
 
 pub use changes::{Change, Changes};
@@ -155,7 +263,9 @@ pub use epoch::Epoch;
 pub use error::{Cause, StoreError};
 pub use execution::Execution;
 pub use key::{KEY_GROUPS, group, groups_of, hash, worker_of};
-pub use look::{Look, Start};
+pub use look::{About, Look, Start};
+pub use maintenance::{Compacted, DroppedStep};
 pub use manifest::{Agreed, Manifest, Notice, StepKind, StepSpec, StoredStep};
 pub use record::{End, ExecutionRecord};
 pub use rows::{Row, Rows};
+pub use verify::Verified;

@@ -8,14 +8,15 @@ use crate::error::StoreError;
 use crate::execution::Execution;
 use crate::lock::{Lock, Text};
 use crate::manifest::{self, Agreed, Basis, Manifest, StepSpec, Stored, StoredStep};
-use crate::part;
+use crate::part::{self, Header};
 use crate::record::ExecutionRecord;
-use crate::rows::Rows;
+use crate::rows::{self, Row, Rows};
 use crate::start;
+use crate::tables::FORMAT;
 use redb::Database;
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A store as it is, whole and checked, before anything is written.
 ///
@@ -25,13 +26,33 @@ use std::path::Path;
 ///
 /// It can be shared by threads, each of which can read [`rows`](Look::rows).
 pub struct Look {
-    place: Place,
+    pub(crate) place: Place,
     /// Over an overlay of the part file; none when the store is new.
-    database: Option<Database>,
+    pub(crate) database: Option<Database>,
     /// None when the store is new.
-    contents: Option<Contents>,
+    pub(crate) contents: Option<Contents>,
+    /// Of the part file; nothing when the store is new.
+    pub(crate) header: Header,
     /// None when there is nothing yet to be locked. Last, so that it is released last.
-    lock: Option<Lock>,
+    pub(crate) lock: Option<Lock>,
+}
+
+/// What a store says of itself, from [`Look::about`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct About {
+    /// The version of its format.
+    pub format: u64,
+    /// Its uuid, given when it was made.
+    pub store: String,
+    /// The name of the flow at the last start.
+    pub flow_name: String,
+    /// Whether the last execution said how it ended. Else it was killed, as nobody has the store.
+    pub ended: bool,
+    /// The part file.
+    pub path: PathBuf,
+    /// Whether that was closed. Else whoever starts next repairs it, which loses nothing.
+    pub closed: bool,
 }
 
 /// What [`Look::start`] writes as it starts an execution.
@@ -97,7 +118,7 @@ impl Look {
                 }),
             };
         }
-        let database = part::look(&place.part)?;
+        let (database, header) = part::look(&place.part)?;
         let contents = Contents::read(&database, &place.part)?;
         let store = contents.meta.store;
         match lock.store() {
@@ -116,6 +137,7 @@ impl Look {
             place,
             database: Some(database),
             contents: Some(contents),
+            header,
             lock: Some(lock),
         })
     }
@@ -125,6 +147,7 @@ impl Look {
             place,
             database: None,
             contents: None,
+            header: Header::default(),
             lock,
         }
     }
@@ -155,6 +178,42 @@ impl Look {
         self.contents
             .as_ref()
             .map_or(&[], |contents| &contents.steps)
+    }
+
+    /// A step of the store by its id.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownStep`](StoreError::UnknownStep), which says what steps there are.
+    pub fn step(&self, id: &str) -> Result<&StoredStep, StoreError> {
+        let found = self.steps().iter().find(|step| step.id == id);
+        found.ok_or_else(|| StoreError::UnknownStep {
+            directory: self.place.directory.clone(),
+            id: id.to_owned(),
+            stored: self.steps().to_vec(),
+        })
+    }
+
+    /// What the store says of itself; `None` of a new store.
+    #[must_use]
+    pub fn about(&self) -> Option<About> {
+        let meta = &self.contents.as_ref()?.meta;
+        Some(About {
+            format: FORMAT,
+            store: meta.store.to_string(),
+            flow_name: meta.flow_name.clone(),
+            ended: meta.clean,
+            path: self.place.part.clone(),
+            closed: self.header.closed(),
+        })
+    }
+
+    /// The error of whoever needs a store that is not new.
+    #[must_use]
+    pub fn no_store(&self) -> StoreError {
+        StoreError::NoStore {
+            directory: self.place.directory.clone(),
+        }
     }
 
     /// The executions so far, oldest first; the last 1,000 are kept.
@@ -199,6 +258,20 @@ impl Look {
         }
     }
 
+    /// Reads the row of a key, if the step has it.
+    ///
+    /// The key group is that of such a step's rows; see [`StepKind::group`](crate::StepKind::group).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`rows`](Look::rows).
+    pub fn row(&self, step: &StoredStep, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        match &self.database {
+            Some(database) => rows::one(database, &self.place.part, self.steps(), step, key),
+            None => Ok(None),
+        }
+    }
+
     /// Finds what a start would do to the steps of the store; writes nothing.
     ///
     /// A step of the flow is found by its id, or by one it was renamed from; one that is not found
@@ -226,7 +299,7 @@ impl Look {
         manifest::reconcile(&stored, flow, agreed)
     }
 
-    /// Starts an execution: the only thing here that writes.
+    /// Starts an execution.
     ///
     /// In one durable commit: the execution's number and record, its opening epoch, the steps as
     /// the manifest has them, without the rows of those that are dropped, and `changes`. A new
@@ -247,6 +320,7 @@ impl Look {
             database,
             contents,
             lock,
+            ..
         } = self;
         drop(database);
         match (contents, lock) {
@@ -276,6 +350,7 @@ impl Look {
             place,
             database: Some(database),
             contents: Some(contents),
+            header: Header::default(),
             lock: None,
         })
     }

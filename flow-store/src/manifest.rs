@@ -1,5 +1,6 @@
 //! The steps that the flow has against the steps that the store has: pure functions and data.
 
+use crate::codec::CodecError;
 use crate::error::StoreError;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,45 @@ pub enum StepKind {
     State,
     /// A sink: its rows are the positions of its shards.
     Sink,
+}
+
+impl StepKind {
+    /// The key group of the row with this key: rows of sources and sinks are all in the first.
+    #[must_use]
+    pub fn group(self, key: &[u8]) -> u16 {
+        match self {
+            StepKind::State => crate::group(crate::hash(key)),
+            StepKind::Source | StepKind::Sink => 0,
+        }
+    }
+
+    /// Takes the value of a row apart into MessagePack values.
+    ///
+    /// The row of a source's partition has two: whether the partition was read to its end, and
+    /// its token. Every other row has one, and the first part is `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::Decode`] if the row of a source does not begin with a bool.
+    ///
+    /// ```
+    /// use flow_store::StepKind;
+    ///
+    /// assert_eq!(StepKind::State.split(&[7])?, (None, &[7][..]));
+    /// assert_eq!(StepKind::Source.split(&[0xc3, 7])?, (Some(true), &[7][..]));
+    /// assert!(StepKind::Source.split(&[7]).is_err());
+    /// # Ok::<(), flow_store::CodecError>(())
+    /// ```
+    pub fn split(self, value: &[u8]) -> Result<(Option<bool>, &[u8]), CodecError> {
+        match (self, value) {
+            (StepKind::State | StepKind::Sink, value) => Ok((None, value)),
+            (StepKind::Source, [0xc2, token @ ..]) => Ok((Some(false), token)),
+            (StepKind::Source, [0xc3, token @ ..]) => Ok((Some(true), token)),
+            (StepKind::Source, _) => Err(CodecError::Decode(
+                "it does not say whether the partition was read to its end".to_owned(),
+            )),
+        }
+    }
 }
 
 impl fmt::Display for StepKind {
@@ -97,6 +137,7 @@ pub struct Manifest {
 pub(crate) struct Basis {
     pub(crate) store: Option<uuid::Uuid>,
     pub(crate) execution: u64,
+    pub(crate) maintained: u64,
 }
 
 /// Something that a start does and that the user may not expect.
@@ -359,6 +400,7 @@ mod tests {
             basis: Basis {
                 store: (next_step > 0).then(|| uuid::Uuid::from_u128(1)),
                 execution: 1,
+                maintained: 0,
             },
         };
         reconcile(&stored, flow, &agree(drop))

@@ -5,7 +5,7 @@ use crate::guard::{Failure, guard};
 use crate::overlay::Overlay;
 use redb::{Builder, Database, StorageBackend};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// redb's own default is 1 GiB.
@@ -24,8 +24,28 @@ mod header {
     pub(super) const LEN: usize = 320;
 }
 
+/// The first bytes of a part file when it was looked at; any commit changes them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Header(Vec<u8>);
+
+impl Header {
+    /// Reads it, as far as there is one.
+    pub(crate) fn read(file: &File) -> io::Result<Header> {
+        let mut start = Vec::with_capacity(header::LEN);
+        file.take(header::LEN as u64).read_to_end(&mut start)?;
+        Ok(Header(start))
+    }
+
+    /// Whether the last who had the file open closed it.
+    pub(crate) fn closed(&self) -> bool {
+        self.0
+            .get(header::FLAGS)
+            .is_some_and(|flags| flags & header::RECOVERY_REQUIRED == 0)
+    }
+}
+
 /// Opens a part file to be looked at: read-only, with all changes in memory, every page verified.
-pub(crate) fn look(path: &Path) -> Result<Database, StoreError> {
+pub(crate) fn look(path: &Path) -> Result<(Database, Header), StoreError> {
     let at = |attempt| {
         move |cause| StoreError::Io {
             attempt,
@@ -40,15 +60,12 @@ pub(crate) fn look(path: &Path) -> Result<Database, StoreError> {
             path: path.to_path_buf(),
         });
     }
-    let mut file = File::open(path).map_err(at("open"))?;
-    let mut start = Vec::with_capacity(header::LEN);
-    (&mut file)
-        .take(header::LEN as u64)
-        .read_to_end(&mut start)
-        .map_err(at("read"))?;
-    check_header(path, &start, metadata.len())?;
+    let file = File::open(path).map_err(at("open"))?;
+    let header = Header::read(&file).map_err(at("read"))?;
+    check_header(path, &header, metadata.len())?;
     let overlay = Overlay::new(file).map_err(at("read"))?;
-    open_verified(overlay).map_err(|failure| failure.while_reading(path))
+    let database = open_verified(overlay).map_err(|failure| failure.while_reading(path))?;
+    Ok((database, header))
 }
 
 /// Opens what has been looked at, or is empty, to be written.
@@ -86,7 +103,8 @@ pub(crate) fn open_verified(backend: impl StorageBackend) -> Result<Database, Fa
 }
 
 /// What the first bytes and the length say.
-fn check_header(path: &Path, start: &[u8], length: u64) -> Result<(), StoreError> {
+fn check_header(path: &Path, header: &Header, length: u64) -> Result<(), StoreError> {
+    let start = header.0.as_slice();
     let path = || path.to_path_buf();
     if start.is_empty() {
         return Err(StoreError::EmptyFile { path: path() });
@@ -107,10 +125,7 @@ fn check_header(path: &Path, start: &[u8], length: u64) -> Result<(), StoreError
         return truncated(header::LEN as u64);
     };
     // While redb has not closed the file the counts may be older than the file.
-    let closed = start
-        .get(header::FLAGS)
-        .is_some_and(|f| f & header::RECOVERY_REQUIRED == 0);
-    if closed && length < needed {
+    if header.closed() && length < needed {
         return truncated(needed);
     }
     Ok(())

@@ -75,13 +75,17 @@ pub(crate) fn read<'a>(whole_key: &'a [u8], stored: &'a [u8]) -> Result<Parts<'a
     })
 }
 
-/// The bounds of all rows of a step.
-pub(crate) fn all_of(step: u16) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-    let end = match step.checked_add(1) {
-        Some(next) => Bound::Excluded(next.to_be_bytes().to_vec()),
-        None => Bound::Unbounded,
+/// Removes all rows of a step.
+pub(crate) fn remove_all_of(
+    step: u16,
+    base: &mut redb::Table<'_, &[u8], &[u8]>,
+) -> Result<(), redb::StorageError> {
+    let (first, next) = (step.to_be_bytes(), step.wrapping_add(1).to_be_bytes());
+    let end = match next {
+        [0, 0] => Bound::Unbounded,
+        _ => Bound::Excluded(&next[..]),
     };
-    (Bound::Included(step.to_be_bytes().to_vec()), end)
+    base.retain_in::<&[u8], _>((Bound::Included(&first[..]), end), |_, _| false)
 }
 
 /// The bounds of the rows of a step in a range of key groups that is not empty.
@@ -113,7 +117,8 @@ fn crc(flags: u8, whole_key: &[u8], value: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(crc, whole_key), value)
 }
 
-fn name(step: u16, group: u16, key: &[u8]) -> String {
+/// A row as messages name it.
+pub(crate) fn name(step: u16, group: u16, key: &[u8]) -> String {
     format!(
         "the row of step {step}, key group {group}, key {}",
         show(key)

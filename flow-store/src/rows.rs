@@ -22,6 +22,15 @@ pub struct Row {
     pub value: Vec<u8>,
 }
 
+impl Row {
+    /// The row as messages name it: step, key group and key.
+    #[must_use]
+    pub fn name(&self, step: &StoredStep) -> String {
+        let name = row::name(step.number, self.group, &self.key);
+        row::with_id(&name, std::slice::from_ref(step))
+    }
+}
+
 /// The rows of a step, by key group and key; made by [`Look::rows`](crate::Look::rows).
 ///
 /// Each row's CRC is checked. After an error there are no more rows.
@@ -68,6 +77,43 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// The row of a step with this key.
+pub(crate) fn one(
+    database: &Database,
+    path: &Path,
+    steps: &[StoredStep],
+    step: &StoredStep,
+    key: &[u8],
+) -> Result<Option<Row>, StoreError> {
+    let mut whole_key = Vec::new();
+    row::write_key(step.number, step.kind.group(key), key, &mut whole_key);
+    let read = || {
+        let table = database.begin_read()?.open_table(BASE)?;
+        match table.get(&whole_key[..])? {
+            Some(value) => row_of(&whole_key, value.value(), path, steps).map(Some),
+            None => Ok(None),
+        }
+    };
+    guard(read).map_err(|failure| failure.while_reading(path))
+}
+
+fn row_of(
+    whole_key: &[u8],
+    value: &[u8],
+    path: &Path,
+    steps: &[StoredStep],
+) -> Result<Row, Failure> {
+    let row = row::read(whole_key, value).map_err(|what| StoreError::Damaged {
+        path: path.to_path_buf(),
+        what: row::with_id(&what, steps),
+    })?;
+    Ok(Row {
+        group: row.group,
+        key: row.key.to_vec(),
+        value: row.value.to_vec(),
+    })
+}
+
 impl Iterator for Rows<'_> {
     type Item = Result<Row, StoreError>;
 
@@ -78,17 +124,7 @@ impl Iterator for Rows<'_> {
                 return Ok(None);
             };
             let (key, value) = entry?;
-            let row = row::read(key.value(), value.value()).map_err(|what| {
-                Failure::Store(StoreError::Damaged {
-                    path: self.path.to_path_buf(),
-                    what: row::with_id(&what, self.steps),
-                })
-            })?;
-            Ok(Some(Row {
-                group: row.group,
-                key: row.key.to_vec(),
-                value: row.value.to_vec(),
-            }))
+            row_of(key.value(), value.value(), self.path, self.steps).map(Some)
         });
         match next {
             Ok(Some(row)) => Some(Ok(row)),

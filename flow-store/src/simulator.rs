@@ -9,6 +9,7 @@ use crate::error::{Cause, StoreError};
 use crate::execution::Execution;
 use crate::key::KEY_GROUPS;
 use crate::look::{Look, Start};
+use crate::maintenance::Change;
 use crate::manifest::{Agreed, StepKind, StepSpec};
 use crate::record::End;
 use redb::StorageBackend;
@@ -445,4 +446,128 @@ fn the_disk_is_full() {
         .map(|seed| run(seed, 3, Death::Full, |random| 1 + random.below(200)))
         .sum();
     assert!(died_later > 90, "{died_later}");
+}
+
+/// What drops and renamings must not touch, and the steps and rows that they do.
+type Seen = (Epoch, u64, Vec<(u16, String)>, Rows);
+
+fn seen(look: &Look) -> Seen {
+    let mut rows = Rows::new();
+    for step in 0..3 {
+        for row in look.rows(step, 0..KEY_GROUPS).unwrap() {
+            let row = row.unwrap();
+            rows.insert((step, row.group, row.key), row.value);
+        }
+    }
+    let steps = look.steps().iter();
+    let steps = steps.map(|step| (step.number, step.id.clone())).collect();
+    (look.epoch(), look.next_execution(), steps, rows)
+}
+
+/// A step is dropped or renamed as a whole or not at all, and an execution goes on after either.
+#[test]
+fn a_crash_at_every_call_of_a_maintenance() {
+    // a store that was killed
+    let image = {
+        let mut random = Random::new(3);
+        let disk = Disk::new(Vec::new(), u64::MAX, Death::Crash);
+        let mut execution = {
+            let look = Look::over_nothing(Path::new("simulated"));
+            let manifest = look.reconcile(&flow(), &Agreed::default()).unwrap();
+            let changes = some_changes(&mut random, &mut Rows::new());
+            let start = Start {
+                manifest: &manifest,
+                flow_name: "simulated",
+                workers: 1,
+                build: "",
+                changes: &changes,
+            };
+            look.start_over(disk.clone(), &start).unwrap()
+        };
+        for n in 0..8 {
+            let changes = some_changes(&mut random, &mut Rows::new());
+            let epoch = Epoch::from_u64(Epoch::first(1).to_u64() + n);
+            execution.commit(epoch, [&changes]).unwrap();
+        }
+        disk.kill();
+        drop(execution);
+        disk.image(&mut random)
+    };
+    let before = seen(&look_at(&image, 0));
+    let of_a = |rows: &Rows| rows.keys().filter(|(step, ..)| *step == 0).count();
+    assert!(of_a(&before.3) > 5, "{before:?}");
+    let step = look_at(&image, 0).step("a").unwrap().clone();
+    let drop_a = Change::Drop(step.clone());
+    let rename_a = Change::Rename(step, "renamed".to_owned());
+    for change in [&drop_a, &rename_a] {
+        let mut after = before.clone();
+        match change {
+            Change::Drop(_) => {
+                after.2.remove(0);
+                after.3.retain(|(step, ..), _| *step != 0);
+            }
+            Change::Rename(_, to) => after.2[0].1.clone_from(to),
+        }
+        let disk = Disk::new(image.clone(), u64::MAX, Death::Crash);
+        let gone = look_at(&image, 0).maintain_over(disk.clone(), change);
+        assert_eq!(gone.unwrap(), (before.3.len() - after.3.len()) as u64);
+        let calls = disk.calls();
+        assert!(calls > 5, "{calls}");
+        let (mut old, mut new) = (0, 0);
+        for dies_at in 1..=calls + 1 {
+            for (seed, death) in (1..6)
+                .map(|seed| (seed, Death::Crash))
+                .chain([(6, Death::Full)])
+            {
+                let disk = Disk::new(image.clone(), dies_at, death);
+                let done = look_at(&image, seed).maintain_over(disk.clone(), change);
+                let mut random = Random::new(seed * 1000 + dies_at);
+                let image = disk.image(&mut random);
+                let found = seen(&look_at(&image, seed));
+                if found == before {
+                    assert!(done.is_err(), "call {dies_at}, seed {seed}: it was lost");
+                    old += 1;
+                } else {
+                    assert_eq!(found, after, "call {dies_at}, seed {seed}");
+                    new += 1;
+                }
+                if let Err(error) = done {
+                    let failed = matches!(&error, StoreError::MaintenanceFailed { .. });
+                    assert!(failed, "{error}");
+                }
+                go_on(&image, &found, seed);
+            }
+        }
+        assert!(old > 10 && new > 5, "{old} {new}");
+    }
+}
+
+/// The next execution has the number it would have had, and a step that is new to the store has
+/// one that no step had.
+fn go_on(image: &[u8], found: &Seen, seed: u64) {
+    let (epoch, number, steps, _) = found;
+    let look = look_at(image, seed);
+    let agreed = Agreed {
+        drop_steps: (steps.iter())
+            .map(|(_, id)| id.clone())
+            .filter(|id| id == "renamed")
+            .collect(),
+    };
+    let manifest = look.reconcile(&flow(), &agreed).unwrap();
+    let had_a = steps.contains(&(0, "a".to_owned()));
+    let numbers = if had_a { [0, 1] } else { [2, 1] };
+    assert_eq!(manifest.numbers, numbers);
+    let start = Start {
+        manifest: &manifest,
+        flow_name: "simulated",
+        workers: 1,
+        build: "",
+        changes: &Changes::new(),
+    };
+    let disk = Disk::new(image.to_vec(), u64::MAX, Death::Crash);
+    let execution = look.start_over(disk, &start).unwrap();
+    assert_eq!(
+        (execution.number(), execution.resumed_from()),
+        (*number, *epoch)
+    );
 }

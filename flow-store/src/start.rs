@@ -14,7 +14,6 @@ use crate::row;
 use crate::tables::{BASE, EXECS, KEPT_EXECUTIONS, META, Meta, STEPS};
 use crate::write::{self, Sorted};
 use redb::{Database, ReadableTableMetadata, WriteTransaction};
-use std::io;
 use std::path::Path;
 use uuid::Uuid;
 
@@ -68,18 +67,7 @@ pub(crate) fn create(
     if lock.store().is_some() || !place.list()?.parts.is_empty() {
         return Err(changed(place, "another process made a store there"));
     }
-    // what a process left behind that was killed right here
-    match std::fs::remove_file(&place.unfinished) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(cause) => {
-            return Err(StoreError::Io {
-                attempt: "remove",
-                path: place.unfinished.clone(),
-                cause,
-            });
-        }
-    }
+    place.remove_unfinished()?;
     let database = open(place, &place.unfinished, true)?;
     let started = transact(place, &database, None, start)?;
     guard(|| Ok(database.close()?)).map_err(|failure| failure.while_writing(failed(place)))?;
@@ -206,12 +194,7 @@ fn write_steps(
     let mut base = transaction.open_table(BASE)?;
     for step in &start.manifest.dropped {
         steps.remove(step.number)?;
-        let (first, last) = row::all_of(step.number);
-        let bounds = (
-            first.as_ref().map(Vec::as_slice),
-            last.as_ref().map(Vec::as_slice),
-        );
-        base.retain_in::<&[u8], _>(bounds, |_, _| false)?;
+        row::remove_all_of(step.number, &mut base)?;
     }
     for step in &start.manifest.steps {
         let bytes = write::encoded(step, "a step", &place.part)?;

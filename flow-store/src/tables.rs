@@ -18,6 +18,9 @@ pub(crate) const STEPS: TableDefinition<'static, u16, &[u8]> = TableDefinition::
 pub(crate) const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
 pub(crate) const EXECS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("execs");
 
+/// The names of all of them.
+pub(crate) const TABLES: [&str; 4] = ["meta", "steps", "base", "execs"];
+
 /// The rows of `meta`, of which each has a name: numbers are u64 BE, the uuid 16 bytes, the name
 /// of the flow UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(crate) struct Meta {
     pub(crate) clean: bool,
     /// The number of the next new step.
     pub(crate) next_step: u32,
+    /// How often steps were dropped or renamed other than by a start.
+    pub(crate) maintained: u64,
 }
 
 impl Meta {
@@ -57,6 +62,7 @@ impl Meta {
             base_epoch: Epoch::default(),
             clean: false,
             next_step: 0,
+            maintained: 0,
         }
     }
 
@@ -98,6 +104,11 @@ impl Meta {
         let base_epoch = number("base_epoch")?;
         let clean = number("clean")?;
         let next_step = number("next_step")?;
+        // stores of before it was counted do not have it
+        let maintained = match table.get("maintained")? {
+            Some(_) => number("maintained")?,
+            None => Ok(0),
+        };
         let meta = || {
             Ok(Meta {
                 store: uuid.ok_or("store_uuid")?,
@@ -111,6 +122,7 @@ impl Meta {
                 base_epoch: Epoch::from_u64(base_epoch?),
                 clean: clean? != 0,
                 next_step: u32::try_from(next_step?).map_err(|_| "next_step")?,
+                maintained: maintained?,
             })
         };
         Ok(meta())
@@ -129,6 +141,7 @@ impl Meta {
         number("execution", self.execution)?;
         number("next_step", u64::from(self.next_step))?;
         number("clean", u64::from(self.clean))?;
+        number("maintained", self.maintained)?;
         table.insert("store_uuid", &self.store.as_bytes()[..])?;
         table.insert("flow_name", self.flow_name.as_bytes())?;
         self.write_epoch(table)

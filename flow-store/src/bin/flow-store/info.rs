@@ -1,0 +1,223 @@
+//! `info` and `steps`: what the store is, without its rows.
+
+use crate::Failure;
+use crate::terminal::{Bar, Out, rows};
+use flow_store::{About, End, ExecutionRecord, KEY_GROUPS, Look, StoreError, StoredStep};
+use indicatif::{HumanBytes, HumanCount};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A step, and how much it has.
+#[derive(Serialize)]
+struct Step<'a> {
+    number: u16,
+    id: &'a str,
+    kind: String,
+    operator: &'a str,
+    key_type: &'a str,
+    state_type: &'a str,
+    rows: u64,
+    /// Of keys and values.
+    bytes: u64,
+}
+
+fn measured(look: &Look) -> Result<Vec<Step<'_>>, StoreError> {
+    let mut count = Bar::counting("counting");
+    let mut measure = |step: &StoredStep| {
+        let (mut rows, mut bytes) = (0, 0);
+        for row in look.rows(step.number, 0..KEY_GROUPS)? {
+            let row = row?;
+            rows += 1;
+            bytes += (row.key.len() + row.value.len()) as u64;
+            count();
+        }
+        Ok((rows, bytes))
+    };
+    let steps = look.steps().iter();
+    steps
+        .map(|step| {
+            let (rows, bytes) = measure(step)?;
+            Ok(Step {
+                number: step.number,
+                id: &step.id,
+                kind: step.kind.to_string(),
+                operator: &step.operator,
+                key_type: &step.key_type,
+                state_type: &step.state_type,
+                rows,
+                bytes,
+            })
+        })
+        .collect()
+}
+
+pub(crate) fn info(
+    look: &Look,
+    executions: usize,
+    json: bool,
+    out: &mut Out,
+) -> Result<bool, Failure> {
+    let Some(about) = look.about() else {
+        return Err(look.no_store().into());
+    };
+    let records = look.executions()?;
+    let last = records.split_at(records.len().saturating_sub(executions)).1;
+    let file_bytes = std::fs::metadata(&about.path)
+        .map_err(|cause| StoreError::Io {
+            attempt: "look at",
+            path: about.path.clone(),
+            cause,
+        })?
+        .len();
+    let steps = measured(look)?;
+    if json {
+        out.json("", &object(look, &about, file_bytes, &steps, last))?;
+    } else {
+        text(look, &about, file_bytes, &steps, last, out)?;
+    }
+    Ok(true)
+}
+
+fn object(
+    look: &Look,
+    about: &About,
+    file_bytes: u64,
+    steps: &[Step<'_>],
+    executions: &[ExecutionRecord],
+) -> Value {
+    let execution = |record: &ExecutionRecord| {
+        json!({
+            "number": record.number,
+            "started": record.started.to_string(),
+            "host": record.host,
+            "pid": record.pid,
+            "workers": record.workers,
+            "build": record.build,
+            "resumed_from": record.resumed_from.to_string(),
+            "ended": record.ended.as_ref().map(|(at, how)| {
+                json!({ "at": at.to_string(), "how": how })
+            }),
+        })
+    };
+    json!({
+        "format": about.format,
+        "store": about.store,
+        "flow": about.flow_name,
+        "epoch": look.epoch().to_string(),
+        "next_execution": look.next_execution(),
+        "killed": !about.ended,
+        // a look that somebody else kept out would have said so
+        "held_by": null,
+        "file": { "path": about.path, "bytes": file_bytes, "closed": about.closed },
+        "steps": steps,
+        "executions": executions.iter().map(execution).collect::<Vec<_>>(),
+    })
+}
+
+fn text(
+    look: &Look,
+    about: &About,
+    file_bytes: u64,
+    steps: &[Step<'_>],
+    executions: &[ExecutionRecord],
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let line = |name: &str, text: String| vec![name.to_owned(), text];
+    let state = match about.ended {
+        true => "clean: the last execution said how it ended",
+        false => "killed: the last execution did not say how it ended; the next goes on from here",
+    };
+    let file = match about.closed {
+        true => "closed",
+        false => "not closed, which the next start repairs",
+    };
+    out.columns(
+        "",
+        &[
+            line(
+                "store",
+                format!("{} (format {})", about.store, about.format),
+            ),
+            line("flow", about.flow_name.clone()),
+            line("epoch", look.epoch().to_string()),
+            line("state", state.to_owned()),
+            line("held by", "nobody".to_owned()),
+            line(
+                "file",
+                format!(
+                    "{}, {}, {file}",
+                    about.path.display(),
+                    HumanBytes(file_bytes)
+                ),
+            ),
+        ],
+    )?;
+    out.line("")?;
+    out.line("steps")?;
+    let row = |step: &Step<'_>| {
+        vec![
+            step.id.to_owned(),
+            step.kind.clone(),
+            rows(step.rows),
+            HumanBytes(step.bytes).to_string(),
+        ]
+    };
+    out.columns("  ", &steps.iter().map(row).collect::<Vec<_>>())?;
+    out.line("")?;
+    out.line("executions")?;
+    let row = |record: &ExecutionRecord| {
+        vec![
+            record.number.to_string(),
+            record.started.to_string(),
+            format!("{}, process {}", record.host, record.pid),
+            match record.workers {
+                1 => "1 worker".to_owned(),
+                workers => format!("{workers} workers"),
+            },
+            how_it_ended(record),
+        ]
+    };
+    out.columns("  ", &executions.iter().map(row).collect::<Vec<_>>())?;
+    Ok(())
+}
+
+fn how_it_ended(record: &ExecutionRecord) -> String {
+    let Some((at, how)) = &record.ended else {
+        return "was killed".to_owned();
+    };
+    // what an error says may have several lines
+    let how = match how {
+        End::Finished => "read all its input".to_owned(),
+        End::Stopped => "was stopped".to_owned(),
+        End::Failed { position, error } => format!("failed at {position}: {error}"),
+        End::Aborted { error, in_flight } => {
+            format!("broke off with {in_flight} records in flight: {error}")
+        }
+    };
+    format!("{at}: {}", how.replace(['\n', '\r'], " "))
+}
+
+pub(crate) fn steps(look: &Look, json: bool, out: &mut Out) -> Result<bool, Failure> {
+    let steps = measured(look)?;
+    if json {
+        for step in &steps {
+            out.json("", step)?;
+        }
+        return Ok(true);
+    }
+    let names = ["number", "id", "kind", "operator", "keys", "state", "rows"];
+    let mut lines = vec![names.map(str::to_owned).to_vec()];
+    lines.extend(steps.iter().map(|step| {
+        vec![
+            step.number.to_string(),
+            step.id.to_owned(),
+            step.kind.clone(),
+            step.operator.to_owned(),
+            step.key_type.to_owned(),
+            step.state_type.to_owned(),
+            HumanCount(step.rows).to_string(),
+        ]
+    }));
+    out.columns("", &lines)?;
+    Ok(true)
+}

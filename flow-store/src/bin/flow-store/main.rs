@@ -1,0 +1,247 @@
+//! `flow-store`: looks at the store of a flow, and works on it while no flow runs.
+
+mod diff;
+mod info;
+mod json;
+mod maintain;
+mod rows;
+mod terminal;
+mod verify;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand};
+use flow_store::{Look, StoreError};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use terminal::Out;
+
+/// Looks at the store of a flow, and works on it while no flow runs.
+///
+/// DIR is the directory that a flow was started with `--recover`. The verbs info, steps, get,
+/// export, verify and diff change nothing, on a store that was killed neither. The others change
+/// it as a whole or not at all.
+///
+/// Values are JSON. What JSON has no form for is an object with one name that begins with `$`:
+/// {"$bytes": "00ff"}, {"$float": "NaN"}, {"$map": [[key, value], ..]} for a map whose names are
+/// not all text, and {"$ext": [type, "00ff"]}.
+///
+/// Exit status: 0; 1 when there is no such key, or the stores are different; 2 when the command
+/// line is wrong; 3 when the store is in use, damaged or not there, or it could not be done.
+#[derive(Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Shows what the store is: its epoch, its steps, its last executions, and who has it.
+    Info {
+        #[command(flatten)]
+        store: Store,
+        /// How many of the last executions to show.
+        #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+        executions: usize,
+        /// Write one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists the steps that the store has rows for.
+    Steps {
+        #[command(flatten)]
+        store: Store,
+        /// Write a line of JSON for each step instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows the row of one key.
+    Get {
+        #[command(flatten)]
+        store: Store,
+        /// The id of the step.
+        step: String,
+        /// The key as JSON, as `export` shows it; what is no JSON is taken as text.
+        #[arg(allow_hyphen_values = true)]
+        key: String,
+    },
+    /// Writes the rows as lines of JSON.
+    Export {
+        #[command(flatten)]
+        store: Store,
+        /// The id of the step; of all steps if it is left out, each row with its `step`.
+        step: Option<String>,
+    },
+    /// Reads every page and row and says what is damaged.
+    Verify {
+        #[command(flatten)]
+        store: Store,
+    },
+    /// Shows the rows that were added (+), removed (-) and changed (~) from one store to another.
+    Diff {
+        #[command(flatten)]
+        store: Store,
+        /// The directory of the other store.
+        #[arg(value_name = "DIR2")]
+        other: PathBuf,
+        /// Count the rows of each step, and do not show them.
+        #[arg(long)]
+        count: bool,
+    },
+    /// Drops a step with all its rows.
+    Drop {
+        #[command(flatten)]
+        store: Store,
+        /// The id of the step.
+        step: String,
+    },
+    /// Gives a step another id.
+    Rename {
+        #[command(flatten)]
+        store: Store,
+        /// The id of the step.
+        old: String,
+        /// The id that it gets.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        new: String,
+    },
+    /// Writes the store into a new file without unused space, which takes the place of the old.
+    Compact {
+        #[command(flatten)]
+        store: Store,
+    },
+    /// Makes a directory with a copy of the store.
+    Backup {
+        #[command(flatten)]
+        store: Store,
+        /// The directory to make; it must not be there yet.
+        target: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Store {
+    /// The directory of the store.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+impl Store {
+    /// Looks at it; a store that is not there is an error.
+    fn look(&self) -> Result<Look, Failure> {
+        look(&self.directory)
+    }
+}
+
+fn look(directory: &std::path::Path) -> Result<Look, Failure> {
+    // the whole file is read to verify it
+    let _shown = terminal::busy("reading", directory);
+    let look = Look::at(directory)?;
+    match look.is_new() {
+        true => Err(look.no_store().into()),
+        false => Ok(look),
+    }
+}
+
+/// Why a verb did not do what it was asked for.
+enum Failure {
+    Store(StoreError),
+    /// The output could not be written.
+    Output(io::Error),
+    /// There is no such key.
+    Missing(String),
+    /// The command line cannot be meant.
+    Usage(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::Store(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}
+
+const NO: u8 = 1;
+const USAGE: u8 = 2;
+const REFUSED: u8 = 3;
+
+/// Does it; true when the answer is not "no".
+fn run(verb: &Verb, out: &mut Out) -> Result<bool, Failure> {
+    match verb {
+        Verb::Info {
+            store,
+            executions,
+            json,
+        } => info::info(&store.look()?, *executions, *json, out),
+        Verb::Steps { store, json } => info::steps(&store.look()?, *json, out),
+        Verb::Get { store, step, key } => rows::get(&store.look()?, step, key, out),
+        Verb::Export { store, step } => rows::export(&store.look()?, step.as_deref(), out),
+        Verb::Verify { store } => verify::verify(&store.look()?, out),
+        Verb::Diff {
+            store,
+            other,
+            count,
+        } => diff::diff(store, other, *count, out),
+        Verb::Drop { store, step } => maintain::drop_step(store.look()?, step, out),
+        Verb::Rename { store, old, new } => maintain::rename(store.look()?, old, new, out),
+        Verb::Compact { store } => maintain::compact(store.look()?, out),
+        Verb::Backup { store, target } => maintain::backup(&store.look()?, target, out),
+    }
+}
+
+/// Enough for values as deep as they are decoded, on every system: 1,024 levels.
+const STACK: usize = 64 << 20;
+
+/// Where a panic was and what it said; the store's library catches those of redb.
+static PANIC: Mutex<String> = Mutex::new(String::new());
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    std::panic::set_hook(Box::new(|panic| {
+        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
+    }));
+    let work = move || {
+        let mut out = Out::new();
+        let answer = run(&cli.verb, &mut out)?;
+        out.flush()?;
+        Ok(answer)
+    };
+    let thread = std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(work)
+        .map(std::thread::JoinHandle::join);
+    let done = match thread {
+        Ok(done) => done,
+        Err(error) => {
+            eprintln!("error: no thread can be started: {error}");
+            return ExitCode::from(REFUSED);
+        }
+    };
+    let (code, message) = match done {
+        Ok(Ok(true)) => return ExitCode::SUCCESS,
+        Ok(Ok(false)) => return ExitCode::from(NO),
+        // who reads the output has seen enough
+        Ok(Err(Failure::Output(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return ExitCode::SUCCESS;
+        }
+        Ok(Err(Failure::Output(error))) => {
+            (REFUSED, format!("the output could not be written: {error}"))
+        }
+        Ok(Err(Failure::Store(error))) => (REFUSED, error.to_string()),
+        Ok(Err(Failure::Missing(message))) => (NO, message),
+        Ok(Err(Failure::Usage(message))) => (USAGE, message),
+        Err(_) => {
+            let panic = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
+            (REFUSED, format!("this is a mistake in flow-store: {panic}"))
+        }
+    };
+    eprintln!("error: {message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,223 @@
+//! `verify`, and what the other verbs do with what it finds.
+
+use crate::support::*;
+use flow_store::{Changes, StepKind};
+use redb::TableDefinition;
+use std::fs;
+
+const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
+
+/// Changes the row of a key in a file that is valid afterwards.
+fn edit(home: &Home, store: &str, step: u16, key: &[u8], edit: impl FnOnce(&mut Vec<u8>)) {
+    let group = match step {
+        1 => StepKind::State.group(key),
+        _ => 0,
+    };
+    let whole = [&step.to_be_bytes()[..], &group.to_be_bytes(), key].concat();
+    let database = redb::Database::create(home.part(store)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut table = transaction.open_table(BASE).unwrap();
+    let mut value = {
+        let value = table.remove(&whole[..]).unwrap().unwrap();
+        value.value().to_vec()
+    };
+    edit(&mut value);
+    table.insert(&whole[..], &value[..]).unwrap();
+    drop(table);
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn a_whole_store() {
+    let home = Home::stores();
+    for store in ["clean", "killed"] {
+        let said = home.run(&["verify", store]).ok();
+        assert!(said.starts_with("all pages and 6 rows ("), "{said}");
+    }
+}
+
+#[test]
+fn a_row_whose_crc_is_wrong() {
+    let home = Home::stores();
+    let key = [0xa4, b'a', b'n', b'n', b'a'];
+    edit(&home, "clean", 1, &key, |value| {
+        *value.last_mut().unwrap() ^= 1
+    });
+    let group = StepKind::State.group(&key);
+    let row = format!("the row of step `counts`, key group {group}, key \"anna\"");
+    let ran = home.run(&["verify", "clean"]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (3, &*format!("{row} does not match its CRC\n"))
+    );
+    assert_eq!(
+        ran.message(),
+        format!(
+            "the store file clean/{PART} is damaged: 1 of its records and 6 rows are wrong. \
+             Nothing was changed; put a backup in its place"
+        )
+    );
+    let expected = format!(
+        "the store file clean/{PART} is damaged: {row} does not match its CRC. Nothing was \
+         changed; put a backup in its place"
+    );
+    let before = home.bytes("clean");
+    for args in [
+        &["get", "clean", "counts", "anna"][..],
+        &["steps", "clean"],
+        &["backup", "clean", "target"],
+        &["compact", "clean"],
+    ] {
+        assert_eq!(home.run(args).refused(3), expected, "{args:?}");
+    }
+    // neither half a backup nor half a compaction
+    assert!(before == home.bytes("clean") && !home.path("target").exists());
+    assert!(!home.path("clean").join(format!("{PART}.new")).exists());
+    for args in [
+        &["export", "clean", "counts"][..],
+        &["diff", "killed", "clean"],
+    ] {
+        let ran = home.run(args);
+        assert_eq!(ran.code, 3);
+        assert_eq!(ran.message(), expected, "{args:?}");
+    }
+    // the others are there
+    home.run(&["get", "clean", "counts", "carla"]).ok();
+    home.run(&["export", "clean", "lines"]).ok();
+}
+
+#[test]
+fn rows_that_are_not_what_a_flow_writes() {
+    let home = Home::new();
+    let mut execution = home.start("store");
+    let mut changes = Changes::new();
+    let mut raw = |step, group, key: &[u8], value: &[u8]| {
+        let put = changes.put(step, group, key, |into| {
+            into.extend_from_slice(value);
+            Ok::<(), ()>(())
+        });
+        put.unwrap();
+    };
+    let group = StepKind::State.group(&[7]);
+    raw(1, group, &[7], &[1, 2]);
+    raw(1, (group + 1) % 1024, &[7], &[1]);
+    raw(0, 0, &[0xa1, b'p'], &[1]);
+    raw(2, 0, &[0xc1], &[1]);
+    execution.commit(epoch(1, 1), [&changes]).unwrap();
+    drop(execution);
+    let ran = home.run(&["verify", "store"]);
+    assert_eq!(ran.code, 3);
+    let mut lines: Vec<&str> = ran.stdout.lines().collect();
+    lines.sort_unstable();
+    let other = (group + 1) % 1024;
+    let mut expected = [
+        format!(
+            "the row of step `counts`, key group {group}, key 7: its value: 1 of 2 bytes are left \
+             over behind the value: they were written as another type"
+        ),
+        format!(
+            "the row of step `counts`, key group {other}, key 7 should be in key group {group} of \
+             1024"
+        ),
+        "the row of step `lines`, key group 0, key \"p\": its value: the bytes cannot be read as \
+         this type: it does not say whether the partition was read to its end"
+            .to_owned(),
+    ];
+    expected.sort();
+    assert_eq!(lines.len(), 4);
+    for line in &expected {
+        assert!(lines.contains(&&**line), "{line}\n{lines:#?}");
+    }
+    assert!(
+        lines[3].starts_with("the row of step `out`, key group 0, key 0xc1: its key: the bytes"),
+        "{lines:#?}"
+    );
+    let ran = home.run(&["export", "store", "out"]);
+    assert_eq!(ran.code, 3);
+    let message = ran.message();
+    assert!(
+        message.contains("key 0xc1: its key: the bytes cannot be read"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_page_that_was_changed() {
+    let home = Home::stores();
+    let whole = home.bytes("clean");
+    let mut found = 0;
+    for at in (4096..whole.len()).step_by(1511) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        fs::write(home.part("clean"), &bytes).unwrap();
+        let ran = home.run(&["verify", "clean"]);
+        assert!(bytes == home.bytes("clean"));
+        if ran.code != 0 {
+            assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "byte {at}");
+            let message = ran.message();
+            assert!(message.contains("is damaged: "), "byte {at}: {message}");
+            found += 1;
+        }
+    }
+    assert!(found > 0);
+    fs::write(home.part("clean"), &whole[..whole.len() / 2]).unwrap();
+    let message = home.run(&["verify", "clean"]).refused(3);
+    assert!(message.contains("was cut short"), "{message}");
+}
+
+/// A copy of what this version does not know would lose it.
+#[test]
+fn a_table_of_another_version() {
+    let home = Home::stores();
+    let database = redb::Database::create(home.part("clean")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let delta: TableDefinition<'static, u64, u64> = TableDefinition::new("delta");
+    drop(transaction.open_table(delta).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+    for args in [&["compact", "clean"][..], &["backup", "clean", "target"]] {
+        let message = home.run(args).refused(3);
+        assert!(
+            message.contains("it has a table `delta`, which this version does not know"),
+            "{message}"
+        );
+    }
+    let ran = home.run(&["verify", "clean"]);
+    assert_eq!(ran.code, 3);
+    assert_eq!(
+        ran.stdout,
+        "it has a table `delta`, which this version does not know\n"
+    );
+    home.run(&["export", "clean"]).ok();
+}
+
+/// As deep as a value is read, and deeper.
+#[test]
+fn values_of_many_levels() {
+    for (levels, code) in [(1000, 0), (100_000, 3)] {
+        let home = Home::new();
+        let mut execution = home.start("store");
+        let mut changes = Changes::new();
+        let put = changes.put(1, StepKind::State.group(&[7]), &[7], |into| {
+            into.extend(std::iter::repeat_n(0x91, levels));
+            into.push(1);
+            Ok::<(), ()>(())
+        });
+        put.unwrap();
+        execution.commit(epoch(1, 1), [&changes]).unwrap();
+        drop(execution);
+        assert_eq!(home.run(&["verify", "store"]).code, code);
+        let ran = home.run(&["get", "store", "counts", "7"]);
+        assert_eq!(ran.code, code);
+        match code {
+            0 => assert_eq!(
+                ran.ok().len(),
+                2 * levels + 1 + "{'key':7,'state':}\n".len()
+            ),
+            _ => assert!(
+                ran.message()
+                    .contains("its value: the bytes cannot be read")
+            ),
+        }
+    }
+}

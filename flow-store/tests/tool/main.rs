@@ -1,0 +1,14 @@
+//! The command `flow-store`, as it is run.
+
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod killed;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod writing;

@@ -1,0 +1,207 @@
+//! The verbs that change a store, or make one.
+
+use crate::support::*;
+use flow_store::{Changes, End, Look, StepKind, StoreError};
+use std::fs;
+
+#[test]
+fn drop_takes_a_step_and_its_rows() {
+    for store in ["clean", "killed"] {
+        let home = Home::stores();
+        let mut expected = home.contents(store);
+        expected.rows.retain(|(id, _)| id != "counts");
+        assert_eq!(
+            home.run(&["drop", store, "counts"]).ok(),
+            "dropped step `counts` (state, stateful_map) and its 3 rows\n"
+        );
+        assert_eq!(home.contents(store), expected);
+        assert_eq!(
+            home.run(&["drop", store, "counts"]).refused(3),
+            format!(
+                "there is no step `counts` in the store in {store}: it has `lines` (source, \
+                 text_lines), `out` (sink, json_lines)"
+            )
+        );
+        // whether the last execution was killed is as it was
+        let about = home.look(store).about().unwrap();
+        assert_eq!((about.ended, about.closed), (store == "clean", true));
+        assert_eq!(
+            home.run(&["drop", store, "out"]).ok(),
+            "dropped step `out` (sink, json_lines) and its 1 row\n"
+        );
+        home.run(&["drop", store, "lines"]).ok();
+        assert_eq!(
+            home.run(&["drop", store, "lines"]).refused(3),
+            format!("there is no step `lines` in the store in {store}: it has no steps")
+        );
+        home.run(&["verify", store]).ok();
+    }
+}
+
+#[test]
+fn rename_gives_the_rows_another_id() {
+    for store in ["clean", "killed"] {
+        let home = Home::stores();
+        let mut expected = home.contents(store);
+        "totals".clone_into(&mut expected.rows[1].0);
+        assert_eq!(
+            home.run(&["rename", store, "counts", "totals"]).ok(),
+            "renamed step `counts` to `totals` (state, stateful_map)\n"
+        );
+        assert_eq!(home.contents(store), expected);
+        for (from, to) in [("totals", "out"), ("totals", "totals")] {
+            assert_eq!(
+                home.run(&["rename", store, from, to]).refused(3),
+                format!(
+                    "step `{from}` cannot be renamed to `{to}`, which the store in {store} has \
+                     already: it has `lines` (source, text_lines), `totals` (state, \
+                     stateful_map), `out` (sink, json_lines)"
+                )
+            );
+        }
+        assert_eq!(home.contents(store), expected);
+        // and back, and a flow goes on with it
+        home.run(&["rename", store, "totals", "counts"]).ok();
+        let execution = home.start(store);
+        assert_eq!(
+            (execution.number(), execution.resumed_from()),
+            (2, epoch(1, 2))
+        );
+        execution.end(End::Finished).unwrap();
+    }
+}
+
+#[test]
+fn compact_keeps_every_row() {
+    let home = Home::new();
+    let mut execution = home.start("clean");
+    // many rows, of which few are left
+    let (mut many, mut fewer) = (Changes::new(), Changes::new());
+    for n in 0..4000u32 {
+        put(&mut many, 1, StepKind::State, &n, &"x".repeat(200));
+        let mut key = Vec::new();
+        flow_store::encode(&n, &mut key).unwrap();
+        if n % 10 != 0 {
+            fewer.remove(1, StepKind::State.group(&key), &key);
+        }
+    }
+    execution
+        .commit(epoch(1, 1), [&many, &some_words()])
+        .unwrap();
+    execution.commit(epoch(1, 2), [&fewer]).unwrap();
+    home.copy("clean", "killed");
+    execution.end(End::Finished).unwrap();
+    for store in ["clean", "killed"] {
+        let before = home.contents(store);
+        let length = home.bytes(store).len();
+        // what an earlier one left behind counts for nothing
+        let unfinished = home.path(store).join(format!("{PART}.new"));
+        fs::write(&unfinished, "half of one").unwrap();
+        let said = home.run(&["compact", store]).ok();
+        assert!(
+            said.starts_with("compacted 406 rows: the file had "),
+            "{said}"
+        );
+        assert_eq!(home.contents(store), before);
+        let after = home.bytes(store).len();
+        assert!(after * 4 < length, "{length} {after}");
+        assert!(!unfinished.exists());
+        let about = home.look(store).about().unwrap();
+        assert_eq!((about.ended, about.closed), (store == "clean", true));
+        home.run(&["verify", store]).ok();
+        // again: nothing more to be had, nothing lost
+        home.run(&["compact", store]).ok();
+        assert_eq!(home.contents(store), before);
+        let mut execution = home.start(store);
+        assert_eq!(
+            (execution.number(), execution.resumed_from()),
+            (2, epoch(1, 2))
+        );
+        execution.commit(epoch(2, 1), [&later_words()]).unwrap();
+        execution.end(End::Finished).unwrap();
+    }
+}
+
+#[test]
+fn a_backup_is_the_store() {
+    for store in ["clean", "killed"] {
+        let home = Home::stores();
+        let before = home.contents(store);
+        assert_eq!(
+            home.run(&["backup", store, "target"]).ok(),
+            "backed up 6 rows at epoch 1.2 to target\n"
+        );
+        assert_eq!(home.contents("target"), before);
+        assert_eq!(home.run(&["diff", store, "target"]).ok(), "");
+        let about = |name: &str| home.look(name).about().unwrap();
+        assert_eq!(about("target").store, about(store).store);
+        assert!(about("target").closed);
+        assert_eq!(about("target").ended, store == "clean");
+        let mut names: Vec<_> = fs::read_dir(home.path("target"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["lock", PART]);
+
+        // in place of the file that was lost
+        fs::remove_file(home.part(store)).unwrap();
+        let error = Look::at(home.path(store)).unwrap_err();
+        assert!(
+            matches!(error, StoreError::EmptyWhereDataWas { .. }),
+            "{error}"
+        );
+        fs::copy(home.part("target"), home.part(store)).unwrap();
+        assert_eq!(home.contents(store), before);
+        // and a flow goes on in it
+        let execution = home.start("target");
+        assert_eq!(
+            (execution.number(), execution.resumed_from()),
+            (2, epoch(1, 2))
+        );
+    }
+}
+
+#[test]
+fn a_backup_has_a_directory_of_its_own() {
+    let home = Home::stores();
+    fs::create_dir(home.path("empty")).unwrap();
+    fs::write(home.path("file"), "mine").unwrap();
+    for target in ["empty", "file", "killed"] {
+        assert_eq!(
+            home.run(&["backup", "clean", target]).refused(3),
+            format!(
+                "{target} is there already: a backup makes a directory of its own; give another \
+                 path"
+            )
+        );
+    }
+    assert_eq!(fs::read(home.path("file")).unwrap(), b"mine");
+    assert_eq!(fs::read_dir(home.path("empty")).unwrap().count(), 0);
+    let message = home.run(&["backup", "clean", "no/such"]).refused(3);
+    assert!(
+        message.starts_with("could not create the directory no/such: "),
+        "{message}"
+    );
+}
+
+/// What was made before drops and renamings were counted has no `maintained` in its `meta`.
+#[test]
+fn a_store_of_before_they_were_counted() {
+    const META: redb::TableDefinition<'static, &str, &[u8]> = redb::TableDefinition::new("meta");
+    let home = Home::stores();
+    let database = redb::Database::create(home.part("clean")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut table = transaction.open_table(META).unwrap();
+    assert!(table.remove("maintained").unwrap().is_some());
+    drop(table);
+    transaction.commit().unwrap();
+    drop(database);
+    let before = home.contents("clean");
+    home.run(&["verify", "clean"]).ok();
+    home.run(&["compact", "clean"]).ok();
+    home.run(&["rename", "clean", "counts", "totals"]).ok();
+    home.run(&["rename", "clean", "totals", "counts"]).ok();
+    assert_eq!(home.contents("clean"), before);
+    home.start("clean").end(End::Finished).unwrap();
+}
