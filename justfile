@@ -5,6 +5,10 @@ demo:
 test:
     cargo test --workspace
 
+# The crash campaign with 2,000 kills at random times instead of 200.
+kills:
+    FLOW_KILLS=2000 cargo test --test kill -- --nocapture
+
 # What CI runs.
 ci:
     bash .ci/run

@@ -20,10 +20,18 @@ fn sums(flow: &Flow, file: &str) {
 }
 
 const GRAPH: &str = "\
-source numbers (from_iter), token u64
-state add_up (stateful_map), key String, state u64
+source numbers (from_iter)
+    token: u64
+state add_up (stateful_map)
+    key: String
+    state: u64
 sink from_fn (from_fn)
-sink text_lines (text_lines), position FilePosition
+sink text_lines (text_lines)
+    position: struct FilePosition {
+        bytes: u64,
+        tail: u64,
+        path: String,
+    }
 ";
 
 #[test]

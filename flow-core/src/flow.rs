@@ -10,8 +10,8 @@ use crate::{
     Stream,
     chain::{InletId, Port},
     engine::Head,
-    graph::{Facts, Graph, Keeps, Step, StepIndex},
-    record::NoKey,
+    graph::{Facts, Graph, Keeps, Step, StepIndex, Trace},
+    record::{NoKey, State},
     source::{self, Source},
 };
 
@@ -62,6 +62,7 @@ impl Flow {
         let mut step = Step::new(source.kind(), Keeps::Tokens, Location::caller());
         step.item = std::any::type_name::<S::Item>();
         step.state = Some(std::any::type_name::<S::Token>());
+        step.types.state = Some(Trace(<S::Token as State>::schema));
         step.facts = Facts {
             cannot_resume: source::cannot_resume::<S>() && !source.is_lossy(),
             output: None,
@@ -93,6 +94,14 @@ impl Flow {
     pub(crate) fn change_step(&self, index: StepIndex, change: impl FnOnce(&mut Step)) {
         if let Some(step) = self.inner.graph.borrow_mut().step_mut(index) {
             change(step);
+        }
+    }
+
+    /// Changes the head that a step begins with, if it does.
+    pub(crate) fn change_head(&self, index: StepIndex, change: impl FnOnce(&mut Head)) {
+        let mut heads = self.inner.heads.borrow_mut();
+        if let Some(head) = heads.iter_mut().find(|head| head.step == index) {
+            change(head);
         }
     }
 

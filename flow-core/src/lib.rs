@@ -28,14 +28,15 @@ pub mod __private {
 }
 
 pub use error::{
-    BoxError, BuildError, Failure, RecordError, ResumeError, RunError, Safe, SinkError, SourceError,
+    BoxError, BuildError, Failure, RecordError, ResumeError, RunError, Safe, SinkError,
+    SourceError, TypeChange,
 };
 pub use flow::Flow;
-pub use flow_store::{Epoch, Notice, StoreError};
+pub use flow_store::{Difference, Epoch, Notice, Schema, StoreError};
 pub use formats::{JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Place, Step, scope};
 pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};
 pub use run::{
     Clock, Ended, Epochs, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner, Started,
 };
-pub use stream::{Dead, KeyedStream, OnError, SinkStep, Stream};
+pub use stream::{Convert, Dead, KeyedStream, OnError, SinkStep, Stream};

@@ -8,7 +8,7 @@ use std::hash::Hash;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use flow_store::CodecError;
+use flow_store::{CodecError, Schema};
 
 /// A value that the store can keep: the state of a step, a resume token, a sink's position.
 ///
@@ -29,6 +29,12 @@ pub trait State: 'static {
     fn decode(bytes: &[u8]) -> Result<Self, CodecError>
     where
         Self: Sized;
+
+    /// What the type looks like in the store.
+    #[doc(hidden)]
+    fn schema() -> Schema
+    where
+        Self: Sized;
 }
 
 #[diagnostic::do_not_recommend]
@@ -39,6 +45,10 @@ impl<T: Serialize + DeserializeOwned + 'static> State for T {
 
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         flow_store::decode(bytes)
+    }
+
+    fn schema() -> Schema {
+        flow_store::trace::<T>()
     }
 }
 
@@ -63,6 +73,7 @@ impl<F, S: State> StepState<S> for F {
         StateCodec {
             encode: S::encode,
             decode: S::decode,
+            schema: S::schema,
         }
     }
 }
@@ -72,6 +83,7 @@ impl<F, S: State> StepState<S> for F {
 pub struct StateCodec<S> {
     pub(crate) encode: fn(&S, &mut Vec<u8>) -> Result<(), CodecError>,
     pub(crate) decode: fn(&[u8]) -> Result<S, CodecError>,
+    pub(crate) schema: fn() -> Schema,
 }
 
 /// A record that may go from one worker to another.
@@ -131,6 +143,10 @@ pub trait Key: Hash + Eq + Clone + Send + 'static {
     /// Reads one key from the front of `bytes` and moves `bytes` on behind it.
     #[doc(hidden)]
     fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error>;
+
+    /// What the type looks like in the store.
+    #[doc(hidden)]
+    fn schema() -> Schema;
 }
 
 #[diagnostic::do_not_recommend]
@@ -145,6 +161,10 @@ impl<T: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + 'static> Key f
 
     fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error> {
         rmp_serde::from_read(bytes)
+    }
+
+    fn schema() -> Schema {
+        flow_store::trace::<T>()
     }
 }
 

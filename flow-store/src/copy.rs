@@ -36,39 +36,45 @@ impl Source<'_> {
             path: target.to_path_buf(),
             cause,
         };
-        let copy = || {
-            let mut database = part::write(target, true)?;
-            let from = self.database.begin_read().map_err(|e| self.unreadable(e))?;
-            self.check_tables(&from)?;
-            let mut to = database.begin_write()?;
-            to.set_durability(redb::Durability::Immediate)?;
-            self.table(&from, &to, META, |_, _| Ok(()))?;
-            self.table(&from, &to, STEPS, |_, _| Ok(()))?;
-            self.table(&from, &to, EXECS, |_, _| Ok(()))?;
-            let all = from
-                .open_table(BASE)
-                .map_err(|e| self.unreadable(e))?
-                .len()
-                .map_err(|e| self.unreadable(e))?;
-            let mut done = 0;
-            self.table(&from, &to, BASE, |key, value| {
-                row::read(key, value).map_err(|what| StoreError::Damaged {
-                    path: self.path.to_path_buf(),
-                    what: row::with_id(&what, self.steps),
-                })?;
-                done += 1;
-                progress(done, all);
-                Ok(())
-            })?;
-            to.commit()?;
-            // redb gives the pages back that it only needed for a while
-            database.compact()?;
-            database.close()?;
-            Ok(done)
-        };
+        let copy = || self.fill(part::write(target, true)?, progress);
         let rows = guard(copy).map_err(|failure| failure.while_writing(failed))?;
         self.compare(target, rows)?;
         Ok(rows)
+    }
+
+    /// Copies everything into a database that is empty, and closes that.
+    pub(crate) fn fill(
+        &self,
+        mut target: Database,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<u64, Failure> {
+        let from = self.database.begin_read().map_err(|e| self.unreadable(e))?;
+        self.check_tables(&from)?;
+        let mut to = target.begin_write()?;
+        to.set_durability(redb::Durability::Immediate)?;
+        self.table(&from, &to, META, |_, _| Ok(()))?;
+        self.table(&from, &to, STEPS, |_, _| Ok(()))?;
+        self.table(&from, &to, EXECS, |_, _| Ok(()))?;
+        let all = from
+            .open_table(BASE)
+            .map_err(|e| self.unreadable(e))?
+            .len()
+            .map_err(|e| self.unreadable(e))?;
+        let mut done = 0;
+        self.table(&from, &to, BASE, |key, value| {
+            row::read(key, value).map_err(|what| StoreError::Damaged {
+                path: self.path.to_path_buf(),
+                what: row::with_id(&what, self.steps),
+            })?;
+            done += 1;
+            progress(done, all);
+            Ok(())
+        })?;
+        to.commit()?;
+        // redb gives the pages back that it only needed for a while
+        target.compact()?;
+        target.close()?;
+        Ok(done)
     }
 
     /// One table, each row of which `check` may refuse.

@@ -2,6 +2,7 @@
 
 use crate::epoch::Epoch;
 use crate::manifest::{StepKind, StoredStep};
+use crate::schema::{self, Difference, Schema};
 use jiff::Timestamp;
 use std::fmt;
 use std::io;
@@ -222,6 +223,29 @@ pub enum StoreError {
         flow: StepKind,
         /// Where the flow says it.
         place: String,
+    },
+    /// The keys of a step are of another type than they were.
+    #[error(
+        "the key of step `{id}` ({place}) is not what it was in the store in {}:{}\nhelp: other keys have other bytes, so what is stored would be out of reach. Convert each key with `.rekey_from::<Old>(..)`, give the rows up with `--drop-state {id}`, or go back to the key that is stored: {stored}{}",
+        .directory.display(),
+        schema::list(.differences),
+        if .rekeyed_from.is_empty() { String::new() } else {
+            format!("\nnote: `.rekey_from` reads {}, which is not what is stored", either(.rekeyed_from))
+        }
+    )]
+    KeyChanged {
+        /// The directory.
+        directory: PathBuf,
+        /// The id of the step.
+        id: String,
+        /// Where the flow says it.
+        place: String,
+        /// The key in the store.
+        stored: Box<Schema>,
+        /// What is not as it was.
+        differences: Box<[Difference]>,
+        /// The keys that the flow could convert.
+        rekeyed_from: Box<[Schema]>,
     },
     /// A step that was to be dropped is not in the store.
     #[error(
@@ -485,6 +509,11 @@ fn holder(host: &Option<String>, pid: &Option<u32>, since: &Option<Timestamp>) -
 
 fn list(names: &[String]) -> String {
     names.join(", ")
+}
+
+fn either(schemas: &[Schema]) -> String {
+    let texts: Vec<String> = schemas.iter().map(ToString::to_string).collect();
+    texts.join(" or ")
 }
 
 fn steps_list(steps: &[StoredStep]) -> String {

@@ -4,6 +4,7 @@ use crate::changes::Changes;
 use crate::directory::Place;
 use crate::epoch::Epoch;
 use crate::error::{Cause, StoreError};
+use crate::fail_point::FailPoint;
 use crate::guard::{Failure, guard};
 use crate::lock::Lock;
 use crate::record::{End, ExecutionRecord, now};
@@ -106,6 +107,7 @@ impl Execution {
             }
             meta.write_epoch(&mut transaction.open_table(META)?)?;
             rows.apply(&transaction)?;
+            FailPoint::BeforeCommit.pass();
             Ok(transaction.commit()?)
         };
         let (path, last) = (&self.part, self.meta.epoch);
@@ -120,6 +122,7 @@ impl Execution {
                 }
             })
         })?;
+        FailPoint::AfterCommit.pass();
         self.meta = meta;
         tracing::debug!(%epoch, rows = rows.len(), "committed");
         Ok(())
@@ -143,9 +146,11 @@ impl Execution {
             meta.clean = true;
             meta.write(&mut transaction.open_table(META)?)?;
             write_record(&self.part, &transaction, &self.record)?;
+            FailPoint::BeforeEnd.pass();
             Ok(transaction.commit()?)
         };
         let written = guard(write);
+        FailPoint::AfterEnd.pass();
         let Execution {
             database,
             part,
@@ -164,6 +169,7 @@ impl Execution {
                 cause,
             })
         })?;
+        FailPoint::Closed.pass();
         tracing::debug!(execution = record.number, "execution ended");
         Ok(())
     }

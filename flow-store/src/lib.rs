@@ -34,6 +34,7 @@
 //!     operator: "stateful_map".to_owned(),
 //!     key_type: "String".to_owned(),
 //!     state_type: "u64".to_owned(),
+//!     schemas: Default::default(),
 //!     renamed_from: vec![],
 //!     place: "src/main.rs:12:9".to_owned(),
 //! }];
@@ -238,6 +239,10 @@ mod directory;
 mod epoch;
 mod error;
 mod execution;
+mod fail_point;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod key;
 mod lock;
@@ -250,8 +255,10 @@ mod part;
 mod record;
 mod row;
 mod rows;
+mod schema;
 #[cfg(test)]
 mod simulator;
+mod sole_writer;
 mod start;
 mod tables;
 mod verify;
@@ -262,10 +269,13 @@ pub use codec::{CodecError, decode, encode};
 pub use epoch::Epoch;
 pub use error::{Cause, StoreError};
 pub use execution::Execution;
+#[doc(hidden)]
+pub use fail_point::FailPoint;
 pub use key::{KEY_GROUPS, group, groups_of, hash, worker_of};
 pub use look::{About, Look, Start};
 pub use maintenance::{Compacted, DroppedStep};
-pub use manifest::{Agreed, Manifest, Notice, StepKind, StepSpec, StoredStep};
+pub use manifest::{Agreed, Manifest, Notice, Rewrite, Schemas, StepKind, StepSpec, StoredStep};
 pub use record::{End, ExecutionRecord};
 pub use rows::{Row, Rows};
+pub use schema::{Difference, Field, Fields, ParseSchemaError, Primitive, Schema, trace};
 pub use verify::Verified;

@@ -73,6 +73,7 @@ impl Look {
     /// #     operator: "stateful_map".to_owned(),
     /// #     key_type: "String".to_owned(),
     /// #     state_type: "u64".to_owned(),
+    /// #     schemas: Default::default(),
     /// #     renamed_from: vec![],
     /// #     place: String::new(),
     /// # });
@@ -406,6 +407,7 @@ mod tests {
                 operator: "stateful_map".to_owned(),
                 key_type: "u8".to_owned(),
                 state_type: "u8".to_owned(),
+                schemas: Default::default(),
                 renamed_from: Vec::new(),
                 place: String::new(),
             })

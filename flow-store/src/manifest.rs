@@ -2,6 +2,7 @@
 
 use crate::codec::CodecError;
 use crate::error::StoreError;
+use crate::schema::{Difference, Schema, list};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,6 +28,16 @@ impl StepKind {
         match self {
             StepKind::State => crate::group(crate::hash(key)),
             StepKind::Source | StepKind::Sink => 0,
+        }
+    }
+
+    /// What the rows of such a step are, in the plural: `states`.
+    #[must_use]
+    pub fn keeps(self) -> &'static str {
+        match self {
+            StepKind::Source => "tokens",
+            StepKind::State => "states",
+            StepKind::Sink => "positions",
         }
     }
 
@@ -82,10 +93,25 @@ pub struct StepSpec {
     pub key_type: String,
     /// The type of its state; shown, not compared.
     pub state_type: String,
+    /// What its keys and states look like.
+    pub schemas: Schemas,
     /// The ids it had before: rows under one of these become its own.
     pub renamed_from: Vec<String>,
     /// Where the flow says it, as in `src/main.rs:12:9`; for messages, not stored.
     pub place: String,
+}
+
+/// What the keys and states of a step look like, and what it can read beside them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Schemas {
+    /// Its keys; `None` for a step whose keys are not the user's, which is then not compared.
+    pub key: Option<Schema>,
+    /// Its states, tokens or positions; `None` if they are not to be compared.
+    pub state: Option<Schema>,
+    /// The key types that it can make its own of.
+    pub old_keys: Vec<Schema>,
+    /// The state types that it can make its own of.
+    pub old_states: Vec<Schema>,
 }
 
 /// A step that the store has rows for.
@@ -103,6 +129,29 @@ pub struct StoredStep {
     pub key_type: String,
     /// The type of its state at the last start.
     pub state_type: String,
+    /// What its keys look like, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_schema: Option<Schema>,
+    /// What its states, tokens or positions look like, if that is known: all of them, for when that
+    /// changes they are all written anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_schema: Option<Schema>,
+}
+
+/// What a start has to do with the rows of a step before the flow can go on from them, because a
+/// type is another one than it was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rewrite {
+    /// The number under which the rows are now. All of them go; the start writes those that take
+    /// their place, under the step's number in the manifest.
+    pub from: u16,
+    /// Which of [`Schemas::old_keys`] the keys have; `None` if the keys are as they were.
+    pub old_key: Option<usize>,
+    /// Which of [`Schemas::old_states`] the states have; `None` if they are to be read as the
+    /// present type.
+    pub old_state: Option<usize>,
+    /// What is not in the state as it was.
+    pub differences: Vec<Difference>,
 }
 
 /// What the user agreed to lose.
@@ -122,8 +171,12 @@ pub struct Manifest {
     pub numbers: Vec<u16>,
     /// The steps whose rows go.
     pub dropped: Vec<StoredStep>,
+    /// Those steps, by their position in the flow's list, whose rows are to be written anew.
+    pub rewrites: Vec<Option<Rewrite>>,
     /// What the user should be told.
     pub notices: Vec<Notice>,
+    /// The steps whose rows are written anew under another number.
+    pub(crate) replaced: Vec<StoredStep>,
     /// All steps as the store will have them.
     pub(crate) steps: Vec<StoredStep>,
     /// The number of the next step that is new; `u16::MAX + 1` when none is left.
@@ -161,6 +214,29 @@ pub enum Notice {
         /// Its id.
         id: String,
     },
+    /// What a step keeps is of another type than it was, and could all be read.
+    Changed {
+        /// Its id.
+        id: String,
+        /// What kind of rows it has.
+        kind: StepKind,
+        /// What is not as it was.
+        differences: Vec<Difference>,
+    },
+    /// The states of a step are converted from a type that it kept before.
+    Migrated {
+        /// Its id.
+        id: String,
+        /// What is not as it was.
+        differences: Vec<Difference>,
+    },
+    /// The keys of a step are converted from a type that they had before.
+    Rekeyed {
+        /// Its id.
+        id: String,
+        /// What is not as it was.
+        differences: Vec<Difference>,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -173,6 +249,26 @@ impl fmt::Display for Notice {
                 write!(f, "step `{to}` goes on with the rows of `{from}`")
             }
             Notice::Dropped { id } => write!(f, "the stored rows of step `{id}` are dropped"),
+            Notice::Changed {
+                id,
+                kind,
+                differences,
+            } => {
+                let what = kind.keeps();
+                let (what, list) = (what, list(differences));
+                write!(
+                    f,
+                    "the {what} of step `{id}` changed, and all could be read:{list}"
+                )
+            }
+            Notice::Migrated { id, differences } => {
+                let list = list(differences);
+                write!(f, "the states of step `{id}` are migrated:{list}")
+            }
+            Notice::Rekeyed { id, differences } => {
+                let list = list(differences);
+                write!(f, "the keys of step `{id}` are converted:{list}")
+            }
         }
     }
 }
@@ -284,44 +380,51 @@ pub(crate) fn reconcile(
     let mut next_step = stored.next_step;
     let mut numbers = Vec::with_capacity(flow.len());
     let mut steps = Vec::with_capacity(flow.len());
+    let mut rewrites = Vec::with_capacity(flow.len());
+    let mut replaced = Vec::new();
+    let mut next_number = || {
+        let number = u16::try_from(next_step).map_err(|_| StoreError::TooManySteps {
+            directory: directory(),
+        })?;
+        next_step += 1;
+        Ok::<u16, StoreError>(number)
+    };
     for (step, found) in flow.iter().zip(found) {
-        let number = match found {
-            Some(found) => {
-                if found.kind != step.kind {
-                    return Err(StoreError::KindChanged {
-                        directory: directory(),
-                        id: step.id.clone(),
-                        stored_id: found.id.clone(),
-                        stored: found.kind,
-                        flow: step.kind,
-                        place: step.place.clone(),
-                    });
-                }
-                left.remove(found.id.as_str());
-                found.number
+        let Some(found) = found else {
+            let number = next_number()?;
+            if stored.basis.store.is_some() {
+                notices.push(Notice::NewStep {
+                    id: step.id.clone(),
+                });
             }
-            None => {
-                let number = u16::try_from(next_step).map_err(|_| StoreError::TooManySteps {
-                    directory: directory(),
-                })?;
-                next_step += 1;
-                if stored.basis.store.is_some() {
-                    notices.push(Notice::NewStep {
-                        id: step.id.clone(),
-                    });
-                }
-                number
+            numbers.push(number);
+            rewrites.push(None);
+            steps.push(step.stored(number));
+            continue;
+        };
+        if found.kind != step.kind {
+            return Err(StoreError::KindChanged {
+                directory: directory(),
+                id: step.id.clone(),
+                stored_id: found.id.clone(),
+                stored: found.kind,
+                flow: step.kind,
+                place: step.place.clone(),
+            });
+        }
+        left.remove(found.id.as_str());
+        let rewrite = rewrite(stored.directory, found, step, &mut notices)?;
+        let number = match rewrite {
+            // Under a number of their own, so that none of the old rows is taken for a new one.
+            Some(_) if step.kind == StepKind::State => {
+                replaced.push(found.clone());
+                next_number()?
             }
+            _ => found.number,
         };
         numbers.push(number);
-        steps.push(StoredStep {
-            number,
-            id: step.id.clone(),
-            kind: step.kind,
-            operator: step.operator.clone(),
-            key_type: step.key_type.clone(),
-            state_type: step.state_type.clone(),
-        });
+        rewrites.push(rewrite);
+        steps.push(step.stored(number));
     }
     if !left.is_empty() {
         return Err(StoreError::UnknownSteps {
@@ -332,11 +435,92 @@ pub(crate) fn reconcile(
     Ok(Manifest {
         numbers,
         dropped,
+        rewrites,
         notices,
+        replaced,
         steps,
         next_step,
         basis: stored.basis,
     })
+}
+
+/// What has to be done with the rows of a step because a type has changed.
+fn rewrite(
+    directory: &Path,
+    stored: &StoredStep,
+    step: &StepSpec,
+    notices: &mut Vec<Notice>,
+) -> Result<Option<Rewrite>, StoreError> {
+    let Schemas {
+        key,
+        state,
+        old_keys,
+        old_states,
+    } = &step.schemas;
+    let find = |known: &[Schema], old: &Schema| {
+        let same = |known: &Schema| known.differences(old).is_empty();
+        known.iter().position(same)
+    };
+    let mut old_key = None;
+    if let (Some(was), Some(is)) = (&stored.key_schema, key)
+        && !is.has_bytes_of(was)
+    {
+        let differences = is.differences(was);
+        old_key = find(old_keys, was);
+        if old_key.is_none() {
+            return Err(StoreError::KeyChanged {
+                directory: directory.to_path_buf(),
+                id: step.id.clone(),
+                place: step.place.clone(),
+                stored: Box::new(was.clone()),
+                differences: differences.into(),
+                rekeyed_from: old_keys.clone().into(),
+            });
+        }
+        notices.push(Notice::Rekeyed {
+            id: step.id.clone(),
+            differences,
+        });
+    }
+    let (mut old_state, mut differences) = (None, Vec::new());
+    if let (Some(was), Some(is)) = (&stored.state_schema, state) {
+        differences = is.differences(was);
+        if !differences.is_empty() {
+            old_state = find(old_states, was);
+            let (id, differences) = (step.id.clone(), differences.clone());
+            notices.push(match old_state {
+                Some(_) => Notice::Migrated { id, differences },
+                None => Notice::Changed {
+                    id,
+                    kind: step.kind,
+                    differences,
+                },
+            });
+        }
+    }
+    let changed = old_key.is_some() || !differences.is_empty();
+    Ok(changed.then_some(Rewrite {
+        from: stored.number,
+        old_key,
+        old_state,
+        differences,
+    }))
+}
+
+impl StepSpec {
+    /// The step as the store will have it.
+    fn stored(&self, number: u16) -> StoredStep {
+        StoredStep {
+            number,
+            id: self.id.clone(),
+            kind: self.kind,
+            operator: self.operator.clone(),
+            key_type: self.key_type.clone(),
+            state_type: self.state_type.clone(),
+            key_schema: self.schemas.key.clone(),
+            state_schema: self.schemas.state.clone(),
+        }
+    }
 }
 
 fn ids_of<'a>(stored: &Stored<'_>, flow: &'a [StepSpec]) -> Result<BTreeSet<&'a str>, StoreError> {
@@ -366,6 +550,8 @@ mod tests {
             operator: format!("op_{id}"),
             key_type: "String".to_owned(),
             state_type: "Old".to_owned(),
+            key_schema: None,
+            state_schema: None,
         }
     }
 
@@ -376,6 +562,7 @@ mod tests {
             operator: "op".to_owned(),
             key_type: "String".to_owned(),
             state_type: "New".to_owned(),
+            schemas: Schemas::default(),
             renamed_from: renamed_from.iter().map(|id| (*id).to_owned()).collect(),
             place: format!("src/main.rs:{}:9", id.len()),
         }

@@ -3,6 +3,7 @@
 use crate::error::StoreError;
 use crate::guard::{Failure, guard};
 use crate::overlay::Overlay;
+use crate::sole_writer::SoleWriter;
 use redb::{Builder, Database, StorageBackend};
 use std::fs::File;
 use std::io::{self, Read};
@@ -80,9 +81,10 @@ pub(crate) fn write(path: &Path, new: bool) -> Result<Database, Failure> {
     guard(|| open(redb::backends::FileBackend::new(file)?))
 }
 
-/// Opens any backend, as it is.
+/// Opens any backend, as it is, to be written for as long as nobody else does.
 pub(crate) fn open(backend: impl StorageBackend) -> Result<Database, Failure> {
     guard(|| {
+        let backend = SoleWriter::new(backend).map_err(redb::StorageError::from)?;
         Ok(Builder::new()
             .set_cache_size(CACHE)
             .create_with_backend(backend)?)

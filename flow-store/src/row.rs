@@ -212,6 +212,8 @@ mod tests {
             operator: String::new(),
             key_type: String::new(),
             state_type: String::new(),
+            key_schema: None,
+            state_schema: None,
         };
         assert_eq!(
             with_id(&message, &[step]),

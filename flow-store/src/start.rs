@@ -4,6 +4,7 @@ use crate::directory::Place;
 use crate::epoch::Epoch;
 use crate::error::{Cause, StoreError};
 use crate::execution::Execution;
+use crate::fail_point::FailPoint;
 use crate::guard::{Failure, guard};
 use crate::lock::{self, Lock};
 use crate::look::Start;
@@ -71,7 +72,9 @@ pub(crate) fn create(
     let database = open(place, &place.unfinished, true)?;
     let started = transact(place, &database, None, start)?;
     guard(|| Ok(database.close()?)).map_err(|failure| failure.while_writing(failed(place)))?;
+    FailPoint::StoreMade.pass();
     place.publish()?;
+    FailPoint::StoreNamed.pass();
     lock.write(Some(started.meta.store))?;
     let database = open(place, &place.part, false)?;
     Ok(Execution::new(database, place, started, Some(lock)))
@@ -123,7 +126,9 @@ fn transact(
     let write = || {
         let transaction = write::begin(database)?;
         let started = start_in(place, &transaction, seen, start)?;
+        FailPoint::BeforeStartCommit.pass();
         transaction.commit()?;
+        FailPoint::AfterStartCommit.pass();
         Ok(started)
     };
     let started = guard(write).map_err(|failure| failure.while_writing(failed(place)))?;
@@ -192,7 +197,12 @@ fn write_steps(
 ) -> Result<(), Failure> {
     let mut steps = transaction.open_table(STEPS)?;
     let mut base = transaction.open_table(BASE)?;
-    for step in &start.manifest.dropped {
+    for step in start
+        .manifest
+        .dropped
+        .iter()
+        .chain(&start.manifest.replaced)
+    {
         steps.remove(step.number)?;
         row::remove_all_of(step.number, &mut base)?;
     }

@@ -131,6 +131,8 @@ mod tests {
             operator: String::new(),
             key_type: String::new(),
             state_type: String::new(),
+            key_schema: None,
+            state_schema: None,
         };
         let row = Parts {
             step: 3,

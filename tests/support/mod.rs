@@ -7,6 +7,7 @@ use std::{
     env::{self, consts::EXE_SUFFIX},
     ffi::OsStr,
     fmt, fs,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Mutex,
@@ -86,6 +87,12 @@ impl Workdir {
         Workdir(tempfile::tempdir().unwrap())
     }
 
+    /// One in memory where there is a place for that, so that no disk is waited for.
+    pub(crate) fn in_memory() -> Self {
+        let memory = tempfile::tempdir_in("/dev/shm");
+        Workdir(memory.or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -115,9 +122,15 @@ impl Workdir {
     }
 
     pub(crate) fn start<S: AsRef<OsStr>>(&self, program: &Path, args: &[S]) -> Running {
+        let mut command = Command::new(program);
+        command.args(args);
+        self.spawn(command)
+    }
+
+    /// Starts a program here, with its output in files.
+    pub(crate) fn spawn(&self, mut command: Command) -> Running {
         let (stdout, stderr) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
-        let child = Command::new(program)
-            .args(args)
+        let child = command
             .current_dir(self.0.path())
             .env_remove("RUST_LOG")
             .env_remove("RUST_BACKTRACE")
@@ -241,7 +254,6 @@ impl Running {
 
     /// `kill -9`; false if the program had ended before.
     pub(crate) fn kill(&mut self) -> bool {
-        use std::os::unix::process::ExitStatusExt;
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         status.signal() == Some(9)
@@ -260,6 +272,7 @@ impl Running {
         };
         Ended {
             code: status.code(),
+            signal: status.signal(),
             stdout: self.stdout(),
             stderr: self.stderr(),
         }
@@ -270,6 +283,8 @@ impl Running {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -320,8 +335,8 @@ impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "status {:?}\n--- stdout\n{}--- stderr\n{}",
-            self.code, self.stdout, self.stderr
+            "status {:?}, signal {:?}\n--- stdout\n{}--- stderr\n{}",
+            self.code, self.signal, self.stdout, self.stderr
         )
     }
 }

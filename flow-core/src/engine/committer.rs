@@ -10,7 +10,7 @@ use std::{
     sync::mpsc::Receiver,
 };
 
-use flow_store::{Epoch, Execution};
+use flow_store::{Epoch, Execution, FailPoint};
 
 use super::{Failed, PendingSync, Rows, RunState, ledger::Closed, message_of};
 use crate::sink::Sync;
@@ -47,6 +47,9 @@ pub(crate) fn commit_all(
             continue;
         }
         state.acknowledge(complete, last.filter(|_| execution.is_some()));
+        if last.is_some() {
+            FailPoint::Acknowledged.pass();
+        }
     }
     execution
 }
@@ -66,6 +69,7 @@ fn commit(
     }
     for PendingSync { step, sync, .. } in syncs.into_values() {
         run(sync).map_err(|error| Failed::Sync { step, error })?;
+        FailPoint::SinkSynced.pass();
     }
     let Some(execution) = execution else {
         return Ok(());

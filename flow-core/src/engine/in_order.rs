@@ -115,3 +115,110 @@ pub(super) fn build<'scope>(
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use timely::dataflow::operators::{core::probe::Handle, probe::Probe};
+
+    use super::*;
+    use crate::{
+        chain::Plain,
+        engine::Limits,
+        run::{Clock, Epochs},
+    };
+
+    /// Fails when it gets the batch of an epoch, or when that epoch closes.
+    struct Failing {
+        receive: Option<u64>,
+        close: Option<u64>,
+        received: u64,
+    }
+
+    fn fault() -> Fault {
+        Fault::new(crate::graph::StepIndex(0), "on purpose")
+    }
+
+    impl Task for Failing {
+        fn receive(&mut self, _: Parcel) -> Result<(), Fault> {
+            self.received += 1;
+            match self.receive {
+                Some(epoch) if epoch == self.received => Err(fault()),
+                _ => Ok(()),
+            }
+        }
+
+        fn close(&mut self, epoch: Epoch, _: &mut Rows) -> Result<(), Fault> {
+            match self.close {
+                Some(failing) if failing == epoch.to_u64() => Err(fault()),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    /// Gives out a parcel in each of the epochs 1 to 3, and holds epoch 4 open.
+    fn feed<'scope>(scope: &Scope<'scope, u64>) -> timely::dataflow::Stream<'scope, u64, Parcel> {
+        let mut builder = OperatorBuilder::new("feed".to_owned(), *scope);
+        let (mut output, stream) = builder.new_output();
+        builder.build(move |mut capabilities| {
+            let mut capability = capabilities.pop();
+            move |_| {
+                let Some(capability) = &mut capability else {
+                    return;
+                };
+                for epoch in *capability.time() + 1..=4 {
+                    if epoch > 1 {
+                        let mut parcel = Parcel::new(0, Plain(vec![1u64]));
+                        output.activate().give(capability, &mut parcel);
+                    }
+                    capability.downgrade(&epoch);
+                }
+            }
+        });
+        stream
+    }
+
+    /// The lowest epoch that is open behind the step, once it has come to rest; and whether the run was aborted.
+    fn frontier_behind(receive: Option<u64>, close: Option<u64>) -> (u64, bool) {
+        timely::execute_directly(move |worker| {
+            let limits = Limits {
+                records: 1,
+                bytes: 1,
+                cautious: (0, 0),
+            };
+            let (news, _listener) = channel();
+            let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);
+            let task: Box<dyn Task> = Box::new(Failing {
+                receive,
+                close,
+                received: 0,
+            });
+            let probe: Handle<u64> = worker.dataflow(|scope| {
+                let mut wires = Wires::default();
+                let inlet = InletId(0);
+                wires.parcels.insert(inlet, vec![feed(&scope)]);
+                let task = Rc::new(RefCell::new(task));
+                build(&scope, &mut wires, &state, "step", inlet, task, Vec::new());
+                wires.rows.remove(0).probe().0
+            });
+            for _ in 0..50 {
+                worker.step();
+            }
+            let open = probe.with_frontier(|frontier| frontier.first().copied());
+            for dataflow in worker.installed_dataflows() {
+                worker.drop_dataflow(dataflow);
+            }
+            (open.unwrap_or(u64::MAX), state.aborted())
+        })
+    }
+
+    #[test]
+    fn the_epoch_of_a_failure_never_seems_complete() {
+        assert_eq!(frontier_behind(None, None), (4, false));
+        for epoch in 1..=3 {
+            assert_eq!(frontier_behind(Some(epoch), None), (epoch, true));
+            assert_eq!(frontier_behind(None, Some(epoch)), (epoch, true));
+        }
+    }
+}

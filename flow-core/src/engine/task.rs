@@ -2,13 +2,16 @@
 
 use std::{task::Waker, time::Instant};
 
-use flow_store::{Changes, Epoch, KEY_GROUPS, Look, Manifest, Row, StoreError, groups_of};
+use flow_store::{
+    Changes, Epoch, KEY_GROUPS, Look, Manifest, Rewrite, Row, StoreError, StoredStep,
+};
 
 use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
     error::{BoxError, ResumeError, RunError, SourceError},
     graph::{Graph, Place, StepIndex},
     sink::Sync,
+    state::Conversions,
 };
 
 type Partitions = Box<dyn Fn() -> Result<Vec<String>, SourceError>>;
@@ -19,6 +22,8 @@ pub(crate) struct Head {
     pub(crate) step: StepIndex,
     /// Lists the partitions, for a source.
     pub(crate) partitions: Option<Partitions>,
+    /// How to read what the step kept before, for a step with a state.
+    pub(crate) conversions: Conversions,
     make: Make,
 }
 
@@ -30,11 +35,13 @@ impl Head {
         Head {
             step,
             partitions: None,
+            conversions: Conversions::default(),
             make: Box::new(make),
         }
     }
 
     pub(crate) fn make(self, context: &mut HeadContext<'_>) -> Result<Made, RunError> {
+        context.conversions = self.conversions;
         (self.make)(context)
     }
 }
@@ -53,6 +60,7 @@ pub(crate) struct HeadContext<'a> {
     pub(crate) resume: Option<&'a Resume>,
     /// The partitions of each source that this worker reads.
     pub(crate) partitions: &'a [(StepIndex, Vec<String>)],
+    pub(crate) conversions: Conversions,
     /// Rows for the commit that opens the execution.
     pub(crate) opening: &'a mut Changes,
 }
@@ -71,6 +79,22 @@ impl Resume {
         let place = (*self.places.get(step.as_usize())?)?;
         self.manifest.numbers.get(place).copied()
     }
+
+    /// How the rows of a step are to be written anew, if they are.
+    pub(crate) fn rewrite(&self, step: StepIndex) -> Option<&Rewrite> {
+        let place = (*self.places.get(step.as_usize())?)?;
+        self.manifest.rewrites.get(place)?.as_ref()
+    }
+
+    /// The step of the store whose rows a step goes on from.
+    pub(crate) fn stored(&self, step: StepIndex) -> Option<&StoredStep> {
+        let number = match self.rewrite(step) {
+            Some(rewrite) => rewrite.from,
+            None => self.number(step)?,
+        };
+        let mut steps = self.look.steps().iter();
+        steps.find(|stored| stored.number == number)
+    }
 }
 
 impl HeadContext<'_> {
@@ -87,18 +111,15 @@ impl HeadContext<'_> {
         self.resume?.number(self.step)
     }
 
+    /// How the rows of this step are to be written anew, if they are.
+    pub(crate) fn rewrite(&self) -> Option<&Rewrite> {
+        self.resume?.rewrite(self.step)
+    }
+
     /// The partitions that this worker reads for this source.
     pub(crate) fn partitions(&self) -> &[String] {
         let own = self.partitions.iter().find(|(step, _)| *step == self.step);
         own.map_or(&[], |(_, partitions)| partitions)
-    }
-
-    /// The stored states of the keys that belong to this worker.
-    pub(crate) fn state_rows(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
-        let groups = groups_of(self.wiring.worker, self.wiring.workers);
-        self.rows(groups)
     }
 
     /// All rows of this step: tokens and positions, which every worker reads.
@@ -108,13 +129,18 @@ impl HeadContext<'_> {
         self.rows(0..KEY_GROUPS)
     }
 
-    fn rows(
+    /// The stored rows of some key groups.
+    pub(crate) fn rows(
         &self,
         groups: std::ops::Range<u16>,
     ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
-        let rows = match (self.resume, self.store_number()) {
-            (Some(resume), Some(number)) => Some(resume.look.rows(number, groups)?),
-            _ => None,
+        let stored = self.resume.and_then(|resume| {
+            let step = resume.stored(self.step)?;
+            Some((&resume.look, step.number))
+        });
+        let rows = match stored {
+            Some((look, number)) => Some(look.rows(number, groups)?),
+            None => None,
         };
         Ok(rows.into_iter().flatten())
     }

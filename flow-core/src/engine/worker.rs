@@ -31,6 +31,7 @@ use crate::{
     flow::Flow,
     graph::{Graph, StepIndex},
     run::Skips,
+    state::Conversions,
 };
 
 /// How batches get from one worker to another.
@@ -251,6 +252,7 @@ impl Shared {
                 fault,
             });
         }
+        flow_store::FailPoint::SinksStarted.pass();
         // Once the run is aborted, no operator may run and no progress may be made known: a peer would take
         // the failed epoch for complete.
         while !self.state.aborted() {
@@ -319,6 +321,7 @@ impl Shared {
                     },
                     resume: resume.as_deref(),
                     partitions,
+                    conversions: Conversions::default(),
                     opening: &mut opening,
                 };
                 let made = head.make(&mut context)?;

@@ -1,5 +1,7 @@
 //! Before a run: the flow itself is wrong, or what it reads and writes can't be opened.
 
+use flow_store::Schema;
+
 use super::{SinkError, SourceError};
 use crate::graph::Place;
 
@@ -107,6 +109,61 @@ pub enum BuildError {
         /// Why.
         #[source]
         error: SinkError,
+    },
+    /// A conversion stands behind a step that keeps no state.
+    #[error(
+        "{place}: `{id}` keeps no state, so there is nothing to convert\nhelp: put `.migrate_from` and `.rekey_from` right behind the step that keeps it"
+    )]
+    NothingToConvert {
+        /// The step.
+        id: String,
+        /// Where it was made.
+        place: Place,
+    },
+    /// A migration does not make the state of its step.
+    #[error(
+        "{place}: `.migrate_from` makes a `{makes}`, but `{id}` keeps a `{keeps}`\nhelp: give it a function that makes a `{keeps}`"
+    )]
+    MigratesToOther {
+        /// The step.
+        id: String,
+        /// Where it was made.
+        place: Place,
+        /// What the function makes.
+        makes: String,
+        /// What the step keeps.
+        keeps: String,
+    },
+    /// A type and the one before it can't be told apart in a store.
+    #[error(
+        "{place}: the store can't tell the old `{old}` of `{id}` from the present one: both look like {schema}\nhelp: give a field that changed its meaning another name, so that stored ones are never taken for new ones"
+    )]
+    LooksTheSame {
+        /// The step.
+        id: String,
+        /// Where it was made.
+        place: Place,
+        /// The old type.
+        old: String,
+        /// What both look like.
+        schema: Box<Schema>,
+    },
+    /// A type has two values that the store would write as one.
+    #[error(
+        "{place}: the {what} of `{id}` can't be stored as it is: {} is an `{part}`, and the store can't tell its `Some` from `None`\nhelp: use an enum of your own, or one `Option` less",
+        if path.is_empty() { "it".to_owned() } else { format!("`{path}`") }
+    )]
+    Ambiguous {
+        /// The step.
+        id: String,
+        /// Where it was made.
+        place: Place,
+        /// Whether it is the key, the state, the token or the position.
+        what: &'static str,
+        /// Where in the type.
+        path: String,
+        /// The part.
+        part: Box<Schema>,
     },
     /// The user's function built another flow on a worker than in the plan.
     #[error(

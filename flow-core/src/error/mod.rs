@@ -1,11 +1,13 @@
 //! Everything that can go wrong, one type for each stage of a flow's life.
 
 mod build;
+mod change;
 mod io;
 mod resume;
 mod run;
 
 pub use build::BuildError;
+pub use change::TypeChange;
 pub use io::{SinkError, SourceError};
 pub use resume::ResumeError;
 pub use run::{RecordError, RunError, Safe};

@@ -2,7 +2,7 @@
 
 use flow_store::StoreError;
 
-use super::{SinkError, SourceError};
+use super::{SinkError, SourceError, TypeChange};
 
 /// Why a flow was not started from its store. The store has not been changed.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,8 @@ pub enum ResumeError {
     Store(Box<StoreError>),
     /// A stored state no longer decodes.
     #[error(
-        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}\nhelp: bring the type back to what was stored, or give the state up with `--drop-state {step}`"
+        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}\nhelp: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state {step}`, or {}",
+        .change.hints(.cause), .change.back()
     )]
     State {
         /// The step.
@@ -24,10 +25,12 @@ pub enum ResumeError {
         state: String,
         /// What the decoder says.
         cause: String,
+        /// How the type differs from the one that was stored.
+        change: Box<TypeChange>,
     },
     /// A stored key no longer decodes, or has other bytes than it had.
     #[error(
-        "a key of step `{step}` can't be read as `{key}`: {cause}\nhelp: other key bytes are another key, so all its state would be out of reach: bring the key type back, or give the state up with `--drop-state {step}`"
+        "a key of step `{step}` can't be read as `{key}`: {cause}\nhelp: other key bytes are another key, so all its state would be out of reach: convert each key with `.rekey_from::<Old>(..)`, give the state up with `--drop-state {step}`, or bring the key type back"
     )]
     Key {
         /// The step.
@@ -37,9 +40,24 @@ pub enum ResumeError {
         /// What is wrong.
         cause: String,
     },
+    /// Two stored keys are converted to the same one.
+    #[error(
+        "the keys {first} and {second} of step `{step}` would both become {key}\nhelp: states can't be put together: make `.rekey_from` give each key one of its own"
+    )]
+    KeysMeet {
+        /// The step.
+        step: String,
+        /// One key, as text.
+        first: String,
+        /// The other one.
+        second: String,
+        /// What both become.
+        key: String,
+    },
     /// A resume token or a sink's position no longer decodes.
     #[error(
-        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}\nhelp: bring the type back, or start that step anew with `--drop-state {step}`"
+        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}\nhelp: start that step anew with `--drop-state {step}`, or {}",
+        .change.hints(.cause), .change.back()
     )]
     Token {
         /// The source or sink.
@@ -50,6 +68,8 @@ pub enum ResumeError {
         token: String,
         /// What the decoder says.
         cause: String,
+        /// How the type differs from the one that was stored.
+        change: Box<TypeChange>,
     },
     /// Partitions that had not been read to their end are gone.
     #[error(

@@ -12,7 +12,9 @@ pub(super) fn check(graph: &Graph, under_store: bool) -> Vec<BuildError> {
     unused(graph, &mut errors);
     results_in_sinks(graph, &mut errors);
     double_outputs(graph, &mut errors);
+    conversions(graph, &mut errors);
     if under_store {
+        types(graph, &mut errors);
         cannot_resume(graph, &mut errors);
     }
     errors
@@ -107,6 +109,71 @@ fn cannot_resume(graph: &Graph, errors: &mut Vec<BuildError>) {
                 id: step.id(),
                 place: step.place.clone(),
             });
+        }
+    }
+}
+
+fn conversions(graph: &Graph, errors: &mut Vec<BuildError>) {
+    for step in &graph.steps {
+        let types = &step.types;
+        let (id, place) = (step.id(), step.place.clone());
+        if types.old_keys.is_empty() && types.old_states.is_empty() {
+            continue;
+        }
+        let Some(state) = types.state_type else {
+            errors.push(BuildError::NothingToConvert { id, place });
+            continue;
+        };
+        if let Some(other) = types.old_states.iter().find(|old| old.to != state) {
+            errors.push(BuildError::MigratesToOther {
+                id,
+                place,
+                makes: crate::names::short(other.to_name),
+                keeps: crate::names::short(step.state.unwrap_or_default()),
+            });
+        }
+    }
+}
+
+/// What the store could not hold, or not tell apart.
+fn types(graph: &Graph, errors: &mut Vec<BuildError>) {
+    for step in &graph.steps {
+        let schemas = step.types.schemas();
+        let state = match step.keeps {
+            Keeps::Tokens => "token",
+            Keeps::Positions => "position",
+            Keeps::States | Keeps::Nothing => "state",
+        };
+        let pairs = [
+            ("key", &schemas.key, &schemas.old_keys, &step.types.old_keys),
+            (
+                state,
+                &schemas.state,
+                &schemas.old_states,
+                &step.types.old_states,
+            ),
+        ];
+        for (what, schema, old_schemas, olds) in pairs {
+            let Some(schema) = schema else { continue };
+            if let Some((path, part)) = schema.ambiguous() {
+                errors.push(BuildError::Ambiguous {
+                    id: step.id(),
+                    place: step.place.clone(),
+                    what,
+                    path,
+                    part: Box::new(part.clone()),
+                });
+            }
+            for (old_schema, old) in old_schemas.iter().zip(olds) {
+                if schema.differences(old_schema).is_empty() {
+                    errors.push(BuildError::LooksTheSame {
+                        id: step.id(),
+                        place: step.place.clone(),
+                        old: crate::names::short(old.name),
+                        schema: Box::new(schema.clone()),
+                    });
+                }
+            }
         }
     }
 }

@@ -6,11 +6,13 @@
 
 mod check;
 mod scope;
+mod types;
 
 use std::{fmt, panic::Location};
 
 pub use scope::{Scope, Sites, enter, here, scope};
 pub(crate) use scope::{ScopePath, id_at, path};
+pub(crate) use types::{Old, Trace, Types};
 
 use crate::{error::BuildError, names::short};
 
@@ -88,6 +90,8 @@ pub struct Step {
     path: ScopePath,
     /// Facts that only the checks need.
     pub(crate) facts: Facts,
+    /// What it keeps, as the store will have to know it.
+    pub(crate) types: Types,
 }
 
 /// What the checks ask of sources and sinks.
@@ -114,6 +118,7 @@ impl Step {
             renamed_from: Vec::new(),
             path: path(),
             facts: Facts::default(),
+            types: Types::default(),
         }
     }
 

@@ -89,7 +89,8 @@ impl ScopePath {
         path + id
     }
 
-    /// Every name that a step called one of `ids` may have had before, without its present one.
+    /// Every name that a step called one of `ids` may have had before, without its present one: below this path
+    /// as it is and as it was, and by itself, for a step that was not nested or nested elsewhere.
     pub(crate) fn former(&self, id: &str, former_ids: &[String]) -> Vec<String> {
         let mut paths = vec![String::new()];
         for (name, former) in &self.scopes {
@@ -109,6 +110,11 @@ impl ScopePath {
                 if name != present && !names.contains(&name) {
                     names.push(name);
                 }
+            }
+        }
+        for name in former_ids {
+            if *name != present && !names.contains(name) {
+                names.push(name.clone());
             }
         }
         names
@@ -170,7 +176,12 @@ mod tests {
         assert_eq!(path.join("joiner"), "eu.carts.joiner");
         assert_eq!(
             path.former("joiner", &["join".into()]),
-            ["eu.carts.join", "eu.baskets.joiner", "eu.baskets.join"]
+            [
+                "eu.carts.join",
+                "eu.baskets.joiner",
+                "eu.baskets.join",
+                "join"
+            ]
         );
         assert!(path_of(&[]).former("joiner", &[]).is_empty());
     }

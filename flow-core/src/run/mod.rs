@@ -201,13 +201,14 @@ impl Runner {
     pub fn run(mut self) -> Result<Outcome, RunError> {
         self.check()?;
         let (graph, heads) = self.plan()?;
-        let listed = start::list_partitions(&graph, &heads)?;
-        drop(heads);
+        let listed = start::list_partitions(&graph, &heads);
+        forget(heads)?;
+        let listed = listed?;
         let resume = match &self.recovery {
             Some(recovery) => Some(start::look(&graph, recovery, &listed)?),
             None => None,
         };
-        let (resume, mut opening) = match resume {
+        let (resume, mut dropped) = match resume {
             Some((resume, dropped)) => (Some(Arc::new(resume)), dropped),
             None => (None, flow_store::Changes::new()),
         };
@@ -249,7 +250,9 @@ impl Runner {
             },
             &news,
         )?;
-        opening.append(&mut crew.opening);
+        flow_store::FailPoint::Restored.pass();
+        let mut opening = std::mem::take(&mut crew.opening);
+        opening.append(&mut dropped);
         let execution = match resume.map(Arc::try_unwrap) {
             None => None,
             Some(Err(_)) => {
@@ -302,6 +305,14 @@ impl Runner {
         };
         run.end(execution, &skips)
     }
+}
+
+/// Drops what the plan was made of: sources and sinks, which are user code.
+fn forget(heads: Vec<Head>) -> Result<(), BuildError> {
+    catch_unwind(AssertUnwindSafe(|| drop(heads))).map_err(|panic| BuildError::Panicked {
+        step: None,
+        message: message_of(&*panic),
+    })
 }
 
 /// Starts the committer's thread; its last word is the execution, to be ended.

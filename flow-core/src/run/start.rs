@@ -6,13 +6,14 @@ use std::{
 };
 
 use flow_store::{
-    Agreed, Changes, End, Execution, KEY_GROUPS, Look, Start, StepKind, StepSpec, StoreError,
+    Agreed, Changes, End, Execution, FailPoint, KEY_GROUPS, Look, Start, StepKind, StepSpec,
+    StoreError,
 };
 
 use super::Recovery;
 use crate::{
     engine::{Head, Resume, message_of},
-    error::{BuildError, ResumeError, RunError, SourceError},
+    error::{BuildError, ResumeError, RunError, SourceError, TypeChange},
     graph::{Graph, Keeps, Step, StepIndex},
     source::{StoredToken, drop_partition},
 };
@@ -96,6 +97,7 @@ pub(super) fn look(
         places,
     };
     let dropped = missing_partitions(graph, &resume, recovery.dropped_partitions(), listed)?;
+    FailPoint::Looked.pass();
     Ok((resume, dropped))
 }
 
@@ -113,6 +115,7 @@ fn spec(step: &Step) -> Option<StepSpec> {
         key_type: step.key.unwrap_or_default().to_owned(),
         // A sink without positions has no rows.
         state_type: step.state?.to_owned(),
+        schemas: step.types.schemas(),
         renamed_from: step.former_ids(),
         place: step.place.to_string(),
     })
@@ -142,6 +145,7 @@ fn missing_partitions(
                     part: crate::state::key_text(&row.key),
                     token: String::new(),
                     cause,
+                    change: Box::new(TypeChange::unknown()),
                 })?;
             let name = stored.partition;
             if source.partitions.contains(&name) {

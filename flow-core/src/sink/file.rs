@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use flow_store::FailPoint;
 use serde::{Deserialize, Serialize};
 
 use super::{Guarantee, Shards, Sink, SinkError, Sync, Writer};
@@ -268,9 +269,18 @@ impl FileWriter {
         let Some(file) = &self.file else {
             return Err(SinkError::new(format!("{name} is not open")));
         };
-        file.as_ref()
-            .write_all(&self.buffer)
-            .map_err(|error| SinkError::caused_by(format!("{name} can't be written"), error))?;
+        let failed = |error| SinkError::caused_by(format!("{name} can't be written"), error);
+        // Whoever else writes to it has got past the lock: it must not become worse.
+        let (there, written) = (
+            file.metadata().map_err(failed)?.len(),
+            self.length - self.buffer.len() as u64,
+        );
+        if there != written {
+            return Err(SinkError::new(format!(
+                "{name} was changed by someone else: it has {there} bytes, and {written} had been written"
+            )));
+        }
+        file.as_ref().write_all(&self.buffer).map_err(failed)?;
         let new = self.buffer.len().saturating_sub(TAIL);
         self.tail.extend_from_slice(&self.buffer[new..]);
         self.tail.drain(..self.tail.len().saturating_sub(TAIL));
@@ -285,6 +295,7 @@ impl FileWriter {
                 let mut options = OpenOptions::new();
                 let file = options.read(true).write(true).create_new(true);
                 let file = Arc::new(file.open(&self.path)?);
+                FailPoint::OutputMade.pass();
                 // A new name is durable only with its directory.
                 File::open(folder_of(&self.path))?.sync_all()?;
                 file
@@ -346,6 +357,7 @@ impl Writer for FileWriter {
 
     fn close_epoch(&mut self) -> Result<(FilePosition, Option<Sync>), SinkError> {
         self.flush()?;
+        FailPoint::SinkFlushed.pass();
         let sync = self
             .file
             .clone()

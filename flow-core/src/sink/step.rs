@@ -55,6 +55,7 @@ fn open<S: Sink>(
                 part: format!("output {}", crate::state::key_text(&row.key)),
                 token: crate::names::short(std::any::type_name::<S::Position>()),
                 cause: error.to_string(),
+                change: Box::new(crate::state::change(context)),
             })?;
         stored.push(position);
     }

@@ -2,13 +2,13 @@
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc, task::Waker, time::Instant};
 
-use flow_store::{Changes, decode, encode};
+use flow_store::{Changes, CodecError, decode, encode};
 
 use super::{Excerpt, Next, Reader, Source, SourceError};
 use crate::{
     chain::{At, BoxConsumer, Fault, OutletRef, Port},
     engine::{Filled, Head, HeadContext, Made, RecordFailure, Rows, SourceFault, SourceTask},
-    error::{BuildError, ResumeError, RunError},
+    error::{BuildError, ResumeError, RunError, TypeChange},
     graph::StepIndex,
     record::{NoKey, State},
     run::Skips,
@@ -42,7 +42,10 @@ pub(crate) fn head<S: Source>(
 }
 
 /// Opens this worker's partitions, each at its token.
-fn open<S: Source>(source: &S, context: &HeadContext<'_>) -> Result<Vec<Partition<S>>, RunError> {
+fn open<S: Source>(
+    source: &S,
+    context: &mut HeadContext<'_>,
+) -> Result<Vec<Partition<S>>, RunError> {
     let step = context.id();
     context.wiring.whereabouts.of(context.step).enter();
     let mut tokens = Vec::new();
@@ -54,23 +57,46 @@ fn open<S: Source>(source: &S, context: &HeadContext<'_>) -> Result<Vec<Partitio
                 part: crate::state::key_text(&row.key),
                 token: crate::names::short(std::any::type_name::<S::Token>()),
                 cause,
+                change: Box::new(TypeChange::unknown()),
             })?;
         tokens.push((stored, row.value));
+    }
+    let change = crate::state::change(context);
+    let read = |stored: &StoredToken, value: &[u8]| {
+        stored
+            .token::<S::Token>(value)
+            .map_err(|cause| ResumeError::Token {
+                step: step.clone(),
+                part: stored.partition.clone(),
+                token: crate::names::short(std::any::type_name::<S::Token>()),
+                cause,
+                change: Box::new(change.clone()),
+            })
+    };
+    // A token of another type than it was is written anew, that of a partition which is gone too.
+    if context.rewrite().is_some()
+        && context.wiring.worker == 0
+        && let Some(number) = context.store_number()
+    {
+        for (stored, value) in &tokens {
+            let token = read(stored, value)?;
+            let key = partition_key(&stored.partition);
+            context
+                .opening
+                .put(number, NO_GROUP, &key, |into| stored.write(&token, into))
+                .map_err(|error| SourceError::caused_by("its token can't be stored", error))
+                .map_err(|error| ResumeError::Source {
+                    step: step.clone(),
+                    error,
+                })?;
+        }
     }
     let mut partitions = Vec::new();
     for name in context.partitions() {
         let stored = tokens.iter().find(|(stored, _)| stored.partition == *name);
         let (resume, written) = match stored {
             Some((stored, value)) => {
-                let token =
-                    stored
-                        .token::<S::Token>(value)
-                        .map_err(|cause| ResumeError::Token {
-                            step: step.clone(),
-                            part: name.clone(),
-                            token: crate::names::short(std::any::type_name::<S::Token>()),
-                            cause,
-                        })?;
+                let token = read(stored, value)?;
                 (Some(token), value.clone())
             }
             None => (None, Vec::new()),
@@ -122,6 +148,11 @@ impl StoredToken {
             _ => return Err("it does not say whether the partition was finished".to_owned()),
         };
         Ok(StoredToken { partition, done })
+    }
+
+    fn write<T: State>(&self, token: &T, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        into.push(if self.done { DONE } else { NOT_DONE });
+        token.encode(into)
     }
 
     fn token<T: State>(&self, value: &[u8]) -> Result<T, String> {

@@ -1,7 +1,11 @@
 //! Keyed state: the table that a stateful step keeps, how it is restored and snapshotted.
 
+mod convert;
+mod restore;
 mod step;
 mod table;
 
+pub(crate) use convert::{Conversion, Conversions};
+pub(crate) use restore::change;
 pub(crate) use step::{head, key_text};
 pub(crate) use table::Table;

@@ -4,11 +4,11 @@ use std::{rc::Rc, sync::Arc};
 
 use flow_store::Epoch;
 
-use super::Table;
+use super::{Table, restore::restore};
 use crate::{
     chain::{At, BoxConsumer, Fault, InletId, Keyed, Parcel, Port},
-    engine::{Head, HeadContext, Made, Rows, Task},
-    error::{BoxError, ResumeError, RunError},
+    engine::{Head, Made, Rows, Task},
+    error::BoxError,
     graph::StepIndex,
     record::{Key, Record, StateCodec},
     run::Skips,
@@ -30,8 +30,7 @@ where
     F: FnMut(&K, &mut Option<S>, V) -> Result<Option<W>, BoxError> + 'static,
 {
     Head::new(index, move |context| {
-        let mut table = Table::new();
-        restore(&mut table, &codec, context)?;
+        let table = restore(&codec, context)?;
         let next = port.build(&mut context.wiring);
         let task = Box::new(Stateful {
             at: context.wiring.whereabouts.of(index),
@@ -46,49 +45,6 @@ where
         });
         Ok(Made::Step { inlet, task })
     })
-}
-
-/// Decodes what the store holds for this worker's keys; refuses what no longer decodes.
-fn restore<K: Key, S: 'static>(
-    table: &mut Table<K, S>,
-    codec: &StateCodec<S>,
-    context: &HeadContext<'_>,
-) -> Result<(), RunError> {
-    let step = context.id();
-    context.wiring.whereabouts.of(context.step).enter();
-    let key_error = |cause: String| ResumeError::Key {
-        step: step.clone(),
-        key: crate::names::short(std::any::type_name::<K>()),
-        cause,
-    };
-    let mut bytes = Vec::new();
-    for row in context.state_rows()? {
-        let row = row.map_err(ResumeError::from)?;
-        let shown = || key_text(&row.key);
-        let key = K::decode(&row.key)
-            .map_err(|error| key_error(format!("the stored key {}: {error}", shown())))?;
-        bytes.clear();
-        key.encode(&mut bytes)
-            .map_err(|error| key_error(error.to_string()))?;
-        if bytes != row.key {
-            return Err(key_error(format!(
-                "the stored key {} would now be written as {}",
-                shown(),
-                key_text(&bytes)
-            ))
-            .into());
-        }
-        let state = (codec.decode)(&row.value).map_err(|error| ResumeError::State {
-            step: step.clone(),
-            key: shown(),
-            state: crate::names::short(std::any::type_name::<S>()),
-            cause: error.to_string(),
-        })?;
-        table
-            .restore(flow_store::hash(&row.key), key, state)
-            .map_err(|error| key_error(error.to_string()))?;
-    }
-    Ok(())
 }
 
 /// A key's MessagePack bytes as a person would write them.

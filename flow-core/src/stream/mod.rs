@@ -5,6 +5,7 @@ mod fallible;
 mod key_on;
 mod map;
 mod merge;
+mod migrate;
 mod sink;
 mod stateful;
 mod values;
@@ -13,6 +14,7 @@ use std::{panic::Location, rc::Rc};
 
 pub use dead::Dead;
 pub use fallible::OnError;
+pub use migrate::Convert;
 pub use sink::SinkStep;
 
 use crate::{
@@ -68,6 +70,9 @@ impl<T, Key> Stream<T, Key> {
 
     /// Says which id the step that made this stream had before: what the store holds under that id
     /// becomes this step's.
+    ///
+    /// The id is the one that it had in the same dataflow, or, for a step that was elsewhere, its whole id as
+    /// messages and `flow-store steps` give it: `carts.joiner`.
     pub fn renamed_from(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.flow

@@ -6,8 +6,8 @@ use super::{Stream, fallible::Try};
 use crate::{
     chain::ToOne,
     flow::Flow,
-    graph::{Facts, Keeps, StepIndex},
-    record::KeyKind,
+    graph::{Facts, Keeps, StepIndex, Trace},
+    record::{KeyKind, State},
     sink::{self, IntoSink, Sink},
     stream::OnError,
 };
@@ -39,6 +39,8 @@ impl<T, Key> Stream<T, Key> {
         step.item = std::any::type_name::<Key::Item<T>>();
         step.state = sink::keeps_positions::<S::Sink>()
             .then(std::any::type_name::<<S::Sink as Sink>::Position>);
+        step.types.state = sink::keeps_positions::<S::Sink>()
+            .then_some(Trace(<<S::Sink as Sink>::Position as State>::schema));
         step.guarantee = Some(sink.guarantee());
         step.facts = Facts {
             cannot_resume: false,

@@ -1,12 +1,12 @@
 //! Steps that keep a state for each key.
 
-use std::panic::Location;
+use std::{any::TypeId, panic::Location};
 
 use super::Stream;
 use crate::{
     chain::{Port, Shuffle},
     error::{BoxError, Failure},
-    graph::Keeps,
+    graph::{Keeps, Trace, Types},
     record::{IsKeyed, Key, Record, StateCodec, StepState},
     state,
     stream::OnError,
@@ -251,6 +251,12 @@ impl<T, K> Stream<T, K> {
         step.item = std::any::type_name::<W>();
         step.key = Some(std::any::type_name::<K>());
         step.state = Some(std::any::type_name::<S>());
+        step.types = Types {
+            key: Some(Trace(<K as Key>::schema)),
+            state: Some(Trace(codec.schema)),
+            state_type: Some(TypeId::of::<S>()),
+            ..Types::default()
+        };
         let index = self.flow.add_step(step);
         let inlet = self.flow.new_inlet();
         self.port.attach(move |wiring| {

@@ -5,14 +5,14 @@ use std::{fmt::Write, path::Path};
 use crate::{
     flow::Flow,
     graph::{Graph, Keeps},
-    names::short,
     run::Runner,
 };
 
 /// The environment variable that has [`assert_graph!`](crate::testing::assert_graph) write the file.
 const UPDATE: &str = "FLOW_UPDATE_GRAPHS";
 
-/// Compares what a flow keeps in a store with a file of the user's crate: ids, kinds, and the types of keys and states.
+/// Compares what a flow keeps in a store with a file of the user's crate: ids, kinds, and what keys and states look like,
+/// field by field.
 ///
 /// The file belongs under version control. Where flow and file differ the assertion fails, with both; run the test with
 /// `FLOW_UPDATE_GRAPHS=1` to write the file, and read the difference before you commit it: a store knows steps by these ids.
@@ -65,11 +65,12 @@ pub fn check_graph(flow: impl Fn(&Flow) + Send + Sync + 'static, path: impl AsRe
     assert!(
         graph == expected,
         "the flow keeps other things than {name} says\n--- in the file\n{expected}--- now\n{graph}\
-         help: a step that was renamed needs `.renamed_from(\"old\")`; {UPDATE}=1 writes the file"
+         help: a step that was renamed needs `.renamed_from(\"old\")`, a state that changed fields that serde can \
+         read or `.migrate_from`; {UPDATE}=1 writes the file"
     );
 }
 
-/// A line for each step that keeps something.
+/// A line for each step that keeps something, and what its keys and states look like.
 fn outline(graph: &Graph) -> String {
     let mut text = String::new();
     for step in graph.steps() {
@@ -79,14 +80,17 @@ fn outline(graph: &Graph) -> String {
             Keeps::States => ("state", "state"),
             Keeps::Positions => ("sink", "position"),
         };
-        let _ = write!(text, "{what} {} ({})", step.id(), step.kind);
-        if let Some(key) = step.key {
-            let _ = write!(text, ", key {}", short(key));
+        let _ = writeln!(text, "{what} {} ({})", step.id(), step.kind);
+        let schemas = step.types.schemas();
+        for (what, schema) in [("key", schemas.key), (kept, schemas.state)] {
+            let Some(schema) = schema else { continue };
+            for (index, line) in format!("{schema:#}").lines().enumerate() {
+                let _ = match index {
+                    0 => writeln!(text, "    {what}: {line}"),
+                    _ => writeln!(text, "    {line}"),
+                };
+            }
         }
-        if let Some(state) = step.state {
-            let _ = write!(text, ", {kept} {}", short(state));
-        }
-        text.push('\n');
     }
     text
 }

@@ -1,37 +1,85 @@
-//! Random commits, kills and starts against a map.
+//! Whatever is done to a store, in any order, against a model of it: a map of rows, a list of steps and
+//! two numbers.
 
 use crate::support::*;
-use flow_store::{Changes, End, Epoch, KEY_GROUPS, StoreError};
+use flow_store::{
+    Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Start, StepSpec, StoreError,
+};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
-type Model = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
+type Rows = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
 
 #[derive(Debug, Clone)]
 enum Act {
     /// Changes in how many buffers, and how far the epoch goes on.
     Commit(Vec<Vec<Edit>>, u64),
-    Kill,
-    End,
-    /// A copy made while it runs goes on.
-    KillHard,
+    /// A commit that is refused.
+    Refused(Refused),
+    /// How the execution stops, what is done to the store while nobody has it, and the next start.
+    Restart(Stop, Vec<Work>, Next),
 }
 
-/// A row of two steps, few groups and few keys, so that the same comes often.
+#[derive(Debug, Clone)]
+enum Refused {
+    SameEpoch,
+    EarlierExecution,
+    LaterExecution,
+    NoSuchStep,
+    NoSuchGroup,
+}
+
+#[derive(Debug, Clone)]
+enum Stop {
+    End,
+    /// It is dropped, as by a panic.
+    Drop,
+    /// The files as they are while it runs are gone on with.
+    Kill,
+}
+
+/// On the steps by their place in the list, which goes round.
+#[derive(Debug, Clone)]
+enum Work {
+    Drop(usize),
+    Rename(usize),
+    Compact,
+    /// The copy is gone on with.
+    Backup,
+    /// A start with a flow that lacks a step.
+    WrongFlow(usize),
+}
+
+#[derive(Debug, Clone)]
+enum Next {
+    Same,
+    NewStep,
+    Renamed(usize),
+    /// A step of this id stays in the flow, or not.
+    Dropped(usize, bool),
+}
+
+/// A row of few groups and few keys, so that the same comes often.
 #[derive(Debug, Clone)]
 struct Edit {
-    step: u16,
+    step: usize,
     group: u16,
     key: Vec<u8>,
     value: Option<Vec<u8>>,
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
+    let value = prop_oneof![
+        30 => prop::collection::vec(any::<u8>(), 0..40),
+        // of several pages
+        1 => (4000..100_000usize, any::<u8>()).prop_map(|(len, byte)| vec![byte; len]),
+    ];
     (
-        0..2u16,
+        0..3usize,
         prop_oneof![Just(0), Just(511), Just(1023), 0..KEY_GROUPS],
         prop::collection::vec(0..3u8, 0..3),
-        prop::option::weighted(0.7, prop::collection::vec(any::<u8>(), 0..40)),
+        prop::option::weighted(0.7, value),
     )
         .prop_map(|(step, group, key, value)| Edit {
             step,
@@ -43,83 +91,359 @@ fn edit() -> impl Strategy<Value = Edit> {
 
 fn act() -> impl Strategy<Value = Act> {
     let changes = prop::collection::vec(prop::collection::vec(edit(), 0..12), 0..4);
+    let refused = prop_oneof![
+        Just(Refused::SameEpoch),
+        Just(Refused::EarlierExecution),
+        Just(Refused::LaterExecution),
+        Just(Refused::NoSuchStep),
+        Just(Refused::NoSuchGroup),
+    ];
+    let stop = prop_oneof![Just(Stop::End), Just(Stop::Drop), Just(Stop::Kill)];
+    let work = prop_oneof![
+        (0..3usize).prop_map(Work::Drop),
+        (0..3usize).prop_map(Work::Rename),
+        Just(Work::Compact),
+        Just(Work::Backup),
+        (0..3usize).prop_map(Work::WrongFlow),
+    ];
+    let next = prop_oneof![
+        4 => Just(Next::Same),
+        1 => Just(Next::NewStep),
+        1 => (0..3usize).prop_map(Next::Renamed),
+        1 => (0..3usize, any::<bool>()).prop_map(|(at, stays)| Next::Dropped(at, stays)),
+    ];
     prop_oneof![
-        6 => (changes, 1..5u64).prop_map(|(changes, on)| Act::Commit(changes, on)),
-        1 => Just(Act::Kill),
-        1 => Just(Act::End),
-        1 => Just(Act::KillHard),
+        5 => (changes, 1..5u64).prop_map(|(changes, on)| Act::Commit(changes, on)),
+        1 => refused.prop_map(Act::Refused),
+        3 => (stop, prop::collection::vec(work, 0..3), next)
+            .prop_map(|(stop, work, next)| Act::Restart(stop, work, next)),
     ]
 }
 
-fn check(home: &Home, model: &Model, at: Epoch) -> Result<(), TestCaseError> {
-    let look = home.look();
-    prop_assert_eq!(look.epoch(), at);
-    let mut found = Model::new();
-    for step in 0..2 {
-        for row in look.rows(step, 0..KEY_GROUPS).unwrap() {
-            let row = row.unwrap();
-            found.insert((step, row.group, row.key), row.value);
+/// What a store is.
+#[derive(Debug, Clone, PartialEq)]
+struct Model {
+    epoch: Epoch,
+    execution: u64,
+    /// Of all that are kept: whether each said how it ended.
+    ended: Vec<bool>,
+    /// Number and id, by number.
+    steps: Vec<(u16, String)>,
+    next_step: u16,
+    rows: Rows,
+}
+
+impl Model {
+    fn new() -> Model {
+        Model {
+            epoch: Epoch::default(),
+            execution: 0,
+            ended: Vec::new(),
+            steps: Vec::new(),
+            next_step: 0,
+            rows: Rows::new(),
         }
     }
-    prop_assert_eq!(&found, model);
+
+    /// The place of a step in the list, none if there is none.
+    fn at(&self, at: usize) -> Option<usize> {
+        (!self.steps.is_empty()).then(|| at % self.steps.len())
+    }
+
+    fn new_id(&self) -> String {
+        let mut ids = (0..).map(|n| format!("step {n}"));
+        ids.find(|id| self.steps.iter().all(|(_, other)| other != id))
+            .unwrap()
+    }
+
+    fn flow(&self) -> Vec<StepSpec> {
+        self.steps.iter().map(|(_, id)| step(id)).collect()
+    }
+
+    fn drop_step(&mut self, at: usize) -> usize {
+        let (number, _) = self.steps.remove(at);
+        let before = self.rows.len();
+        self.rows.retain(|(step, ..), _| *step != number);
+        before - self.rows.len()
+    }
+
+    fn add_step(&mut self, id: String) {
+        self.steps.push((self.next_step, id));
+        self.next_step += 1;
+    }
+
+    /// Changes the steps as the next start does; the flow that does it, and what has to be agreed to.
+    fn next(&mut self, next: &Next) -> (Vec<StepSpec>, Agreed) {
+        let mut flow = self.flow();
+        let mut agreed = BTreeSet::new();
+        let at = match next {
+            Next::Renamed(at) | Next::Dropped(at, _) => self.at(*at),
+            Next::Same | Next::NewStep => None,
+        };
+        match (next, at) {
+            (Next::NewStep, _) => {
+                let id = self.new_id();
+                flow.push(step(&id));
+                self.add_step(id);
+            }
+            (Next::Renamed(_), Some(at)) => {
+                let id = self.new_id();
+                flow[at] = renamed(&id, &self.steps[at].1);
+                self.steps[at].1 = id;
+            }
+            (Next::Dropped(_, stays), Some(at)) => {
+                let id = self.steps[at].1.clone();
+                agreed.insert(id.clone());
+                self.drop_step(at);
+                match stays {
+                    true => self.add_step(id),
+                    false => drop(flow.remove(at)),
+                }
+            }
+            _ => {}
+        }
+        (flow, Agreed { drop_steps: agreed })
+    }
+
+    fn start(&mut self) {
+        self.execution += 1;
+        self.epoch = Epoch::opening(self.execution);
+        self.ended.push(false);
+    }
+
+    /// Is the store this?
+    fn check(&self, look: &Look) -> Result<(), TestCaseError> {
+        let steps = look.steps().iter();
+        let steps = steps.map(|step| (step.number, step.id.clone())).collect();
+        let mut rows = Rows::new();
+        for step in 0..=self.next_step {
+            for row in look.rows(step, 0..KEY_GROUPS).unwrap() {
+                let row = row.unwrap();
+                rows.insert((step, row.group, row.key), row.value);
+            }
+        }
+        let executions = look.executions().unwrap();
+        let ended = executions.iter().map(|record| record.ended.is_some());
+        let found = Model {
+            epoch: look.epoch(),
+            execution: look.next_execution() - 1,
+            ended: ended.collect(),
+            steps,
+            next_step: self.next_step,
+            rows,
+        };
+        prop_assert_eq!(&found, self);
+        prop_assert_eq!(look.about().unwrap().ended, *self.ended.last().unwrap());
+        Ok(())
+    }
+}
+
+fn commit(
+    execution: &mut Execution,
+    model: &mut Model,
+    buffers: &[Vec<Edit>],
+    on: u64,
+) -> Result<(), TestCaseError> {
+    let mut all = Vec::new();
+    for edits in buffers {
+        let mut changes = Changes::new();
+        for Edit {
+            step,
+            group,
+            key,
+            value,
+        } in edits
+        {
+            let Some(at) = model.at(*step) else {
+                continue;
+            };
+            let step = model.steps[at].0;
+            match value {
+                Some(value) => {
+                    let put = changes.put(step, *group, key, |bytes| {
+                        bytes.extend_from_slice(value);
+                        Ok::<(), StoreError>(())
+                    });
+                    put.unwrap();
+                    model
+                        .rows
+                        .insert((step, *group, key.clone()), value.clone());
+                }
+                None => {
+                    changes.remove(step, *group, key);
+                    model.rows.remove(&(step, *group, key.clone()));
+                }
+            }
+        }
+        all.push(changes);
+    }
+    model.epoch = Epoch::from_u64(model.epoch.to_u64() + on);
+    execution.commit(model.epoch, &all).unwrap();
+    prop_assert_eq!(execution.epoch(), model.epoch);
     Ok(())
 }
 
+/// Nothing of it is written, and the next commit goes through.
+fn refuse(
+    home: &Home,
+    execution: &mut Execution,
+    model: &Model,
+    refused: &Refused,
+) -> Result<(), TestCaseError> {
+    let before = fs::read(home.part()).unwrap();
+    let mut changes = Changes::new();
+    let step = model.steps.first().map_or(0, |(number, _)| *number);
+    let next = execution.epoch().next();
+    let error = match refused {
+        Refused::SameEpoch => execution.commit(execution.epoch(), []),
+        Refused::EarlierExecution => execution.commit(Epoch::first(model.execution - 1), []),
+        Refused::LaterExecution => execution.commit(Epoch::first(model.execution + 1), []),
+        Refused::NoSuchStep => {
+            changes.remove(model.next_step, 0, b"");
+            execution.commit(next, [&changes])
+        }
+        Refused::NoSuchGroup => {
+            changes.remove(step, KEY_GROUPS, b"");
+            execution.commit(next, [&changes])
+        }
+    };
+    let error = error.unwrap_err();
+    let expected = match refused {
+        Refused::NoSuchStep | Refused::NoSuchGroup => {
+            matches!(error, StoreError::WrongChange { .. })
+        }
+        _ => matches!(error, StoreError::WrongEpoch { .. }),
+    };
+    prop_assert!(expected, "{:?}: {}", refused, error);
+    prop_assert!(before == fs::read(home.part()).unwrap(), "{:?}", refused);
+    prop_assert_eq!(execution.epoch(), model.epoch);
+    Ok(())
+}
+
+fn work(home: &mut Home, model: &mut Model, work: &Work) -> Result<(), TestCaseError> {
+    let look = home.look();
+    match work {
+        Work::Compact => {
+            let compacted = look.compact(&mut |_, _| ()).unwrap();
+            prop_assert_eq!(compacted.rows, model.rows.len() as u64);
+        }
+        Work::Backup => {
+            let copy = Home::new();
+            let rows = look.backup(copy.store(), &mut |_, _| ()).unwrap();
+            prop_assert_eq!(rows, model.rows.len() as u64);
+            model.check(&look)?;
+            drop(look);
+            *home = copy;
+        }
+        Work::Drop(at) => {
+            let Some(at) = model.at(*at) else {
+                return Ok(());
+            };
+            let dropped = look.drop_step(&model.steps[at].1).unwrap();
+            prop_assert_eq!(dropped.rows, model.drop_step(at) as u64);
+        }
+        Work::Rename(at) => {
+            let Some(at) = model.at(*at) else {
+                return Ok(());
+            };
+            let to = model.new_id();
+            look.rename_step(&model.steps[at].1, &to).unwrap();
+            model.steps[at].1 = to;
+        }
+        Work::WrongFlow(at) => {
+            let Some(at) = model.at(*at) else {
+                return Ok(());
+            };
+            let before = fs::read(home.part()).unwrap();
+            let mut flow = model.flow();
+            flow.remove(at);
+            let error = look.reconcile(&flow, &Agreed::default()).unwrap_err();
+            prop_assert!(
+                matches!(error, StoreError::UnknownSteps { .. }),
+                "{}",
+                error
+            );
+            drop(look);
+            prop_assert!(before == fs::read(home.part()).unwrap());
+        }
+    }
+    model.check(&home.look())
+}
+
+/// Starts as the model says, and not with a manifest that was made before `older` became old.
+fn restart(home: &Home, model: &mut Model, next: &Next) -> Result<Execution, TestCaseError> {
+    let look = home.look();
+    let older = look.reconcile(&model.flow(), &Agreed::default()).unwrap();
+    let from = model.epoch;
+    let (flow, agreed) = model.next(next);
+    let manifest = look.reconcile(&flow, &agreed).unwrap();
+    let numbers = manifest.numbers.iter().copied();
+    let ids = flow.iter().map(|step| step.id.clone());
+    let mut steps: Vec<_> = numbers.zip(ids).collect();
+    steps.sort();
+    prop_assert_eq!(&steps, &model.steps);
+    let execution = start(look, &manifest);
+    model.start();
+    prop_assert_eq!(execution.number(), model.execution);
+    prop_assert_eq!(
+        (execution.resumed_from(), execution.epoch()),
+        (from, model.epoch)
+    );
+
+    // I7: on what the store is now, in a copy of it, a manifest of before starts nothing
+    let killed = home.killed();
+    let before = fs::read(killed.part()).unwrap();
+    let start = Start {
+        manifest: &older,
+        flow_name: "older",
+        workers: 1,
+        build: "",
+        changes: &Changes::new(),
+    };
+    let error = killed.look().start(start).unwrap_err();
+    prop_assert!(matches!(error, StoreError::Changed { .. }), "{}", error);
+    prop_assert!(before == fs::read(killed.part()).unwrap());
+    model.check(&killed.look())?;
+    Ok(execution)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 300, ..ProptestConfig::default() })]
     #[test]
-    fn the_store_is_a_map(acts in prop::collection::vec(act(), 1..14)) {
-        let flow = [step("a"), step("b")];
+    fn the_store_is_the_model(acts in prop::collection::vec(act(), 1..16)) {
         let mut home = Home::new();
         let mut model = Model::new();
-        let mut execution = home.start(&flow);
+        for id in ["a", "b"] {
+            model.add_step(id.to_owned());
+        }
+        let mut execution = home.start(&model.flow());
+        model.start();
         for act in acts {
             match act {
-                Act::Commit(buffers, on) => {
-                    let buffers: Vec<Changes> = buffers.into_iter().map(|edits| {
-                        let mut changes = Changes::new();
-                        for Edit { step, group, key, value } in edits {
-                            match &value {
-                                Some(value) => changes.put(step, group, &key, |bytes| {
-                                    bytes.extend_from_slice(value);
-                                    Ok::<(), StoreError>(())
-                                }).unwrap(),
-                                None => changes.remove(step, group, &key),
-                            }
-                            match value {
-                                Some(value) => model.insert((step, group, key), value),
-                                None => model.remove(&(step, group, key)),
-                            };
+                Act::Commit(buffers, on) => commit(&mut execution, &mut model, &buffers, on)?,
+                Act::Refused(refused) => refuse(&home, &mut execution, &model, &refused)?,
+                Act::Restart(stop, works, next) => {
+                    match stop {
+                        Stop::End => {
+                            execution.end(End::Stopped).unwrap();
+                            *model.ended.last_mut().unwrap() = true;
                         }
-                        changes
-                    }).collect();
-                    let epoch = Epoch::from_u64(execution.epoch().to_u64() + on);
-                    execution.commit(epoch, &buffers).unwrap();
-                    prop_assert_eq!(execution.epoch(), epoch);
-                    continue;
-                }
-                Act::Kill => drop(execution),
-                Act::End => {
-                    let at = execution.epoch();
-                    execution.end(End::Stopped).unwrap();
-                    check(&home, &model, at)?;
-                }
-                Act::KillHard => {
-                    let killed = home.killed();
-                    check(&killed, &model, execution.epoch())?;
-                    drop(execution);
-                    home = killed;
+                        Stop::Drop => drop(execution),
+                        Stop::Kill => {
+                            let killed = home.killed();
+                            drop(execution);
+                            home = killed;
+                        }
+                    }
+                    model.check(&home.look())?;
+                    for one in works {
+                        work(&mut home, &mut model, &one)?;
+                    }
+                    execution = restart(&home, &mut model, &next)?;
                 }
             }
-            let before = home.look();
-            let (at, number) = (before.epoch(), before.next_execution());
-            drop(before);
-            execution = home.start(&flow);
-            prop_assert_eq!((execution.resumed_from(), execution.number()), (at, number));
-            prop_assert_eq!(execution.epoch(), Epoch::opening(number));
         }
-        let at = execution.epoch();
         drop(execution);
-        check(&home, &model, at)?;
+        model.check(&home.look())?;
     }
 }

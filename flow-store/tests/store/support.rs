@@ -103,6 +103,7 @@ pub(crate) fn step(id: &str) -> StepSpec {
         operator: "stateful_map".to_owned(),
         key_type: "String".to_owned(),
         state_type: "Cart".to_owned(),
+        schemas: Default::default(),
         renamed_from: Vec::new(),
         place: "src/main.rs:12:9".to_owned(),
     }

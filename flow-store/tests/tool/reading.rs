@@ -212,6 +212,7 @@ fn keys_of_all_kinds() {
         operator: "stateful_map".to_owned(),
         key_type: "?".to_owned(),
         state_type: "u64".to_owned(),
+        schemas: Default::default(),
         renamed_from: Vec::new(),
         place: String::new(),
     }];

@@ -164,6 +164,7 @@ fn flow() -> Vec<StepSpec> {
         operator: operator.to_owned(),
         key_type: key.to_owned(),
         state_type: state.to_owned(),
+        schemas: Default::default(),
         renamed_from: Vec::new(),
         place: "src/main.rs:12:9".to_owned(),
     };

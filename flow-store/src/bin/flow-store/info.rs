@@ -16,6 +16,10 @@ struct Step<'a> {
     operator: &'a str,
     key_type: &'a str,
     state_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_schema: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_schema: Option<String>,
     rows: u64,
     /// Of keys and values.
     bytes: u64,
@@ -44,6 +48,8 @@ fn measured(look: &Look) -> Result<Vec<Step<'_>>, StoreError> {
                 operator: &step.operator,
                 key_type: &step.key_type,
                 state_type: &step.state_type,
+                key_schema: step.key_schema.as_ref().map(ToString::to_string),
+                state_schema: step.state_schema.as_ref().map(ToString::to_string),
                 rows,
                 bytes,
             })
@@ -197,13 +203,21 @@ fn how_it_ended(record: &ExecutionRecord) -> String {
     format!("{at}: {}", how.replace(['\n', '\r'], " "))
 }
 
-pub(crate) fn steps(look: &Look, json: bool, out: &mut Out) -> Result<bool, Failure> {
+pub(crate) fn steps(
+    look: &Look,
+    schemas: bool,
+    json: bool,
+    out: &mut Out,
+) -> Result<bool, Failure> {
     let steps = measured(look)?;
     if json {
         for step in &steps {
             out.json("", step)?;
         }
         return Ok(true);
+    }
+    if schemas {
+        return write_schemas(look.steps(), out);
     }
     let names = ["number", "id", "kind", "operator", "keys", "state", "rows"];
     let mut lines = vec![names.map(str::to_owned).to_vec()];
@@ -219,5 +233,24 @@ pub(crate) fn steps(look: &Look, json: bool, out: &mut Out) -> Result<bool, Fail
         ]
     }));
     out.columns("", &lines)?;
+    Ok(true)
+}
+
+/// What the keys and values of each step look like.
+fn write_schemas(steps: &[StoredStep], out: &mut Out) -> Result<bool, Failure> {
+    for step in steps {
+        out.line(&format!("{} ({}, {})", step.id, step.kind, step.operator))?;
+        let schemas = [
+            ("key", &step.key_schema),
+            (step.kind.keeps(), &step.state_schema),
+        ];
+        for (what, schema) in schemas {
+            let Some(schema) = schema else { continue };
+            let text = format!("{what}: {schema:#}");
+            for line in text.lines() {
+                out.line(&format!("    {line}"))?;
+            }
+        }
+    }
     Ok(true)
 }

@@ -53,6 +53,9 @@ enum Verb {
     Steps {
         #[command(flatten)]
         store: Store,
+        /// Show what the keys and values of each step look like, field by field.
+        #[arg(long, conflicts_with = "json")]
+        schemas: bool,
         /// Write a line of JSON for each step instead of text.
         #[arg(long)]
         json: bool,
@@ -180,7 +183,11 @@ fn run(verb: &Verb, out: &mut Out) -> Result<bool, Failure> {
             executions,
             json,
         } => info::info(&store.look()?, *executions, *json, out),
-        Verb::Steps { store, json } => info::steps(&store.look()?, *json, out),
+        Verb::Steps {
+            store,
+            schemas,
+            json,
+        } => info::steps(&store.look()?, *schemas, *json, out),
         Verb::Get { store, step, key } => rows::get(&store.look()?, step, key, out),
         Verb::Export { store, step } => rows::export(&store.look()?, step.as_deref(), out),
         Verb::Verify { store } => verify::verify(&store.look()?, out),

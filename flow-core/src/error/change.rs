@@ -1,0 +1,83 @@
+//! What is said of a type that is not what it was when its values were stored.
+
+use std::fmt;
+
+use flow_store::{Difference, Rewrite, Schema};
+
+/// How a type differs from the one that was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeChange {
+    /// What is not as it was, field by field. None where the types look the same, or can't be traced.
+    pub differences: Vec<Difference>,
+    /// The type that was stored, if that is known.
+    pub stored: Option<Schema>,
+}
+
+impl TypeChange {
+    /// Nothing is known.
+    pub(crate) fn unknown() -> Self {
+        TypeChange {
+            differences: Vec::new(),
+            stored: None,
+        }
+    }
+
+    pub(crate) fn of(rewrite: &Rewrite, stored: Option<&Schema>) -> Self {
+        TypeChange {
+            differences: rewrite.differences.clone(),
+            stored: stored.cloned(),
+        }
+    }
+
+    /// The type that was stored, as a way to go back to.
+    pub(crate) fn back(&self) -> String {
+        match &self.stored {
+            Some(stored) => format!("go back to the type that is stored: {stored}"),
+            None => "go back to the type that was stored".to_owned(),
+        }
+    }
+
+    /// What serde could do, with the cause that it gives.
+    pub(crate) fn hints(&self, cause: &str) -> String {
+        let mut hints = String::new();
+        if let Some((from, to)) = self.maybe_renamed() {
+            hints += &format!(
+                "\nhelp: if `{from}` is now called `{to}`, `#[serde(alias = \"{from}\")]` on it reads what is stored"
+            );
+        }
+        if cause.contains("missing field") {
+            hints += "\nhelp: `#[serde(default)]` on a new field reads what was stored without it";
+        }
+        hints
+    }
+
+    /// A field that is gone and one that is new, in the same place and of the same type.
+    fn maybe_renamed(&self) -> Option<(&str, &str)> {
+        let mut pairs = self.differences.iter().filter_map(|gone| {
+            let Difference::Removed { path, schema } = gone else {
+                return None;
+            };
+            let (place, from) = path.rsplit_once('.')?;
+            let mut same = self.differences.iter().filter_map(|new| match new {
+                Difference::Added {
+                    path,
+                    schema: other,
+                } if other == schema => path.strip_prefix(place)?.strip_prefix('.'),
+                _ => None,
+            });
+            Some((from, same.next()?))
+        });
+        let pair = pairs.next()?;
+        pairs.next().is_none().then_some(pair)
+    }
+}
+
+impl fmt::Display for TypeChange {
+    /// A line for each difference, each begun with a line end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for difference in &self.differences {
+            write!(f, "\n  {difference}")?;
+        }
+        Ok(())
+    }
+}

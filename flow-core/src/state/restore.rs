@@ -1,0 +1,176 @@
+//! Reading the stored states of a step when a run begins, also those of a type that it had before.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use flow_store::{CodecError, KEY_GROUPS, Row, group, groups_of};
+
+use super::{Table, convert::Read, key_text};
+use crate::{
+    engine::HeadContext,
+    error::{BuildError, ResumeError, RunError, TypeChange},
+    record::{Key, StateCodec},
+};
+
+/// Decodes what the store holds for this worker's keys; refuses what no longer decodes.
+///
+/// Where the types have changed since, the rows are also written anew, with the commit that opens the
+/// execution.
+pub(super) fn restore<K: Key, S: 'static>(
+    codec: &StateCodec<S>,
+    context: &mut HeadContext<'_>,
+) -> Result<Table<K, S>, RunError> {
+    context.wiring.whereabouts.of(context.step).enter();
+    let mut table = Table::new();
+    let conversions = std::mem::take(&mut context.conversions);
+    let rewrite = context.rewrite().cloned();
+    let old_key = rewrite.as_ref().and_then(|rewrite| rewrite.old_key);
+    let old_state = rewrite.as_ref().and_then(|rewrite| rewrite.old_state);
+    let old_key = old_key.map(|index| conversions.keys.get(index).and_then(|c| c.reader::<K>()));
+    let old_state =
+        old_state.map(|index| conversions.states.get(index).and_then(|c| c.reader::<S>()));
+    if old_key.is_some_and(|reader| reader.is_none())
+        || old_state.is_some_and(|reader| reader.is_none())
+    {
+        // The check of the graph has refused it.
+        return Err(
+            BuildError::Setting(format!("`{}` has no such conversion", context.id())).into(),
+        );
+    }
+    let states = States {
+        step: context.id(),
+        change: change(context),
+        codec,
+        old: old_state.flatten(),
+    };
+    let mut keys = Keys {
+        step: context.id(),
+        old: old_key.flatten(),
+        own: groups_of(context.wiring.worker, context.wiring.workers),
+        met: HashMap::new(),
+    };
+    let number = context.store_number();
+    let mut written = flow_store::Changes::new();
+    // Under their new keys, rows may come from anywhere.
+    let groups = match keys.old {
+        Some(_) => 0..KEY_GROUPS,
+        None => keys.own.clone(),
+    };
+    for row in context.rows(groups)? {
+        let row = row.map_err(ResumeError::from)?;
+        let Some((hash, bytes, key)) = keys.read(&row)? else {
+            continue;
+        };
+        let state = states.read(&row)?;
+        if let (Some(_), Some(number)) = (&rewrite, number) {
+            written
+                .put(number, group(hash), &bytes, |into| {
+                    (codec.encode)(&state, into)
+                })
+                .map_err(|error| states.error(&row, &error))?;
+        }
+        table
+            .restore(hash, key, state)
+            .map_err(|error| keys.error(error.to_string()))?;
+    }
+    context.opening.append(&mut written);
+    Ok(table)
+}
+
+/// How the type of what this step keeps has changed.
+pub(crate) fn change(context: &HeadContext<'_>) -> TypeChange {
+    let stored = context
+        .resume
+        .and_then(|resume| resume.stored(context.step));
+    let stored = stored.and_then(|stored| stored.state_schema.as_ref());
+    match context.rewrite() {
+        Some(rewrite) => TypeChange::of(rewrite, stored),
+        None => TypeChange::unknown(),
+    }
+}
+
+struct States<'a, S> {
+    step: String,
+    change: TypeChange,
+    codec: &'a StateCodec<S>,
+    /// Reads the type that the step had before.
+    old: Option<&'a Read<S>>,
+}
+
+impl<S> States<'_, S> {
+    fn read(&self, row: &Row) -> Result<S, ResumeError> {
+        let state = match self.old {
+            Some(old) => old(&row.value),
+            None => (self.codec.decode)(&row.value),
+        };
+        state.map_err(|error| self.error(row, &error))
+    }
+
+    fn error(&self, row: &Row, error: &CodecError) -> ResumeError {
+        ResumeError::State {
+            step: self.step.clone(),
+            key: key_text(&row.key),
+            state: crate::names::short(std::any::type_name::<S>()),
+            cause: error.to_string(),
+            change: Box::new(self.change.clone()),
+        }
+    }
+}
+
+struct Keys<'a, K> {
+    step: String,
+    /// Reads the type that the key had before.
+    old: Option<&'a Read<K>>,
+    own: std::ops::Range<u16>,
+    /// The keys that were converted, each with what it was made of.
+    met: HashMap<Vec<u8>, String>,
+}
+
+impl<K: Key> Keys<'_, K> {
+    /// A row's key, with its hash and its bytes; `None` if it belongs to another worker.
+    fn read(&mut self, row: &Row) -> Result<Option<(u64, Vec<u8>, K)>, ResumeError> {
+        let shown = || key_text(&row.key);
+        let key = match self.old {
+            Some(old) => old(&row.key),
+            None => K::decode(&row.key),
+        };
+        let key =
+            key.map_err(|error| self.error(format!("the stored key {}: {error}", shown())))?;
+        let mut bytes = Vec::new();
+        key.encode(&mut bytes)
+            .map_err(|error| self.error(error.to_string()))?;
+        let hash = flow_store::hash(&bytes);
+        if self.old.is_none() {
+            if bytes != row.key {
+                let now = key_text(&bytes);
+                return Err(self.error(format!(
+                    "the stored key {} would now be written as {now}",
+                    shown()
+                )));
+            }
+            return Ok(Some((hash, bytes, key)));
+        }
+        if !self.own.contains(&group(hash)) {
+            return Ok(None);
+        }
+        match self.met.entry(bytes.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(shown());
+                Ok(Some((hash, bytes, key)))
+            }
+            Entry::Occupied(entry) => Err(ResumeError::KeysMeet {
+                step: self.step.clone(),
+                first: entry.get().clone(),
+                second: shown(),
+                key: key_text(entry.key()),
+            }),
+        }
+    }
+
+    fn error(&self, cause: String) -> ResumeError {
+        ResumeError::Key {
+            step: self.step.clone(),
+            key: crate::names::short(std::any::type_name::<K>()),
+            cause,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Values and keys as the command shows and reads them.
+#![no_main]
+
+#[path = "../../src/bin/flow-store/json.rs"]
+mod json;
+
+use flow_store_fuzz::Memory;
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use libfuzzer_sys::fuzz_target;
+
+#[derive(Arbitrary, Debug)]
+enum Input<'a> {
+    Value(&'a [u8]),
+    Key(&'a str),
+}
+
+/// What is one MessagePack value is shown, and nothing else.
+fn value(bytes: &[u8]) {
+    let shown = json::of(bytes);
+    let whole = flow_store::fuzzing::message_pack(bytes);
+    assert_eq!(shown.is_ok(), whole.is_ok(), "{shown:?}, {whole:?}");
+    if let Ok(shown) = shown {
+        let text = shown.to_string();
+        // deeper than JSON is read, it is taken for text
+        if let Ok(read) = serde_json::from_str::<serde_json::Value>(&text) {
+            assert_eq!(read, shown);
+        }
+    }
+}
+
+/// A key on the command line is found again under the bytes that it most likely has.
+fn key(text: &str) {
+    let key = json::key(text);
+    let mut bytes = Vec::new();
+    flow_store::encode(&key, &mut bytes).expect("a key");
+    let shown = json::of(&bytes).expect("a value");
+    if !key.to_string().contains('$') {
+        assert_eq!(shown, key);
+    }
+}
+
+fuzz_target!(
+    init: flow_store_fuzz::init(),
+    |input: Input<'_>| {
+        flow_store_fuzz::run(Memory::Most(4 << 20), || match input {
+            Input::Value(bytes) => value(bytes),
+            Input::Key(text) => key(text),
+        });
+    }
+);

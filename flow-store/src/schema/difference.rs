@@ -1,0 +1,441 @@
+//! What tells two schemas apart, field by field.
+
+use super::{Field, Fields, Schema};
+use std::fmt;
+
+/// One thing that is not in a type now as it was in the type that was stored.
+///
+/// Paths begin with the name of the type: `Cart.items[].price`, `Status::Closed.0`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Difference {
+    /// A field that was not there.
+    Added {
+        /// The field.
+        path: String,
+        /// Its type.
+        schema: Schema,
+    },
+    /// A field that is not there any more.
+    Removed {
+        /// The field.
+        path: String,
+        /// The type it had.
+        schema: Schema,
+    },
+    /// A field that has another name. It is read under its old one too.
+    Renamed {
+        /// The field as it was.
+        from: String,
+        /// The field as it is.
+        to: String,
+    },
+    /// A field, or the whole, is of another type.
+    Retyped {
+        /// The field.
+        path: String,
+        /// The type it had.
+        was: Schema,
+        /// The type it has.
+        is: Schema,
+    },
+    /// The fields of a struct, or the variants of an enum, are the same in another order.
+    Reordered {
+        /// The struct or enum.
+        path: String,
+    },
+    /// A variant that was not there.
+    VariantAdded {
+        /// The variant.
+        path: String,
+    },
+    /// A variant that is not there any more.
+    VariantRemoved {
+        /// The variant.
+        path: String,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::Added { path, schema } => write!(f, "`{path}` is new: {}", Short(schema)),
+            Difference::Removed { path, schema } => {
+                write!(f, "`{path}` is gone: it was {}", Short(schema))
+            }
+            Difference::Renamed { from, to } => write!(f, "`{from}` is now `{to}`"),
+            Difference::Retyped { path, was, is } => {
+                let subject = if path.is_empty() { "it" } else { path };
+                let quote = if path.is_empty() { "" } else { "`" };
+                let (short_was, short_is) = (Short(was).to_string(), Short(is).to_string());
+                if short_was == short_is {
+                    write!(f, "{quote}{subject}{quote} was {was} and is {is}")
+                } else {
+                    write!(
+                        f,
+                        "{quote}{subject}{quote} was {short_was} and is {short_is}"
+                    )
+                }
+            }
+            Difference::Reordered { path } => write!(f, "`{path}` has another order"),
+            Difference::VariantAdded { path } => write!(f, "`{path}` is a new variant"),
+            Difference::VariantRemoved { path } => write!(f, "variant `{path}` is gone"),
+        }
+    }
+}
+
+/// Differences as a list with a line for each.
+pub(crate) fn list(differences: &[Difference]) -> String {
+    let mut text = String::new();
+    for difference in differences {
+        text.push_str("\n  ");
+        text.push_str(&difference.to_string());
+    }
+    text
+}
+
+/// A type as a field would name it: structs and enums without what is in them.
+struct Short<'a>(&'a Schema);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Schema::Any => write!(f, "something that can't be traced"),
+            Schema::Option(inner) => write!(f, "Option<{}>", Short(inner)),
+            Schema::List(inner) => write!(f, "[{}]", Short(inner)),
+            Schema::Array(inner, length) => write!(f, "[{}; {length}]", Short(inner)),
+            Schema::Map(key, value) => write!(f, "Map<{}, {}>", Short(key), Short(value)),
+            Schema::Tuple(parts) => {
+                let parts: Vec<_> = parts.iter().map(|part| Short(part).to_string()).collect();
+                write!(f, "({})", parts.join(", "))
+            }
+            Schema::Struct { name, .. } | Schema::Enum { name, .. } => f.write_str(name),
+            Schema::Primitive(_) | Schema::Recursive(_) => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl Schema {
+    /// What is not in this schema as it was in `old`. Names of structs and enums do not count, nor do
+    /// newtypes: they are not in the bytes.
+    ///
+    /// ```
+    /// # use flow_store::Schema;
+    /// let old: Schema = "struct Cart { paid: u32, note: String }".parse()?;
+    /// let new: Schema = "struct Cart { paid: u64, total: u64 }".parse()?;
+    /// let lines: Vec<String> = new.differences(&old).iter().map(ToString::to_string).collect();
+    /// assert_eq!(lines, [
+    ///     "`Cart.paid` was u32 and is u64",
+    ///     "`Cart.note` is gone: it was String",
+    ///     "`Cart.total` is new: u64",
+    /// ]);
+    /// # Ok::<(), flow_store::ParseSchemaError>(())
+    /// ```
+    #[must_use]
+    pub fn differences(&self, old: &Schema) -> Vec<Difference> {
+        let mut found = Vec::new();
+        compare(&mut found, &self.root(), old, self);
+        found
+    }
+}
+
+fn compare(found: &mut Vec<Difference>, path: &str, old: &Schema, new: &Schema) {
+    let retyped = |found: &mut Vec<Difference>| {
+        found.push(Difference::Retyped {
+            path: path.to_owned(),
+            was: old.clone(),
+            is: new.clone(),
+        });
+    };
+    match (old.bare(), new.bare()) {
+        (Schema::Any, Schema::Any) => {}
+        (Schema::Recursive(_), Schema::Recursive(_)) => {}
+        (Schema::Primitive(a), Schema::Primitive(b)) if a == b => {}
+        (Schema::Option(a), Schema::Option(b)) if alike(a, b) => compare(found, path, a, b),
+        (Schema::List(a), Schema::List(b)) if alike(a, b) => {
+            compare(found, &format!("{path}[]"), a, b);
+        }
+        (Schema::Array(a, m), Schema::Array(b, n)) if m == n && alike(a, b) => {
+            compare(found, &format!("{path}[]"), a, b);
+        }
+        (Schema::Map(a, x), Schema::Map(b, y)) if alike(a, b) && alike(x, y) => {
+            compare(found, &format!("{path}[key]"), a, b);
+            compare(found, &format!("{path}[]"), x, y);
+        }
+        (Schema::Tuple(a), Schema::Tuple(b)) if a.len() == b.len() => {
+            compare_places(found, path, a, b);
+        }
+        (Schema::Struct { fields: a, .. }, Schema::Struct { fields: b, .. }) => {
+            if !compare_fields(found, path, a, b) {
+                retyped(found);
+            }
+        }
+        (Schema::Enum { variants: a, .. }, Schema::Enum { variants: b, .. }) => {
+            compare_variants(found, path, a, b);
+        }
+        _ => retyped(found),
+    }
+}
+
+/// Whether two types are of one kind, so that what differs is inside of them.
+fn alike(a: &Schema, b: &Schema) -> bool {
+    match (a.bare(), b.bare()) {
+        (Schema::Primitive(a), Schema::Primitive(b)) => a == b,
+        (Schema::Array(_, a), Schema::Array(_, b)) => a == b,
+        (Schema::Tuple(a), Schema::Tuple(b)) => a.len() == b.len(),
+        (Schema::Option(a), Schema::Option(b)) | (Schema::List(a), Schema::List(b)) => alike(a, b),
+        (Schema::Map(a, x), Schema::Map(b, y)) => alike(a, b) && alike(x, y),
+        (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+    }
+}
+
+fn compare_places(found: &mut Vec<Difference>, path: &str, old: &[Schema], new: &[Schema]) {
+    for (index, (old, new)) in old.iter().zip(new).enumerate() {
+        compare(found, &format!("{path}.{index}"), old, new);
+    }
+}
+
+/// Compares what two structs or variants have; false where they have it in different ways.
+fn compare_fields(found: &mut Vec<Difference>, path: &str, old: &Fields, new: &Fields) -> bool {
+    match (old, new) {
+        (Fields::None, Fields::None) => {}
+        (Fields::Newtype(a), Fields::Newtype(b)) => compare(found, path, a, b),
+        (Fields::Tuple(a), Fields::Tuple(b)) if a.len() == b.len() => {
+            compare_places(found, path, a, b);
+        }
+        (Fields::Named(a), Fields::Named(b)) => compare_named(found, path, a, b),
+        _ => return false,
+    }
+    true
+}
+
+fn compare_named(found: &mut Vec<Difference>, path: &str, old: &[Field], new: &[Field]) {
+    let at = |name: &str| format!("{path}.{name}");
+    let reads = |field: &Field, name: &str| field.aliases.iter().any(|alias| alias == name);
+    let mut kept_old = Vec::new();
+    for was in old {
+        let same = new.iter().find(|is| is.name == was.name);
+        let is = same.or_else(|| {
+            let renamed = new.iter().find(|is| reads(is, &was.name));
+            renamed.filter(|is| !old.iter().any(|other| other.name == is.name))
+        });
+        match is {
+            Some(is) => {
+                kept_old.push(is.name.as_str());
+                if is.name != was.name {
+                    found.push(Difference::Renamed {
+                        from: at(&was.name),
+                        to: at(&is.name),
+                    });
+                }
+                compare(found, &at(&is.name), &was.schema, &is.schema);
+            }
+            None => found.push(Difference::Removed {
+                path: at(&was.name),
+                schema: was.schema.clone(),
+            }),
+        }
+    }
+    let mut kept_new = Vec::new();
+    for is in new {
+        if kept_old.contains(&is.name.as_str()) {
+            kept_new.push(is.name.as_str());
+        } else {
+            found.push(Difference::Added {
+                path: at(&is.name),
+                schema: is.schema.clone(),
+            });
+        }
+    }
+    if kept_old != kept_new {
+        found.push(Difference::Reordered {
+            path: path.to_owned(),
+        });
+    }
+}
+
+fn compare_variants(
+    found: &mut Vec<Difference>,
+    path: &str,
+    old: &[(String, Fields)],
+    new: &[(String, Fields)],
+) {
+    let at = |name: &str| format!("{path}::{name}");
+    let (mut kept_old, mut kept_new) = (Vec::new(), Vec::new());
+    for (name, was) in old {
+        let Some((_, is)) = new.iter().find(|(other, _)| other == name) else {
+            found.push(Difference::VariantRemoved { path: at(name) });
+            continue;
+        };
+        kept_old.push(name);
+        if !compare_fields(found, &at(name), was, is) {
+            let whole = |fields: &Fields| Schema::Struct {
+                name: name.clone(),
+                fields: fields.clone(),
+            };
+            found.push(Difference::Retyped {
+                path: at(name),
+                was: whole(was),
+                is: whole(is),
+            });
+        }
+    }
+    for (name, _) in new {
+        if kept_old.contains(&name) {
+            kept_new.push(name);
+        } else {
+            found.push(Difference::VariantAdded { path: at(name) });
+        }
+    }
+    if kept_old != kept_new {
+        found.push(Difference::Reordered {
+            path: path.to_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn differences(old: &str, new: &str) -> Vec<String> {
+        let old: Schema = old.parse().unwrap();
+        let new: Schema = new.parse().unwrap();
+        let differences = new.differences(&old);
+        differences.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn names_and_newtypes_are_no_difference() {
+        let none: [String; 0] = [];
+        assert_eq!(
+            differences("struct A { x: u8 }", "struct B { x: u8 }"),
+            none
+        );
+        assert_eq!(differences("struct Id(u64)", "u64"), none);
+        assert_eq!(differences("[struct Unit]", "[()]"), none);
+        assert_eq!(differences("enum A { X }", "enum B { X }"), none);
+    }
+
+    #[test]
+    fn each_difference_has_its_line() {
+        let cases = [
+            ("u32", "u64", "it was u32 and is u64"),
+            (
+                "struct A { x: u8 }",
+                "struct A { x: i8 }",
+                "`A.x` was u8 and is i8",
+            ),
+            (
+                "struct A { x: u8 }",
+                "struct A { x: Option<u8> }",
+                "`A.x` was u8 and is Option<u8>",
+            ),
+            (
+                "struct A { x: u8 }",
+                "struct A { }",
+                "`A.x` is gone: it was u8",
+            ),
+            (
+                "struct A { }",
+                "struct A { x: [struct B { y: u8 }] }",
+                "`A.x` is new: [B]",
+            ),
+            (
+                "struct A { x: u8, y: u8 }",
+                "struct A { y: u8, x: u8 }",
+                "`A` has another order",
+            ),
+            (
+                "struct A(u8, u8)",
+                "struct A(u8, u16)",
+                "`A.1` was u8 and is u16",
+            ),
+            (
+                "struct A(u8, u8)",
+                "struct A(u8, u8, u8)",
+                "`A` was struct A(u8, u8) and is struct A(u8, u8, u8)",
+            ),
+            ("(u8, u8)", "(u8, bool)", "`.1` was u8 and is bool"),
+            ("[u8; 3]", "[u8; 4]", "it was [u8; 3] and is [u8; 4]"),
+            ("[u8]", "[u16]", "it was [u8] and is [u16]"),
+            (
+                "[struct A { x: u8 }]",
+                "[struct A { x: bool }]",
+                "`[].x` was u8 and is bool",
+            ),
+            (
+                "Map<String, u8>",
+                "Map<u8, u8>",
+                "it was Map<String, u8> and is Map<u8, u8>",
+            ),
+            (
+                "Map<struct K { k: u8 }, u8>",
+                "Map<struct K { k: u16 }, u8>",
+                "`[key].k` was u8 and is u16",
+            ),
+            (
+                "Option<struct A { x: u8 }>",
+                "Option<struct A { x: u16 }>",
+                "`.x` was u8 and is u16",
+            ),
+            ("enum E { A }", "enum E { A, B }", "`E::B` is a new variant"),
+            ("enum E { A, B }", "enum E { B }", "variant `E::A` is gone"),
+            (
+                "enum E { A, B }",
+                "enum E { B, A }",
+                "`E` has another order",
+            ),
+            (
+                "enum E { A(u8) }",
+                "enum E { A(u16) }",
+                "`E::A` was u8 and is u16",
+            ),
+            (
+                "enum E { A(u8) }",
+                "enum E { A { x: u8 } }",
+                "`E::A` was struct A(u8) and is struct A { x: u8 }",
+            ),
+            (
+                "enum E { A { x: u8 } }",
+                "enum E { A { x: u8, y: u8 } }",
+                "`E::A.y` is new: u8",
+            ),
+            (
+                "struct A { x: ? }",
+                "struct A { x: u8 }",
+                "`A.x` was something that can't be traced and is u8",
+            ),
+            ("struct A { x: u8 }", "u8", "it was A and is u8"),
+            (
+                "struct A { x: u8 }",
+                "enum A { x }",
+                "`A` was struct A { x: u8 } and is enum A { x }",
+            ),
+        ];
+        for (old, new, expected) in cases {
+            assert_eq!(differences(old, new), [expected], "{old} -> {new}");
+        }
+    }
+
+    #[test]
+    fn an_alias_is_a_new_name() {
+        let old: Schema = "struct A { paid: u8, x: u8 }".parse().unwrap();
+        let mut new: Schema = "struct A { payments: u8, x: u8 }".parse().unwrap();
+        assert_eq!(new.differences(&old).len(), 2);
+        if let Schema::Struct {
+            fields: Fields::Named(fields),
+            ..
+        } = &mut new
+        {
+            fields[0].aliases.push("paid".to_owned());
+        }
+        let lines: Vec<_> = new
+            .differences(&old)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(lines, ["`A.paid` is now `A.payments`"]);
+    }
+}

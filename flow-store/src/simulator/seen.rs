@@ -1,0 +1,66 @@
+//! All that a store says, in one value that can be compared.
+
+use super::flow::{Rows, Step};
+use super::{Wrong, expect};
+use crate::epoch::Epoch;
+use crate::error::StoreError;
+use crate::key::KEY_GROUPS;
+use crate::look::Look;
+
+/// All that a store says.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Seen {
+    pub(super) epoch: Epoch,
+    pub(super) next_execution: u64,
+    pub(super) steps: Vec<Step>,
+    /// Of all steps that it ever had.
+    pub(super) rows: Rows,
+    /// Number, where it went on from, and whether it said how it ended.
+    pub(super) executions: Vec<(u64, Epoch, bool)>,
+    pub(super) ended: bool,
+}
+
+impl Seen {
+    /// Reads everything; whatever is damaged is wrong.
+    pub(super) fn in_store(look: &Look) -> Result<Seen, Wrong> {
+        let read = |error: StoreError| format!("it cannot be read: {error}");
+        let steps = look.steps().iter().map(|step| Step {
+            number: step.number,
+            id: step.id.clone(),
+            state: step.state_schema.clone(),
+        });
+        let steps: Vec<Step> = steps.collect();
+        let mut rows = Rows::new();
+        for Step { number, .. } in &steps {
+            for row in look.rows(*number, 0..KEY_GROUPS).map_err(read)? {
+                let row = row.map_err(read)?;
+                rows.insert((*number, row.group, row.key), row.value);
+            }
+        }
+        let verified = look.verify(&mut |_, _| ()).map_err(read)?;
+        expect(verified.damage, vec![], "damage")?;
+        expect(
+            verified.rows,
+            rows.len() as u64,
+            "rows of steps that it has not",
+        )?;
+        let executions = look.executions().map_err(read)?;
+        let executions = executions.iter().map(|record| {
+            let ended = record.ended.is_some();
+            (record.number, record.resumed_from, ended)
+        });
+        Ok(Seen {
+            epoch: look.epoch(),
+            next_execution: look.next_execution(),
+            steps,
+            rows,
+            executions: executions.collect(),
+            ended: look.about().is_some_and(|about| about.ended),
+        })
+    }
+
+    pub(super) fn remove_step(&mut self, number: u16) {
+        self.steps.retain(|step| step.number != number);
+        self.rows.retain(|(step, ..), _| *step != number);
+    }
+}

@@ -1,0 +1,69 @@
+//! All that a store says, as text.
+
+use flow_store::{KEY_GROUPS, Look, decode};
+use serde_json::Value;
+use std::fmt::Write;
+
+pub(crate) fn contents(look: &Look) -> String {
+    let mut text = String::new();
+    let out = &mut text;
+    let about = look.about().unwrap();
+    writeln!(out, "store {} (format {})", about.store, about.format).unwrap();
+    writeln!(out, "flow {}", about.flow_name).unwrap();
+    writeln!(
+        out,
+        "epoch {}, next execution {}",
+        look.epoch(),
+        look.next_execution()
+    )
+    .unwrap();
+    writeln!(out, "ended: {}, closed: {}", about.ended, about.closed).unwrap();
+    for record in look.executions().unwrap() {
+        let (number, from) = (record.number, record.resumed_from);
+        writeln!(out, "\nexecution {number}, from {from}").unwrap();
+        let (started, host, pid) = (record.started, &record.host, record.pid);
+        writeln!(out, "  started {started} on {host}, process {pid}").unwrap();
+        writeln!(
+            out,
+            "  {} workers, build {:?}",
+            record.workers, record.build
+        )
+        .unwrap();
+        match &record.ended {
+            Some((at, how)) => writeln!(out, "  ended {at}: {how:?}").unwrap(),
+            None => writeln!(out, "  did not end").unwrap(),
+        }
+    }
+    for step in look.steps() {
+        let (number, id, kind) = (step.number, &step.id, step.kind);
+        let (operator, key, state) = (&step.operator, &step.key_type, &step.state_type);
+        writeln!(
+            out,
+            "\nstep {number} `{id}`: {kind}, {operator}, {key} -> {state}"
+        )
+        .unwrap();
+        for (what, schema) in [("keys", &step.key_schema), ("values", &step.state_schema)] {
+            if let Some(schema) = schema {
+                writeln!(out, "  {what} {schema}").unwrap();
+            }
+        }
+        for row in look.rows(number, 0..KEY_GROUPS).unwrap() {
+            let row = row.unwrap();
+            let key: Value = decode(&row.key).unwrap();
+            let (done, value) = kind.split(&row.value).unwrap();
+            let value: Value = decode(value).unwrap();
+            let done = done.map_or(String::new(), |done| format!(" done: {done},"));
+            writeln!(out, "  {}: {key} ->{done} {}", row.group, short(&value)).unwrap();
+        }
+    }
+    text
+}
+
+/// A long value by its length.
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.len() {
+        0..=200 => text,
+        len => format!("{len} bytes of JSON"),
+    }
+}

@@ -1,0 +1,103 @@
+//! Any source, slowed down: so many microseconds from one record of a partition to its next.
+
+use std::{
+    collections::VecDeque,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use flow::source::{Excerpt, Next, Reader, Source, SourceError};
+
+/// A source whose partitions give out a record an interval, from when they are opened.
+pub(crate) struct Throttled<S> {
+    source: S,
+    interval: Duration,
+}
+
+impl<S> Throttled<S> {
+    pub(crate) fn new(source: S, micros: u64) -> Self {
+        Throttled {
+            source,
+            interval: Duration::from_micros(micros),
+        }
+    }
+}
+
+impl<S: Source> Source for Throttled<S> {
+    type Item = S::Item;
+    type Token = S::Token;
+    type Reader = ThrottledReader<S::Reader>;
+
+    fn kind(&self) -> String {
+        self.source.kind()
+    }
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        self.source.partitions()
+    }
+
+    fn open(&self, partition: &str, resume: Option<S::Token>) -> Result<Self::Reader, SourceError> {
+        Ok(ThrottledReader {
+            reader: self.source.open(partition, resume)?,
+            interval: self.interval,
+            due: Instant::now() + self.interval,
+            held: VecDeque::new(),
+            given: 0,
+            run: 0,
+            ended: false,
+        })
+    }
+}
+
+pub(crate) struct ThrottledReader<R: Reader> {
+    reader: R,
+    interval: Duration,
+    /// When the next record comes.
+    due: Instant,
+    /// What the reader's last run still has.
+    held: VecDeque<R::Item>,
+    /// How many records of it had been given out before the last run of this one.
+    given: usize,
+    /// How many the last run of this one gave out.
+    run: usize,
+    ended: bool,
+}
+
+impl<R: Reader<Item: 'static, Token: 'static>> Reader for ThrottledReader<R> {
+    type Item = R::Item;
+    type Token = R::Token;
+
+    fn read(&mut self, out: &mut Vec<R::Item>, waker: &Waker) -> Result<Next, SourceError> {
+        self.given += std::mem::take(&mut self.run);
+        if self.held.is_empty() && !self.ended {
+            let mut run = Vec::new();
+            let next = self.reader.read(&mut run, waker)?;
+            (self.held, self.given) = (run.into(), 0);
+            self.ended = next == Next::End;
+            if self.held.is_empty() {
+                return Ok(next);
+            }
+        }
+        let now = Instant::now();
+        while self.due <= now
+            && let Some(record) = self.held.pop_front()
+        {
+            out.push(record);
+            self.run += 1;
+            self.due += self.interval;
+        }
+        Ok(match (self.held.is_empty(), self.ended) {
+            (false, _) => Next::IdleUntil(self.due),
+            (true, false) => Next::Ready,
+            (true, true) => Next::End,
+        })
+    }
+
+    fn token(&self, index: usize) -> R::Token {
+        self.reader.token(self.given + index)
+    }
+
+    fn excerpt(&mut self, at: &R::Token) -> Option<Excerpt> {
+        self.reader.excerpt(at)
+    }
+}

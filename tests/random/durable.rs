@@ -1,0 +1,93 @@
+//! What a store holds, read as anybody can.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use flow::sink::FilePosition;
+use flow_store::{Epoch, KEY_GROUPS, Look, Row, StepKind, StoredStep, decode, group, hash};
+
+use crate::{
+    description::{State, id},
+    input::{Input, Tokens, lane},
+};
+
+pub(crate) struct Durable {
+    pub(crate) epoch: Epoch,
+    pub(crate) tokens: Tokens,
+    /// The partitions that are said to have been read to their end.
+    done: BTreeSet<(usize, usize)>,
+    steps: BTreeMap<String, Vec<Row>>,
+}
+
+impl Durable {
+    pub(crate) fn read(store: &Path, input: &Input) -> Self {
+        let look = Look::at(store).unwrap();
+        let rows = |step: &StoredStep| -> Vec<Row> {
+            let rows = look.rows(step.number, 0..KEY_GROUPS).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        let steps = look.steps().iter();
+        let mut durable = Durable {
+            epoch: look.epoch(),
+            tokens: Tokens::start(input),
+            done: BTreeSet::new(),
+            steps: steps.map(|step| (step.id.clone(), rows(step))).collect(),
+        };
+        for (source, index, _) in input.partitions() {
+            let rows = durable.rows(source).iter();
+            let mut named = rows.filter(|row| name(row) == lane(source, index));
+            let Some(row) = named.next() else {
+                continue; // it has not been read from
+            };
+            let (is_done, token) = StepKind::Source.split(&row.value).unwrap();
+            let token: u64 = decode(token).unwrap();
+            if is_done.unwrap() {
+                durable.done.insert((source, index));
+            }
+            durable.tokens.0[source][index] = usize::try_from(token).unwrap();
+        }
+        durable
+    }
+
+    pub(crate) fn is_done(&self, source: usize, partition: usize) -> bool {
+        self.done.contains(&(source, partition))
+    }
+
+    fn rows(&self, node: usize) -> &[Row] {
+        self.steps.get(&id(node)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The states of a step, each in the key group where the next run will look for it.
+    pub(crate) fn states(&self, node: usize) -> Result<BTreeMap<String, State>, String> {
+        let mut states = BTreeMap::new();
+        for row in self.rows(node) {
+            let key = name(row);
+            if row.group != group(hash(&row.key)) {
+                return Err(format!("{key} of {} is in another group", id(node)));
+            }
+            states.insert(key, decode(&row.value).unwrap());
+        }
+        Ok(states)
+    }
+
+    /// How many bytes of a sink's file are committed.
+    pub(crate) fn bytes(&self, node: usize) -> u64 {
+        let rows = self.rows(node).iter();
+        let positions = rows.map(|row| decode::<FilePosition>(&row.value).unwrap().bytes);
+        positions.sum()
+    }
+
+    /// How many items of each output of a tape are committed.
+    pub(crate) fn positions(&self, node: usize) -> BTreeMap<u32, u64> {
+        let rows = self.rows(node).iter();
+        rows.map(|row| (decode(&row.key).unwrap(), decode(&row.value).unwrap()))
+            .collect()
+    }
+}
+
+/// The key of a row, where that is a text: of a state or a token.
+fn name(row: &Row) -> String {
+    decode(&row.key).unwrap()
+}
