@@ -15,13 +15,9 @@ use crate::{
     label = "it would be given each stored `{Old}`",
     note = "`.migrate_from::<Old>(..)` takes a function `Fn(Old) -> State`: from the type that the step kept before to the one that it keeps"
 )]
-pub trait Convert<Old> {
+pub trait Convert<Old>: Fn(Old) -> <Self as Convert<Old>>::New {
     /// What it is converted to.
     type New: 'static;
-
-    /// Converts one.
-    #[doc(hidden)]
-    fn convert(&self, old: Old) -> Self::New;
 }
 
 impl<F, Old, New> Convert<Old> for F
@@ -30,10 +26,6 @@ where
     New: 'static,
 {
     type New = New;
-
-    fn convert(&self, old: Old) -> New {
-        self(old)
-    }
 }
 
 impl<T, Key> Stream<T, Key> {
@@ -79,8 +71,7 @@ impl<T, Key> Stream<T, Key> {
         let old = old::<Old, _>(&convert, Old::schema);
         self.flow
             .change_step(self.step, |step| step.types.old_states.push(old));
-        let conversion =
-            Conversion::new(move |bytes: &[u8]| Ok(convert.convert(Old::decode(bytes)?)));
+        let conversion = Conversion::new(move |bytes: &[u8]| Ok(convert(Old::decode(bytes)?)));
         self.flow.change_head(self.step, |head| {
             head.conversions.states.push(conversion);
         });
