@@ -11,8 +11,9 @@ pub use flow_core::__private;
 pub use flow_core::{
     BoxError, BuildError, Clock, Convert, Difference, Ended, Epoch, Epochs, Failure, Flow, Graph,
     IsKeyed, JsonLines, Keeps, Key, KeyKind, KeyedStream, NoKey, Notice, OnError, Outcome,
-    ParseEpochsError, Place, Progress, Record, RecordError, Recovery, ResumeError, RunError,
-    RunHandle, Runner, Safe, Schema, SinkError, SinkStep, SourceError, Started, State, Step,
-    StepState, StoreError, Stream, TextLines, TypeChange, scope, sink, source, testing,
+    ParseEpochError, ParseEpochsError, ParseRetainError, Place, Progress, Record, RecordError,
+    Recovery, ResumeError, Retain, RunError, RunHandle, Runner, Safe, Schema, SinkError, SinkStep,
+    SourceError, Started, State, Step, StepState, StoreError, Stream, TextLines, TypeChange, scope,
+    sink, source, testing,
 };
 pub use program::{Entry, main};

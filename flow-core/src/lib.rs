@@ -32,7 +32,9 @@ pub use error::{
     SourceError, TypeChange,
 };
 pub use flow::Flow;
-pub use flow_store::{Difference, Epoch, Notice, Schema, StoreError};
+pub use flow_store::{
+    Difference, Epoch, Notice, ParseEpochError, ParseRetainError, Retain, Schema, StoreError,
+};
 pub use formats::{JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Place, Step, scope};
 pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};

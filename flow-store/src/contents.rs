@@ -5,6 +5,7 @@ use crate::guard::{Failure, guard};
 use crate::manifest::{Basis, StoredStep};
 use crate::record::{ExecutionRecord, StoredExecution};
 use crate::tables::{BASE, EXECS, FORMAT, META, Meta, OLDEST_FORMAT, STEPS};
+use crate::undo::{self, Head};
 use redb::{Database, ReadableDatabase, ReadableTable};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,6 +17,8 @@ pub(crate) struct Contents {
     /// By number.
     pub(crate) steps: Vec<StoredStep>,
     pub(crate) last_execution: Option<ExecutionRecord>,
+    /// The entries by which the store can go back, oldest first.
+    pub(crate) chain: Vec<Head>,
 }
 
 impl Contents {
@@ -73,14 +76,46 @@ fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
     }
     transaction.open_table(BASE)?;
 
+    let steps = read_steps(database, meta.next_step, path)?;
+    let last_execution = match transaction.open_table(EXECS)?.last()? {
+        Some((number, value)) => Some(record(number.value(), value.value()).map_err(&damaged)?),
+        None => None,
+    };
+    let chain = undo::chain(database, meta.epoch)?;
+    Ok(Contents {
+        meta,
+        steps,
+        last_execution,
+        chain,
+    })
+}
+
+/// The steps, by number.
+pub(crate) fn steps(
+    database: &Database,
+    next_step: u32,
+    path: &Path,
+) -> Result<Vec<StoredStep>, StoreError> {
+    guard(|| read_steps(database, next_step, path)).map_err(|failure| failure.while_reading(path))
+}
+
+fn read_steps(
+    database: &Database,
+    next_step: u32,
+    path: &Path,
+) -> Result<Vec<StoredStep>, Failure> {
+    let damaged = |what: String| StoreError::Damaged {
+        path: path.to_path_buf(),
+        what,
+    };
     let mut steps: Vec<StoredStep> = Vec::new();
     let mut ids = BTreeSet::new();
-    for entry in transaction.open_table(STEPS)?.iter()? {
+    for entry in database.begin_read()?.open_table(STEPS)?.iter()? {
         let (number, value) = entry?;
         let number = number.value();
         let step: StoredStep = crate::decode(value.value())
             .map_err(|error| damaged(format!("step number {number}: {error}")))?;
-        if step.number != number || u32::from(number) >= meta.next_step {
+        if step.number != number || u32::from(number) >= next_step {
             return Err(Failure::Store(damaged(format!(
                 "step `{}` has the number {number}, which is not its own",
                 step.id
@@ -94,15 +129,7 @@ fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
         }
         steps.push(step);
     }
-    let last_execution = match transaction.open_table(EXECS)?.last()? {
-        Some((number, value)) => Some(record(number.value(), value.value()).map_err(&damaged)?),
-        None => None,
-    };
-    Ok(Contents {
-        meta,
-        steps,
-        last_execution,
-    })
+    Ok(steps)
 }
 
 /// All records that are kept, oldest first.

@@ -6,7 +6,7 @@ use crate::guard::{Failure, guard};
 use crate::manifest::StoredStep;
 use crate::part;
 use crate::row;
-use crate::tables::{BASE, EXECS, META, STEPS, TABLES};
+use crate::tables::{BASE, EXECS, META, STEPS, TABLES, UNDO};
 use redb::{
     Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
     TableDefinition, TableHandle, Value, WriteTransaction,
@@ -55,6 +55,11 @@ impl Source<'_> {
         self.table(&from, &to, META, |_, _| Ok(()))?;
         self.table(&from, &to, STEPS, |_, _| Ok(()))?;
         self.table(&from, &to, EXECS, |_, _| Ok(()))?;
+        match from.open_table(UNDO) {
+            Ok(_) => self.table(&from, &to, UNDO, |_, _| Ok(()))?,
+            Err(redb::TableError::TableDoesNotExist(_)) => {}
+            Err(error) => return Err(self.unreadable(error)),
+        }
         let all = from
             .open_table(BASE)
             .map_err(|e| self.unreadable(e))?
@@ -122,12 +127,17 @@ impl Source<'_> {
                     transaction.open_table(EXECS)?,
                     transaction.open_table(BASE)?,
                 );
-                Ok([meta.len()?, steps.len()?, execs.len()?, base.len()?])
+                let undo = match transaction.open_table(UNDO) {
+                    Ok(undo) => undo.len()?,
+                    Err(redb::TableError::TableDoesNotExist(_)) => 0,
+                    Err(error) => return Err(error.into()),
+                };
+                Ok([meta.len()?, steps.len()?, execs.len()?, undo, base.len()?])
             })
             .map_err(|failure| failure.while_reading(path))
         };
         let (here, there) = (count(self.database, self.path)?, count(&copy, target)?);
-        if here == there && here[3] == rows {
+        if here == there && here[4] == rows {
             return Ok(());
         }
         Err(StoreError::Damaged {

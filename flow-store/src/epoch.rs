@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 const BITS: u32 = 40;
 const NUMBER: u64 = (1 << BITS) - 1;
@@ -12,7 +13,7 @@ const NUMBER: u64 = (1 << BITS) - 1;
 /// execution are greater than all of an earlier one, and no number is ever used twice: the
 /// execution is recorded before its first epoch is.
 ///
-/// It is shown as `execution.number`:
+/// It is shown, and read, as `execution.number`:
 ///
 /// ```
 /// use flow_store::Epoch;
@@ -20,6 +21,7 @@ const NUMBER: u64 = (1 << BITS) - 1;
 /// let start = Epoch::opening(3);
 /// assert_eq!(start.next(), Epoch::first(3));
 /// assert_eq!(Epoch::first(3).next().to_string(), "3.2");
+/// assert_eq!("3.1".parse(), Ok(Epoch::first(3)));
 /// assert!(Epoch::opening(4) > Epoch::first(3));
 /// ```
 #[derive(
@@ -88,9 +90,51 @@ impl fmt::Display for Epoch {
     }
 }
 
+/// A text that is no epoch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an epoch as messages show it: execution and number, as in `3.17`")]
+pub struct ParseEpochError;
+
+impl FromStr for Epoch {
+    type Err = ParseEpochError;
+
+    fn from_str(text: &str) -> Result<Epoch, ParseEpochError> {
+        let number = |text: &str, most: u64| {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let number: Option<u64> = text.parse().ok().filter(|_| digits);
+            number.filter(|number| *number <= most)
+        };
+        let parts = text.split_once('.').and_then(|(execution, rest)| {
+            Some(Epoch(
+                number(execution, Self::LAST_EXECUTION)? << BITS | number(rest, NUMBER)?,
+            ))
+        });
+        parts.ok_or(ParseEpochError)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_is_no_epoch_is_refused() {
+        for text in [
+            "",
+            "3",
+            "3.",
+            ".1",
+            "3.1.2",
+            "-1.1",
+            "+3.1",
+            "16777216.1",
+            "a.b",
+        ] {
+            assert_eq!(text.parse::<Epoch>(), Err(ParseEpochError), "{text:?}");
+        }
+        let last = Epoch(u64::MAX);
+        assert_eq!(last.to_string().parse(), Ok(last));
+    }
 
     #[test]
     fn parts_come_back() {

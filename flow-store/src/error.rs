@@ -3,6 +3,7 @@
 use crate::epoch::Epoch;
 use crate::manifest::{StepKind, StoredStep};
 use crate::schema::{self, Difference, Schema};
+use crate::undo::Retained;
 use jiff::Timestamp;
 use std::fmt;
 use std::io;
@@ -322,6 +323,49 @@ pub enum StoreError {
         /// The directory.
         directory: PathBuf,
     },
+    /// The store can't go back to an epoch.
+    #[error(
+        "the store in {} can't go back to epoch {epoch}: it is at {last}, and retains {}. Epochs are retained by runs with `--retain`",
+        .directory.display(),
+        retained_list(.retained)
+    )]
+    NotRetained {
+        /// The directory.
+        directory: PathBuf,
+        /// The epoch that was asked for.
+        epoch: Epoch,
+        /// The epoch that it is at.
+        last: Epoch,
+        /// Those that it can go back to, oldest first.
+        retained: Box<[Retained]>,
+    },
+    /// The store went back to an epoch already, and has come further since.
+    #[error(
+        "execution {execution} has gone back to epoch {epoch} already, and the store in {} is at {last} now. Leave `--from-epoch` away to go on from there; to go back once more, and give up what came after, say `--from-epoch {opened}`",
+        .directory.display()
+    )]
+    WentBack {
+        /// The directory.
+        directory: PathBuf,
+        /// The epoch that was asked for.
+        epoch: Epoch,
+        /// The execution that went back to it.
+        execution: u64,
+        /// The first epoch of that execution: the same state.
+        opened: Epoch,
+        /// The epoch that the store is at.
+        last: Epoch,
+    },
+    /// Only a start can go on from a look that was brought back.
+    #[error(
+        "the look at the store in {directory} shows epoch {epoch}, which is not its last: only a start goes on from there. Look at it anew"
+    )]
+    GoneBack {
+        /// The directory.
+        directory: PathBuf,
+        /// The epoch that the look shows.
+        epoch: Epoch,
+    },
     /// A later execution has the store: this one must stop.
     #[error(
         "execution {mine} of the flow was replaced: the store file {path} is at execution {current} now. Nothing was written; stop this process"
@@ -514,6 +558,19 @@ fn list(names: &[String]) -> String {
 fn either(schemas: &[Schema]) -> String {
     let texts: Vec<String> = schemas.iter().map(ToString::to_string).collect();
     texts.join(" or ")
+}
+
+fn retained_list(retained: &[Retained]) -> String {
+    match retained {
+        [] => "no other".to_owned(),
+        [one] => one.epoch.to_string(),
+        [first, .., last] => format!(
+            "{} others, from {} to {} (`flow-store epochs` lists them)",
+            retained.len(),
+            first.epoch,
+            last.epoch
+        ),
+    }
 }
 
 fn steps_list(steps: &[StoredStep]) -> String {

@@ -10,6 +10,7 @@ use crate::lock::Lock;
 use crate::record::{End, ExecutionRecord, now};
 use crate::start::{Started, write_record};
 use crate::tables::{META, Meta};
+use crate::undo::Keeper;
 use crate::write::{self, Sorted};
 use redb::{Database, WriteTransaction};
 use std::fmt;
@@ -28,6 +29,7 @@ pub struct Execution {
     record: ExecutionRecord,
     /// The numbers of the steps, sorted.
     steps: Vec<u16>,
+    keeper: Keeper,
     /// Nobody knows what is in the file since a commit failed.
     failed: bool,
     /// Last, so that it is released last; none over a backend without a directory.
@@ -47,6 +49,7 @@ impl Execution {
             meta: started.meta,
             record: started.record,
             steps: started.steps,
+            keeper: started.keeper,
             failed: false,
             _lock: lock,
         }
@@ -94,6 +97,8 @@ impl Execution {
         meta.durable_seen = meta.epoch;
         meta.epoch = epoch;
         meta.base_epoch = epoch;
+        let mut keeper = std::mem::take(&mut self.keeper);
+        let mut entry = keeper.entry(epoch, self.meta.epoch);
         let write = || {
             let transaction = write::begin(&self.database)?;
             let in_file = self.fence(&transaction)?;
@@ -106,12 +111,15 @@ impl Execution {
                 }));
             }
             meta.write_epoch(&mut transaction.open_table(META)?)?;
-            rows.apply(&transaction)?;
+            rows.apply(&transaction, &mut entry)?;
+            keeper.keep(entry.take(), &transaction)?;
             FailPoint::BeforeCommit.pass();
             Ok(transaction.commit()?)
         };
         let (path, last) = (&self.part, self.meta.epoch);
-        guard(write).map_err(|failure| {
+        let written = guard(write);
+        self.keeper = keeper;
+        written.map_err(|failure| {
             failure.while_writing(|cause: Cause| {
                 self.failed = true;
                 StoreError::CommitFailed {

@@ -72,8 +72,8 @@
 //!
 //! # The command `flow-store`
 //!
-//! It looks at a store, and works on it while no flow runs. The verbs `info`, `steps`, `get`,
-//! `export`, `verify` and `diff` change nothing, on a store that was killed neither, and `backup`
+//! It looks at a store, and works on it while no flow runs. The verbs `info`, `steps`, `epochs`,
+//! `get`, `export`, `verify` and `diff` change nothing, on a store that was killed neither, and `backup`
 //! only makes its copy; `drop`, `rename` and `compact` change it as a whole or not at all. Of a
 //! store that is in use they all say who has it; they take its lock themselves, so the lock file
 //! says afterwards that they had it last. Here `[..]` stands for what differs.
@@ -82,7 +82,7 @@
 //! $ flow-store info state
 //! store    [..] (format 1)
 //! flow     words
-//! epoch    1.2
+//! epoch    1.2, and 2 retained from 1.0 on
 //! state    clean: the last execution said how it ended
 //! held by  nobody
 //! file     state/part-00000-of-00001.redb, [..], closed
@@ -128,6 +128,18 @@
 //! (or `inf`, `-inf`), `{"$map":[[key,value],..]}` for a map whose names are not text or come
 //! twice, and `{"$ext":[type,"00ff"]}`. A map of the flow with one name that begins with `$` is a
 //! `$map` too, so that nothing is taken for something else.
+//!
+//! Of a flow that retains epochs (`--retain`) an earlier one can be looked at.
+//!
+//! ```text
+//! $ flow-store epochs state
+//! 1.0  until [..]
+//! 1.1  until [..]
+//! 1.2  the last
+//! $ flow-store export state lines --epoch 1.1
+//! {"key":"a.txt","done":true,"state":{"line":9,"offset":120}}
+//! {"key":"b.txt","done":false,"state":{"line":4,"offset":60}}
+//! ```
 //!
 //! ```text
 //! $ flow-store verify state
@@ -198,6 +210,11 @@
 //! | `steps` | `u16`, the step's number | `&[u8]`, MessagePack of a [`StoredStep`] |
 //! | `base` | `&[u8]`: step `u16`, key group `u16`, then the key | `&[u8]`: flags `u8`, always 0; CRC-32C `u32` of flags, whole key and value; then the value |
 //! | `execs` | `u64`, the execution's number | `&[u8]`, MessagePack of an [`ExecutionRecord`] without its number, times in milliseconds since 1970; the last 1,000 |
+//! | `undo` | `(u64, u32)`: epoch, part | `&[u8]`: CRC-32C `u32` of key and rest; `u8`, 1 in the last part; the epoch before, `u64`; when, `u64` in milliseconds since 1970; records. Absent where nothing was ever retained |
+//!
+//! A record of `undo` is what a row was before that epoch: `u8`, 0 or 1 of `base`, 2 or 3 of `steps`, even when there was
+//! none; the length of its key `u64`, its key; and when there was one the length of its value `u64`, its value. Going back
+//! applies the records from the last to the first.
 //!
 //! | name in `meta` | value |
 //! |---|---|
@@ -253,6 +270,7 @@ mod msgpack;
 mod overlay;
 mod part;
 mod record;
+mod retain;
 mod row;
 mod rows;
 mod schema;
@@ -261,12 +279,13 @@ mod simulator;
 mod sole_writer;
 mod start;
 mod tables;
+mod undo;
 mod verify;
 mod write;
 
 pub use changes::{Change, Changes};
 pub use codec::{CodecError, decode, encode};
-pub use epoch::Epoch;
+pub use epoch::{Epoch, ParseEpochError};
 pub use error::{Cause, StoreError};
 pub use execution::Execution;
 #[doc(hidden)]
@@ -276,6 +295,8 @@ pub use look::{About, Look, Start};
 pub use maintenance::{Compacted, DroppedStep};
 pub use manifest::{Agreed, Manifest, Notice, Rewrite, Schemas, StepKind, StepSpec, StoredStep};
 pub use record::{End, ExecutionRecord};
+pub use retain::{ParseRetainError, Retain};
 pub use rows::{Row, Rows};
 pub use schema::{Difference, Field, Fields, ParseSchemaError, Primitive, Schema, trace};
+pub use undo::Retained;
 pub use verify::Verified;

@@ -6,13 +6,16 @@ use crate::directory::{Found, PART, Place};
 use crate::epoch::Epoch;
 use crate::error::StoreError;
 use crate::execution::Execution;
+use crate::guard::guard;
 use crate::lock::{Lock, Text};
-use crate::manifest::{self, Agreed, Basis, Manifest, StepSpec, Stored, StoredStep};
+use crate::manifest::{self, Agreed, Basis, Manifest, Notice, StepSpec, Stored, StoredStep};
 use crate::part::{self, Header};
 use crate::record::ExecutionRecord;
+use crate::retain::Retain;
 use crate::rows::{self, Row, Rows};
 use crate::start;
 use crate::tables::FORMAT;
+use crate::undo::{self, Head, Retained};
 use redb::Database;
 use std::fmt;
 use std::ops::Range;
@@ -33,6 +36,9 @@ pub struct Look {
     pub(crate) contents: Option<Contents>,
     /// Of the part file; nothing when the store is new.
     pub(crate) header: Header,
+    /// The epoch that it shows, if that is not the last: what the overlay was brought back to.
+    pub(crate) back_to: Option<Epoch>,
+    pub(crate) retain: Retain,
     /// None when there is nothing yet to be locked. Last, so that it is released last.
     pub(crate) lock: Option<Lock>,
 }
@@ -138,6 +144,8 @@ impl Look {
             database: Some(database),
             contents: Some(contents),
             header,
+            back_to: None,
+            retain: Retain::Nothing,
             lock: Some(lock),
         })
     }
@@ -148,6 +156,8 @@ impl Look {
             database: None,
             contents: None,
             header: Header::default(),
+            back_to: None,
+            retain: Retain::Nothing,
             lock,
         }
     }
@@ -164,12 +174,116 @@ impl Look {
         &self.place.directory
     }
 
-    /// The last durable epoch, which the next execution goes on from; `Epoch(0)` of a new store.
+    /// The epoch that the next execution goes on from: the last durable one, or that which
+    /// [`go_back`](Look::go_back) was told; `Epoch(0)` of a new store.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.contents
-            .as_ref()
-            .map_or_else(Epoch::default, |contents| contents.meta.epoch)
+        let last = || Some(self.contents.as_ref()?.meta.epoch);
+        self.back_to.or_else(last).unwrap_or_default()
+    }
+
+    /// The epochs before this one that the store can go back to, oldest first; see [`Retain`].
+    #[must_use]
+    pub fn retained(&self) -> Vec<Retained> {
+        let chain = self.contents.iter().flat_map(|contents| &contents.chain);
+        let earlier = chain.filter(|head| head.epoch <= self.epoch());
+        earlier.filter_map(Head::retained).collect()
+    }
+
+    /// Has the execution that [starts](Look::start) keep older epochs restorable: nothing unless told.
+    #[must_use]
+    pub fn retaining(self, retain: Retain) -> Look {
+        Look { retain, ..self }
+    }
+
+    /// The same store as it was at an earlier epoch: its steps, its rows, and where the next execution
+    /// goes on.
+    ///
+    /// That is done in memory. When an execution starts from it, the store itself goes back in the
+    /// commit that opens the execution, which remembers it
+    /// ([`went_back_from`](ExecutionRecord::went_back_from)); the epochs in between are given up, and
+    /// their numbers are never used again.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRetained`](StoreError::NotRetained), or [`WentBack`](StoreError::WentBack) when the store
+    /// has gone back to this epoch before and come further since: a program that is started again and
+    /// again with the same arguments is not to lose its progress each time.
+    /// [`Damaged`](StoreError::Damaged) if what is needed for it is.
+    ///
+    /// ```
+    /// # use flow_store::{Agreed, Changes, End, Epoch, Look, Retain, Start};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let changes = Changes::new();
+    /// let look = Look::at(directory.path())?.retaining(Retain::Epochs(10));
+    /// # let manifest = look.reconcile(&[], &Agreed::default())?;
+    /// # let mut execution = look.start(Start {
+    /// #     manifest: &manifest, flow_name: "f", workers: 1, build: "", changes: &changes,
+    /// # })?;
+    /// // start an execution, and ..
+    /// execution.commit(Epoch::first(1), [&changes])?;
+    /// execution.commit(Epoch::first(1).next(), [&changes])?;
+    /// # execution.end(End::Finished)?;
+    ///
+    /// let look = Look::at(directory.path())?;
+    /// assert_eq!(look.retained()[1].epoch, Epoch::first(1));
+    /// assert_eq!(look.go_back(Epoch::first(1))?.epoch(), Epoch::first(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn go_back(self, epoch: Epoch) -> Result<Look, StoreError> {
+        if let (Some(database), Some(contents)) = (&self.database, &self.contents)
+            && let Some(head) = contents.chain.iter().find(|head| head.before == epoch)
+            && let executions = contents::executions(database, &self.place.part)?
+            && let Some(before) = executions
+                .iter()
+                .find(|record| Epoch::opening(record.number) == head.epoch)
+            && before.went_back_from.is_some()
+        {
+            return Err(StoreError::WentBack {
+                directory: self.place.directory.clone(),
+                epoch,
+                execution: before.number,
+                opened: head.epoch,
+                last: self.epoch(),
+            });
+        }
+        self.see(epoch)
+    }
+
+    /// The same without the question whether the store has gone back there before: to look at what it
+    /// had.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRetained`](StoreError::NotRetained) or [`Damaged`](StoreError::Damaged).
+    pub fn see(mut self, epoch: Epoch) -> Result<Look, StoreError> {
+        let last = self.epoch();
+        if epoch == last {
+            return Ok(self);
+        }
+        let not_retained = StoreError::NotRetained {
+            directory: self.place.directory.clone(),
+            epoch,
+            last,
+            retained: self.retained().into(),
+        };
+        let (Some(database), Some(contents)) = (&self.database, &mut self.contents) else {
+            return Err(not_retained);
+        };
+        let mut chain = contents.chain.iter();
+        if !chain.any(|head| head.before == epoch && head.epoch <= last) {
+            return Err(not_retained);
+        }
+        let path = &self.place.part;
+        let go = || {
+            let transaction = database.begin_write()?;
+            undo::go_back(&transaction, last, epoch, path)?;
+            Ok(transaction.commit()?)
+        };
+        guard(go).map_err(|failure| failure.while_reading(path))?;
+        contents.steps = contents::steps(database, contents.meta.next_step, path)?;
+        self.back_to = Some(epoch);
+        Ok(self)
     }
 
     /// The steps that the store has rows for, by number.
@@ -296,7 +410,16 @@ impl Look {
                 .map_or(0, |contents| contents.meta.next_step),
             basis: self.basis(),
         };
-        manifest::reconcile(&stored, flow, agreed)
+        let mut manifest = manifest::reconcile(&stored, flow, agreed)?;
+        if let (Some(to), Some(contents)) = (self.back_to, &self.contents) {
+            let from = contents.meta.epoch;
+            manifest.notices.push(Notice::GoesBack { from, to });
+        }
+        match (self.retain, self.retained().len()) {
+            (Retain::Nothing, epochs @ 1..) => manifest.notices.push(Notice::Forgets { epochs }),
+            _ => {}
+        }
+        Ok(manifest)
     }
 
     /// Starts an execution.
@@ -315,17 +438,27 @@ impl Look {
     /// execution had started and been killed at once.
     pub fn start(self, start: Start<'_>) -> Result<Execution, StoreError> {
         start::check(&self.place, self.basis(), &start)?;
+        let origin = self.origin();
         let Look {
             place,
             database,
-            contents,
             lock,
             ..
         } = self;
         drop(database);
-        match (contents, lock) {
-            (Some(contents), Some(lock)) => start::resume(&place, &contents.meta, lock, &start),
-            (_, lock) => start::create(&place, lock, &start),
+        match (&origin.seen, lock) {
+            (Some(_), Some(lock)) => start::resume(&place, &origin, lock, &start),
+            (_, lock) => start::create(&place, &origin, lock, &start),
+        }
+    }
+
+    fn origin(&self) -> start::Origin {
+        let contents = self.contents.as_ref();
+        start::Origin {
+            seen: contents.map(|contents| contents.meta.clone()),
+            chain: contents.map_or_else(Vec::new, |contents| contents.chain.clone()),
+            back_to: self.back_to,
+            retain: self.retain,
         }
     }
 
@@ -351,6 +484,8 @@ impl Look {
             database: Some(database),
             contents: Some(contents),
             header: Header::default(),
+            back_to: None,
+            retain: Retain::Nothing,
             lock: None,
         })
     }
@@ -363,9 +498,9 @@ impl Look {
         start: &Start<'_>,
     ) -> Result<Execution, StoreError> {
         start::check(&self.place, self.basis(), start)?;
+        let origin = self.origin();
         drop(self.database);
-        let seen = self.contents.as_ref().map(|contents| &contents.meta);
-        start::over(&self.place, backend, seen, start)
+        start::over(&self.place, backend, &origin, start)
     }
 
     /// A new store, for [`start_over`](Look::start_over).

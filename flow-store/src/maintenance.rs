@@ -15,6 +15,7 @@ use crate::manifest::StoredStep;
 use crate::part::{self, Header};
 use crate::row;
 use crate::tables::{BASE, META, Meta, STEPS};
+use crate::undo;
 use crate::write;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableTableMetadata, StorageBackend, WriteTransaction};
@@ -55,7 +56,7 @@ impl Look {
     ///
     /// It is no execution: the next one has the number it would have had, and goes on from the
     /// same epoch. The step's number is never used again. A flow that still has the step starts it
-    /// empty.
+    /// empty. Epochs that were [retained](Look::retained) can't be gone back to after it.
     ///
     /// # Errors
     ///
@@ -246,10 +247,22 @@ impl Look {
         if self.is_new() {
             return Err(self.no_store());
         }
+        self.check_not_back()?;
         self.step(id).cloned()
     }
 
+    fn check_not_back(&self) -> Result<(), StoreError> {
+        match self.back_to {
+            None => Ok(()),
+            Some(epoch) => Err(StoreError::GoneBack {
+                directory: self.directory().to_path_buf(),
+                epoch,
+            }),
+        }
+    }
+
     fn source(&self) -> Result<Source<'_>, StoreError> {
+        self.check_not_back()?;
         let Some(database) = &self.database else {
             return Err(self.no_store());
         };
@@ -328,6 +341,8 @@ fn transact(
             meta.write(&mut table)?;
         }
         let rows = apply(place, &transaction, change)?;
+        // to what was before, the entries no longer lead
+        undo::forget(&transaction)?;
         transaction.commit()?;
         Ok(rows)
     };
@@ -341,7 +356,7 @@ fn apply(place: &Place, transaction: &WriteTransaction, change: &Change) -> Resu
             steps.remove(step.number)?;
             let mut base = transaction.open_table(BASE)?;
             let before = base.len()?;
-            row::remove_all_of(step.number, &mut base)?;
+            row::remove_all_of(step.number, &mut base, &mut None)?;
             Ok(before.saturating_sub(base.len()?))
         }
         Change::Rename(step, to) => {

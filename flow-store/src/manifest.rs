@@ -1,6 +1,7 @@
 //! The steps that the flow has against the steps that the store has: pure functions and data.
 
 use crate::codec::CodecError;
+use crate::epoch::Epoch;
 use crate::error::StoreError;
 use crate::schema::{Difference, Schema, list};
 use serde::{Deserialize, Serialize};
@@ -214,6 +215,18 @@ pub enum Notice {
         /// Its id.
         id: String,
     },
+    /// The store goes back to an earlier epoch, as was asked for; what came after it is given up.
+    GoesBack {
+        /// The last epoch.
+        from: Epoch,
+        /// The epoch that it goes back to.
+        to: Epoch,
+    },
+    /// Earlier executions retained epochs, and this one does not.
+    Forgets {
+        /// How many epochs can't be gone back to any more.
+        epochs: usize,
+    },
     /// What a step keeps is of another type than it was, and could all be read.
     Changed {
         /// Its id.
@@ -249,6 +262,17 @@ impl fmt::Display for Notice {
                 write!(f, "step `{to}` goes on with the rows of `{from}`")
             }
             Notice::Dropped { id } => write!(f, "the stored rows of step `{id}` are dropped"),
+            Notice::GoesBack { from, to } => write!(
+                f,
+                "the store was at epoch {from} and goes back to {to}: what came in between is given up"
+            ),
+            Notice::Forgets { epochs: 1 } => f.write_str(
+                "the epoch that was retained is forgotten: this run does not say `--retain`",
+            ),
+            Notice::Forgets { epochs } => write!(
+                f,
+                "the {epochs} epochs that were retained are forgotten: this run does not say `--retain`"
+            ),
             Notice::Changed {
                 id,
                 kind,

@@ -44,6 +44,9 @@ pub struct ExecutionRecord {
     pub workers: usize,
     /// The epoch it went on from; `Epoch(0)` for the first.
     pub resumed_from: Epoch,
+    /// The last epoch at that time, when it went back to an earlier one on purpose; those in between
+    /// were given up.
+    pub went_back_from: Option<Epoch>,
     /// The program's own name for its build.
     pub build: String,
     /// When and how it ended; `None` when it runs, or was killed.
@@ -59,6 +62,8 @@ pub(crate) struct StoredExecution {
     pid: u32,
     workers: u64,
     resumed_from: Epoch,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    went_back_from: Option<Epoch>,
     build: String,
     ended: Option<(i64, End)>,
 }
@@ -71,6 +76,7 @@ impl From<&ExecutionRecord> for StoredExecution {
             pid: record.pid,
             workers: record.workers as u64,
             resumed_from: record.resumed_from,
+            went_back_from: record.went_back_from,
             build: record.build.clone(),
             ended: record
                 .ended
@@ -94,6 +100,7 @@ impl StoredExecution {
             pid: self.pid,
             workers: usize::try_from(self.workers).ok()?,
             resumed_from: self.resumed_from,
+            went_back_from: self.went_back_from,
             build: self.build,
             ended,
         })

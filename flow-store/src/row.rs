@@ -1,6 +1,7 @@
 //! One row of `base` as bytes. Whoever reads a row reads it here, and here its CRC is checked.
 
 use crate::manifest::StoredStep;
+use crate::undo::Entry;
 use std::ops::{Bound, Range};
 
 /// `flags u8`, then the CRC as `u32` BE.
@@ -8,8 +9,9 @@ const HEAD: usize = 1 + 4;
 /// `step u16 BE`, `group u16 BE`.
 const PREFIX: usize = 2 + 2;
 
-/// redb takes values of 3 GiB and a little more of key and value together.
-pub(crate) const MOST_BYTES: usize = 3 << 30;
+/// redb takes values of 3 GiB and a little more of key and value together; what is replaced must fit into
+/// an entry of `undo` too.
+pub(crate) const MOST_BYTES: usize = (3 << 30) - 1024;
 
 /// Appends the key of a row.
 pub(crate) fn write_key(step: u16, group: u16, key: &[u8], into: &mut Vec<u8>) {
@@ -75,17 +77,23 @@ pub(crate) fn read<'a>(whole_key: &'a [u8], stored: &'a [u8]) -> Result<Parts<'a
     })
 }
 
-/// Removes all rows of a step.
+/// Removes all rows of a step; they go into the entry.
 pub(crate) fn remove_all_of(
     step: u16,
     base: &mut redb::Table<'_, &[u8], &[u8]>,
+    entry: &mut Option<Entry>,
 ) -> Result<(), redb::StorageError> {
     let (first, next) = (step.to_be_bytes(), step.wrapping_add(1).to_be_bytes());
     let end = match next {
         [0, 0] => Bound::Unbounded,
         _ => Bound::Excluded(&next[..]),
     };
-    base.retain_in::<&[u8], _>((Bound::Included(&first[..]), end), |_, _| false)
+    base.retain_in::<&[u8], _>((Bound::Included(&first[..]), end), |key, value| {
+        if let Some(entry) = entry {
+            entry.base(key, Some(value));
+        }
+        false
+    })
 }
 
 /// The bounds of the rows of a step in a range of key groups that is not empty.

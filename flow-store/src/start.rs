@@ -11,8 +11,10 @@ use crate::look::Start;
 use crate::manifest::Basis;
 use crate::part;
 use crate::record::{ExecutionRecord, StoredExecution, now};
+use crate::retain::Retain;
 use crate::row;
 use crate::tables::{BASE, EXECS, KEPT_EXECUTIONS, META, Meta, STEPS};
+use crate::undo::{self, Entry, Head, Keeper};
 use crate::write::{self, Sorted};
 use redb::{Database, ReadableTableMetadata, WriteTransaction};
 use std::path::Path;
@@ -24,6 +26,19 @@ pub(crate) struct Started {
     pub(crate) record: ExecutionRecord,
     /// The numbers of the steps, sorted.
     pub(crate) steps: Vec<u16>,
+    pub(crate) keeper: Keeper,
+}
+
+/// What a start goes on from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// The store as it was looked at; none of a new one.
+    pub(crate) seen: Option<Meta>,
+    /// The entries by which it can go back.
+    pub(crate) chain: Vec<Head>,
+    /// The epoch that it goes back to.
+    pub(crate) back_to: Option<Epoch>,
+    pub(crate) retain: Retain,
 }
 
 /// All that can be refused without opening a file.
@@ -42,21 +57,22 @@ pub(crate) fn check(place: &Place, basis: Basis, start: &Start<'_>) -> Result<()
     Sorted::new([start.changes]).check(&numbers(start), &place.part)
 }
 
-/// Starts in a store that is there and was seen to be as `seen`.
+/// Starts in a store that is there.
 pub(crate) fn resume(
     place: &Place,
-    seen: &Meta,
+    origin: &Origin,
     lock: Lock,
     start: &Start<'_>,
 ) -> Result<Execution, StoreError> {
     let database = open(place, &place.part, false)?;
-    let started = transact(place, &database, Some(seen), start)?;
+    let started = transact(place, &database, origin, start)?;
     Ok(Execution::new(database, place, started, Some(lock)))
 }
 
 /// Makes a new store, whose first transaction is the start.
 pub(crate) fn create(
     place: &Place,
+    origin: &Origin,
     lock: Option<Lock>,
     start: &Start<'_>,
 ) -> Result<Execution, StoreError> {
@@ -70,7 +86,7 @@ pub(crate) fn create(
     }
     place.remove_unfinished()?;
     let database = open(place, &place.unfinished, true)?;
-    let started = transact(place, &database, None, start)?;
+    let started = transact(place, &database, origin, start)?;
     guard(|| Ok(database.close()?)).map_err(|failure| failure.while_writing(failed(place)))?;
     FailPoint::StoreMade.pass();
     place.publish()?;
@@ -85,11 +101,11 @@ pub(crate) fn create(
 pub(crate) fn over(
     place: &Place,
     backend: impl redb::StorageBackend,
-    seen: Option<&Meta>,
+    origin: &Origin,
     start: &Start<'_>,
 ) -> Result<Execution, StoreError> {
     let database = part::open(backend).map_err(|failure| failure.while_writing(failed(place)))?;
-    let started = transact(place, &database, seen, start)?;
+    let started = transact(place, &database, origin, start)?;
     Ok(Execution::new(database, place, started, None))
 }
 
@@ -120,12 +136,12 @@ fn numbers(start: &Start<'_>) -> Vec<u16> {
 fn transact(
     place: &Place,
     database: &Database,
-    seen: Option<&Meta>,
+    origin: &Origin,
     start: &Start<'_>,
 ) -> Result<Started, StoreError> {
     let write = || {
         let transaction = write::begin(database)?;
-        let started = start_in(place, &transaction, seen, start)?;
+        let started = start_in(place, &transaction, origin, start)?;
         FailPoint::BeforeStartCommit.pass();
         transaction.commit()?;
         FailPoint::AfterStartCommit.pass();
@@ -143,11 +159,11 @@ fn transact(
 fn start_in(
     place: &Place,
     transaction: &WriteTransaction,
-    seen: Option<&Meta>,
+    origin: &Origin,
     start: &Start<'_>,
 ) -> Result<Started, Failure> {
     let mut table = transaction.open_table(META)?;
-    let mut meta = match seen {
+    let mut meta = match &origin.seen {
         None => Meta::new(Uuid::new_v4()),
         // The fence: nobody started or committed since the look.
         Some(seen) => match Meta::read(&table)? {
@@ -160,13 +176,19 @@ fn start_in(
             }
         },
     };
+    let mut chain = origin.chain.clone();
+    if let Some(to) = origin.back_to {
+        undo::go_back(transaction, meta.epoch, to, &place.part)?;
+        chain.retain(|head| head.epoch <= to);
+    }
     let record = ExecutionRecord {
         number: meta.execution + 1,
         started: now(),
         host: lock::host(),
         pid: std::process::id(),
         workers: start.workers,
-        resumed_from: meta.epoch,
+        resumed_from: origin.back_to.unwrap_or(meta.epoch),
+        went_back_from: origin.back_to.map(|_| meta.epoch),
         build: start.build.to_owned(),
         ended: None,
     };
@@ -179,13 +201,20 @@ fn start_in(
     start.flow_name.clone_into(&mut meta.flow_name);
     meta.write(&mut table)?;
 
-    write_steps(place, transaction, start)?;
-    Sorted::new([start.changes]).apply(transaction)?;
+    let mut keeper = Keeper::new(origin.retain, chain, transaction)?;
+    // nothing was there before the first start
+    let mut entry = keeper
+        .entry(meta.epoch, record.resumed_from)
+        .filter(|_| origin.seen.is_some());
+    write_steps(place, transaction, start, &mut entry)?;
+    Sorted::new([start.changes]).apply(transaction, &mut entry)?;
+    keeper.keep(entry, transaction)?;
     write_record(&place.part, transaction, &record)?;
     Ok(Started {
         meta,
         record,
         steps: numbers(start),
+        keeper,
     })
 }
 
@@ -194,6 +223,7 @@ fn write_steps(
     place: &Place,
     transaction: &WriteTransaction,
     start: &Start<'_>,
+    entry: &mut Option<Entry>,
 ) -> Result<(), Failure> {
     let mut steps = transaction.open_table(STEPS)?;
     let mut base = transaction.open_table(BASE)?;
@@ -203,12 +233,18 @@ fn write_steps(
         .iter()
         .chain(&start.manifest.replaced)
     {
-        steps.remove(step.number)?;
-        row::remove_all_of(step.number, &mut base)?;
+        let old = steps.remove(step.number)?;
+        if let Some(entry) = entry {
+            entry.step(step.number, old.as_ref().map(|old| old.value()));
+        }
+        row::remove_all_of(step.number, &mut base, entry)?;
     }
     for step in &start.manifest.steps {
         let bytes = write::encoded(step, "a step", &place.part)?;
-        steps.insert(step.number, &bytes[..])?;
+        let old = steps.insert(step.number, &bytes[..])?;
+        if let Some(entry) = entry {
+            entry.step(step.number, old.as_ref().map(|old| old.value()));
+        }
     }
     Ok(())
 }
@@ -242,6 +278,7 @@ mod tests {
             pid: 1,
             workers: 2,
             resumed_from: Epoch::opening(number - 1),
+            went_back_from: None,
             build: String::new(),
             ended: None,
         }

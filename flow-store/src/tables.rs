@@ -17,9 +17,11 @@ pub(crate) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::
 pub(crate) const STEPS: TableDefinition<'static, u16, &[u8]> = TableDefinition::new("steps");
 pub(crate) const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
 pub(crate) const EXECS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("execs");
+/// By epoch and part. It is there only where an execution retained something.
+pub(crate) const UNDO: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("undo");
 
 /// The names of all of them.
-pub(crate) const TABLES: [&str; 4] = ["meta", "steps", "base", "execs"];
+pub(crate) const TABLES: [&str; 5] = ["meta", "steps", "base", "execs", "undo"];
 
 /// The rows of `meta`, of which each has a name: numbers are u64 BE, the uuid 16 bytes, the name
 /// of the flow UTF-8.

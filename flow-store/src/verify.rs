@@ -8,7 +8,8 @@ use crate::look::Look;
 use crate::manifest::StoredStep;
 use crate::msgpack;
 use crate::row::{self, Parts};
-use crate::tables::BASE;
+use crate::tables::{BASE, UNDO};
+use crate::undo;
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 /// How many of what is damaged are kept in words.
@@ -76,6 +77,18 @@ impl Look {
             let transaction = database.begin_read()?;
             if let Some(table) = unknown_table(&transaction)? {
                 found.add(unknown(&table));
+            }
+            match transaction.open_table(UNDO) {
+                Ok(undo) => {
+                    for row in undo.iter()? {
+                        let (key, value) = row?;
+                        if let Err(what) = undo::check(key.value(), value.value()) {
+                            found.add(what);
+                        }
+                    }
+                }
+                Err(redb::TableError::TableDoesNotExist(_)) => {}
+                Err(error) => return Err(error.into()),
             }
             let table = transaction.open_table(BASE)?;
             let all = table.len()?;

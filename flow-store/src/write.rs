@@ -6,6 +6,7 @@ use crate::guard::Failure;
 use crate::key::KEY_GROUPS;
 use crate::row;
 use crate::tables::BASE;
+use crate::undo::Entry;
 use redb::{Database, Durability, WriteTransaction};
 use serde::Serialize;
 use std::path::Path;
@@ -57,21 +58,27 @@ impl<'a> Sorted<'a> {
         Ok(())
     }
 
-    pub(crate) fn apply(&self, transaction: &WriteTransaction) -> Result<(), Failure> {
+    /// Writes them; what they replace goes into the entry.
+    pub(crate) fn apply(
+        &self,
+        transaction: &WriteTransaction,
+        entry: &mut Option<Entry>,
+    ) -> Result<(), Failure> {
         let mut table = transaction.open_table(BASE)?;
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for change in &self.0 {
             key.clear();
             row::write_key(change.step, change.group, change.key, &mut key);
-            match change.value {
+            let old = match change.value {
                 Some(bytes) => {
                     value.clear();
                     row::write_value(&key, bytes, &mut value);
-                    table.insert(&key[..], &value[..])?;
+                    table.insert(&key[..], &value[..])?
                 }
-                None => {
-                    table.remove(&key[..])?;
-                }
+                None => table.remove(&key[..])?,
+            };
+            if let Some(entry) = entry {
+                entry.base(&key, old.as_ref().map(|old| old.value()));
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, FromArgMatches};
-use flow_core::{Epochs, Recovery, Runner};
+use flow_core::{Epoch, Epochs, Recovery, Retain, Runner};
 
 /// How the flow is run.
 #[derive(Debug, Args)]
@@ -28,6 +28,14 @@ pub(super) struct RunOptions {
     /// Agree that a partition which is gone is not read to its end (with --recover)
     #[arg(long, value_name = "PARTITION", requires = "recover")]
     drop_partition: Vec<String>,
+
+    /// Keep older epochs restorable: a number of them (100) or a duration (30m, 24h) (with --recover)
+    #[arg(long, value_name = "EPOCHS", requires = "recover")]
+    retain: Option<Retain>,
+
+    /// Go back to this epoch, which the store retains, and give up what came after it (with --recover)
+    #[arg(long, value_name = "EPOCH", requires = "recover")]
+    from_epoch: Option<Epoch>,
 }
 
 impl RunOptions {
@@ -42,6 +50,10 @@ impl RunOptions {
         }
         for partition in self.drop_partition {
             recovery = recovery.drop_partition(partition);
+        }
+        recovery = recovery.retain(self.retain.unwrap_or_default());
+        if let Some(epoch) = self.from_epoch {
+            recovery = recovery.from_epoch(epoch);
         }
         runner.recover(recovery)
     }

@@ -48,7 +48,7 @@ struct NoArgs {}
 /// Runs a flow as a program, from its command line.
 ///
 /// `run` runs the flow, with the arguments of its own and those of [`Runner`]: `--recover DIR`, `--epoch E`, `-w N`,
-/// `--drop-state STEP`, `--drop-partition P`. `graph` prints the flow's steps. A first SIGTERM or Ctrl-C commits what
+/// `--drop-state STEP`, `--drop-partition P`, `--retain R`, `--from-epoch E`. `graph` prints the flow's steps. A first SIGTERM or Ctrl-C commits what
 /// has been read and ends the program; a second one ends it at once.
 ///
 /// Exit status: 0 when the flow finished or was stopped (130 after Ctrl-C), 1 when the run failed, 2 when the command line

@@ -39,7 +39,8 @@ impl Series<'_> {
         };
         let flow = self.job.flow.name;
         let context = format!("{flow}, {point}:{passing}, -w {workers} {epochs}");
-        let options = ["--workers", &workers.to_string(), "--epoch", epochs];
+        let workers = workers.to_string();
+        let options = ["--workers", &workers, "--epoch", epochs, "--retain", "7"];
         let fatal = format!("{point}:{passing}");
         let running = self.job.start_fatally(interval, &options, &fatal);
         let ended = running.wait();

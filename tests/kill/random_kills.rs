@@ -43,7 +43,12 @@ fn series(flow: &Flow, random: &mut Random, name: &str) -> Kills {
         let (workers, epochs) = (1 + random.below(4), random.one_of(&EPOCHS));
         let context = format!("{name}, kill {}, -w {workers} {epochs}", kills.all);
         let there = job.written();
-        let mut running = job.start(&["--workers", &workers.to_string(), "--epoch", epochs]);
+        let workers = workers.to_string();
+        let mut options = vec!["--workers", &workers, "--epoch", epochs];
+        if random.below(2) == 0 {
+            options.extend(["--retain", random.one_of(&["1", "20", "2s"])]);
+        }
+        let mut running = job.start(&options);
         // Mostly when it has committed something, so that a slow start is not all that is killed.
         let mut wait = |event: &str, has_come: &dyn Fn() -> bool| {
             let ended_or = || !running.is_running() || has_come();

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use flow_store::{Epoch, Retain};
+
 /// The recovery store of a flow, and what to do when the flow and the store differ.
 ///
 /// ```no_run
@@ -19,6 +21,8 @@ pub struct Recovery {
     directory: PathBuf,
     drop_steps: BTreeSet<String>,
     drop_partitions: BTreeSet<String>,
+    retain: Retain,
+    from_epoch: Option<Epoch>,
 }
 
 impl Recovery {
@@ -28,6 +32,8 @@ impl Recovery {
             directory: directory.into(),
             drop_steps: BTreeSet::new(),
             drop_partitions: BTreeSet::new(),
+            retain: Retain::Nothing,
+            from_epoch: None,
         }
     }
 
@@ -45,10 +51,51 @@ impl Recovery {
         self
     }
 
+    /// Keeps epochs before the last one restorable, for [`from_epoch`](Recovery::from_epoch): `--retain R`.
+    ///
+    /// What a commit replaces is then stored too. A run without this forgets what earlier ones have retained.
+    ///
+    /// ```no_run
+    /// # use flow::prelude::*;
+    /// # use flow::Retain;
+    /// # use std::time::Duration;
+    /// # fn build(_: &Flow) {}
+    /// let day = Retain::For(Duration::from_secs(24 * 3600));
+    /// Runner::new(build).recover(Recovery::at("state").retain(day)).run()?;
+    /// # Ok::<(), RunError>(())
+    /// ```
+    #[must_use]
+    pub fn retain(mut self, retain: Retain) -> Self {
+        self.retain = retain;
+        self
+    }
+
+    /// Goes back to an epoch that the store retains, and goes on from there: `--from-epoch E`.
+    ///
+    /// States, positions in the input and positions in the outputs become what they were; file sinks cut off what they had
+    /// written since. What was committed after that epoch is given up for good, and the store remembers that this was done.
+    /// `flow-store epochs` lists what is retained.
+    ///
+    /// A start that would go back to the same epoch a second time is refused, so that a program which is restarted with
+    /// the same arguments does not lose its progress each time.
+    #[must_use]
+    pub fn from_epoch(mut self, epoch: Epoch) -> Self {
+        self.from_epoch = Some(epoch);
+        self
+    }
+
     /// The directory.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    pub(crate) fn retained(&self) -> Retain {
+        self.retain
+    }
+
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.from_epoch
     }
 
     pub(crate) fn dropped_steps(&self) -> &BTreeSet<String> {

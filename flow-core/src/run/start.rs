@@ -77,6 +77,11 @@ pub(super) fn look(
     listed: &[Listed],
 ) -> Result<(Resume, Changes), RunError> {
     let look = Look::at(recovery.directory()).map_err(ResumeError::from)?;
+    let look = look.retaining(recovery.retained());
+    let look = match recovery.epoch() {
+        Some(epoch) => look.go_back(epoch).map_err(ResumeError::from)?,
+        None => look,
+    };
     let mut specs = Vec::new();
     let places = graph
         .steps()

@@ -4,9 +4,12 @@ use super::crash::{Kept, Left, Moment};
 use super::disk::{Call, Disk};
 use super::history::{Found, History, Store};
 use super::life::{self, Plan};
-use super::seen::Seen;
+use super::seen::{Seen, kept};
 use super::{Desk, Random, Wrong, expect};
+use crate::error::StoreError;
+use crate::look::Look;
 use crate::manifest::Agreed;
+use crate::retain::Retain;
 use std::env;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +33,8 @@ struct Points {
     in_start: u64,
     /// That start was on what a crash had left.
     in_start_after_crash: u64,
+    /// An earlier epoch could be looked at.
+    back: u64,
 }
 
 impl Points {
@@ -42,6 +47,7 @@ impl Points {
         self.behind += other.behind;
         self.in_start += other.in_start;
         self.in_start_after_crash += other.in_start_after_crash;
+        self.back += other.back;
     }
 }
 
@@ -64,7 +70,7 @@ fn check(
         !seen.steps.is_empty(),
         "the refusal of a flow without steps",
     )?;
-    drop(look);
+    let back = go_back(look, history, &seen).map_err(wrong)?;
     expect(desk.is_untouched(&left.image), true, "untouched by a look").map_err(wrong)?;
     points.add(Points {
         all: 1,
@@ -75,8 +81,27 @@ fn check(
         behind: behind.into(),
         in_start: (at <= history.started).into(),
         in_start_after_crash: 0,
+        back: back.into(),
     });
     Ok(seen)
+}
+
+/// Looks at an epoch that is retained, another one each time; whether there was one.
+fn go_back(look: Look, history: &History, seen: &Seen) -> Result<bool, Wrong> {
+    let Some(to) = seen
+        .retained
+        .get(seen.rows.len() % seen.retained.len().max(1))
+    else {
+        return Ok(false);
+    };
+    let look = match look.go_back(*to) {
+        Ok(look) => look,
+        Err(StoreError::WentBack { .. }) => return Ok(false),
+        Err(error) => return Err(format!("the way back to {to}: {error}")),
+    };
+    let kept = kept(&look).map_err(|error| error.to_string())?;
+    expect(kept, history.past(seen)[to].clone(), &format!("epoch {to}"))?;
+    Ok(true)
 }
 
 /// Some lives, each on what a crash of the one before left.
@@ -91,6 +116,9 @@ fn lives(seed: u64, made: &Store, desk: &Desk) -> Result<Points, Wrong> {
         let disk = Disk::new(&store.image);
         let history = life::any(look, &store, &disk, &mut random)?;
         let tape = disk.tape();
+        if tape.is_empty() {
+            continue; // it was refused
+        }
         let calls = |upto: usize, random: &mut Random| 1 + random.below(upto as u64) as usize;
         // every other time the next life is on a start that was cut short
         let next = match (history.started, random.below(2)) {
@@ -166,6 +194,7 @@ fn at_random_calls() {
         assert!(points.lost > all / 3 && points.torn > all / 20 && points.reordered > all / 10);
         assert!(points.ahead > all / 20 && points.behind > all / 3);
         assert!(points.in_start > all / 5 && points.in_start_after_crash > all / 10);
+        assert!(points.back > all / 3);
     }
 }
 
@@ -173,9 +202,8 @@ fn at_random_calls() {
 fn short(desk: &Desk, random: &mut Random) -> (Store, Disk, History) {
     let mut store = Store::made();
     let plan = Plan {
-        commits: 2,
-        ends: false,
-        steps_change: false,
+        retain: Retain::Epochs(3),
+        ..Plan::of(2)
     };
     for plan in [
         plan,
@@ -236,9 +264,8 @@ fn at_every_call_of_a_short_life() {
 
 fn resume_in_peace(desk: &Desk, store: &Store, random: &mut Random) {
     let plan = Plan {
-        commits: 1,
         ends: true,
-        steps_change: false,
+        ..Plan::of(1)
     };
     let disk = Disk::new(&store.image);
     let look = desk.look(&store.image).unwrap();
@@ -251,9 +278,9 @@ fn resume_in_peace(desk: &Desk, store: &Store, random: &mut Random) {
 #[test]
 fn at_every_call_of_a_resume_after_a_crash_at_every_call() {
     let plan = Plan {
-        commits: 0,
-        ends: false,
-        steps_change: false,
+        retain: Retain::Epochs(3),
+        goes_back: true,
+        ..Plan::of(0)
     };
     let (desk, mut random) = (Desk::new(), Random::new(11));
     let (store, disk, history) = short(&desk, &mut random);

@@ -38,11 +38,7 @@ fn faults(calls: impl Fn(Failing) -> u64) -> Vec<Fault> {
 /// A store with rows, that was killed.
 fn killed(desk: &Desk) -> Store {
     let made = Store::made();
-    let plan = Plan {
-        commits: 4,
-        ends: false,
-        steps_change: false,
-    };
+    let plan = Plan::of(4);
     let disk = Disk::new(&made.image);
     let look = desk.look(&made.image).unwrap();
     let history = life::execute(look, &made, &disk, plan, &mut Random::new(3)).unwrap();
@@ -76,9 +72,8 @@ fn check(
         history.check(tape.len(), &seen)?;
         let store = history.left(tape.len(), image, seen);
         let plan = Plan {
-            commits: 1,
             ends: true,
-            steps_change: false,
+            ..Plan::of(1)
         };
         let disk = Disk::new(&store.image);
         let history = life::execute(look, &store, &disk, plan, random)?;
@@ -115,9 +110,8 @@ fn of_an_execution() {
     let desk = Desk::new();
     let store = killed(&desk);
     let plan = Plan {
-        commits: 3,
         ends: true,
-        steps_change: false,
+        ..Plan::of(3)
     };
     let faults = under_every_fault(&store, &desk, |look, disk| {
         life::execute(look, &store, disk, plan, &mut Random::new(5))

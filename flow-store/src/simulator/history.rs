@@ -3,10 +3,10 @@
 use super::disk::Disk;
 use super::flow::{Rows, first_steps};
 use super::life;
-use super::seen::Seen;
+use super::seen::{Kept, Seen};
 use super::{Wrong, expect};
 use crate::epoch::Epoch;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a crash, or nobody yet, left.
 #[derive(Clone)]
@@ -15,6 +15,8 @@ pub(super) struct Store {
     pub(super) seen: Seen,
     /// Every epoch that was ever attempted, but for those that open an execution.
     used: BTreeSet<Epoch>,
+    /// What it had at each epoch that was ever attempted.
+    pub(super) past: BTreeMap<Epoch, Kept>,
 }
 
 impl Store {
@@ -31,8 +33,10 @@ impl Store {
                 rows: Rows::new(),
                 executions: vec![(1, Epoch::default(), false)],
                 ended: false,
+                retained: Vec::new(),
             },
             used: BTreeSet::new(),
+            past: BTreeMap::new(),
         }
     }
 }
@@ -41,6 +45,7 @@ impl Store {
 pub(super) struct History {
     attempts: Vec<Attempt>,
     used: BTreeSet<Epoch>,
+    past: BTreeMap<Epoch, Kept>,
     /// Where on the tape the start was over, or had failed; at its beginning, if there was none.
     pub(super) started: usize,
     /// Where on the tape all was done, but for what happens when an execution is dropped.
@@ -74,6 +79,7 @@ impl History {
         History {
             attempts: vec![attempt],
             used: store.used.clone(),
+            past: store.past.clone(),
             started: 0,
             done: 0,
         }
@@ -117,7 +123,24 @@ impl History {
         let epochs = before.map(|attempt| attempt.seen.epoch);
         let mut used = self.used.clone();
         used.extend(epochs.filter(|epoch| epoch.number() > 0));
-        Store { image, seen, used }
+        let past = self.past(&seen);
+        Store {
+            image,
+            seen,
+            used,
+            past,
+        }
+    }
+
+    /// What there was at each epoch, for who finds this.
+    pub(super) fn past(&self, seen: &Seen) -> BTreeMap<Epoch, Kept> {
+        let mut past = self.past.clone();
+        for attempt in &self.attempts {
+            past.insert(attempt.seen.epoch, attempt.seen.kept());
+        }
+        // a change of the steps by hand leaves the epoch as it is
+        past.insert(seen.epoch, seen.kept());
+        past
     }
 
     /// I1, I2: after a crash at a moment of the tape the store is in one state between the last that was

@@ -12,7 +12,9 @@ use crate::look::{Look, Start};
 use crate::maintenance::Change;
 use crate::manifest::Agreed;
 use crate::record::End;
+use crate::retain::Retain;
 use std::path::Path;
+use std::time::Duration;
 
 /// Makes a store of the steps `a` and `b`.
 pub(super) fn make(disk: &Disk) -> Result<Execution, StoreError> {
@@ -37,6 +39,23 @@ pub(super) struct Plan {
     pub(super) ends: bool,
     /// A step comes, goes, or gets another name or state at the start.
     pub(super) steps_change: bool,
+    /// What it retains.
+    pub(super) retain: Retain,
+    /// It goes back first, if it can.
+    pub(super) goes_back: bool,
+}
+
+impl Plan {
+    /// This many commits, and nothing else.
+    pub(super) fn of(commits: u64) -> Plan {
+        Plan {
+            commits,
+            ends: false,
+            steps_change: false,
+            retain: Retain::Nothing,
+            goes_back: false,
+        }
+    }
 }
 
 /// One execution, or a change of the steps by hand, until it ends or the disk fails.
@@ -54,6 +73,12 @@ pub(super) fn any(
         commits: random.below(6),
         ends: random.below(3) == 0,
         steps_change: random.below(3) == 0,
+        retain: match random.below(6) {
+            0 => Retain::Nothing,
+            1 => Retain::For(Duration::from_secs(3600)),
+            most => Retain::Epochs(most),
+        },
+        goes_back: random.below(3) == 0,
     };
     execute(look, store, disk, plan, random)
 }
@@ -84,6 +109,7 @@ pub(super) fn execute(
             epoch = epoch.next();
         }
         let mut after = history.last().clone();
+        after.retain(plan.retain);
         let mut changes = [Changes::new(), Changes::new()];
         for changes in &mut changes {
             change_some(&steps, random, &mut after.rows, changes);
@@ -127,8 +153,24 @@ fn start(
     plan: Plan,
     random: &mut Random,
 ) -> Result<Option<Execution>, Wrong> {
-    let before = history.last().clone();
+    let mut look = look.retaining(plan.retain);
+    let last = history.last().clone();
+    let mut before = last.clone();
+    if plan.goes_back && !last.retained.is_empty() {
+        let to = last.retained[random.below(last.retained.len() as u64) as usize];
+        look = match look.go_back(to) {
+            Ok(look) => look,
+            // once more is by another name
+            Err(StoreError::WentBack { .. }) => return Ok(None),
+            Err(error) => return Err(format!("the way back to {to}: {error}")),
+        };
+        before.epoch = to;
+        before.retained.retain(|epoch| *epoch < to);
+        (before.steps, before.rows) = history.past(&last)[&to].clone();
+        expect(look.epoch(), to, "the epoch of the look")?;
+    }
     let mut after = before.clone();
+    after.retain(plan.retain);
     let (flow, agreed) = match plan.steps_change {
         false => (flow_of(&before.steps), Agreed::default()),
         true => another_flow(&before.steps, random),
@@ -233,6 +275,7 @@ pub(super) fn change_steps(
     let mut history = History::new(store);
     let before = &store.seen;
     let mut after = before.clone();
+    after.retained.clear();
     match change {
         Change::Drop(step) => after.remove_step(step.number),
         Change::Rename(step, to) => {

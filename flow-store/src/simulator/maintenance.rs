@@ -13,9 +13,8 @@ use crate::maintenance::Change;
 fn at_every_call() {
     let (desk, mut random) = (Desk::new(), Random::new(17));
     let plan = Plan {
-        commits: 4,
         ends: true,
-        steps_change: false,
+        ..Plan::of(4)
     };
     let made = Store::made();
     let disk = Disk::new(&made.image);
@@ -51,9 +50,8 @@ fn at_every_call() {
                 let store = history.left(at, left.image, seen);
                 let disk = Disk::new(&store.image);
                 let plan = Plan {
-                    commits: 1,
-                    ends: false,
                     steps_change: true,
+                    ..Plan::of(1)
                 };
                 let history = life::execute(look, &store, &disk, plan, &mut random).unwrap();
                 let look = desk.look(&disk.live()).unwrap();

@@ -6,6 +6,7 @@ use crate::epoch::Epoch;
 use crate::error::StoreError;
 use crate::key::KEY_GROUPS;
 use crate::look::Look;
+use crate::retain::Retain;
 
 /// All that a store says.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,25 +19,52 @@ pub(super) struct Seen {
     /// Number, where it went on from, and whether it said how it ended.
     pub(super) executions: Vec<(u64, Epoch, bool)>,
     pub(super) ended: bool,
+    /// The epochs that it can go back to.
+    pub(super) retained: Vec<Epoch>,
+}
+
+/// What it has of the flow.
+pub(super) type Kept = (Vec<Step>, Rows);
+
+pub(super) fn kept(look: &Look) -> Result<Kept, StoreError> {
+    let steps = look.steps().iter().map(|step| Step {
+        number: step.number,
+        id: step.id.clone(),
+        state: step.state_schema.clone(),
+    });
+    let steps: Vec<Step> = steps.collect();
+    let mut rows = Rows::new();
+    for Step { number, .. } in &steps {
+        for row in look.rows(*number, 0..KEY_GROUPS)? {
+            let row = row?;
+            rows.insert((*number, row.group, row.key), row.value);
+        }
+    }
+    Ok((steps, rows))
 }
 
 impl Seen {
+    pub(super) fn kept(&self) -> Kept {
+        (self.steps.clone(), self.rows.clone())
+    }
+
+    /// A commit took the place of this one.
+    pub(super) fn retain(&mut self, retain: Retain) {
+        match retain {
+            Retain::Nothing => self.retained.clear(),
+            Retain::Epochs(most) => {
+                self.retained.push(self.epoch);
+                let over = self.retained.len().saturating_sub(most as usize);
+                self.retained.drain(..over);
+            }
+            Retain::For(_) => self.retained.push(self.epoch),
+        }
+    }
+
     /// Reads everything; whatever is damaged is wrong.
     pub(super) fn in_store(look: &Look) -> Result<Seen, Wrong> {
         let read = |error: StoreError| format!("it cannot be read: {error}");
-        let steps = look.steps().iter().map(|step| Step {
-            number: step.number,
-            id: step.id.clone(),
-            state: step.state_schema.clone(),
-        });
-        let steps: Vec<Step> = steps.collect();
-        let mut rows = Rows::new();
-        for Step { number, .. } in &steps {
-            for row in look.rows(*number, 0..KEY_GROUPS).map_err(read)? {
-                let row = row.map_err(read)?;
-                rows.insert((*number, row.group, row.key), row.value);
-            }
-        }
+        let (steps, rows) = kept(look).map_err(read)?;
         let verified = look.verify(&mut |_, _| ()).map_err(read)?;
         expect(verified.damage, vec![], "damage")?;
         expect(
@@ -56,6 +84,7 @@ impl Seen {
             rows,
             executions: executions.collect(),
             ended: look.about().is_some_and(|about| about.ended),
+            retained: look.retained().iter().map(|it| it.epoch).collect(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! What the documentation of the crate shows is what the command says.
 
 use crate::support::*;
-use flow_store::End;
+use flow_store::{End, Retain};
 
 /// The commands, each with the lines that follow it.
 fn session() -> Vec<(String, Vec<String>)> {
@@ -44,7 +44,7 @@ fn is_shown_as(line: &str, shown: &str) -> bool {
 #[test]
 fn the_documentation_is_what_the_command_says() {
     let home = Home::new();
-    let mut execution = home.start("state");
+    let mut execution = home.start_retaining("state", Retain::Epochs(10));
     execution.commit(epoch(1, 1), [&some_words()]).unwrap();
     home.copy("state", "yesterday");
     execution.commit(epoch(1, 2), [&later_words()]).unwrap();
@@ -70,7 +70,8 @@ fn the_documentation_is_what_the_command_says() {
         );
     }
     for verb in [
-        "info", "steps", "get", "export", "verify", "diff", "drop", "rename", "compact", "backup",
+        "info", "steps", "epochs", "get", "export", "verify", "diff", "drop", "rename", "compact",
+        "backup",
     ] {
         assert!(
             session.iter().any(|(command, _)| command.starts_with(verb)),

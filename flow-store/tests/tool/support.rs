@@ -1,8 +1,8 @@
 //! Stores to look at, and the command as a person runs it.
 
 use flow_store::{
-    Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Row, Start, StepKind, StepSpec,
-    encode,
+    Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Retain, Row, Start, StepKind,
+    StepSpec, encode,
 };
 use serde::Serialize;
 use std::fs;
@@ -93,7 +93,11 @@ impl Home {
 
     /// Starts the flow of the tests in a store.
     pub(crate) fn start(&self, store: &str) -> Execution {
-        let look = self.look(store);
+        self.start_retaining(store, Retain::Nothing)
+    }
+
+    pub(crate) fn start_retaining(&self, store: &str, retain: Retain) -> Execution {
+        let look = self.look(store).retaining(retain);
         let manifest = look.reconcile(&flow(), &Agreed::default()).unwrap();
         assert_eq!(manifest.numbers, [0, 1, 2]);
         look.start(Start {

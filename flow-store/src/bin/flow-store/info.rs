@@ -100,6 +100,7 @@ fn object(
             "workers": record.workers,
             "build": record.build,
             "resumed_from": record.resumed_from.to_string(),
+            "went_back_from": record.went_back_from.map(|epoch| epoch.to_string()),
             "ended": record.ended.as_ref().map(|(at, how)| {
                 json!({ "at": at.to_string(), "how": how })
             }),
@@ -110,6 +111,7 @@ fn object(
         "store": about.store,
         "flow": about.flow_name,
         "epoch": look.epoch().to_string(),
+        "retained": look.retained().len(),
         "next_execution": look.next_execution(),
         "killed": !about.ended,
         // a look that somebody else kept out would have said so
@@ -133,6 +135,15 @@ fn text(
         true => "clean: the last execution said how it ended",
         false => "killed: the last execution did not say how it ended; the next goes on from here",
     };
+    let epoch = match look.retained().as_slice() {
+        [] => look.epoch().to_string(),
+        [first, rest @ ..] => format!(
+            "{}, and {} retained from {} on",
+            look.epoch(),
+            rest.len() + 1,
+            first.epoch
+        ),
+    };
     let file = match about.closed {
         true => "closed",
         false => "not closed, which the next start repairs",
@@ -145,7 +156,7 @@ fn text(
                 format!("{} (format {})", about.store, about.format),
             ),
             line("flow", about.flow_name.clone()),
-            line("epoch", look.epoch().to_string()),
+            line("epoch", epoch),
             line("state", state.to_owned()),
             line("held by", "nobody".to_owned()),
             line(
@@ -188,8 +199,12 @@ fn text(
 }
 
 fn how_it_ended(record: &ExecutionRecord) -> String {
+    let began = match record.went_back_from {
+        Some(last) => format!("went back from {last} to {}; ", record.resumed_from),
+        None => String::new(),
+    };
     let Some((at, how)) = &record.ended else {
-        return "was killed".to_owned();
+        return format!("{began}was killed");
     };
     // what an error says may have several lines
     let how = match how {
@@ -200,7 +215,29 @@ fn how_it_ended(record: &ExecutionRecord) -> String {
             format!("broke off with {in_flight} records in flight: {error}")
         }
     };
-    format!("{at}: {}", how.replace(['\n', '\r'], " "))
+    format!("{began}{at}: {}", how.replace(['\n', '\r'], " "))
+}
+
+pub(crate) fn epochs(look: &Look, json: bool, out: &mut Out) -> Result<bool, Failure> {
+    let retained = look.retained();
+    if json {
+        for it in &retained {
+            let (epoch, until) = (it.epoch.to_string(), it.until.to_string());
+            out.json("", &json!({ "epoch": epoch, "until": until }))?;
+        }
+        out.json(
+            "",
+            &json!({ "epoch": look.epoch().to_string(), "until": null }),
+        )?;
+        return Ok(true);
+    }
+    let mut lines: Vec<_> = retained
+        .iter()
+        .map(|it| vec![it.epoch.to_string(), format!("until {}", it.until)])
+        .collect();
+    lines.push(vec![look.epoch().to_string(), "the last".to_owned()]);
+    out.columns("", &lines)?;
+    Ok(true)
 }
 
 pub(crate) fn steps(

@@ -10,7 +10,7 @@ mod verify;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
-use flow_store::{Look, StoreError};
+use flow_store::{Epoch, Look, StoreError};
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,10 +60,18 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Lists the epochs that a flow can be brought back to with `--from-epoch`, oldest first, and the last one.
+    Epochs {
+        #[command(flatten)]
+        store: Store,
+        /// Write lines of JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows the row of one key.
     Get {
         #[command(flatten)]
-        store: Store,
+        store: Then,
         /// The id of the step.
         step: String,
         /// The key as JSON, as `export` shows it; what is no JSON is taken as text.
@@ -73,7 +81,7 @@ enum Verb {
     /// Writes the rows as lines of JSON.
     Export {
         #[command(flatten)]
-        store: Store,
+        store: Then,
         /// The id of the step; of all steps if it is left out, each row with its `step`.
         step: Option<String>,
     },
@@ -138,6 +146,26 @@ impl Store {
     }
 }
 
+/// A store as it was at an epoch.
+#[derive(Args)]
+struct Then {
+    #[command(flatten)]
+    store: Store,
+    /// Show it as it was at this epoch, one of those that `epochs` lists.
+    #[arg(long, value_name = "EPOCH")]
+    epoch: Option<Epoch>,
+}
+
+impl Then {
+    fn look(&self) -> Result<Look, Failure> {
+        let look = self.store.look()?;
+        match self.epoch {
+            Some(epoch) => Ok(look.see(epoch)?),
+            None => Ok(look),
+        }
+    }
+}
+
 fn look(directory: &std::path::Path) -> Result<Look, Failure> {
     // the whole file is read to verify it
     let _shown = terminal::busy("reading", directory);
@@ -188,6 +216,7 @@ fn run(verb: &Verb, out: &mut Out) -> Result<bool, Failure> {
             schemas,
             json,
         } => info::steps(&store.look()?, *schemas, *json, out),
+        Verb::Epochs { store, json } => info::epochs(&store.look()?, *json, out),
         Verb::Get { store, step, key } => rows::get(&store.look()?, step, key, out),
         Verb::Export { store, step } => rows::export(&store.look()?, step.as_deref(), out),
         Verb::Verify { store } => verify::verify(&store.look()?, out),
