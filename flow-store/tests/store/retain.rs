@@ -1,0 +1,213 @@
+//! Epochs before the last one: how many are kept, what keeps and what forgets them, and what cannot be gone along.
+
+use crate::support::*;
+use flow_store::{Changes, End, Epoch, Execution, Look, Retain, StepSpec, StoreError};
+use redb::{Database, ReadableTable, TableDefinition};
+use std::time::Duration;
+
+const UNDO: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("undo");
+
+/// Starts and commits three epochs, each of which gives the key `k` another value.
+fn run(home: &Home, flow: &[StepSpec], retain: Retain) -> Execution {
+    let look = home.look().retaining(retain);
+    let manifest = look.reconcile(flow, &agree(&[])).unwrap();
+    let number = manifest.numbers[0];
+    let mut execution = start(look, &manifest);
+    for n in 1..4 {
+        let epoch = epoch(execution.number(), n);
+        let changes = changes(number, &[("k", &epoch.to_string())]);
+        execution.commit(epoch, [&changes]).unwrap();
+    }
+    execution
+}
+
+fn flow() -> Vec<StepSpec> {
+    vec![step("a"), step("b")]
+}
+
+fn retained(look: &Look) -> Vec<Epoch> {
+    look.retained().iter().map(|it| it.epoch).collect()
+}
+
+#[test]
+fn as_many_as_was_said_and_those_of_a_duration() {
+    let home = Home::new();
+    run(&home, &flow(), Retain::Epochs(2))
+        .end(End::Stopped)
+        .unwrap();
+    assert_eq!(retained(&home.look()), [epoch(1, 1), epoch(1, 2)]);
+    // over the end of an execution
+    drop(run(&home, &flow(), Retain::Epochs(5)));
+    let five = [
+        epoch(1, 2),
+        epoch(1, 3),
+        epoch(2, 0),
+        epoch(2, 1),
+        epoch(2, 2),
+    ];
+    assert_eq!(retained(&home.look()), five);
+    let hour = Retain::For(Duration::from_secs(3600));
+    drop(run(&home, &flow(), hour));
+    assert_eq!(retained(&home.look()).len(), 9);
+    let until = home.look().retained();
+    assert!(until.is_sorted_by_key(|it| (it.epoch, it.until)));
+    // of a time that is over nothing is left but what is younger
+    drop(run(&home, &flow(), Retain::For(Duration::from_nanos(1))));
+    assert!(retained(&home.look()).len() < 5);
+    drop(run(&home, &flow(), Retain::Nothing));
+    assert_eq!(retained(&home.look()), []);
+}
+
+#[test]
+fn each_epoch_has_what_it_had() {
+    let home = Home::new();
+    drop(run(&home, &flow(), Retain::Epochs(100)));
+    drop(run(&home, &flow(), Retain::Epochs(100)));
+    let all = retained(&home.look());
+    for epoch in all {
+        let then = home.look().see(epoch).unwrap();
+        let value = match (epoch.execution(), epoch.number()) {
+            (1, 0) => vec![],
+            (2, 0) => pairs(&[("k", "1.3")]),
+            _ => pairs(&[("k", &epoch.to_string())]),
+        };
+        assert_eq!(rows(&then, 0), value, "{epoch}");
+        assert!(retained(&then).iter().all(|earlier| *earlier < epoch));
+        // one can go further back from there, and not forward again
+        let further = then.see(Epoch::opening(1)).unwrap();
+        assert_eq!(rows(&further, 0), []);
+        let forward = further.see(epoch);
+        assert!(forward.is_err() || epoch == Epoch::opening(1));
+    }
+}
+
+/// The steps too, with all their rows: what a start dropped or gave another name.
+#[test]
+fn steps_come_back_as_they_were() {
+    let home = Home::new();
+    drop(run(&home, &flow(), Retain::Epochs(100)));
+    let before = epoch(1, 3);
+    let look = home.look().retaining(Retain::Epochs(100));
+    let other = [renamed("c", "b"), step("d")];
+    let manifest = look.reconcile(&other, &agree(&["a"])).unwrap();
+    drop(start(look, &manifest));
+    assert_eq!(home.look().see(before).unwrap().epoch(), before);
+
+    let look = home.look().go_back(before).unwrap();
+    let ids: Vec<_> = look.steps().iter().map(|step| step.id.clone()).collect();
+    assert_eq!(ids, ["a", "b"]);
+    let manifest = look.reconcile(&flow(), &agree(&[])).unwrap();
+    assert_eq!(manifest.numbers, [0, 1]);
+    let execution = start(look, &manifest);
+    assert_eq!((execution.number(), execution.resumed_from()), (3, before));
+    assert_eq!(execution.epoch(), Epoch::opening(3));
+    execution.end(End::Finished).unwrap();
+    let look = home.look();
+    assert_eq!(rows(&look, 0), pairs(&[("k", "1.3")]));
+    let last = look.last_execution().unwrap();
+    assert_eq!(last.went_back_from, Some(Epoch::opening(2)));
+    // the numbers of the step and the epoch that were given up are not used again
+    let more = [step("a"), step("b"), step("e")];
+    assert_eq!(
+        look.reconcile(&more, &agree(&[])).unwrap().numbers,
+        [0, 1, 3]
+    );
+}
+
+#[test]
+fn copies_keep_them_and_work_by_hand_forgets_them() {
+    let home = Home::new();
+    run(&home, &flow(), Retain::Epochs(100))
+        .end(End::Stopped)
+        .unwrap();
+    let kept = retained(&home.look());
+    assert_eq!(kept.len(), 3);
+    home.look().compact(&mut |_, _| ()).unwrap();
+    assert_eq!(retained(&home.look()), kept);
+    let copy = home.path("copy");
+    home.look().backup(&copy, &mut |_, _| ()).unwrap();
+    let copied = Look::at(&copy).unwrap().see(epoch(1, 1)).unwrap();
+    assert_eq!(rows(&copied, 0), pairs(&[("k", "1.1")]));
+    drop(copied);
+    assert_eq!(damage(&home), Vec::<String>::new());
+    home.look().rename_step("b", "c").unwrap();
+    assert_eq!(retained(&home.look()), []);
+
+    // what was brought back in memory is only to start from
+    let brought_back = || Look::at(&copy).unwrap().see(epoch(1, 1)).unwrap();
+    let nothing = &mut |_: u64, _: u64| ();
+    let errors = [
+        brought_back().compact(nothing).map(drop),
+        brought_back().backup(home.path("x"), nothing).map(drop),
+        brought_back().drop_step("a").map(drop),
+        brought_back().rename_step("a", "x").map(drop),
+    ];
+    for error in errors {
+        let error = error.unwrap_err();
+        assert!(matches!(error, StoreError::GoneBack { .. }), "{error}");
+    }
+}
+
+/// What of the entries is damaged; the rows of these tests are not MessagePack, which is damage of its own.
+fn damage(home: &Home) -> Vec<String> {
+    let damage = home.look().verify(&mut |_, _| ()).unwrap().damage;
+    damage
+        .into_iter()
+        .filter(|what| what.contains("replaced"))
+        .collect()
+}
+
+/// Does something to the entries, as nothing of ours does.
+fn tamper(home: &Home, change: impl FnOnce(&mut redb::Table<'_, (u64, u32), &[u8]>)) {
+    let database = Database::open(home.part()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    change(&mut transaction.open_table(UNDO).unwrap());
+    transaction.commit().unwrap();
+}
+
+/// Damage in what is only for going back keeps nobody from going on.
+#[test]
+fn damaged_entries_are_not_gone_along() {
+    let home = Home::new();
+    run(&home, &flow(), Retain::Epochs(100))
+        .end(End::Stopped)
+        .unwrap();
+    let middle = (epoch(1, 2).to_u64(), 0);
+
+    let cut = home.killed();
+    tamper(&cut, |undo| drop(undo.remove(middle).unwrap()));
+    assert_eq!(retained(&cut.look()), [epoch(1, 2)], "the chain has a gap");
+
+    for bit in [8 * 4, 8 * 30] {
+        let bent = home.killed();
+        tamper(&bent, |undo| {
+            let mut value = undo.get(middle).unwrap().unwrap().value().to_vec();
+            value[bit / 8] ^= 1;
+            undo.insert(middle, &value[..]).unwrap();
+        });
+        assert_eq!(retained(&bent.look()).len(), 3);
+        let error = bent.look().go_back(epoch(1, 1)).unwrap_err();
+        let says = "part 0 of what epoch 1.2 replaced does not match its CRC";
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(bent.look().see(epoch(1, 2)).is_ok());
+        assert_eq!(damage(&bent), [says]);
+        // and a run goes on, and retains what it does itself
+        drop(run(&bent, &flow(), Retain::Epochs(2)));
+        assert_eq!(retained(&bent.look()), [epoch(2, 1), epoch(2, 2)]);
+    }
+}
+
+/// Whoever starts from what another start has made stale is refused, the way back included.
+#[test]
+fn a_look_that_went_back_is_fenced_like_any() {
+    let home = Home::new();
+    drop(run(&home, &flow(), Retain::Epochs(100)));
+    let copy = home.killed();
+    let look = copy.look().go_back(epoch(1, 2)).unwrap();
+    let manifest = look.reconcile(&flow(), &agree(&[])).unwrap();
+    std::fs::remove_file(copy.lock()).unwrap();
+    drop(run(&copy, &flow(), Retain::Epochs(100)));
+    let error = start_with(look, &manifest, &Changes::new()).unwrap_err();
+    assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+    assert_eq!(copy.look().epoch(), epoch(2, 3));
+}
