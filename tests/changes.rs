@@ -262,9 +262,9 @@ help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `-
 
 change!(a_field_is_retyped: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
     { struct Cart { paid: String } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: invalid type: integer `1`, expected a string
+"the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.paid` was u32 and is String
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
 change!(a_list_becomes_a_set: { struct Cart { items: Vec<String> } } Cart { items: vec!["a".into()] } =>
     { struct Cart { items: std::collections::BTreeSet<String> } }
@@ -272,9 +272,9 @@ change!(a_list_becomes_a_set: { struct Cart { items: Vec<String> } } Cart { item
 
 change!(a_list_becomes_a_map: { struct Cart { items: Vec<String> } } Cart { items: vec!["a".into()] } =>
     { struct Cart { items: std::collections::BTreeMap<String, u32> } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: invalid type: sequence, expected a map
+"the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.items` was [String] and is Map<String, u32>
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { items: [String] }"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { items: [String] }"));
 
 change!(a_field_deep_inside_is_retyped:
     { struct Item { price: u32 } struct Cart { items: Vec<Option<Item>> } } Cart { items: vec![Some(Item { price: 3 })] } =>
@@ -283,9 +283,9 @@ change!(a_field_deep_inside_is_retyped:
 
 change!(a_struct_becomes_an_enum: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
     { enum Cart { Open, Paid(u32) } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: unknown variant `paid`, expected `Open` or `Paid`
+"the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart` was struct Cart { paid: u32 } and is enum Cart { Open, Paid(u32) }
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
 change!(a_variant_is_added: { enum Cart { Open, Paid(u32) } } Cart::Paid(1) =>
     { enum Cart { Open, Lost, Paid(u32) } } "[(7, Paid(1))]", Read(&["`Cart::Lost` is a new variant"]));
@@ -311,15 +311,15 @@ change!(a_variant_gets_a_field: { enum Cart { Paid { at: u64 } } } Cart::Paid { 
 
 change!(a_tuple_gets_longer: { struct Cart(u32, u32); } Cart(1, 2) =>
     { struct Cart(u32, u32, u32); } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: invalid length 2, expected tuple struct Cart with 3 elements
+"the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart` was struct Cart(u32, u32) and is struct Cart(u32, u32, u32)
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart(u32, u32)"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart(u32, u32)"));
 
 change!(an_array_gets_longer: { struct Cart { a: [u8; 3] } } Cart { a: [1, 2, 3] } =>
     { struct Cart { a: [u8; 4] } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: invalid length 3, expected an array of length 4
+"the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.a` was [u8; 3] and is [u8; 4]
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { a: [u8; 3] }"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { a: [u8; 3] }"));
 
 change!(a_type_that_cant_be_traced_is_read_while_it_can_be: { struct Cart { a: u8 } } Cart { a: 1 } =>
     { #[serde(transparent)] struct Cart { a: serde_json::Value } }
@@ -713,10 +713,226 @@ fn a_type_that_messagepack_cant_hold_is_refused() {
     );
 }
 
+/// What serde would read and is refused all the same: it would be taken for something that it never was.
+mod no_value_is_taken_for_another {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[track_caller]
+    fn refused<W: AsState, S: AsState>(value: W, says: &str) {
+        let store = Store::new();
+        store.put([(7u64, value)]);
+        let error = store.go_on::<u64, S>(|cart| cart).unwrap_err();
+        let begins = "the states of step `cart` (PLACE) are of another type than in the store";
+        assert!(error.starts_with(begins) && error.contains(says), "{error}");
+    }
+
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    struct Pair(u32, u32);
+
+    #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+    #[serde(default)]
+    struct Sums {
+        unpaid: u32,
+        paid: u32,
+    }
+
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    enum Status {
+        Open,
+        Paid,
+    }
+
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    struct Number<N> {
+        n: N,
+    }
+
+    #[test]
+    fn by_its_position_or_index() {
+        refused::<_, Sums>(Pair(1, 2), "`Sums` was Pair and is Sums");
+        refused::<_, Sums>(vec![1u32, 2], "was [u32] and is Sums");
+        refused::<_, Sums>(
+            BTreeMap::from([(0u32, 5u32)]),
+            "was Map<u32, u32> and is Sums",
+        );
+        refused::<_, Sums>(BTreeMap::from([("a".to_owned(), 5u32)]), "and is Sums");
+        refused::<_, Status>(1u32, "was u32 and is Status");
+        refused::<_, String>(Status::Open, "was Status and is String");
+        refused::<_, String>(Status::Paid, "was Status and is String");
+    }
+
+    #[test]
+    fn because_it_is_rounded() {
+        refused::<_, Number<f32>>(Number { n: 1e300 }, "`Number.n` was f64 and is f32");
+        refused::<_, Number<f32>>(Number { n: 0.1 }, "`Number.n` was f64 and is f32");
+        refused::<_, Number<f64>>(Number { n: u64::MAX - 1 }, "`Number.n` was u64 and is f64");
+        refused::<_, Number<f32>>(
+            Number {
+                n: (1u32 << 24) + 1,
+            },
+            "was u32 and is f32",
+        );
+    }
+}
+
+#[test]
+fn two_old_types_of_one_look_cant_be_told_apart() {
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    struct First {
+        amount: u64,
+    }
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    struct Second {
+        amount: u64,
+    }
+    let error = refused(|flow| {
+        let sums = cents(flow).stateful_map_opt(add).named("sums");
+        sums.migrate_from(|old: First| Cents {
+            cents: old.amount * 100,
+        })
+        .migrate_from(|old: Second| Cents { cents: old.amount })
+        .map(|_| ())
+        .sink(sink::from_fn(|()| ()));
+    });
+    assert_eq!(
+        error,
+        "PLACE the store can't tell the old `Second` of `sums` from the old `First`: both look like struct First { amount: u64 }\nhelp: give a field that changed its meaning another name, so that stored ones are never taken for new ones"
+    );
+}
+
+/// An `Option` of an `Option`, by way of the type itself.
+#[test]
+fn a_type_inside_of_itself_that_messagepack_cant_hold_is_refused() {
+    #[derive(Default, serde::Serialize, serde::Deserialize)]
+    struct Link(Option<Box<Link>>);
+    let error = refused(|flow| {
+        cents(flow)
+            .stateful_map(|_: &mut Link, _| ())
+            .named("see")
+            .map(|_| ())
+            .sink(sink::from_fn(|()| ()));
+    });
+    assert!(
+        error.contains("the state of `see` can't be stored as it is: `Link` is an `Option<^Link>`"),
+        "{error}"
+    );
+}
+
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(untagged)]
+enum AnyId {
+    Number(u64),
+    Text(String),
+}
+
+/// A key that can't be traced might be as it was; a conversion that is there is meant.
+#[test]
+fn keys_that_cant_be_traced_are_converted_too() {
+    let user = |id: u64| format!("user-{id}");
+    let store = Store::new().workers(2);
+    store.put((0..9u64).map(|key| (key, Cents { cents: key })));
+    let to_any =
+        move |cart: Stream<(), AnyId>| cart.rekey_from(move |id: u64| AnyId::Text(user(id)));
+    let notices = store.go_on::<AnyId, Cents>(to_any).unwrap();
+    let line = "it was u64 and is something that can't be traced";
+    assert_eq!(notices, [format!("{REKEYED}\n  {line}")]);
+    let states = store.states::<AnyId, Cents>();
+    assert!(
+        states
+            .iter()
+            .all(|(key, state)| *key == AnyId::Text(user(state.cents)))
+    );
+    assert_eq!(store.go_on::<AnyId, Cents>(to_any), Ok(vec![]));
+
+    let from_any = |cart: Stream<(), String>| {
+        cart.rekey_from(|id: AnyId| match id {
+            AnyId::Number(id) => id.to_string(),
+            AnyId::Text(id) => id,
+        })
+    };
+    store.go_on::<String, Cents>(from_any).unwrap();
+    let states = store.states::<String, Cents>();
+    assert!(states.len() == 9 && states.iter().all(|(key, state)| *key == user(state.cents)));
+}
+
+#[test]
+fn a_conversion_of_keys_that_is_another_on_each_worker_is_refused() {
+    use std::hash::{BuildHasher, RandomState};
+    let store = Store::new().workers(4);
+    store.put((0..100u64).map(|key| (key, Cents { cents: key })));
+    let rekey = |cart: Stream<(), String>| {
+        let state = RandomState::new();
+        cart.rekey_from(move |old: u64| format!("{old}-{}", state.hash_one(old)))
+    };
+    let error = store.go_on::<String, Cents>(rekey).unwrap_err();
+    let says = "`.rekey_from` of step `cart` did not convert each key in the same way on all workers: of 100 stored states ";
+    assert!(
+        error.starts_with(says) && error.contains("no random numbers"),
+        "{error}"
+    );
+}
+
+/// Keys that are stored keep their bytes.
+#[test]
+fn the_enum_of_a_key_may_grow() {
+    #[derive(
+        Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    )]
+    enum Country {
+        De,
+        Fr(u8),
+    }
+    #[derive(
+        Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    )]
+    enum More {
+        At,
+        #[serde(alias = "fr")]
+        Fr(u8),
+        De,
+    }
+    #[derive(
+        Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    )]
+    enum Fewer {
+        De,
+    }
+    let store = Store::new();
+    store.put([
+        (Country::De, Cents { cents: 5 }),
+        (Country::Fr(3), Cents { cents: 6 }),
+    ]);
+    assert_eq!(store.go_on::<More, Cents>(|cart| cart), Ok(vec![]));
+    assert_eq!(store.states::<More, Cents>().len(), 2);
+    let error = store.go_on::<Fewer, Cents>(|cart| cart).unwrap_err();
+    assert!(error.contains("variant `Fewer::Fr` is gone"), "{error}");
+}
+
+/// The way out names the step as the store knows it.
+#[test]
+fn what_may_be_dropped_is_called_as_the_store_calls_it() {
+    let store = Store::new();
+    store.put([(1u64, Cents { cents: 5 })]);
+    let renamed = |cart: Stream<(), u64>| cart.named("basket").renamed_from("cart");
+    for error in [
+        store.go_on::<u64, Text>(renamed).unwrap_err(),
+        store.go_on::<u64, Vec<u8>>(renamed).unwrap_err(),
+    ] {
+        assert!(error.contains("of step `basket`"), "{error}");
+        assert!(error.contains("`--drop-state cart`"), "{error}");
+    }
+    let renamed = |cart: Stream<(), String>| cart.named("basket").renamed_from("cart");
+    let error = store.go_on::<String, Cents>(renamed).unwrap_err();
+    assert!(error.contains("`--drop-state cart`"), "{error}");
+}
+
 // ---- tokens
 
-/// Counts to three and stops there; its token is a `T` that holds the number.
-struct Count<T>(PhantomData<T>);
+/// Counts to three in each of its partitions and stops there; its token is a `T` that holds the number.
+struct Count<T>(PhantomData<T>, &'static [&'static str]);
 
 struct CountReader<T> {
     next: u64,
@@ -734,7 +950,7 @@ impl<T: From<u64> + Into<u64> + AsState> source::Source for Count<T> {
     }
 
     fn partitions(&self) -> Result<Vec<String>, source::SourceError> {
-        Ok(vec!["all".to_owned()])
+        Ok(self.1.iter().map(|name| (*name).to_owned()).collect())
     }
 
     fn open(&self, _: &str, resume: Option<T>) -> Result<CountReader<T>, source::SourceError> {
@@ -798,25 +1014,63 @@ tokens! {
     Retyped { next: String }
 }
 
-#[test]
-fn tokens_change_as_states_do() {
-    let store = Store::new();
-    fn run<T: From<u64> + Into<u64> + AsState>(store: &Store) -> Result<(u64, Notices), String> {
+impl Store {
+    /// Runs a flow that counts; how many records it read, and what it was told.
+    fn count<T: From<u64> + Into<u64> + AsState>(
+        &self,
+        partitions: &'static [&'static str],
+        agree: impl FnOnce(Recovery) -> Recovery,
+    ) -> Result<(u64, Notices), String> {
         let told = Arc::new(std::sync::Mutex::new(Notices::new()));
         let tell = told.clone();
-        let flow = |flow: &Flow| {
-            flow.source(Count::<T>(PhantomData))
+        let flow = move |flow: &Flow| {
+            flow.source(Count::<T>(PhantomData, partitions))
                 .sink(sink::from_fn(|_: u64| ()));
         };
-        let runner = Runner::new(flow).recover(Recovery::at(store.work.path("state")));
-        let outcome = runner
+        let recovery = agree(Recovery::at(self.work.path("state")));
+        let outcome = Runner::new(flow)
+            .recover(recovery)
             .on_start(move |started| {
                 *tell.lock().unwrap() = started.notices.iter().map(ToString::to_string).collect();
             })
             .run()
-            .map_err(|error| store.text(&error))?;
+            .map_err(|error| self.text(&error))?;
         let told = told.lock().unwrap().clone();
         Ok((outcome.records, told))
+    }
+}
+
+/// What nobody reads any more must not keep the flow from going on.
+#[test]
+fn the_token_of_a_partition_that_is_gone_can_be_given_up() {
+    let store = Store::new();
+    let nothing = |recovery| recovery;
+    store.count::<Renamed>(&["all", "new"], nothing).unwrap();
+    let error = store.count::<Retyped>(&["new"], nothing).unwrap_err();
+    assert!(
+        error.starts_with("where `count` stood in `all` can't be read"),
+        "{error}"
+    );
+    assert!(
+        error.contains("it is gone: give it up with `--drop-partition all`"),
+        "{error}"
+    );
+    let dropped = |recovery: Recovery| recovery.drop_partition("all");
+    let error = store.count::<Retyped>(&["new"], dropped).unwrap_err();
+    assert!(
+        error.starts_with("where `count` stood in `new` can't be read"),
+        "{error}"
+    );
+    let dropped = |recovery: Recovery| recovery.drop_partition("all").drop_partition("new");
+    store.count::<Retyped>(&[], dropped).unwrap();
+    assert_eq!(store.count::<Retyped>(&["all"], nothing), Ok((3, vec![])));
+}
+
+#[test]
+fn tokens_change_as_states_do() {
+    let store = Store::new();
+    fn run<T: From<u64> + Into<u64> + AsState>(store: &Store) -> Result<(u64, Notices), String> {
+        store.count::<T>(&["all"], |recovery| recovery)
     }
     let changed = |line: &str| {
         vec![format!(

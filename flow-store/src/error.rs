@@ -227,7 +227,7 @@ pub enum StoreError {
     },
     /// The keys of a step are of another type than they were.
     #[error(
-        "the key of step `{id}` ({place}) is not what it was in the store in {}:{}\nhelp: other keys have other bytes, so what is stored would be out of reach. Convert each key with `.rekey_from::<Old>(..)`, give the rows up with `--drop-state {id}`, or go back to the key that is stored: {stored}{}",
+        "the key of step `{id}` ({place}) is not what it was in the store in {}:{}\nhelp: other keys have other bytes, so what is stored would be out of reach. Convert each key with `.rekey_from::<Old>(..)`, give the rows up with `--drop-state {stored_id}`, or go back to the key that is stored: {stored}{}",
         .directory.display(),
         schema::list(.differences),
         if .rekeyed_from.is_empty() { String::new() } else {
@@ -241,12 +241,43 @@ pub enum StoreError {
         id: String,
         /// Where the flow says it.
         place: String,
+        /// Its id in the store.
+        stored_id: String,
         /// The key in the store.
         stored: Box<Schema>,
         /// What is not as it was.
         differences: Box<[Difference]>,
         /// The keys that the flow could convert.
         rekeyed_from: Box<[Schema]>,
+    },
+    /// What a step keeps is of another type than it was, and serde could at best take it for something else.
+    #[error(
+        "the {} of step `{id}` ({place}) are of another type than in the store in {}:{}\nhelp: {}give what is stored up with `--drop-state {stored_id}`, or go back to the type that is stored: {stored}{}",
+        .kind.keeps(),
+        .directory.display(),
+        schema::list(.differences),
+        if *.kind == StepKind::State { "convert them with `.migrate_from::<Old>(..)`, " } else { "" },
+        if .migrated_from.is_empty() { String::new() } else {
+            format!("\nnote: `.migrate_from` reads {}, which is not what is stored", either(.migrated_from))
+        }
+    )]
+    StateChanged {
+        /// The directory.
+        directory: PathBuf,
+        /// The id of the step.
+        id: String,
+        /// Where the flow says it.
+        place: String,
+        /// What the step keeps.
+        kind: StepKind,
+        /// Its id in the store.
+        stored_id: String,
+        /// The type in the store.
+        stored: Box<Schema>,
+        /// What is not as it was.
+        differences: Box<[Difference]>,
+        /// The types that the flow could convert.
+        migrated_from: Box<[Schema]>,
     },
     /// A step that was to be dropped is not in the store.
     #[error(

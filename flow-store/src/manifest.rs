@@ -486,31 +486,47 @@ fn rewrite(
         known.iter().position(same)
     };
     let mut old_key = None;
-    if let (Some(was), Some(is)) = (&stored.key_schema, key)
-        && !is.has_bytes_of(was)
-    {
+    if let (Some(was), Some(is)) = (&stored.key_schema, key) {
         let differences = is.differences(was);
-        old_key = find(old_keys, was);
-        if old_key.is_none() {
+        if !differences.is_empty() {
+            old_key = find(old_keys, was);
+        }
+        // What can't be traced may be as it was: each stored key is tried.
+        if old_key.is_none() && !is.has_bytes_of(was) {
             return Err(StoreError::KeyChanged {
                 directory: directory.to_path_buf(),
                 id: step.id.clone(),
                 place: step.place.clone(),
+                stored_id: stored.id.clone(),
                 stored: Box::new(was.clone()),
                 differences: differences.into(),
                 rekeyed_from: old_keys.clone().into(),
             });
         }
-        notices.push(Notice::Rekeyed {
-            id: step.id.clone(),
-            differences,
-        });
+        if old_key.is_some() {
+            notices.push(Notice::Rekeyed {
+                id: step.id.clone(),
+                differences,
+            });
+        }
     }
     let (mut old_state, mut differences) = (None, Vec::new());
     if let (Some(was), Some(is)) = (&stored.state_schema, state) {
         differences = is.differences(was);
         if !differences.is_empty() {
             old_state = find(old_states, was);
+            if old_state.is_none() && !differences.iter().all(Difference::is_readable) {
+                return Err(StoreError::StateChanged {
+                    directory: directory.to_path_buf(),
+                    id: step.id.clone(),
+                    place: step.place.clone(),
+                    kind: step.kind,
+                    stored_id: stored.id.clone(),
+                    stored: Box::new(was.clone()),
+                    differences: differences.into(),
+                    migrated_from: old_states.clone().into(),
+                });
+            }
             let (id, differences) = (step.id.clone(), differences.clone());
             notices.push(match old_state {
                 Some(_) => Notice::Migrated { id, differences },

@@ -19,13 +19,13 @@ const HEADER: usize = 320;
 #[derive(Debug)]
 pub(crate) struct SoleWriter<B> {
     backend: B,
-    /// The first bytes, as this process knows them.
-    known: Mutex<Vec<u8>>,
+    /// The first bytes, as this process knows them; none once a write has failed.
+    known: Mutex<Option<Vec<u8>>>,
 }
 
 impl<B: StorageBackend> SoleWriter<B> {
     pub(crate) fn new(backend: B) -> io::Result<Self> {
-        let known = Mutex::new(header(&backend)?);
+        let known = Mutex::new(Some(header(&backend)?));
         Ok(SoleWriter { backend, known })
     }
 
@@ -35,14 +35,23 @@ impl<B: StorageBackend> SoleWriter<B> {
         act: impl FnOnce(&B) -> io::Result<()>,
         change: impl FnOnce(&mut Vec<u8>),
     ) -> io::Result<()> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = &mut *slot else {
+            return Err(io::Error::other("an earlier write to it failed"));
+        };
         if *known != header(&self.backend)? {
             return Err(io::Error::other(
                 "another process has written to it, past its lock",
             ));
         }
-        act(&self.backend)?;
-        change(&mut known);
+        match act(&self.backend) {
+            Ok(()) => change(known),
+            Err(error) => {
+                // A part of it may be there.
+                *slot = None;
+                return Err(error);
+            }
+        }
         Ok(())
     }
 }

@@ -18,6 +18,6 @@ pub(crate) use ledger::Closed;
 pub(crate) use state::{Failed, Limits, News, RunState, Stop};
 pub(crate) use task::{
     Filled, Head, HeadContext, Made, PendingSync, RecordFailure, Resume, Rows, SourceFault,
-    SourceTask, Task,
+    SourceTask, Taken, Task,
 };
 pub(crate) use worker::{Communication, Launch, launch, message_of};

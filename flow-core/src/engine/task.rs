@@ -1,6 +1,6 @@
 //! What the engine runs.
 
-use std::{task::Waker, time::Instant};
+use std::{collections::BTreeSet, task::Waker, time::Instant};
 
 use flow_store::{
     Changes, Epoch, KEY_GROUPS, Look, Manifest, Rewrite, Row, StoreError, StoredStep,
@@ -63,6 +63,43 @@ pub(crate) struct HeadContext<'a> {
     pub(crate) conversions: Conversions,
     /// Rows for the commit that opens the execution.
     pub(crate) opening: &'a mut Changes,
+    /// What this worker took of steps whose keys are converted.
+    pub(crate) taken: &'a mut Vec<Taken>,
+}
+
+/// What a worker took of a step whose keys are converted, of which every worker reads all rows.
+///
+/// Rows are counted, and the hashes of their old keys are added up, so that one which two workers took does not
+/// make up for one that none did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) step: StepIndex,
+    /// Of all rows that there are.
+    pub(crate) all: (u64, u64),
+    /// Of those that the worker took.
+    pub(crate) own: (u64, u64),
+}
+
+impl Taken {
+    pub(crate) fn add(sum: &mut (u64, u64), key: &[u8]) {
+        sum.0 += 1;
+        sum.1 = sum.1.wrapping_add(flow_store::hash(key));
+    }
+
+    /// The step of which the workers, together, did not take each row once.
+    pub(crate) fn scattered(taken: &[Taken]) -> Option<Taken> {
+        taken.iter().find_map(|first| {
+            let mut sum = Taken {
+                own: (0, 0),
+                ..*first
+            };
+            for worker in taken.iter().filter(|worker| worker.step == first.step) {
+                sum.own.0 += worker.own.0;
+                sum.own.1 = sum.own.1.wrapping_add(worker.own.1);
+            }
+            (sum.own != sum.all).then_some(sum)
+        })
+    }
 }
 
 /// What a run goes on from.
@@ -71,6 +108,10 @@ pub(crate) struct Resume {
     pub(crate) manifest: Manifest,
     /// The place of each step in the manifest, for those that are in it.
     pub(crate) places: Vec<Option<usize>>,
+    /// The partitions that each source has.
+    pub(crate) partitions: Vec<(StepIndex, Vec<String>)>,
+    /// Those that the user agreed to give up.
+    pub(crate) dropped: BTreeSet<String>,
 }
 
 impl Resume {
@@ -100,6 +141,27 @@ impl Resume {
 impl HeadContext<'_> {
     pub(crate) fn id(&self) -> String {
         self.graph.id(self.step)
+    }
+
+    /// The id under which the store knows this step until the start.
+    pub(crate) fn stored_id(&self) -> String {
+        let stored = self.resume.and_then(|resume| resume.stored(self.step));
+        stored.map_or_else(|| self.id(), |stored| stored.id.clone())
+    }
+
+    /// Whether this source has no such partition any more.
+    pub(crate) fn is_gone(&self, partition: &str) -> bool {
+        let sources = self.resume.iter().flat_map(|resume| &resume.partitions);
+        let mut own = sources.filter(|(step, _)| *step == self.step);
+        own.any(|(_, there)| !there.iter().any(|name| name == partition))
+    }
+
+    /// Whether this source has no such partition any more, and the user agreed to give it up.
+    pub(crate) fn is_dropped(&self, partition: &str) -> bool {
+        let agreed = self
+            .resume
+            .is_some_and(|resume| resume.dropped.contains(partition));
+        agreed && self.is_gone(partition)
     }
 
     pub(crate) fn place(&self) -> Place {

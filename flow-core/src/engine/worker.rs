@@ -19,7 +19,7 @@ use flow_store::Changes;
 use timely::{CommunicationConfig, Config, WorkerConfig, worker::Worker};
 
 use super::{
-    Failed, HeadContext, Made, News, Resume, RunState, in_order,
+    Failed, HeadContext, Made, News, Resume, RunState, Taken, in_order,
     in_order::SharedTask,
     ledger::{self, Closed, SharedFlight},
     outputs::Wires,
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     chain::{Whereabouts, Wiring},
-    error::{BuildError, RunError},
+    error::{BuildError, ResumeError, RunError},
     flow::Flow,
     graph::{Graph, StepIndex},
     run::Skips,
@@ -127,7 +127,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
     let (ready, reports) = channel();
     let (closed_sender, closed) = channel();
     let gate = Arc::new(Gate::default());
-    let state = launch.state.clone();
+    let (state, plan) = (launch.state.clone(), launch.plan.clone());
     let shared = Shared {
         build: launch.build,
         plan: launch.plan,
@@ -165,10 +165,13 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
         closed,
         gate: Keeper(gate),
     };
-    let mut errors = Vec::new();
+    let (mut errors, mut taken) = (Vec::new(), Vec::new());
     for _ in 0..workers {
         match reports.recv() {
-            Ok((_, Ok(mut opening))) => crew.opening.append(&mut opening),
+            Ok((_, Ok(mut report))) => {
+                crew.opening.append(&mut report.opening);
+                taken.append(&mut report.taken);
+            }
             Ok((worker, Err(error))) => errors.push((worker, error)),
             Err(_) => {
                 let lost = "a worker was lost while it was built".to_owned();
@@ -179,7 +182,17 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
     }
     // Every worker may have met the same thing: the first one speaks.
     errors.sort_by_key(|(worker, _)| *worker);
-    match errors.into_iter().next() {
+    let error = errors.into_iter().next();
+    let scattered = || {
+        let taken = Taken::scattered(&taken)?;
+        let error = ResumeError::KeysScattered {
+            step: plan.id(taken.step),
+            all: taken.all.0,
+            kept: taken.own.0,
+        };
+        Some((0, error.into()))
+    };
+    match error.or_else(scattered) {
         None => Ok(crew),
         Some((_, error)) => {
             crew.dismiss(news);
@@ -188,7 +201,15 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
     }
 }
 
-type Channels = (Sender<(usize, Result<Changes, RunError>)>, Sender<Closed>);
+/// What a worker that has been built says.
+#[derive(Default)]
+struct Report {
+    /// Rows for the commit that opens the execution.
+    opening: Changes,
+    taken: Vec<Taken>,
+}
+
+type Channels = (Sender<(usize, Result<Report, RunError>)>, Sender<Closed>);
 
 struct Shared {
     build: Arc<dyn Fn(&Flow) + Send + Sync>,
@@ -215,7 +236,7 @@ impl Shared {
             catch_unwind(AssertUnwindSafe(|| self.build(worker, resume, committer)))
         };
         let (report, tasks) = match built {
-            Ok(Ok((opening, tasks))) => (Ok(opening), tasks),
+            Ok(Ok((report, tasks))) => (Ok(report), tasks),
             Ok(Err(error)) => (Err(error), Vec::new()),
             Err(panic) => {
                 let at = self.whereabouts.get(index).and_then(Whereabouts::get);
@@ -284,7 +305,7 @@ impl Shared {
         worker: &mut Worker,
         resume: Option<Arc<Resume>>,
         committer: Sender<Closed>,
-    ) -> Result<(Changes, Vec<SharedTask>), RunError> {
+    ) -> Result<(Report, Vec<SharedTask>), RunError> {
         let index = worker.index();
         let flow = Flow::new();
         (self.build)(&flow);
@@ -299,7 +320,7 @@ impl Shared {
         let whereabouts = self.whereabouts.get(index).cloned();
         let whereabouts = whereabouts.unwrap_or_else(Whereabouts::new);
         let partitions = self.partitions.get(index).map_or(&[][..], Vec::as_slice);
-        let mut opening = Changes::new();
+        let mut report = Report::default();
         let mut tasks: Vec<SharedTask> = Vec::new();
         let flight = SharedFlight::default();
         let workers = worker.peers();
@@ -322,7 +343,8 @@ impl Shared {
                     resume: resume.as_deref(),
                     partitions,
                     conversions: Conversions::default(),
-                    opening: &mut opening,
+                    opening: &mut report.opening,
+                    taken: &mut report.taken,
                 };
                 let made = head.make(&mut context)?;
                 let outlets = context.wiring.outlets;
@@ -340,7 +362,7 @@ impl Shared {
                 }
             }
             ledger::build(&scope, &mut wires, &self.state, committer, flight);
-            Ok((opening, tasks))
+            Ok((report, tasks))
         })
     }
 }

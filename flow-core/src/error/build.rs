@@ -136,7 +136,7 @@ pub enum BuildError {
     },
     /// A type and the one before it can't be told apart in a store.
     #[error(
-        "{place}: the store can't tell the old `{old}` of `{id}` from the present one: both look like {schema}\nhelp: give a field that changed its meaning another name, so that stored ones are never taken for new ones"
+        "{place}: the store can't tell the old `{old}` of `{id}` from {other}: both look like {schema}\nhelp: give a field that changed its meaning another name, so that stored ones are never taken for new ones"
     )]
     LooksTheSame {
         /// The step.
@@ -145,6 +145,8 @@ pub enum BuildError {
         place: Place,
         /// The old type.
         old: String,
+        /// The one that it can't be told from: the present one, or another old one.
+        other: String,
         /// What both look like.
         schema: Box<Schema>,
     },

@@ -13,12 +13,14 @@ pub enum ResumeError {
     Store(Box<StoreError>),
     /// A stored state no longer decodes.
     #[error(
-        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}\nhelp: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state {step}`, or {}",
+        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}\nhelp: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state {stored_id}`, or {}",
         .change.hints(.cause), .change.back()
     )]
     State {
         /// The step.
         step: String,
+        /// Its id in the store.
+        stored_id: String,
         /// The key, as text.
         key: String,
         /// The type that the flow now has.
@@ -30,11 +32,13 @@ pub enum ResumeError {
     },
     /// A stored key no longer decodes, or has other bytes than it had.
     #[error(
-        "a key of step `{step}` can't be read as `{key}`: {cause}\nhelp: other key bytes are another key, so all its state would be out of reach: convert each key with `.rekey_from::<Old>(..)`, give the state up with `--drop-state {step}`, or bring the key type back"
+        "a key of step `{step}` can't be read as `{key}`: {cause}\nhelp: other key bytes are another key, so all its state would be out of reach: convert each key with `.rekey_from::<Old>(..)`, give the state up with `--drop-state {stored_id}`, or bring the key type back"
     )]
     Key {
         /// The step.
         step: String,
+        /// Its id in the store.
+        stored_id: String,
         /// The key type that the flow now has.
         key: String,
         /// What is wrong.
@@ -54,14 +58,32 @@ pub enum ResumeError {
         /// What both become.
         key: String,
     },
+    /// A conversion of keys did not give each stored key to one worker.
+    #[error(
+        "`.rekey_from` of step `{step}` did not convert each key in the same way on all workers: of {all} stored states {kept} would be kept\nhelp: a key may depend on nothing but the old one: no random numbers, no clock, no hasher with a seed of its own"
+    )]
+    KeysScattered {
+        /// The step.
+        step: String,
+        /// How many states are stored.
+        all: u64,
+        /// How many the workers took, together.
+        kept: u64,
+    },
     /// A resume token or a sink's position no longer decodes.
     #[error(
-        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}\nhelp: start that step anew with `--drop-state {step}`, or {}",
-        .change.hints(.cause), .change.back()
+        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}\nhelp: {}start that step anew with `--drop-state {stored_id}`, or {}",
+        .change.hints(.cause),
+        if *.gone { format!("it is gone: give it up with `--drop-partition {part}`, ") } else { String::new() },
+        .change.back()
     )]
     Token {
         /// The source or sink.
         step: String,
+        /// Its id in the store.
+        stored_id: String,
+        /// Whether it is a partition that the source has no more.
+        gone: bool,
         /// The partition or output.
         part: String,
         /// The type that the flow now has.
@@ -114,11 +136,13 @@ pub enum ResumeError {
     },
     /// A sink can't go on at its position.
     #[error(
-        "sink `{step}` can't go on where it was: {error}\nhelp: bring the output back as it was, or begin it anew with `--drop-state {step}`"
+        "sink `{step}` can't go on where it was: {error}\nhelp: bring the output back as it was, or begin it anew with `--drop-state {stored_id}`"
     )]
     Sink {
         /// The sink.
         step: String,
+        /// Its id in the store.
+        stored_id: String,
         /// Why.
         #[source]
         error: SinkError,

@@ -170,6 +170,22 @@ fn types(graph: &Graph, errors: &mut Vec<BuildError>) {
                         id: step.id(),
                         place: step.place.clone(),
                         old: crate::names::short(old.name),
+                        other: "the present one".to_owned(),
+                        schema: Box::new(schema.clone()),
+                    });
+                }
+            }
+            // The first of two would be taken for both.
+            for (index, old) in olds.iter().enumerate() {
+                let before = old_schemas.iter().zip(olds).take(index);
+                let same =
+                    before.filter(|(schema, _)| schema.differences(&old_schemas[index]).is_empty());
+                for (schema, other) in same {
+                    errors.push(BuildError::LooksTheSame {
+                        id: step.id(),
+                        place: step.place.clone(),
+                        old: crate::names::short(old.name),
+                        other: format!("the old `{}`", crate::names::short(other.name)),
                         schema: Box::new(schema.clone()),
                     });
                 }

@@ -44,7 +44,7 @@ impl fmt::Display for Place {
 }
 
 /// The number of a step in its graph, in the order in which steps were made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StepIndex(pub(crate) u32);
 
 impl StepIndex {

@@ -261,7 +261,7 @@ impl Runner {
                     "a worker still holds the store".to_owned(),
                 ));
             }
-            Some(Ok(resume)) => match start::open(resume, &graph, self.workers, &opening) {
+            Some(Ok(resume)) => match start::open(resume, &graph, self.workers, opening) {
                 Ok(execution) => Some(execution),
                 Err(error) => {
                     crew.dismiss(&news);

@@ -100,6 +100,11 @@ pub(super) fn look(
         look,
         manifest,
         places,
+        partitions: listed
+            .iter()
+            .map(|source| (source.step, source.partitions.clone()))
+            .collect(),
+        dropped: recovery.dropped_partitions().clone(),
     };
     let dropped = missing_partitions(graph, &resume, recovery.dropped_partitions(), listed)?;
     FailPoint::Looked.pass();
@@ -147,6 +152,9 @@ fn missing_partitions(
             let stored =
                 StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
                     step: step.clone(),
+                    stored_id: (resume.stored(source.step))
+                        .map_or_else(|| step.clone(), |stored| stored.id.clone()),
+                    gone: false,
                     part: crate::state::key_text(&row.key),
                     token: String::new(),
                     cause,
@@ -219,14 +227,14 @@ pub(super) fn open(
     resume: Resume,
     graph: &Graph,
     workers: usize,
-    opening: &Changes,
+    opening: Changes,
 ) -> Result<Execution, StoreError> {
     resume.look.start(Start {
         manifest: &resume.manifest,
         flow_name: graph.name(),
         workers,
         build: env!("CARGO_PKG_VERSION"),
-        changes: opening,
+        changes: &opening,
     })
 }
 

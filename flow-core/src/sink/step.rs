@@ -52,6 +52,8 @@ fn open<S: Sink>(
             .and_then(|shard| Ok((shard, S::Position::decode(&row.value)?)))
             .map_err(|error| ResumeError::Token {
                 step: step.clone(),
+                stored_id: context.stored_id(),
+                gone: false,
                 part: format!("output {}", crate::state::key_text(&row.key)),
                 token: crate::names::short(std::any::type_name::<S::Position>()),
                 cause: error.to_string(),
@@ -80,7 +82,13 @@ fn open<S: Sink>(
         let writer = sink.open(shard, resume).map_err(|error| -> RunError {
             let step = step.clone();
             if resumes {
-                ResumeError::Sink { step, error }.into()
+                let stored_id = context.stored_id();
+                ResumeError::Sink {
+                    step,
+                    stored_id,
+                    error,
+                }
+                .into()
             } else {
                 let place = context.place();
                 BuildError::Sink { step, place, error }.into()

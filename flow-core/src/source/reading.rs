@@ -54,6 +54,8 @@ fn open<S: Source>(
         let stored =
             StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
                 step: step.clone(),
+                stored_id: context.stored_id(),
+                gone: false,
                 part: crate::state::key_text(&row.key),
                 token: crate::names::short(std::any::type_name::<S::Token>()),
                 cause,
@@ -62,11 +64,14 @@ fn open<S: Source>(
         tokens.push((stored, row.value));
     }
     let change = crate::state::change(context);
-    let read = |stored: &StoredToken, value: &[u8]| {
+    let stored_id = context.stored_id();
+    let read = |stored: &StoredToken, value: &[u8], gone| {
         stored
             .token::<S::Token>(value)
             .map_err(|cause| ResumeError::Token {
                 step: step.clone(),
+                stored_id: stored_id.clone(),
+                gone,
                 part: stored.partition.clone(),
                 token: crate::names::short(std::any::type_name::<S::Token>()),
                 cause,
@@ -79,7 +84,10 @@ fn open<S: Source>(
         && let Some(number) = context.store_number()
     {
         for (stored, value) in &tokens {
-            let token = read(stored, value)?;
+            if context.is_dropped(&stored.partition) {
+                continue;
+            }
+            let token = read(stored, value, context.is_gone(&stored.partition))?;
             let key = partition_key(&stored.partition);
             context
                 .opening
@@ -96,7 +104,7 @@ fn open<S: Source>(
         let stored = tokens.iter().find(|(stored, _)| stored.partition == *name);
         let (resume, written) = match stored {
             Some((stored, value)) => {
-                let token = read(stored, value)?;
+                let token = read(stored, value, false)?;
                 (Some(token), value.clone())
             }
             None => (None, Vec::new()),

@@ -6,7 +6,7 @@ use flow_store::{CodecError, KEY_GROUPS, Row, group, groups_of};
 
 use super::{Table, convert::Read, key_text};
 use crate::{
-    engine::HeadContext,
+    engine::{HeadContext, Taken},
     error::{BuildError, ResumeError, RunError, TypeChange},
     record::{Key, StateCodec},
 };
@@ -38,12 +38,14 @@ pub(super) fn restore<K: Key, S: 'static>(
     }
     let states = States {
         step: context.id(),
+        stored_id: context.stored_id(),
         change: change(context),
         codec,
         old: old_state.flatten(),
     };
     let mut keys = Keys {
         step: context.id(),
+        stored_id: context.stored_id(),
         old: old_key.flatten(),
         own: groups_of(context.wiring.worker, context.wiring.workers),
         met: HashMap::new(),
@@ -55,11 +57,17 @@ pub(super) fn restore<K: Key, S: 'static>(
         Some(_) => 0..KEY_GROUPS,
         None => keys.own.clone(),
     };
+    let mut taken = Taken {
+        step: context.step,
+        ..Taken::default()
+    };
     for row in context.rows(groups)? {
         let row = row.map_err(ResumeError::from)?;
+        Taken::add(&mut taken.all, &row.key);
         let Some((hash, bytes, key)) = keys.read(&row)? else {
             continue;
         };
+        Taken::add(&mut taken.own, &row.key);
         let state = states.read(&row)?;
         if let (Some(_), Some(number)) = (&rewrite, number) {
             written
@@ -73,6 +81,9 @@ pub(super) fn restore<K: Key, S: 'static>(
             .map_err(|error| keys.error(error.to_string()))?;
     }
     context.opening.append(&mut written);
+    if keys.old.is_some() {
+        context.taken.push(taken);
+    }
     Ok(table)
 }
 
@@ -90,6 +101,7 @@ pub(crate) fn change(context: &HeadContext<'_>) -> TypeChange {
 
 struct States<'a, S> {
     step: String,
+    stored_id: String,
     change: TypeChange,
     codec: &'a StateCodec<S>,
     /// Reads the type that the step had before.
@@ -108,6 +120,7 @@ impl<S> States<'_, S> {
     fn error(&self, row: &Row, error: &CodecError) -> ResumeError {
         ResumeError::State {
             step: self.step.clone(),
+            stored_id: self.stored_id.clone(),
             key: key_text(&row.key),
             state: crate::names::short(std::any::type_name::<S>()),
             cause: error.to_string(),
@@ -118,6 +131,7 @@ impl<S> States<'_, S> {
 
 struct Keys<'a, K> {
     step: String,
+    stored_id: String,
     /// Reads the type that the key had before.
     old: Option<&'a Read<K>>,
     own: std::ops::Range<u16>,
@@ -169,6 +183,7 @@ impl<K: Key> Keys<'_, K> {
     fn error(&self, cause: String) -> ResumeError {
         ResumeError::Key {
             step: self.step.clone(),
+            stored_id: self.stored_id.clone(),
             key: crate::names::short(std::any::type_name::<K>()),
             cause,
         }

@@ -133,47 +133,175 @@ impl Schema {
     /// ```
     #[must_use]
     pub fn differences(&self, old: &Schema) -> Vec<Difference> {
-        let mut found = Vec::new();
-        compare(&mut found, &self.root(), old, self);
-        found
+        let mut comparison = Comparison {
+            found: Vec::new(),
+            around: Vec::new(),
+        };
+        comparison.compare(&self.root(), old, self);
+        comparison.found
     }
 }
 
-fn compare(found: &mut Vec<Difference>, path: &str, old: &Schema, new: &Schema) {
-    let retyped = |found: &mut Vec<Difference>| {
-        found.push(Difference::Retyped {
+/// Two schemas, while they are compared.
+struct Comparison<'a> {
+    found: Vec<Difference>,
+    /// The types around those that are compared: the old and the new one.
+    around: Vec<(&'a Schema, &'a Schema)>,
+}
+
+impl<'a> Comparison<'a> {
+    fn compare(&mut self, path: &str, old: &'a Schema, new: &'a Schema) {
+        let retyped = || Difference::Retyped {
             path: path.to_owned(),
             was: old.clone(),
             is: new.clone(),
-        });
-    };
-    match (old.bare(), new.bare()) {
-        (Schema::Any, Schema::Any) => {}
-        (Schema::Recursive(_), Schema::Recursive(_)) => {}
-        (Schema::Primitive(a), Schema::Primitive(b)) if a == b => {}
-        (Schema::Option(a), Schema::Option(b)) if alike(a, b) => compare(found, path, a, b),
-        (Schema::List(a), Schema::List(b)) if alike(a, b) => {
-            compare(found, &format!("{path}[]"), a, b);
+        };
+        let both = (old.bare(), new.bare());
+        self.around.push(both);
+        match both {
+            (Schema::Any, Schema::Any) => {}
+            (Schema::Recursive(a), Schema::Recursive(b)) if self.are_one(a, b) => {}
+            (Schema::Primitive(a), Schema::Primitive(b)) if a == b => {}
+            (Schema::Option(a), Schema::Option(b)) if alike(a, b) => self.compare(path, a, b),
+            (Schema::List(a), Schema::List(b)) if alike(a, b) => {
+                self.compare(&format!("{path}[]"), a, b);
+            }
+            (Schema::Array(a, m), Schema::Array(b, n)) if m == n && alike(a, b) => {
+                self.compare(&format!("{path}[]"), a, b);
+            }
+            (Schema::Map(a, x), Schema::Map(b, y)) if alike(a, b) && alike(x, y) => {
+                self.compare(&format!("{path}[key]"), a, b);
+                self.compare(&format!("{path}[]"), x, y);
+            }
+            (Schema::Tuple(a), Schema::Tuple(b)) if a.len() == b.len() => {
+                self.compare_places(path, a, b);
+            }
+            (Schema::Struct { fields: a, .. }, Schema::Struct { fields: b, .. }) => {
+                if !self.compare_fields(path, a, b) {
+                    self.found.push(retyped());
+                }
+            }
+            (Schema::Enum { variants: a, .. }, Schema::Enum { variants: b, .. }) => {
+                self.compare_variants(path, a, b);
+            }
+            _ => self.found.push(retyped()),
         }
-        (Schema::Array(a, m), Schema::Array(b, n)) if m == n && alike(a, b) => {
-            compare(found, &format!("{path}[]"), a, b);
+        self.around.pop();
+    }
+
+    /// Whether two types that are inside of themselves are the same pair of types around here. Newtypes are not
+    /// looked for: they are not in the way.
+    fn are_one(&self, old: &str, new: &str) -> bool {
+        let around = || self.around.iter().rev();
+        let was = around().position(|(was, _)| was.name() == Some(old));
+        let is = around().position(|(_, is)| is.name() == Some(new));
+        was.is_none() || is.is_none() || was == is
+    }
+
+    fn compare_places(&mut self, path: &str, old: &'a [Schema], new: &'a [Schema]) {
+        for (index, (old, new)) in old.iter().zip(new).enumerate() {
+            self.compare(&format!("{path}.{index}"), old, new);
         }
-        (Schema::Map(a, x), Schema::Map(b, y)) if alike(a, b) && alike(x, y) => {
-            compare(found, &format!("{path}[key]"), a, b);
-            compare(found, &format!("{path}[]"), x, y);
+    }
+
+    /// Compares what two structs or variants have; false where they have it in different ways.
+    fn compare_fields(&mut self, path: &str, old: &'a Fields, new: &'a Fields) -> bool {
+        match (old, new) {
+            (Fields::None, Fields::None) => {}
+            (Fields::Newtype(a), Fields::Newtype(b)) => self.compare(path, a, b),
+            (Fields::Tuple(a), Fields::Tuple(b)) if a.len() == b.len() => {
+                self.compare_places(path, a, b);
+            }
+            (Fields::Named(a), Fields::Named(b)) => self.compare_named(path, a, b),
+            _ => return false,
         }
-        (Schema::Tuple(a), Schema::Tuple(b)) if a.len() == b.len() => {
-            compare_places(found, path, a, b);
-        }
-        (Schema::Struct { fields: a, .. }, Schema::Struct { fields: b, .. }) => {
-            if !compare_fields(found, path, a, b) {
-                retyped(found);
+        true
+    }
+
+    fn compare_named(&mut self, path: &str, old: &'a [Field], new: &'a [Field]) {
+        let at = |name: &str| format!("{path}.{name}");
+        let reads = |field: &Field, name: &str| field.aliases.iter().any(|alias| alias == name);
+        let mut kept_old = Vec::new();
+        for was in old {
+            let same = new.iter().find(|is| is.name == was.name);
+            let is = same.or_else(|| {
+                let renamed = new.iter().find(|is| reads(is, &was.name));
+                renamed.filter(|is| !old.iter().any(|other| other.name == is.name))
+            });
+            match is {
+                Some(is) => {
+                    kept_old.push(is.name.as_str());
+                    if is.name != was.name {
+                        self.found.push(Difference::Renamed {
+                            from: at(&was.name),
+                            to: at(&is.name),
+                        });
+                    }
+                    self.compare(&at(&is.name), &was.schema, &is.schema);
+                }
+                None => self.found.push(Difference::Removed {
+                    path: at(&was.name),
+                    schema: was.schema.clone(),
+                }),
             }
         }
-        (Schema::Enum { variants: a, .. }, Schema::Enum { variants: b, .. }) => {
-            compare_variants(found, path, a, b);
+        let mut kept_new = Vec::new();
+        for is in new {
+            if kept_old.contains(&is.name.as_str()) {
+                kept_new.push(is.name.as_str());
+            } else {
+                self.found.push(Difference::Added {
+                    path: at(&is.name),
+                    schema: is.schema.clone(),
+                });
+            }
         }
-        _ => retyped(found),
+        if kept_old != kept_new {
+            self.found.push(Difference::Reordered {
+                path: path.to_owned(),
+            });
+        }
+    }
+
+    fn compare_variants(
+        &mut self,
+        path: &str,
+        old: &'a [(String, Fields)],
+        new: &'a [(String, Fields)],
+    ) {
+        let at = |name: &str| format!("{path}::{name}");
+        let (mut kept_old, mut kept_new) = (Vec::new(), Vec::new());
+        for (name, was) in old {
+            let Some((_, is)) = new.iter().find(|(other, _)| other == name) else {
+                self.found
+                    .push(Difference::VariantRemoved { path: at(name) });
+                continue;
+            };
+            kept_old.push(name);
+            if !self.compare_fields(&at(name), was, is) {
+                let whole = |fields: &Fields| Schema::Struct {
+                    name: name.clone(),
+                    fields: fields.clone(),
+                };
+                self.found.push(Difference::Retyped {
+                    path: at(name),
+                    was: whole(was),
+                    is: whole(is),
+                });
+            }
+        }
+        for (name, _) in new {
+            if kept_old.contains(&name) {
+                kept_new.push(name);
+            } else {
+                self.found.push(Difference::VariantAdded { path: at(name) });
+            }
+        }
+        if kept_old != kept_new {
+            self.found.push(Difference::Reordered {
+                path: path.to_owned(),
+            });
+        }
     }
 }
 
@@ -186,111 +314,6 @@ fn alike(a: &Schema, b: &Schema) -> bool {
         (Schema::Option(a), Schema::Option(b)) | (Schema::List(a), Schema::List(b)) => alike(a, b),
         (Schema::Map(a, x), Schema::Map(b, y)) => alike(a, b) && alike(x, y),
         (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
-    }
-}
-
-fn compare_places(found: &mut Vec<Difference>, path: &str, old: &[Schema], new: &[Schema]) {
-    for (index, (old, new)) in old.iter().zip(new).enumerate() {
-        compare(found, &format!("{path}.{index}"), old, new);
-    }
-}
-
-/// Compares what two structs or variants have; false where they have it in different ways.
-fn compare_fields(found: &mut Vec<Difference>, path: &str, old: &Fields, new: &Fields) -> bool {
-    match (old, new) {
-        (Fields::None, Fields::None) => {}
-        (Fields::Newtype(a), Fields::Newtype(b)) => compare(found, path, a, b),
-        (Fields::Tuple(a), Fields::Tuple(b)) if a.len() == b.len() => {
-            compare_places(found, path, a, b);
-        }
-        (Fields::Named(a), Fields::Named(b)) => compare_named(found, path, a, b),
-        _ => return false,
-    }
-    true
-}
-
-fn compare_named(found: &mut Vec<Difference>, path: &str, old: &[Field], new: &[Field]) {
-    let at = |name: &str| format!("{path}.{name}");
-    let reads = |field: &Field, name: &str| field.aliases.iter().any(|alias| alias == name);
-    let mut kept_old = Vec::new();
-    for was in old {
-        let same = new.iter().find(|is| is.name == was.name);
-        let is = same.or_else(|| {
-            let renamed = new.iter().find(|is| reads(is, &was.name));
-            renamed.filter(|is| !old.iter().any(|other| other.name == is.name))
-        });
-        match is {
-            Some(is) => {
-                kept_old.push(is.name.as_str());
-                if is.name != was.name {
-                    found.push(Difference::Renamed {
-                        from: at(&was.name),
-                        to: at(&is.name),
-                    });
-                }
-                compare(found, &at(&is.name), &was.schema, &is.schema);
-            }
-            None => found.push(Difference::Removed {
-                path: at(&was.name),
-                schema: was.schema.clone(),
-            }),
-        }
-    }
-    let mut kept_new = Vec::new();
-    for is in new {
-        if kept_old.contains(&is.name.as_str()) {
-            kept_new.push(is.name.as_str());
-        } else {
-            found.push(Difference::Added {
-                path: at(&is.name),
-                schema: is.schema.clone(),
-            });
-        }
-    }
-    if kept_old != kept_new {
-        found.push(Difference::Reordered {
-            path: path.to_owned(),
-        });
-    }
-}
-
-fn compare_variants(
-    found: &mut Vec<Difference>,
-    path: &str,
-    old: &[(String, Fields)],
-    new: &[(String, Fields)],
-) {
-    let at = |name: &str| format!("{path}::{name}");
-    let (mut kept_old, mut kept_new) = (Vec::new(), Vec::new());
-    for (name, was) in old {
-        let Some((_, is)) = new.iter().find(|(other, _)| other == name) else {
-            found.push(Difference::VariantRemoved { path: at(name) });
-            continue;
-        };
-        kept_old.push(name);
-        if !compare_fields(found, &at(name), was, is) {
-            let whole = |fields: &Fields| Schema::Struct {
-                name: name.clone(),
-                fields: fields.clone(),
-            };
-            found.push(Difference::Retyped {
-                path: at(name),
-                was: whole(was),
-                is: whole(is),
-            });
-        }
-    }
-    for (name, _) in new {
-        if kept_old.contains(&name) {
-            kept_new.push(name);
-        } else {
-            found.push(Difference::VariantAdded { path: at(name) });
-        }
-    }
-    if kept_old != kept_new {
-        found.push(Difference::Reordered {
-            path: path.to_owned(),
-        });
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a type looks like in the store: fields and their types, as serde sees them.
 
 mod difference;
+mod readable;
 mod text;
 mod trace;
 
@@ -146,24 +147,50 @@ impl Schema {
     /// ```
     #[must_use]
     pub fn ambiguous(&self) -> Option<(String, &Schema)> {
+        self.ambiguous_in(&mut Vec::new())
+    }
+
+    /// The same, inside of some types with names.
+    fn ambiguous_in<'a>(&'a self, around: &mut Vec<&'a Schema>) -> Option<(String, &'a Schema)> {
         if let Schema::Option(inner) = self
             && matches!(
-                inner.bare(),
+                inner.resolved(around),
                 Schema::Option(_) | Schema::Primitive(Primitive::Unit)
             )
         {
             return Some((self.root(), self));
         }
-        self.steps().into_iter().find_map(|(step, part)| {
-            let (path, found) = part.ambiguous()?;
+        around.push(self);
+        let found = self.steps().into_iter().find_map(|(step, part)| {
+            let (path, found) = part.ambiguous_in(around)?;
             let below = path.strip_prefix(part.name().unwrap_or_default());
             let path = format!("{}{step}{}", self.root(), below.unwrap_or(&path));
             Some((path, found))
-        })
+        });
+        around.pop();
+        found
     }
 
-    /// Whether a value of the one type has the same bytes as it has as the other, whatever the types
-    /// are called. What could not be traced is taken to be the same.
+    /// The schema without newtypes, and in place of `^Name` what it stands for.
+    fn resolved<'a>(&'a self, around: &[&'a Schema]) -> &'a Schema {
+        let mut schema = self.bare();
+        // a newtype of itself alone has no value
+        for _ in 0..=around.len() {
+            let Schema::Recursive(name) = schema else {
+                break;
+            };
+            let named = around.iter().rev();
+            match named.copied().find(|it| it.name() == Some(name)) {
+                Some(it) => schema = it.bare(),
+                None => break,
+            }
+        }
+        schema
+    }
+
+    /// Whether every value of the other type has the same bytes as it has as this one, whatever the types
+    /// are called. What could not be traced is taken to be the same. An enum may have more variants than the
+    /// other one.
     #[must_use]
     pub fn has_bytes_of(&self, other: &Schema) -> bool {
         let all = |a: &[Schema], b: &[Schema]| {
@@ -182,10 +209,10 @@ impl Schema {
                 a.have_bytes_of(b)
             }
             (Schema::Enum { variants: a, .. }, Schema::Enum { variants: b, .. }) => {
-                a.len() == b.len()
-                    && a.iter()
-                        .zip(b)
-                        .all(|((m, a), (n, b))| m == n && a.have_bytes_of(b))
+                b.iter().all(|(name, was)| {
+                    let mut same = a.iter().filter(|(other, _)| other == name);
+                    same.any(|(_, is)| is.have_bytes_of(was))
+                })
             }
             (Schema::Recursive(_), Schema::Recursive(_)) => true,
             _ => false,

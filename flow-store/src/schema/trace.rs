@@ -27,12 +27,14 @@ pub fn trace<T: DeserializeOwned>() -> Schema {
         progress: false,
         target: ROOT,
         inside: 0,
+        sampled: None,
     };
     book.add(None, 0);
     while !book.is_done(ROOT) {
         book.progress = false;
         book.target = ROOT;
         book.inside = 0;
+        book.sampled = None;
         // A `Deserialize` written by hand may not be ready for what it is given here.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let tracer = Tracer {
@@ -41,7 +43,7 @@ pub fn trace<T: DeserializeOwned>() -> Schema {
             };
             T::deserialize(tracer).map(drop)
         }));
-        if !book.progress {
+        if !book.progress && !book.try_another_sample() {
             book.give_up();
         }
     }
@@ -66,6 +68,9 @@ struct Book {
     target: usize,
     /// How many types around this one are inside of themselves: there a value is all that is wanted.
     inside: usize,
+    /// The node whose sample was taken last in this pass. If the pass then ended in an error, that may have been
+    /// said by what checks a value after it was made: `#[serde(try_from = "..")]`, `#[serde(deserialize_with = "..")]`.
+    sampled: Option<usize>,
 }
 
 struct Node {
@@ -76,6 +81,10 @@ struct Node {
     kind: Kind,
     /// Which of the node's samples is a value that the type takes, as far as is known.
     sample: usize,
+    /// How many samples there are; 0 while none has been taken.
+    samples: usize,
+    /// Whether all of them have been taken, and something around them still said no.
+    exhausted: bool,
     done: bool,
 }
 
@@ -122,6 +131,8 @@ impl Book {
             visitor: "",
             kind: if too_large { Kind::Any } else { Kind::Unknown },
             sample: 0,
+            samples: 0,
+            exhausted: false,
             done: too_large,
         });
         self.nodes.len() - 1
@@ -174,6 +185,21 @@ impl Book {
         let done = below.into_iter().all(|node| self.is_done(node));
         self.nodes[at].done = done;
         done
+    }
+
+    /// Moves on the sample that was taken last; false if there is none that is left.
+    fn try_another_sample(&mut self) -> bool {
+        let Some(at) = self.sampled.filter(|at| !self.nodes[*at].exhausted) else {
+            return false;
+        };
+        let node = &mut self.nodes[at];
+        node.sample += 1;
+        if node.sample >= node.samples {
+            // It was not to blame: its first one is as good as any.
+            node.sample = 0;
+            node.exhausted = true;
+        }
+        true
     }
 
     /// Takes what this pass could not find out for something that can't be.
@@ -269,6 +295,22 @@ impl Book {
                     .collect(),
             ),
         }
+    }
+
+    /// Notes whether it is known of a name that it is a field of its own.
+    fn check_name(
+        &mut self,
+        at: usize,
+        variant: Option<usize>,
+        index: usize,
+        checked: bool,
+    ) -> Option<&mut NamedPart> {
+        let Some(Parts::Named(parts)) = self.parts_mut(at, variant) else {
+            return None;
+        };
+        let part = parts.get_mut(index)?;
+        part.checked = checked;
+        Some(part)
     }
 
     /// The parts of the struct, or of a variant of the enum, at a node.
@@ -376,12 +418,16 @@ impl Tracer<'_> {
         count: usize,
         play: impl FnOnce(&mut Book, usize) -> Result<R, Stop>,
     ) -> Result<R, Stop> {
-        let sample = self.book.nodes[self.at].sample;
+        let Node { sample, .. } = self.book.nodes[self.at];
         if sample >= count {
             return Err(Stop::Refused);
         }
+        let before = (self.book.sampled, self.book.progress);
         let played = play(self.book, sample);
-        if played.is_err() {
+        let below = self.book.sampled.filter(|below| Some(*below) != before.0);
+        let below = below.is_some_and(|below| !self.book.nodes[below].exhausted);
+        // While something in it can be another, it is not to blame.
+        if played.is_err() && !below && self.book.progress == before.1 {
             // Not one more: the type may be inside of itself, and have been here already.
             self.book.nodes[self.at].sample = sample + 1;
             self.book.progress = true;
@@ -396,7 +442,15 @@ impl Tracer<'_> {
         visit: impl FnOnce(T) -> Result<R, Stop>,
     ) -> Result<R, Stop> {
         self.learn(|_, _| Kind::Primitive(primitive));
-        self.play(samples.len(), |_, sample| visit(samples[sample]))
+        self.node().samples = samples.len();
+        let at = self.at;
+        self.play(samples.len(), |book, sample| {
+            let visited = visit(samples[sample]);
+            if visited.is_ok() {
+                book.sampled = Some(at);
+            }
+            visited
+        })
     }
 
     /// Plays the parts of a sequence in order: what is not known is asked for, the rest are samples.
@@ -435,21 +489,28 @@ impl Tracer<'_> {
         let unchecked = parts.iter().position(|part| !part.checked);
         if let Some(index) = unchecked.filter(|_| self.book.inside == 0) {
             let NamedPart { name, node, .. } = parts[index];
+            let (at, book) = (self.at, &mut *self.book);
+            // For good, if the type panics.
+            book.check_name(at, variant, index, true);
+            let before = book.progress;
             let twice = visitor.visit_map(NamedFields {
-                book: &mut *self.book,
+                book: &mut *book,
                 fields: vec![(name, node), (name, node)].into_iter(),
                 value: None,
             });
-            self.book.progress = true;
-            if let Some(Parts::Named(parts)) = self.book.parts_mut(self.at, variant)
-                && let Some(part) = parts.get_mut(index)
-            {
-                part.checked = true;
-                if let Err(Stop::Duplicate(own)) = &twice
-                    && *own != name
-                {
-                    part.alias_of = Some((*own).to_owned());
+            let another = book.sampled.is_some_and(|at| !book.nodes[at].exhausted);
+            match &twice {
+                // Its value was refused, so that it did not come twice.
+                Err(Stop::Refused) if another || book.progress != before => {
+                    book.check_name(at, variant, index, false);
                 }
+                Err(Stop::Duplicate(own)) if *own != name => {
+                    if let Some(part) = book.check_name(at, variant, index, true) {
+                        part.alias_of = Some((*own).to_owned());
+                    }
+                    book.progress = true;
+                }
+                _ => book.progress = true,
             }
             return twice;
         }
@@ -936,6 +997,54 @@ mod tests {
     use std::collections::{BTreeMap, HashSet, VecDeque};
     use std::num::NonZeroU32;
     use std::time::Duration;
+
+    /// One that checks its values after they were made.
+    #[derive(Deserialize)]
+    #[serde(try_from = "String")]
+    struct Email;
+
+    impl TryFrom<String> for Email {
+        type Error = &'static str;
+
+        fn try_from(text: String) -> Result<Self, Self::Error> {
+            match text.starts_with("1970-01-01T") {
+                true => Ok(Email),
+                false => Err("no"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_checked_after_it_was_made_hides_nothing() {
+        check::<(Email, u64)>("(String, u64)");
+        #[derive(Deserialize)]
+        enum At {
+            #[allow(dead_code)]
+            At(Email),
+        }
+        check::<(At, u64)>("(enum At { At(String) }, u64)");
+        check::<(Option<Email>, Vec<Email>, u64)>("(Option<String>, [String], u64)");
+        #[derive(Deserialize)]
+        #[allow(dead_code)]
+        struct Named {
+            #[serde(alias = "e_mail")]
+            email: Email,
+            never: Never,
+            last: u8,
+        }
+        check::<Named>("struct Named { email: String, never: u64, last: u8 }");
+        // In a sequence nothing comes behind what takes no sample.
+        check::<(Never, u64)>("(u64, ?)");
+        #[derive(Deserialize)]
+        #[allow(dead_code)]
+        struct Bad {
+            a: u8,
+            #[serde(default)]
+            b: Option<Panics>,
+            c: u8,
+        }
+        check::<Bad>("struct Bad { a: u8, b: Option<String>, c: u8 }");
+    }
 
     #[track_caller]
     fn check<T: DeserializeOwned>(expected: &str) {
