@@ -227,58 +227,19 @@ pub enum StoreError {
     },
     /// The keys of a step are of another type than they were.
     #[error(
-        "the key of step `{id}` ({place}) is not what it was in the store in {}:{}\nhelp: other keys have other bytes, so what is stored would be out of reach. Convert each key with `.rekey_from::<Old>(..)`, give the rows up with `--drop-state {stored_id}`, or go back to the key that is stored: {stored}{}",
-        .directory.display(),
-        schema::list(.differences),
-        if .rekeyed_from.is_empty() { String::new() } else {
-            format!("\nnote: `.rekey_from` reads {}, which is not what is stored", either(.rekeyed_from))
-        }
+        "the key of step `{}` ({}) is not what it was in the store in {}:{}\nhelp: other keys have other bytes, so what is stored would be out of reach. Convert each key with `.rekey_from::<Old>(..)`, give the rows up with `--drop-state {}`, or go back to the key that is stored: {}{}",
+        .0.id, .0.place, .0.directory.display(), schema::list(&.0.differences), .0.stored_id, .0.stored,
+        .0.note(".rekey_from")
     )]
-    KeyChanged {
-        /// The directory.
-        directory: PathBuf,
-        /// The id of the step.
-        id: String,
-        /// Where the flow says it.
-        place: String,
-        /// Its id in the store.
-        stored_id: String,
-        /// The key in the store.
-        stored: Box<Schema>,
-        /// What is not as it was.
-        differences: Box<[Difference]>,
-        /// The keys that the flow could convert.
-        rekeyed_from: Box<[Schema]>,
-    },
+    KeyChanged(Box<AnotherType>),
     /// What a step keeps is of another type than it was, and serde could at best take it for something else.
     #[error(
-        "the {} of step `{id}` ({place}) are of another type than in the store in {}:{}\nhelp: {}give what is stored up with `--drop-state {stored_id}`, or go back to the type that is stored: {stored}{}",
-        .kind.keeps(),
-        .directory.display(),
-        schema::list(.differences),
-        if *.kind == StepKind::State { "convert them with `.migrate_from::<Old>(..)`, " } else { "" },
-        if .migrated_from.is_empty() { String::new() } else {
-            format!("\nnote: `.migrate_from` reads {}, which is not what is stored", either(.migrated_from))
-        }
+        "the {} of step `{}` ({}) are of another type than in the store in {}:{}\nhelp: {}give what is stored up with `--drop-state {}`, or go back to the type that is stored: {}{}",
+        .0.kind.keeps(), .0.id, .0.place, .0.directory.display(), schema::list(&.0.differences),
+        if .0.kind == StepKind::State { "convert them with `.migrate_from::<Old>(..)`, " } else { "" },
+        .0.stored_id, .0.stored, .0.note(".migrate_from")
     )]
-    StateChanged {
-        /// The directory.
-        directory: PathBuf,
-        /// The id of the step.
-        id: String,
-        /// Where the flow says it.
-        place: String,
-        /// What the step keeps.
-        kind: StepKind,
-        /// Its id in the store.
-        stored_id: String,
-        /// The type in the store.
-        stored: Box<Schema>,
-        /// What is not as it was.
-        differences: Box<[Difference]>,
-        /// The types that the flow could convert.
-        migrated_from: Box<[Schema]>,
-    },
+    StateChanged(Box<AnotherType>),
     /// A step that was to be dropped is not in the store.
     #[error(
         "there is no step `{id}` to drop in the store in {}: it has {}",
@@ -589,6 +550,41 @@ fn list(names: &[String]) -> String {
 fn either(schemas: &[Schema]) -> String {
     let texts: Vec<String> = schemas.iter().map(ToString::to_string).collect();
     texts.join(" or ")
+}
+
+/// A type that is not what it was in the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct AnotherType {
+    /// The directory of the store.
+    pub directory: PathBuf,
+    /// The id of the step.
+    pub id: String,
+    /// Where the flow says it.
+    pub place: String,
+    /// What the step keeps.
+    pub kind: StepKind,
+    /// Its id in the store.
+    pub stored_id: String,
+    /// The type in the store.
+    pub stored: Schema,
+    /// What is not as it was.
+    pub differences: Vec<Difference>,
+    /// The types that the flow could convert.
+    pub converted_from: Vec<Schema>,
+}
+
+impl AnotherType {
+    /// That there is a conversion, of another type.
+    fn note(&self, method: &str) -> String {
+        match self.converted_from.as_slice() {
+            [] => String::new(),
+            types => format!(
+                "\nnote: `{method}` reads {}, which is not what is stored",
+                either(types)
+            ),
+        }
+    }
 }
 
 fn retained_list(retained: &[Retained]) -> String {

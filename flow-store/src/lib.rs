@@ -286,7 +286,7 @@ mod write;
 pub use changes::{Change, Changes};
 pub use codec::{CodecError, decode, encode};
 pub use epoch::{Epoch, ParseEpochError};
-pub use error::{Cause, StoreError};
+pub use error::{AnotherType, Cause, StoreError};
 pub use execution::Execution;
 #[doc(hidden)]
 pub use fail_point::FailPoint;

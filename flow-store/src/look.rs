@@ -415,9 +415,9 @@ impl Look {
             let from = contents.meta.epoch;
             manifest.notices.push(Notice::GoesBack { from, to });
         }
-        match (self.retain, self.retained().len()) {
-            (Retain::Nothing, epochs @ 1..) => manifest.notices.push(Notice::Forgets { epochs }),
-            _ => {}
+        let epochs = self.retained().len();
+        if self.retain == Retain::Nothing && epochs > 0 {
+            manifest.notices.push(Notice::Forgets { epochs });
         }
         Ok(manifest)
     }

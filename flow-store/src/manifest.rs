@@ -2,7 +2,7 @@
 
 use crate::codec::CodecError;
 use crate::epoch::Epoch;
-use crate::error::StoreError;
+use crate::error::{AnotherType, StoreError};
 use crate::schema::{Difference, Schema, list};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -485,6 +485,18 @@ fn rewrite(
         let same = |known: &Schema| known.differences(old).is_empty();
         known.iter().position(same)
     };
+    let another = |was: &Schema, differences, converted_from: &[Schema]| {
+        Box::new(AnotherType {
+            directory: directory.to_path_buf(),
+            id: step.id.clone(),
+            place: step.place.clone(),
+            kind: step.kind,
+            stored_id: stored.id.clone(),
+            stored: was.clone(),
+            differences,
+            converted_from: converted_from.to_vec(),
+        })
+    };
     let mut old_key = None;
     if let (Some(was), Some(is)) = (&stored.key_schema, key) {
         let differences = is.differences(was);
@@ -493,15 +505,8 @@ fn rewrite(
         }
         // What can't be traced may be as it was: each stored key is tried.
         if old_key.is_none() && !is.has_bytes_of(was) {
-            return Err(StoreError::KeyChanged {
-                directory: directory.to_path_buf(),
-                id: step.id.clone(),
-                place: step.place.clone(),
-                stored_id: stored.id.clone(),
-                stored: Box::new(was.clone()),
-                differences: differences.into(),
-                rekeyed_from: old_keys.clone().into(),
-            });
+            let another = another(was, differences, old_keys);
+            return Err(StoreError::KeyChanged(another));
         }
         if old_key.is_some() {
             notices.push(Notice::Rekeyed {
@@ -516,16 +521,8 @@ fn rewrite(
         if !differences.is_empty() {
             old_state = find(old_states, was);
             if old_state.is_none() && !differences.iter().all(Difference::is_readable) {
-                return Err(StoreError::StateChanged {
-                    directory: directory.to_path_buf(),
-                    id: step.id.clone(),
-                    place: step.place.clone(),
-                    kind: step.kind,
-                    stored_id: stored.id.clone(),
-                    stored: Box::new(was.clone()),
-                    differences: differences.into(),
-                    migrated_from: old_states.clone().into(),
-                });
+                let another = another(was, differences, old_states);
+                return Err(StoreError::StateChanged(another));
             }
             let (id, differences) = (step.id.clone(), differences.clone());
             notices.push(match old_state {
