@@ -7,6 +7,8 @@ use flow_store::{Difference, Rewrite, Schema};
 /// How a type differs from the one that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeChange {
+    /// The id of the step in the store.
+    pub stored_id: String,
     /// What is not as it was, field by field. None where the types look the same, or can't be traced.
     pub differences: Vec<Difference>,
     /// The type that was stored, if that is known.
@@ -15,15 +17,17 @@ pub struct TypeChange {
 
 impl TypeChange {
     /// Nothing is known.
-    pub(crate) fn unknown() -> Self {
+    pub(crate) fn unknown(stored_id: String) -> Self {
         TypeChange {
+            stored_id,
             differences: Vec::new(),
             stored: None,
         }
     }
 
-    pub(crate) fn of(rewrite: &Rewrite, stored: Option<&Schema>) -> Self {
+    pub(crate) fn of(stored_id: String, rewrite: &Rewrite, stored: Option<&Schema>) -> Self {
         TypeChange {
+            stored_id,
             differences: rewrite.differences.clone(),
             stored: stored.cloned(),
         }

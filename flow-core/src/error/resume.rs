@@ -13,14 +13,12 @@ pub enum ResumeError {
     Store(Box<StoreError>),
     /// A stored state no longer decodes.
     #[error(
-        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}\nhelp: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state {stored_id}`, or {}",
-        .change.hints(.cause), .change.back()
+        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}\nhelp: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state {}`, or {}",
+        .change.hints(.cause), .change.stored_id, .change.back()
     )]
     State {
         /// The step.
         step: String,
-        /// Its id in the store.
-        stored_id: String,
         /// The key, as text.
         key: String,
         /// The type that the flow now has.
@@ -72,16 +70,14 @@ pub enum ResumeError {
     },
     /// A resume token or a sink's position no longer decodes.
     #[error(
-        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}\nhelp: {}start that step anew with `--drop-state {stored_id}`, or {}",
+        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}\nhelp: {}start that step anew with `--drop-state {}`, or {}",
         .change.hints(.cause),
         if *.gone { format!("it is gone: give it up with `--drop-partition {part}`, ") } else { String::new() },
-        .change.back()
+        .change.stored_id, .change.back()
     )]
     Token {
         /// The source or sink.
         step: String,
-        /// Its id in the store.
-        stored_id: String,
         /// Whether it is a partition that the source has no more.
         gone: bool,
         /// The partition or output.

@@ -152,13 +152,14 @@ fn missing_partitions(
             let stored =
                 StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
                     step: step.clone(),
-                    stored_id: (resume.stored(source.step))
-                        .map_or_else(|| step.clone(), |stored| stored.id.clone()),
                     gone: false,
                     part: crate::state::key_text(&row.key),
                     token: String::new(),
                     cause,
-                    change: Box::new(TypeChange::unknown()),
+                    change: Box::new(TypeChange::unknown(
+                        (resume.stored(source.step))
+                            .map_or_else(|| step.clone(), |stored| stored.id.clone()),
+                    )),
                 })?;
             let name = stored.partition;
             if source.partitions.contains(&name) {

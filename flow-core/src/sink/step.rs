@@ -52,7 +52,6 @@ fn open<S: Sink>(
             .and_then(|shard| Ok((shard, S::Position::decode(&row.value)?)))
             .map_err(|error| ResumeError::Token {
                 step: step.clone(),
-                stored_id: context.stored_id(),
                 gone: false,
                 part: format!("output {}", crate::state::key_text(&row.key)),
                 token: crate::names::short(std::any::type_name::<S::Position>()),

@@ -54,23 +54,20 @@ fn open<S: Source>(
         let stored =
             StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
                 step: step.clone(),
-                stored_id: context.stored_id(),
                 gone: false,
                 part: crate::state::key_text(&row.key),
                 token: crate::names::short(std::any::type_name::<S::Token>()),
                 cause,
-                change: Box::new(TypeChange::unknown()),
+                change: Box::new(TypeChange::unknown(context.stored_id())),
             })?;
         tokens.push((stored, row.value));
     }
     let change = crate::state::change(context);
-    let stored_id = context.stored_id();
     let read = |stored: &StoredToken, value: &[u8], gone| {
         stored
             .token::<S::Token>(value)
             .map_err(|cause| ResumeError::Token {
                 step: step.clone(),
-                stored_id: stored_id.clone(),
                 gone,
                 part: stored.partition.clone(),
                 token: crate::names::short(std::any::type_name::<S::Token>()),

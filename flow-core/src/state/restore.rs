@@ -38,7 +38,6 @@ pub(super) fn restore<K: Key, S: 'static>(
     }
     let states = States {
         step: context.id(),
-        stored_id: context.stored_id(),
         change: change(context),
         codec,
         old: old_state.flatten(),
@@ -94,14 +93,13 @@ pub(crate) fn change(context: &HeadContext<'_>) -> TypeChange {
         .and_then(|resume| resume.stored(context.step));
     let stored = stored.and_then(|stored| stored.state_schema.as_ref());
     match context.rewrite() {
-        Some(rewrite) => TypeChange::of(rewrite, stored),
-        None => TypeChange::unknown(),
+        Some(rewrite) => TypeChange::of(context.stored_id(), rewrite, stored),
+        None => TypeChange::unknown(context.stored_id()),
     }
 }
 
 struct States<'a, S> {
     step: String,
-    stored_id: String,
     change: TypeChange,
     codec: &'a StateCodec<S>,
     /// Reads the type that the step had before.
@@ -120,7 +118,6 @@ impl<S> States<'_, S> {
     fn error(&self, row: &Row, error: &CodecError) -> ResumeError {
         ResumeError::State {
             step: self.step.clone(),
-            stored_id: self.stored_id.clone(),
             key: key_text(&row.key),
             state: crate::names::short(std::any::type_name::<S>()),
             cause: error.to_string(),
