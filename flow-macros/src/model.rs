@@ -96,6 +96,7 @@ const METHODS: &[(Kind, &[&str])] = &[
             "map_values",
             "rekey_on",
             "try_filter_map",
+            "try_filter_map_or_dead",
             "try_filter_map_with",
             "try_flat_map",
             "try_flat_map_with",
@@ -115,7 +116,16 @@ const METHODS: &[(Kind, &[&str])] = &[
             "with_key",
         ],
     ),
-    (Kind::Same, &["clone", "named", "renamed_from"]),
+    (
+        Kind::Same,
+        &[
+            "clone",
+            "migrate_from",
+            "named",
+            "rekey_from",
+            "renamed_from",
+        ],
+    ),
 ];
 
 fn kind(method: &Ident) -> Option<Kind> {

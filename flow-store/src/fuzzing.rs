@@ -3,13 +3,16 @@
 use crate::codec::CodecError;
 use crate::contents::Contents;
 use crate::directory::Place;
+use crate::epoch::Epoch;
 use crate::error::StoreError;
 use crate::guard::{Failure, guard};
 use crate::look::Look;
 use crate::msgpack;
 use crate::part::{self, Header};
+use crate::retain::Retain;
 use crate::row;
-use crate::tables::{BASE, EXECS, META, STEPS};
+use crate::tables::{BASE, EXECS, META, STEPS, UNDO};
+use crate::undo;
 use crate::write;
 use redb::Database;
 use redb::backends::InMemoryBackend;
@@ -26,6 +29,8 @@ pub enum RawRow {
     Base(Vec<u8>, Vec<u8>),
     /// An execution.
     Execution(u64, Vec<u8>),
+    /// A part of what an epoch replaced.
+    Undo((u64, u32), Vec<u8>),
 }
 
 /// Takes a row of `base` apart, and makes it again.
@@ -48,6 +53,24 @@ pub fn whole_row(step: u16, group: u16, key: &[u8], value: &[u8]) -> RawRow {
     row::write_key(step, group, key, &mut whole_key);
     row::write_value(&whole_key, value, &mut stored);
     RawRow::Base(whole_key, stored)
+}
+
+/// A part of what an epoch replaced, with a CRC that is right.
+#[must_use]
+pub fn whole_undo(key: (u64, u32), last: bool, before: u64, records: &[u8]) -> RawRow {
+    RawRow::Undo(
+        key,
+        undo::whole(key, last, Epoch::from_u64(before), records),
+    )
+}
+
+/// Checks a part of what an epoch replaced.
+///
+/// # Errors
+///
+/// What is wrong with it, in words.
+pub fn undo(key: (u64, u32), value: &[u8]) -> Result<(), String> {
+    undo::check(key, value)
 }
 
 /// Checks that the bytes are one MessagePack value.
@@ -78,6 +101,8 @@ pub fn look(rows: &[RawRow]) -> Result<Look, StoreError> {
         database: Some(database),
         contents: Some(contents),
         header: Header::default(),
+        back_to: None,
+        retain: Retain::Nothing,
         lock: None,
     })
 }
@@ -103,6 +128,7 @@ fn put(database: &Database, rows: &[RawRow]) -> Result<(), Failure> {
         let mut steps = transaction.open_table(STEPS)?;
         let mut base = transaction.open_table(BASE)?;
         let mut executions = transaction.open_table(EXECS)?;
+        let mut undo = transaction.open_table(UNDO)?;
         for row in rows {
             match row {
                 RawRow::Meta(name, value) => drop(meta.insert(name.as_str(), &value[..])?),
@@ -111,6 +137,7 @@ fn put(database: &Database, rows: &[RawRow]) -> Result<(), Failure> {
                 RawRow::Execution(number, value) => {
                     drop(executions.insert(number, &value[..])?);
                 }
+                RawRow::Undo(key, value) => drop(undo.insert(*key, &value[..])?),
             }
         }
     }

@@ -129,6 +129,18 @@ fn chunk(key: (u64, u32), head: &Head, last: bool, records: &[u8]) -> Vec<u8> {
     value
 }
 
+/// A row of `undo` with these records.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn whole(key: (u64, u32), last: bool, before: Epoch, records: &[u8]) -> Vec<u8> {
+    let epoch = Epoch::from_u64(key.0);
+    let head = Head {
+        epoch,
+        before,
+        at: 0,
+    };
+    chunk(key, &head, last, records)
+}
+
 fn crc((epoch, index): (u64, u32), rest: &[u8]) -> u32 {
     let crc = crc32c::crc32c(&epoch.to_be_bytes());
     crc32c::crc32c_append(crc32c::crc32c_append(crc, &index.to_be_bytes()), rest)

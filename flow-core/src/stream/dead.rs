@@ -50,8 +50,61 @@ impl<T, Key> Stream<T, Key> {
         E: 'static,
         F: FnMut(Key::Item<T>) -> Result<U, E> + 'static,
     {
-        let place = Location::caller();
-        let mut step = self.follow("try_map_or_dead", Keeps::Nothing, place);
+        let mut f = f;
+        self.or_dead("try_map_or_dead", Location::caller(), move |item| {
+            f(item).map(Some)
+        })
+    }
+
+    /// Replaces each item by what the function returns, or leaves it out; items on which it fails go into the second
+    /// stream, as with [`try_map_or_dead`](Stream::try_map_or_dead).
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let ((out, seen), (bad, failed)) = (sink::collect(), sink::collect());
+    /// # Runner::new(move |flow| {
+    /// let lines = flow.source(source::from_iter(["1", "", "x"].map(String::from)));
+    /// let (numbers, dead) = lines.try_filter_map_or_dead(|line| match line.as_str() {
+    ///     "" => Ok(None),
+    ///     number => number.parse::<u64>().map(Some),
+    /// });
+    /// numbers.sink(out.clone());
+    /// dead.map(|dead| dead.record).sink(bad.clone()).named("dead");
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [1]);
+    /// # assert_eq!(failed.take(), ["x"]);
+    /// ```
+    #[track_caller]
+    #[allow(clippy::type_complexity)] // two streams, as `partition` returns two collections
+    pub fn try_filter_map_or_dead<U, E, F>(self, f: F) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
+    where
+        Key: KeyKind,
+        Key::Item<T>: Clone,
+        T: 'static,
+        U: 'static,
+        E: 'static,
+        F: FnMut(Key::Item<T>) -> Result<Option<U>, E> + 'static,
+    {
+        self.or_dead("try_filter_map_or_dead", Location::caller(), f)
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn or_dead<U, E, F>(
+        self,
+        kind: &'static str,
+        place: &'static Location<'static>,
+        f: F,
+    ) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
+    where
+        Key: KeyKind,
+        Key::Item<T>: Clone,
+        T: 'static,
+        U: 'static,
+        E: 'static,
+        F: FnMut(Key::Item<T>) -> Result<Option<U>, E> + 'static,
+    {
+        let mut step = self.follow(kind, Keeps::Nothing, place);
         step.item = std::any::type_name::<U>();
         let index = self.flow.add_step(step);
         let mut branch = self.follow("dead", Keeps::Nothing, place);
@@ -97,11 +150,12 @@ struct OrDead<F, U, D> {
     failed: Vec<(NoKey, D)>,
 }
 
-impl<T, U, D, F: FnMut(T) -> Result<U, D>> Consumer<T> for OrDead<F, U, D> {
+impl<T, U, D, F: FnMut(T) -> Result<Option<U>, D>> Consumer<T> for OrDead<F, U, D> {
     fn push(&mut self, record: T) -> Result<(), Fault> {
         self.at.enter();
         match (self.f)(record) {
-            Ok(record) => self.next.push((NoKey, record)),
+            Ok(Some(record)) => self.next.push((NoKey, record)),
+            Ok(None) => Ok(()),
             Err(dead) => self.dead.push((NoKey, dead)),
         }
     }
@@ -110,7 +164,8 @@ impl<T, U, D, F: FnMut(T) -> Result<U, D>> Consumer<T> for OrDead<F, U, D> {
         self.at.enter();
         for record in records.drain(..) {
             match (self.f)(record) {
-                Ok(record) => self.out.push((NoKey, record)),
+                Ok(Some(record)) => self.out.push((NoKey, record)),
+                Ok(None) => {}
                 Err(dead) => self.failed.push((NoKey, dead)),
             }
         }

@@ -10,8 +10,19 @@ use libfuzzer_sys::fuzz_target;
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
     Bytes(&'a [u8]),
-    Row { key: &'a [u8], stored: &'a [u8] },
-    Schema { text: &'a str, other: &'a str },
+    Row {
+        key: &'a [u8],
+        stored: &'a [u8],
+    },
+    Undo {
+        epoch: u64,
+        index: u32,
+        value: &'a [u8],
+    },
+    Schema {
+        text: &'a str,
+        other: &'a str,
+    },
     Tables(Vec<Table<'a>>),
 }
 
@@ -29,6 +40,14 @@ enum Table<'a> {
         value: &'a [u8],
     },
     Execution(u64, &'a [u8]),
+    Undo(u64, u32, &'a [u8]),
+    WholeUndo {
+        number: u8,
+        index: u32,
+        last: bool,
+        before: u8,
+        records: &'a [u8],
+    },
 }
 
 #[derive(Arbitrary, Debug)]
@@ -85,6 +104,18 @@ impl Table<'_> {
                 value,
             } => fuzzing::whole_row(*step, *group, key, value),
             Table::Execution(number, value) => RawRow::Execution(*number, value.to_vec()),
+            Table::Undo(epoch, index, value) => RawRow::Undo((*epoch, *index), value.to_vec()),
+            Table::WholeUndo {
+                number,
+                index,
+                last,
+                before,
+                records,
+            } => {
+                // around the epoch that the store is at
+                let epoch = |number: &u8| (1 << 40) - 4 + u64::from(*number) % 8;
+                fuzzing::whole_undo((epoch(number), *index), *last, epoch(before), records)
+            }
         }
     }
 }
@@ -193,6 +224,7 @@ fn tables(tables: &[Table<'_>]) {
     for step in look.steps() {
         let _ = look.row(step, &[0xa0]).map_err(|error| error.to_string());
     }
+    flow_store_fuzz::see_all(look);
 }
 
 fuzz_target!(
@@ -205,6 +237,7 @@ fuzz_target!(
                     assert_eq!((&same_key[..], &same[..]), (*key, *stored));
                 }
             }
+            Input::Undo { epoch, index, value } => drop(fuzzing::undo((*epoch, *index), value)),
             Input::Schema { text, other } => schema(text, other),
             Input::Tables(rows) => tables(rows),
         });

@@ -49,6 +49,7 @@ enum Row<'a> {
     Base(&'a [u8], &'a [u8]),
     WholeRow(u16, u16, &'a [u8], &'a [u8]),
     Execution(u64, &'a [u8]),
+    WholeUndo(u8, u32, bool, u8, &'a [u8]),
 }
 
 const PAGE: usize = 4096;
@@ -109,6 +110,10 @@ impl Row<'_> {
             Row::Base(key, value) => RawRow::Base(key.to_vec(), value.to_vec()),
             Row::WholeRow(step, group, key, value) => fuzzing::whole_row(step, group, key, value),
             Row::Execution(number, value) => RawRow::Execution(number, value.to_vec()),
+            Row::WholeUndo(number, index, last, before, records) => {
+                let epoch = |number: u8| (1 << 40) + u64::from(number) % 8;
+                fuzzing::whole_undo((epoch(number), index), last, epoch(before), records)
+            }
         }
     }
 }
@@ -159,7 +164,11 @@ fuzz_target!(
         };
         flow_store_fuzz::run(memory, || {
             let looked = Look::at(SEEDS.store());
-            let read = looked.and_then(|look| flow_store_fuzz::read_all(&look));
+            let read = looked.and_then(|look| {
+                let all = flow_store_fuzz::read_all(&look)?;
+                flow_store_fuzz::see_all(look);
+                Ok(all)
+            });
             // I14
             assert!(fs::read(SEEDS.part()).expect("a file") == image, "a look changed it");
             match (read, &input.part) {

@@ -37,6 +37,23 @@ pub fn read_all(look: &Look) -> Result<Rows, StoreError> {
     Ok(all)
 }
 
+/// Looks at the store as it was, as far back as that goes: an error or valid rows.
+pub fn see_all(mut look: Look) {
+    for _ in 0..8 {
+        let Some(before) = look.retained().pop() else {
+            return;
+        };
+        let read = look.see(before.epoch).and_then(|then| {
+            assert_eq!(then.epoch(), before.epoch);
+            read_all(&then).map(|_| then)
+        });
+        match read {
+            Ok(then) => look = then,
+            Err(error) => return drop(error.to_string()),
+        }
+    }
+}
+
 /// Starts an execution of whatever steps the store has; of a new one, those of the seeds.
 pub(crate) fn start(look: Look, changes: &Changes) -> Result<Execution, StoreError> {
     let flow: Vec<StepSpec> = match look.is_new() {

@@ -8,7 +8,7 @@ mod memory;
 mod seal;
 mod seeds;
 
-pub use cycle::{read_all, resume, resume_whole};
+pub use cycle::{read_all, resume, resume_whole, see_all};
 pub use seeds::{FLOW, Seeds};
 
 use std::panic::{self, AssertUnwindSafe};

@@ -2,7 +2,7 @@
 
 use crate::cycle::start;
 use crate::seal::Seals;
-use flow_store::{Changes, End, Epoch, Look, Schemas, StepKind, StepSpec, encode};
+use flow_store::{Changes, End, Epoch, Look, Retain, Schemas, StepKind, StepSpec, encode};
 use std::fs;
 use std::path::PathBuf;
 
@@ -39,6 +39,10 @@ impl Seeds {
         for rows in [0, 30, 400] {
             let _ = fs::remove_dir_all(seeds.store());
             let look = Look::at(seeds.store()).expect("a new store");
+            let look = match rows {
+                400 => look,
+                _ => look.retaining(Retain::Epochs(9)),
+            };
             let mut execution = start(look, &Changes::new()).expect("a start");
             for n in 1..=3 {
                 let epoch = Epoch::from_u64(Epoch::opening(1).to_u64() + n);
