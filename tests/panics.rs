@@ -27,8 +27,13 @@ use flow::{
 };
 use tempfile::TempDir;
 
-/// How many panics there are, at least.
+/// How many panics there are, at least; `FLOW_PANICS=10000` sets another number.
 const PANICS: usize = 1000;
+
+fn panics() -> usize {
+    let panics = std::env::var("FLOW_PANICS").ok();
+    panics.map_or(PANICS, |panics| panics.parse().unwrap())
+}
 
 /// How many series of runs there are at a time.
 const LANES: usize = 4;
@@ -750,7 +755,7 @@ fn no_panic_shows_in_what_comes_out() {
         let lane = |number| {
             scope.spawn(move || {
                 let mut campaign = Campaign::new(number, seed);
-                while campaign.counts.values().sum::<usize>() < PANICS / LANES {
+                while campaign.counts.values().sum::<usize>() < panics().div_ceil(LANES) {
                     campaign.series();
                 }
                 campaign.counts

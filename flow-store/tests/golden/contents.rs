@@ -4,7 +4,29 @@ use flow_store::{KEY_GROUPS, Look, decode};
 use serde_json::Value;
 use std::fmt::Write;
 
-pub(crate) fn contents(look: &Look) -> String {
+/// All of it, and what it was at each epoch that it retains.
+pub(crate) fn contents(mut look: Look) -> String {
+    let mut text = now(&look);
+    for retained in look.retained().into_iter().rev() {
+        look = look.see(retained.epoch).unwrap();
+        let (epoch, until) = (retained.epoch, retained.until);
+        writeln!(text, "\nuntil {until} at {epoch}").unwrap();
+        for step in look.steps() {
+            let rows = look.rows(step.number, 0..KEY_GROUPS).unwrap();
+            let mut bytes = Vec::new();
+            for row in rows {
+                let row = row.unwrap();
+                bytes.extend_from_slice(&row.key);
+                bytes.extend_from_slice(&row.value);
+            }
+            let hash = flow_store::hash(&bytes);
+            writeln!(text, "  step {} `{}`: {hash:016x}", step.number, step.id).unwrap();
+        }
+    }
+    text
+}
+
+fn now(look: &Look) -> String {
     let mut text = String::new();
     let out = &mut text;
     let about = look.about().unwrap();
@@ -20,7 +42,11 @@ pub(crate) fn contents(look: &Look) -> String {
     writeln!(out, "ended: {}, closed: {}", about.ended, about.closed).unwrap();
     for record in look.executions().unwrap() {
         let (number, from) = (record.number, record.resumed_from);
-        writeln!(out, "\nexecution {number}, from {from}").unwrap();
+        let back = match record.went_back_from {
+            Some(last) => format!(", back from {last}"),
+            None => String::new(),
+        };
+        writeln!(out, "\nexecution {number}, from {from}{back}").unwrap();
         let (started, host, pid) = (record.started, &record.host, record.pid);
         writeln!(out, "  started {started} on {host}, process {pid}").unwrap();
         writeln!(

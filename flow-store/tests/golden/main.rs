@@ -15,7 +15,8 @@ mod make;
 
 use contents::contents;
 use flow_store::{
-    Agreed, Changes, End, Epoch, KEY_GROUPS, Look, Row, Schemas, Start, StepSpec, StoredStep,
+    Agreed, Changes, End, Epoch, KEY_GROUPS, Look, Retain, Row, Schemas, Start, StepSpec,
+    StoredStep,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -65,9 +66,9 @@ fn what_is_in_them_is_found() {
     each(|name, home, expected| {
         let part = home.path().join(PART);
         let before = fs::read(&part).unwrap();
-        let look = Look::at(home.path()).unwrap();
-        let found = contents(&look);
+        let found = contents(Look::at(home.path()).unwrap());
         assert!(found == expected, "{name}: it has\n{found}");
+        let look = Look::at(home.path()).unwrap();
         let verified = look.verify(&mut |_, _| ()).unwrap();
         assert_eq!(verified.damage, Vec::<String>::new(), "{name}");
         drop(look);
@@ -106,7 +107,9 @@ fn rows(look: &Look) -> Vec<(u16, Row)> {
 #[test]
 fn they_are_gone_on_with() {
     each(|name, home, _| {
-        let look = Look::at(home.path()).unwrap();
+        let look = Look::at(home.path())
+            .unwrap()
+            .retaining(Retain::Epochs(100));
         let (epoch, number, steps) = (look.epoch(), look.next_execution(), look.steps().to_vec());
         let mut expected = rows(&look);
         let manifest = look.reconcile(&flow(&steps), &Agreed::default()).unwrap();

@@ -3,14 +3,16 @@
 use crate::contents::contents;
 use crate::{FORMAT, PART, directory};
 use flow_store::{
-    Agreed, Changes, End, Epoch, Execution, Look, Schemas, Start, StepKind, StepSpec, encode, trace,
+    Agreed, Changes, End, Epoch, Execution, Look, Retain, Schemas, Start, StepKind, StepSpec,
+    encode, trace,
 };
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// What each is: started and nothing more; ended; killed; with steps dropped, renamed and written anew.
-pub(crate) const NAMES: [&str; 4] = ["started", "ended", "killed", "changed"];
+/// What each is: started and nothing more; ended; killed; with steps dropped, renamed and written anew; with epochs
+/// retained, and gone back to one of them.
+pub(crate) const NAMES: [&str; 5] = ["started", "ended", "killed", "changed", "retained"];
 
 #[derive(Serialize, Deserialize)]
 struct Token {
@@ -71,7 +73,10 @@ fn old_flow() -> Vec<StepSpec> {
 }
 
 fn start(directory: &Path, flow: &[StepSpec], agreed: &Agreed, changes: &Changes) -> Execution {
-    let look = Look::at(directory).unwrap();
+    start_from(Look::at(directory).unwrap(), flow, agreed, changes)
+}
+
+fn start_from(look: Look, flow: &[StepSpec], agreed: &Agreed, changes: &Changes) -> Execution {
     let manifest = look.reconcile(flow, agreed).unwrap();
     let start = Start {
         manifest: &manifest,
@@ -169,6 +174,7 @@ pub(crate) fn a_store(directory: &Path, name: &str) {
             fs::write(directory.join(PART), killed).unwrap();
         }
         "changed" => changed(directory),
+        "retained" => retained(directory),
         other => panic!("{other}"),
     }
 }
@@ -250,6 +256,49 @@ fn changed(directory: &Path) {
     execution.end(End::Stopped).unwrap();
 }
 
+fn retained(directory: &Path) {
+    let look = || {
+        let look = Look::at(directory).unwrap();
+        look.retaining(Retain::Epochs(100))
+    };
+    let nothing = Changes::new();
+    let mut execution = start_from(look(), &flow(), &Agreed::default(), &nothing);
+    run(&mut execution, 1, 2);
+    let good = execution.epoch();
+    execution.end(End::Finished).unwrap();
+    // a step is dropped, which was wrong
+    let agreed = Agreed {
+        drop_steps: ["counts".to_owned()].into(),
+    };
+    let flow = flow();
+    let other = [flow[0].clone(), flow[2].clone()];
+    start_from(look(), &other, &agreed, &nothing)
+        .end(End::Stopped)
+        .unwrap();
+    let back = look().go_back(good).unwrap();
+    let mut execution = start_from(back, &flow, &Agreed::default(), &nothing);
+    let mut changes = Changes::new();
+    // of more than one part
+    for key in ["long", "longer"] {
+        let count = Count {
+            words: 1,
+            last: Some("x".repeat(800_000)),
+        };
+        put(&mut changes, 1, StepKind::State, &key, &count);
+    }
+    execution.commit(epoch(&execution, 1), [&changes]).unwrap();
+    let mut changes = Changes::new();
+    for key in ["long", "longer", "anna"] {
+        let count = Count {
+            words: 2,
+            last: None,
+        };
+        put(&mut changes, 1, StepKind::State, &key, &count);
+    }
+    execution.commit(epoch(&execution, 2), [&changes]).unwrap();
+    execution.end(End::Stopped).unwrap();
+}
+
 /// Those that are there stay as they are.
 #[test]
 #[ignore = "writes the stores of the present format that are not there"]
@@ -262,7 +311,7 @@ fn make() {
         let home = tempfile::tempdir().unwrap();
         a_store(home.path(), name);
         let part = fs::read(home.path().join(PART)).unwrap();
-        let text = contents(&Look::at(home.path()).unwrap());
+        let text = contents(Look::at(home.path()).unwrap());
         fs::create_dir_all(directory(FORMAT)).unwrap();
         let bytes = miniz_oxide::deflate::compress_to_vec_zlib(&part, 9);
         fs::write(&packed, bytes).unwrap();
