@@ -182,71 +182,7 @@
 //!
 //! The command is built with the feature `cli`, which is on by default.
 //!
-//! # The files
-//!
-//! A store is a directory with two files.
-//!
-//! `lock` is held by the operating system's lock for as long as a process has the store, and is
-//! never removed. Its text says who has, or last had, it, and which store it is:
-//!
-//! ```text
-//! flow-store lock 1
-//! store 1b4e28ba-2fa1-41d2-883f-0016d3cca427      (or `none`, while it is being made)
-//! host worker-3
-//! pid 4711
-//! since 2026-01-31T12:00:00.123Z
-//! end
-//! ```
-//!
-//! What is behind the line `end` does not count, and a text without it is torn. A directory whose
-//! lock file names a store, and that has no part file, has lost its data: it is refused.
-//!
-//! `part-00000-of-00001.redb` is a [redb](https://docs.rs/redb) file with these tables. Of redb's
-//! types only `&str`, `&[u8]`, `u16` and `u64` are used. Numbers in values are big-endian.
-//!
-//! | table | key | value |
-//! |---|---|---|
-//! | `meta` | `&str`, a name | `&[u8]`, see below |
-//! | `steps` | `u16`, the step's number | `&[u8]`, MessagePack of a [`StoredStep`] |
-//! | `base` | `&[u8]`: step `u16`, key group `u16`, then the key | `&[u8]`: flags `u8`, always 0; CRC-32C `u32` of flags, whole key and value; then the value |
-//! | `execs` | `u64`, the execution's number | `&[u8]`, MessagePack of an [`ExecutionRecord`] without its number, times in milliseconds since 1970; the last 1,000 |
-//! | `undo` | `(u64, u32)`: epoch, part | `&[u8]`: CRC-32C `u32` of key and rest; `u8`, 1 in the last part; the epoch before, `u64`; when, `u64` in milliseconds since 1970; records. Absent where nothing was ever retained |
-//!
-//! A record of `undo` is what a row was before that epoch: `u8`, 0 or 1 of `base`, 2 or 3 of `steps`, even when there was
-//! none; the length of its key `u64`, its key; and when there was one the length of its value `u64`, its value. Going back
-//! applies the records from the last to the first.
-//!
-//! | name in `meta` | value |
-//! |---|---|
-//! | `format_version` | `u64`, 1 |
-//! | `store_uuid` | 16 bytes, given when the store was made |
-//! | `flow_name` | UTF-8, of the last start; shown, not compared |
-//! | `part_index`, `part_count` | `u64`, 0 and 1: a store has one part in this format |
-//! | `key_groups` | `u64`, [`KEY_GROUPS`] |
-//! | `execution` | `u64`, the last that started |
-//! | `epoch` | `u64`, the last that is durable: `execution << 40 \| number` |
-//! | `durable_seen` | `u64`, the epoch that was known to be durable when this one was written |
-//! | `base_epoch` | `u64`, the epoch that `base` is at: `epoch` in this format |
-//! | `clean` | `u64`, 1 if the last execution said how it ended, else 0 |
-//! | `next_step` | `u64`, the number that the next new step gets; of 65,536 none is left |
-//! | `maintained` | `u64`, how often steps were dropped or renamed by [`drop_step`](Look::drop_step) and [`rename_step`](Look::rename_step), which use up no execution; absent in stores of before it was counted |
-//!
-//! MessagePack is always written with field names, and read to its last byte.
-//!
-//! # What holds the promise
-//!
-//! - Each commit is one redb transaction, synced before it returns, and checked inside of itself
-//!   against what the file says (execution and epoch).
-//! - A look opens the file read-only, under an overlay that keeps in memory whatever redb would
-//!   change: redb repairs a store that was killed, in that memory. It verifies the checksum of
-//!   every page before it trusts one, which reads the whole file once; whoever resumes reads most
-//!   of it anyway.
-//! - Each row has a CRC of its own, checked by whoever reads it.
-//! - A new store is made under another name (`part-00000-of-00001.redb.new`), with its first commit
-//!   in it, and then renamed: there is never a part file without a start in it.
-//! - A backup and a compaction are copies, row by row, read back before they get their name. A
-//!   compaction does not use redb's own, which moves pages about in the one file there is and
-//!   leaves one that was killed to be repaired.
+#![doc = include_str!("../FORMAT.md")]
 
 mod changes;
 mod codec;
