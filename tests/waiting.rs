@@ -243,3 +243,75 @@ fn settings_without_end_are_no_times_that_overflow() {
     handle.stop();
     assert_eq!(run.join().unwrap().unwrap().records, 1);
 }
+
+/// Reads as fast as it can, without end.
+fn endless() -> Scripted<impl Fn(&str) -> Read> {
+    Scripted(vec!["numbers"], |_: &str| -> Read {
+        let mut n = 0;
+        Box::new(move |out, _| {
+            out.extend(n..n + 500);
+            n += 500;
+            Next::Ready
+        })
+    })
+}
+
+/// How many records had been read when the first epoch was durable, and when the run had stopped.
+fn read_ahead(
+    workers: usize,
+    flow: impl Fn(&flow::Flow) + Send + Sync + 'static,
+) -> (u64, Outcome) {
+    let directory = tempfile::tempdir().unwrap();
+    let runner = Runner::new(flow)
+        .workers(workers)
+        .epochs(Epochs::every(Duration::from_millis(20)))
+        .recover(Recovery::at(directory.path().join("state")));
+    let (handle, run) = start(runner);
+    let mut records = 0;
+    until("an epoch is durable", || {
+        handle
+            .progress()
+            .is_some_and(|progress| progress.durable.is_some())
+    });
+    if let Some(progress) = handle.progress() {
+        records = progress.records;
+    }
+    handle.stop();
+    (records, run.join().unwrap().unwrap())
+}
+
+/// A slow step does not make its epochs as long as all that may be in flight: they become durable, and a stop has
+/// little to wait for.
+#[test]
+fn no_more_is_read_than_a_slow_step_gets_through() {
+    for workers in [1, 2] {
+        let (records, outcome) = read_ahead(workers, |flow| {
+            let slow = |count: &mut u64, _: u64| {
+                std::thread::sleep(Duration::from_millis(1));
+                *count += 1;
+            };
+            let counts = flow
+                .source(endless())
+                .named("numbers")
+                .key_on(|n| n % 3)
+                .stateful_map(slow)
+                .named("count");
+            counts.map(|_| ()).sink(sink::from_fn(|()| ()));
+        });
+        assert!(records < 6_000, "{records}");
+        assert!(outcome.records < 12_000, "{}", outcome.records);
+    }
+}
+
+/// Nor does a slow step before the first shuffle keep the epochs that end from becoming durable.
+#[test]
+fn an_epoch_becomes_durable_while_a_slow_step_goes_on() {
+    for workers in [1, 2] {
+        let (records, _) = read_ahead(workers, |flow| {
+            let slow = |_: &u64| std::thread::sleep(Duration::from_millis(1));
+            let numbers = flow.source(endless()).named("numbers").inspect(slow);
+            numbers.sink(sink::from_fn(|_: u64| ()));
+        });
+        assert!(records < 1_000, "{records}");
+    }
+}

@@ -32,6 +32,8 @@ pub(crate) fn commit_all(
             for (epoch, mut rows) in news.epochs {
                 pending.entry(epoch).or_default().append(&mut rows);
             }
+            let complete = upto.iter().copied().min().unwrap_or(0);
+            state.budget.closed(complete, news.at);
         }
         let complete = upto.iter().copied().min().unwrap_or(0);
         if complete <= state.acknowledged() || state.aborted() {

@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     rc::Rc,
     sync::{Arc, mpsc::Sender},
+    time::Instant,
 };
 
 use timely::dataflow::{
@@ -22,6 +23,8 @@ pub(crate) struct Closed {
     pub(crate) worker: usize,
     /// All epochs below are closed on this worker.
     pub(crate) upto: u64,
+    /// When the last of them was.
+    pub(crate) at: Instant,
     /// The rows of those that had some, in order.
     pub(crate) epochs: Vec<(u64, Rows)>,
 }
@@ -112,6 +115,7 @@ pub(super) fn build<'scope>(
                 let _ = committer.send(Closed {
                     worker,
                     upto,
+                    at: Instant::now(),
                     epochs,
                 });
             }
@@ -145,7 +149,7 @@ pub(super) fn build<'scope>(
                 seen = durable;
                 let (records, bytes) = flight.borrow_mut().landed(durable);
                 if bytes > 0 {
-                    state.release(records, bytes);
+                    state.budget.release(records, bytes);
                     state.ring_waiting();
                 }
             }

@@ -4,6 +4,7 @@
 //! and push records through their chain, and steps behind a shuffle, which get batches epoch by
 //! epoch. The engine brings capabilities, frontiers, epochs, the budget and the abort protocol.
 
+mod budget;
 pub(crate) mod committer;
 mod container;
 mod in_order;
@@ -14,8 +15,9 @@ mod state;
 mod task;
 mod worker;
 
+pub(crate) use budget::{Budget, Limits};
 pub(crate) use ledger::Closed;
-pub(crate) use state::{Failed, Limits, News, RunState, Stop};
+pub(crate) use state::{Failed, News, RunState, Stop};
 pub(crate) use task::{
     Filled, Head, HeadContext, Made, PendingSync, RecordFailure, Resume, Rows, SourceFault,
     SourceTask, Taken, Task,

@@ -23,9 +23,10 @@ use super::{
 };
 use crate::chain::{Fault, OutletRef};
 
-/// An activation ends after this many records or epochs, so that other operators have their turn.
+/// An activation ends after this many records or epochs, or this time, so that other operators have their turn.
 const RECORDS: u64 = 2048;
 const EPOCHS: u32 = 64;
+const TURN: Duration = Duration::from_millis(10);
 
 /// A timer is set for no longer than this, and then set again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -56,6 +57,7 @@ pub(super) fn build<'scope>(
         ended: false,
         read_in_epoch: false,
         timer: None,
+        at_a_time: 64,
     };
     builder.build(move |mut capabilities| {
         let first = driver.state.epoch();
@@ -89,6 +91,9 @@ struct Driver {
     read_in_epoch: bool,
     /// When the next timer goes off: one that goes off later need not be set.
     timer: Option<Instant>,
+    /// How many records are pushed at a time: fewer where the steps up to the next shuffle are slow, so that no push takes
+    /// much longer than a turn.
+    at_a_time: u64,
 }
 
 /// Why an activation does not go on.
@@ -113,6 +118,7 @@ impl Driver {
 
     fn turn(&mut self) -> Result<(), Fault> {
         let (mut records, mut epochs) = (RECORDS, EPOCHS);
+        let began = Instant::now();
         loop {
             if self.state.aborted() || self.open.is_none() {
                 return Ok(());
@@ -133,7 +139,7 @@ impl Driver {
                 self.state.cut(open);
                 continue;
             }
-            if records == 0 {
+            if records == 0 || began.elapsed() > TURN {
                 self.activator.activate();
                 return Ok(());
             }
@@ -185,19 +191,23 @@ impl Driver {
                 return Ok(None);
             }
         };
-        let wanted = count.min(*records).min(self.state.room_in_epoch());
+        let wanted = count.min(*records).min(self.at_a_time);
+        let wanted = wanted.min(self.state.room_in_epoch());
         let granted = self.state.reserve(wanted, bytes_each);
         if granted == 0 {
             return Ok(Some(Rest::Room(bytes_each)));
         }
+        let began = Instant::now();
         #[allow(clippy::cast_possible_truncation)] // at most `count`, which is a usize
-        let pushed = match self.task.push(granted as usize) {
+        let pushed = self.task.push(granted as usize);
+        self.adapt(granted, began.elapsed());
+        let pushed = match pushed {
             Ok(()) => granted,
             Err(SourceFault::Step(fault)) => return Err(fault),
             Err(SourceFault::Record { pushed, failure }) => {
                 let pushed = pushed as u64;
                 let unused = granted - pushed;
-                self.state.release(unused, unused * bytes_each);
+                self.state.budget.release(unused, unused * bytes_each);
                 self.state.fail(failure);
                 pushed
             }
@@ -205,7 +215,7 @@ impl Driver {
         if pushed > 0 {
             let mut bytes = pushed * bytes_each;
             if !std::mem::replace(&mut self.read_in_epoch, true) {
-                bytes += self.state.weigh_epoch();
+                bytes += self.state.budget.weigh_epoch();
             }
             self.flight.borrow_mut().add(open, pushed, bytes);
             self.state.add_read(open, pushed);
@@ -215,6 +225,15 @@ impl Driver {
         }
         *records -= granted;
         Ok(None)
+    }
+
+    /// Has the next push take about a tenth of a turn, or all that there is.
+    fn adapt(&mut self, pushed: u64, took: Duration) {
+        if took > TURN / 5 {
+            self.at_a_time = (pushed / 2).max(1);
+        } else if pushed == self.at_a_time && took < TURN / 20 {
+            self.at_a_time = (pushed * 2).min(RECORDS);
+        }
     }
 
     /// Ends the open epoch here, and goes on with `next`, or not at all.

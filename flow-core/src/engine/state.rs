@@ -13,25 +13,12 @@ use std::{
 use flow_store::StoreError;
 use timely::scheduling::SyncActivator;
 
-use super::RecordFailure;
+use super::{Budget, Limits, RecordFailure};
 use crate::{
     chain::Fault,
     graph::StepIndex,
     run::{Clock, Epochs},
 };
-
-/// How many records and bytes may be in flight: read, and not yet durable.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) records: u64,
-    pub(crate) bytes: u64,
-    /// The first records of an execution that follows an aborted one have a smaller budget, so that good
-    /// records before a poisonous one become durable: how many of them, and how many at a time.
-    pub(crate) cautious: (u64, u64),
-}
-
-/// What an open epoch weighs in the budget, in bytes: its rows, messages and bookkeeping.
-const EPOCH_BYTES: u64 = 8 << 10;
 
 /// Why an execution was given up.
 #[derive(Debug)]
@@ -67,12 +54,6 @@ pub(crate) enum Stop {
     Failed = 2,
 }
 
-#[derive(Debug, Default)]
-struct InFlight {
-    records: u64,
-    bytes: u64,
-}
-
 struct Cut {
     at: Instant,
     /// How many records had been read then.
@@ -98,7 +79,7 @@ pub(crate) enum News {
 
 /// What the threads of a run share.
 pub(crate) struct RunState {
-    pub(crate) limits: Limits,
+    pub(crate) budget: Budget,
     pub(crate) epochs: Epochs,
     pub(crate) clock: Clock,
     /// The open epoch. There is one counter; every source follows it at its next record.
@@ -107,7 +88,6 @@ pub(crate) struct RunState {
     read: AtomicU64,
     /// When the last epoch was cut.
     cut: Mutex<Cut>,
-    in_flight: Mutex<InFlight>,
     stop: AtomicU8,
     abort: AtomicBool,
     failures: Mutex<Failures>,
@@ -170,13 +150,12 @@ impl RunState {
     ) -> Arc<Self> {
         let now = clock.now();
         let state = Arc::new(RunState {
-            limits,
+            budget: Budget::new(limits, epochs.max_age()),
             epochs,
             clock,
             epoch: first.into(),
             read: 0.into(),
             cut: Mutex::new(Cut { at: now, read: 0 }),
-            in_flight: Mutex::default(),
             stop: (Stop::No as u8).into(),
             abort: false.into(),
             failures: Mutex::default(),
@@ -210,6 +189,7 @@ impl RunState {
             let at = self.clock.now();
             *cut = Cut { at, read };
             drop(cut);
+            self.budget.ended(open, Instant::now());
             self.ring_waiting();
         }
     }
@@ -255,49 +235,17 @@ impl RunState {
 
     /// Takes as much of `records` as the budget has room for.
     pub(crate) fn reserve(&self, records: u64, bytes_each: u64) -> u64 {
-        let (careful, at_a_time) = self.limits.cautious;
-        let limit = if self.read.load(SeqCst) < careful {
-            at_a_time
-        } else {
-            self.limits.records
-        };
-        let mut in_flight = lock(&self.in_flight);
-        let room = limit.saturating_sub(in_flight.records);
-        let bytes = self.limits.bytes.saturating_sub(in_flight.bytes);
-        let mut granted = records.min(room).min(bytes / bytes_each.max(1));
-        if granted == 0 && in_flight.records == 0 {
-            // A record larger than the budget goes alone.
-            granted = records.min(1);
-        }
-        in_flight.records += granted;
-        in_flight.bytes += granted * bytes_each;
-        granted
+        self.budget
+            .reserve(self.records_read(), records, bytes_each)
     }
 
     /// Whether `reserve` might have room now.
     pub(crate) fn has_room(&self, bytes_each: u64) -> bool {
         let granted = self.reserve(1, bytes_each);
         if granted > 0 {
-            self.release(granted, granted * bytes_each);
+            self.budget.release(granted, granted * bytes_each);
         }
         granted > 0
-    }
-
-    /// Adds the weight of an open epoch, which goes with its records.
-    pub(crate) fn weigh_epoch(&self) -> u64 {
-        lock(&self.in_flight).bytes += EPOCH_BYTES;
-        EPOCH_BYTES
-    }
-
-    /// Gives back what has become durable.
-    pub(crate) fn release(&self, records: u64, bytes: u64) {
-        let mut in_flight = lock(&self.in_flight);
-        in_flight.records -= records;
-        in_flight.bytes -= bytes;
-    }
-
-    pub(crate) fn records_in_flight(&self) -> u64 {
-        lock(&self.in_flight).records
     }
 
     // ---- durability

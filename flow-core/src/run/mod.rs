@@ -397,7 +397,7 @@ impl Finished<'_> {
         let how = match &error {
             Some(error) if is_aborted => End::Aborted {
                 error: error.to_string(),
-                in_flight: self.state.records_in_flight(),
+                in_flight: self.state.budget.records_in_flight(),
             },
             Some(error) => End::Failed {
                 position: failure::position(error),
