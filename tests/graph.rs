@@ -36,7 +36,8 @@ sink text_lines (text_lines)
 
 #[test]
 fn a_graph_is_compared_with_its_file() {
-    testing::assert_graph!(|flow| sums(flow, "out"), "tests/sums.graph");
+    let output = String::from("out");
+    testing::assert_graph!(|flow| sums(flow, &output), "tests/sums.graph");
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sums.graph");
     assert_eq!(fs::read_to_string(file).unwrap(), GRAPH);
 }

@@ -395,12 +395,18 @@ fn a_stateful_step_that_fails_leaves_the_state_as_it_was() {
     for workers in [1, 2] {
         let mut test = Harness::new(checked(OnError::Fail));
         test.workers(workers).feed(0..50);
-        let error = test.run().unwrap_err();
-        assert!(matches!(error, RunError::Step { .. }), "{error}");
-        assert!(
-            error.to_string().contains("step `total` failed: 33"),
-            "{error}"
-        );
+        for run in 1..=3 {
+            let error = test.run().unwrap_err();
+            assert!(matches!(error, RunError::Step { .. }), "{error}");
+            let text = error.to_string();
+            assert!(
+                text.contains("step `total` failed: for key 5: 33"),
+                "{text}"
+            );
+            let hint =
+                "This is run 3 in a row that ends like this. If such records are to be left out";
+            assert_eq!(text.contains(hint), run == 3, "{text}");
+        }
         let outcome = test.change(checked(OnError::Skip)).run().unwrap();
         assert_eq!(outcome.skipped, [("total".to_owned(), 1)]);
         let good = (0..50).filter(|n| *n != 33);

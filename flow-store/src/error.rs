@@ -169,6 +169,22 @@ pub enum StoreError {
         /// Since when it holds it.
         since: Option<Timestamp>,
     },
+    /// Others read the store, for longer than is waited for.
+    #[error(
+        "the store {directory} is being read by another process, such as `flow-store export`: wait until that has ended"
+    )]
+    BeingRead {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The look was made to read only.
+    #[error(
+        "the store {directory} was looked at to be read, together with others: look at it alone to change it"
+    )]
+    ReadOnly {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// The store is not as it was when it was looked at.
     #[error("the store in {directory} changed while it was being looked at ({what}): start again")]
     Changed {

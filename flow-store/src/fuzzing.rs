@@ -103,6 +103,7 @@ pub fn look(rows: &[RawRow]) -> Result<Look, StoreError> {
         header: Header::default(),
         back_to: None,
         retain: Retain::Nothing,
+        read_only: false,
         lock: None,
     })
 }

@@ -73,10 +73,10 @@
 //! # The command `flow-store`
 //!
 //! It looks at a store, and works on it while no flow runs. The verbs `info`, `steps`, `epochs`,
-//! `get`, `export`, `verify` and `diff` change nothing, on a store that was killed neither, and `backup`
-//! only makes its copy; `drop`, `rename` and `compact` change it as a whole or not at all. Of a
-//! store that is in use they all say who has it; they take its lock themselves, so the lock file
-//! says afterwards that they had it last. Here `[..]` stands for what differs.
+//! `get`, `export`, `verify` and `diff` change nothing, on a store that was killed neither, and
+//! leave no trace; `backup` only makes its copy; `drop`, `rename` and `compact` change it as a whole or
+//! not at all. Of a store that is in use they all say who has it. Several can read at once, and a flow that
+//! starts waits for them, ten seconds at most. Here `[..]` stands for what differs.
 //!
 //! ```text
 //! $ flow-store info state

@@ -3,6 +3,8 @@
 //! The operating system's lock on it keeps others out and ends with the process. Its text is for
 //! people, and remembers the store's uuid, so that a directory that lost its data is not taken for
 //! a new one. The file is never removed: a lock on a removed file keeps nobody out.
+//!
+//! Whoever only reads shares the lock with others that do, and leaves the text alone.
 
 use crate::directory::Place;
 use crate::error::StoreError;
@@ -10,12 +12,16 @@ use jiff::Timestamp;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const FIRST_LINE: &str = "flow-store lock 1";
 const LAST_LINE: &str = "end";
 /// More than any record has.
 const MOST_BYTES: u64 = 4096;
+/// How long one who wants it alone waits for those who read.
+const READERS: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(5);
 
 /// The lock, for as long as this lives.
 #[derive(Debug)]
@@ -72,21 +78,25 @@ impl Lock {
             .truncate(false)
             .open(&place.lock)
             .map_err(at("open the lock file"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = match read(&mut file) {
-                    Ok(Text::Record(record)) => Some(record),
-                    _ => None,
-                };
-                return Err(StoreError::Locked {
-                    path: place.lock.clone(),
-                    pid: holder.as_ref().map(|record| record.pid),
-                    since: holder.as_ref().map(|record| record.since),
-                    host: holder.map(|record| record.host),
+        let deadline = Instant::now() + READERS;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
+            }
+            // Together with others that read: they are done soon.
+            match file.try_lock_shared() {
+                Ok(()) => file.unlock().map_err(at("unlock"))?,
+                Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
+                Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
+            }
+            if Instant::now() > deadline {
+                return Err(StoreError::BeingRead {
+                    directory: place.directory.clone(),
                 });
             }
-            Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
+            std::thread::sleep(POLL);
         }
         let before = read(&mut file).map_err(at("read the lock file"))?;
         let mut lock = Lock {
@@ -100,6 +110,33 @@ impl Lock {
             lock.write(lock.store())?;
         }
         Ok(lock)
+    }
+
+    /// Takes it together with others that only read, and leaves the file as it is. None, where there is no file.
+    pub(crate) fn share(place: &Place) -> Result<Option<Lock>, StoreError> {
+        let at = |attempt| {
+            move |cause| StoreError::Io {
+                attempt,
+                path: place.lock.clone(),
+                cause,
+            }
+        };
+        let mut file = match File::open(&place.lock) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(at("open the lock file")(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
+            Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
+        }
+        let before = read(&mut file).map_err(at("read the lock file"))?;
+        Ok(Some(Lock {
+            file,
+            path: place.lock.clone(),
+            before,
+        }))
     }
 
     /// What the file said before it was taken.
@@ -136,6 +173,20 @@ impl Lock {
             path: self.path.clone(),
             cause,
         })
+    }
+}
+
+/// Somebody else has it: who, its text says.
+fn held(place: &Place, file: &mut File) -> StoreError {
+    let holder = match read(file) {
+        Ok(Text::Record(record)) => Some(record),
+        _ => None,
+    };
+    StoreError::Locked {
+        path: place.lock.clone(),
+        pid: holder.as_ref().map(|record| record.pid),
+        since: holder.as_ref().map(|record| record.since),
+        host: holder.map(|record| record.host),
     }
 }
 

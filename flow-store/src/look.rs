@@ -39,6 +39,8 @@ pub struct Look {
     /// The epoch that it shows, if that is not the last: what the overlay was brought back to.
     pub(crate) back_to: Option<Epoch>,
     pub(crate) retain: Retain,
+    /// Others may read it too, so it must stay as it is.
+    pub(crate) read_only: bool,
     /// None when there is nothing yet to be locked. Last, so that it is released last.
     pub(crate) lock: Option<Lock>,
 }
@@ -105,19 +107,52 @@ impl Look {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn at(dir: impl AsRef<Path>) -> Result<Look, StoreError> {
-        let place = Place::new(dir.as_ref());
+        Look::with(dir.as_ref(), |place| Lock::take(place).map(Some), false)
+    }
+
+    /// Looks at the store in a directory to read it: together with others that read, and without a trace, also in
+    /// a directory that must not be written to.
+    ///
+    /// It can't be changed or started from. Who wants to start a flow waits a while for those who read.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`at`](Look::at).
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// let look = flow_store::Look::read(directory.path())?;
+    /// assert!(look.is_new());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read(dir: impl AsRef<Path>) -> Result<Look, StoreError> {
+        Look::with(dir.as_ref(), Lock::share, true)
+    }
+
+    fn with(
+        directory: &Path,
+        lock: impl FnOnce(&Place) -> Result<Option<Lock>, StoreError>,
+        read_only: bool,
+    ) -> Result<Look, StoreError> {
+        let place = Place::new(directory);
         if place.list()?.is_new() {
-            return Ok(Look::new(place, None));
+            let new = Look::new(place, None);
+            return Ok(Look { read_only, ..new });
         }
-        let mut lock = Lock::take(&place)?;
+        let mut lock = lock(&place)?;
+        let before = lock.as_ref().map_or(&Text::Nothing, Lock::before);
+        let known = lock.as_ref().and_then(Lock::store);
         // only now it stays as it is
         let found = place.list()?;
         check_parts(&place, &found)?;
         if found.parts.is_empty() {
-            return match (lock.before(), lock.store()) {
+            return match known {
                 // somebody was killed as they made the store
-                (_, None) if *lock.before() != Text::Torn => Ok(Look::new(place, Some(lock))),
-                (_, store) => Err(StoreError::EmptyWhereDataWas {
+                None if *before != Text::Torn => {
+                    let new = Look::new(place, lock);
+                    Ok(Look { read_only, ..new })
+                }
+                store => Err(StoreError::EmptyWhereDataWas {
                     directory: place.directory,
                     store: store.map_or_else(|| "unknown".to_owned(), |store| store.to_string()),
                     part: PART.to_owned(),
@@ -127,8 +162,8 @@ impl Look {
         let (database, header) = part::look(&place.part)?;
         let contents = Contents::read(&database, &place.part)?;
         let store = contents.meta.store;
-        match lock.store() {
-            Some(expected) if expected != store => {
+        match (known, &mut lock) {
+            (Some(expected), _) if expected != store => {
                 return Err(StoreError::ForeignPart {
                     path: place.part,
                     lock: place.lock,
@@ -136,8 +171,8 @@ impl Look {
                     found: store.to_string(),
                 });
             }
-            Some(_) => {}
-            None => lock.write(Some(store))?,
+            (None, Some(lock)) if !read_only => lock.write(Some(store))?,
+            _ => {}
         }
         Ok(Look {
             place,
@@ -146,7 +181,8 @@ impl Look {
             header,
             back_to: None,
             retain: Retain::Nothing,
-            lock: Some(lock),
+            read_only,
+            lock,
         })
     }
 
@@ -158,6 +194,7 @@ impl Look {
             header: Header::default(),
             back_to: None,
             retain: Retain::Nothing,
+            read_only: false,
             lock,
         }
     }
@@ -437,6 +474,7 @@ impl Look {
     /// [`StartFailed`](StoreError::StartFailed); the store is then as before, or as if the
     /// execution had started and been killed at once.
     pub fn start(self, start: Start<'_>) -> Result<Execution, StoreError> {
+        self.check_alone()?;
         start::check(&self.place, self.basis(), &start)?;
         let origin = self.origin();
         let Look {
@@ -449,6 +487,15 @@ impl Look {
         match (&origin.seen, lock) {
             (Some(_), Some(lock)) => start::resume(&place, &origin, lock, &start),
             (_, lock) => start::create(&place, &origin, lock, &start),
+        }
+    }
+
+    pub(crate) fn check_alone(&self) -> Result<(), StoreError> {
+        match self.read_only {
+            false => Ok(()),
+            true => Err(StoreError::ReadOnly {
+                directory: self.place.directory.clone(),
+            }),
         }
     }
 
@@ -486,6 +533,7 @@ impl Look {
             header: Header::default(),
             back_to: None,
             retain: Retain::Nothing,
+            read_only: false,
             lock: None,
         })
     }

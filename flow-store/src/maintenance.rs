@@ -154,6 +154,7 @@ impl Look {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compact(self, progress: &mut dyn FnMut(u64, u64)) -> Result<Compacted, StoreError> {
+        self.check_alone()?;
         let place = self.place.clone();
         let source = self.source()?;
         // redb's own lock too: a flow whose lock file was removed would go on in the old file
@@ -247,6 +248,7 @@ impl Look {
         if self.is_new() {
             return Err(self.no_store());
         }
+        self.check_alone()?;
         self.check_not_back()?;
         self.step(id).cloned()
     }

@@ -20,7 +20,7 @@ pub enum RunError {
     #[error(transparent)]
     Record(Box<RecordError>),
     /// A step failed behind a shuffle, or a sink failed. The open epochs were given up.
-    #[error("step `{step}` failed: {cause}\n{safe}")]
+    #[error("step `{step}` failed: {cause}{}\n{safe}", again(*.times, "If such records are to be left out, use `OnError::Skip`."))]
     Step {
         /// The step.
         step: String,
@@ -31,9 +31,11 @@ pub enum RunError {
         cause: BoxError,
         /// What is not lost.
         safe: Safe,
+        /// How many runs in a row have ended like this, this one included.
+        times: u64,
     },
     /// User code panicked. The open epochs were given up.
-    #[error("step `{step}` panicked: {message}\n{safe}")]
+    #[error("step `{step}` panicked: {message}{}\n{safe}", again(*.times, "A step that returns an error in place of a panic can leave such records out."))]
     Panicked {
         /// The step.
         step: String,
@@ -43,6 +45,8 @@ pub enum RunError {
         message: String,
         /// What is not lost.
         safe: Safe,
+        /// How many runs in a row have ended like this, this one included.
+        times: u64,
     },
     /// An epoch could not be made durable.
     #[error("epochs could not be made durable: {error}\n{safe}")]
@@ -157,6 +161,14 @@ pub struct RecordError {
 
 /// From this many runs in a row on, a record that fails gets a hint.
 const AGAIN: u64 = 3;
+
+/// What may help when run after run ends in the same way.
+fn again(times: u64, help: &str) -> String {
+    match times >= AGAIN {
+        true => format!("\nThis is run {times} in a row that ends like this. {help}"),
+        false => String::new(),
+    }
+}
 
 impl RecordError {
     /// What may help when the same record fails again and again.

@@ -10,12 +10,8 @@ use crate::{
 impl Finished<'_> {
     pub(super) fn record_error(&self, failure: RecordFailure, safe: Safe) -> RunError {
         let place = place(&failure.partition, failure.position.as_deref());
-        let before = match &self.failed_before {
-            Some((position, times)) if *position == place => *times,
-            _ => 0,
-        };
         RunError::Record(Box::new(RecordError {
-            times: before + 1,
+            times: self.times(&place),
             step: self.graph.id(failure.step),
             source_step: self.graph.id(failure.source_step),
             partition: failure.partition,
@@ -26,7 +22,24 @@ impl Finished<'_> {
         }))
     }
 
+    /// How many runs in a row have failed like this, with this one.
+    fn times(&self, how: &str) -> u64 {
+        match &self.failed_before {
+            Some((before, times)) if before == how => times + 1,
+            _ => 1,
+        }
+    }
+
     pub(super) fn abort_error(&self, failed: Failed) -> RunError {
+        let mut error = self.error_of(failed);
+        let how = first_line(&error.to_string()).to_owned();
+        if let RunError::Step { times, .. } | RunError::Panicked { times, .. } = &mut error {
+            *times = self.times(&how);
+        }
+        error
+    }
+
+    fn error_of(&self, failed: Failed) -> RunError {
         let safe = self.safe(false);
         match failed {
             Failed::Step { worker, fault } => {
@@ -36,6 +49,7 @@ impl Finished<'_> {
                     worker,
                     cause,
                     safe,
+                    times: 1,
                 }
             }
             Failed::Panicked {
@@ -47,6 +61,7 @@ impl Finished<'_> {
                 worker,
                 message,
                 safe,
+                times: 1,
             },
             Failed::Sync { step, error } => RunError::Sync {
                 step: self.graph.id(step),
@@ -83,6 +98,11 @@ fn place(partition: &str, position: Option<&str>) -> String {
         Some(position) => format!("{partition}, {position}"),
         None => partition.to_owned(),
     }
+}
+
+/// What is the same each time that a run ends in the same way.
+pub(super) fn first_line(error: &str) -> &str {
+    error.lines().next().unwrap_or_default()
 }
 
 /// Where a failed run stopped, for the store's record of executions.

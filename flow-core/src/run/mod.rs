@@ -168,18 +168,7 @@ impl Runner {
     }
 
     fn plan(&self) -> Result<(Graph, Vec<Head>), BuildError> {
-        let flow = Flow::new();
-        catch_unwind(AssertUnwindSafe(|| (self.build)(&flow))).map_err(|panic| {
-            BuildError::Panicked {
-                step: None,
-                message: message_of(&*panic),
-            }
-        })?;
-        let (graph, heads) = flow.take();
-        match BuildError::from_all(graph.check(self.recovery.is_some())) {
-            Some(error) => Err(error),
-            None => Ok((graph, heads)),
-        }
+        plan(&*self.build, self.recovery.is_some())
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -307,6 +296,23 @@ impl Runner {
     }
 }
 
+/// Builds a flow without running it, and checks it.
+pub(crate) fn plan(
+    build: &dyn Fn(&Flow),
+    has_store: bool,
+) -> Result<(Graph, Vec<Head>), BuildError> {
+    let flow = Flow::new();
+    catch_unwind(AssertUnwindSafe(|| build(&flow))).map_err(|panic| BuildError::Panicked {
+        step: None,
+        message: message_of(&*panic),
+    })?;
+    let (graph, heads) = flow.take();
+    match BuildError::from_all(graph.check(has_store)) {
+        Some(error) => Err(error),
+        None => Ok((graph, heads)),
+    }
+}
+
 /// Drops what the plan was made of: sources and sinks, which are user code.
 fn forget(heads: Vec<Head>) -> Result<(), BuildError> {
     catch_unwind(AssertUnwindSafe(|| drop(heads))).map_err(|panic| BuildError::Panicked {
@@ -373,7 +379,7 @@ struct Finished<'a> {
     /// The last durable epoch, with a store.
     durable: Option<Epoch>,
     drain: Duration,
-    /// Where the runs before this one failed, and how many in a row.
+    /// How the runs before this one failed, and how many in a row.
     failed_before: Option<(String, u64)>,
 }
 

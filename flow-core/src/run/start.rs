@@ -10,7 +10,7 @@ use flow_store::{
     StoreError,
 };
 
-use super::Recovery;
+use super::{Recovery, failure::first_line};
 use crate::{
     engine::{Head, Resume, message_of},
     error::{BuildError, ResumeError, RunError, SourceError, TypeChange},
@@ -204,14 +204,15 @@ pub(super) fn caution(look: &Look) -> Option<(u64, u64)> {
     }
 }
 
-/// Where the last runs failed, and how many in a row failed there.
+/// How the last runs failed, by the place or by what they said, and how many in a row failed like that.
 pub(super) fn failures_in_a_row(look: &Look) -> Result<Option<(String, u64)>, StoreError> {
     let executions = look.executions()?;
     let mut failed = executions
         .iter()
         .rev()
         .map(|execution| match &execution.ended {
-            Some((_, End::Failed { position, .. })) => Some(position),
+            Some((_, End::Failed { position, .. })) => Some(position.as_str()),
+            Some((_, End::Aborted { error, .. })) => Some(first_line(error)),
             _ => None,
         });
     let Some(Some(last)) = failed.next() else {
@@ -220,7 +221,7 @@ pub(super) fn failures_in_a_row(look: &Look) -> Result<Option<(String, u64)>, St
     let before = failed
         .take_while(|position| *position == Some(last))
         .count() as u64;
-    Ok(Some((last.clone(), before + 1)))
+    Ok(Some((last.to_owned(), before + 1)))
 }
 
 /// Records the execution: from here on the store is changed.

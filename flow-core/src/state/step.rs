@@ -55,6 +55,22 @@ pub(crate) fn key_text(bytes: &[u8]) -> String {
     }
 }
 
+fn key_bytes<K: Key>(key: &K) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // It has been encoded to be routed.
+    let _ = key.encode(&mut bytes);
+    bytes
+}
+
+/// An error of a step, with the key of the record on which it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("for key {key}: {cause}")]
+struct ForKey {
+    key: String,
+    #[source]
+    cause: BoxError,
+}
+
 struct Stateful<K, V, S, W, F> {
     at: At,
     number: Option<u16>,
@@ -84,7 +100,10 @@ where
             match (self.f)(&record.key, state, record.value) {
                 Ok(Some(out)) => self.out.push((record.key, out)),
                 Ok(None) => self.skips.add(self.at.step()),
-                Err(error) => return Err(self.at.fault(error)),
+                Err(cause) => {
+                    let key = key_text(&key_bytes(&record.key));
+                    return Err(self.at.fault(ForKey { key, cause }));
+                }
             }
         }
         self.next.push_batch(&mut self.out)

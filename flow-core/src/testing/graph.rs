@@ -5,7 +5,7 @@ use std::{fmt::Write, path::Path};
 use crate::{
     flow::Flow,
     graph::{Graph, Keeps},
-    run::Runner,
+    run::plan,
 };
 
 /// The environment variable that has [`assert_graph!`](crate::testing::assert_graph) write the file.
@@ -26,8 +26,15 @@ const UPDATE: &str = "FLOW_UPDATE_GRAPHS";
 /// }
 /// ```
 ///
-/// A flow with arguments is given as a closure: `assert_graph!(|flow| cart_join(flow, &args), "..")`. The path is relative
-/// to the crate's directory.
+/// A flow with arguments is given as a closure. The path is relative to the crate's directory.
+///
+/// ```no_run
+/// # use flow::prelude::*;
+/// # struct Args { input: &'static str }
+/// # #[dataflow] fn spending(flow: &Flow, args: &Args) {}
+/// let args = Args { input: "orders.json" };
+/// flow::testing::assert_graph!(|flow| spending(flow, &args), "tests/spending.graph");
+/// ```
 #[macro_export]
 macro_rules! assert_graph {
     ($flow:expr, $path:expr $(,)?) => {
@@ -45,10 +52,10 @@ macro_rules! assert_graph {
 #[doc(hidden)]
 #[track_caller]
 #[allow(clippy::panic)] // it is an assertion
-pub fn check_graph(flow: impl Fn(&Flow) + Send + Sync + 'static, path: impl AsRef<Path>) {
+pub fn check_graph(flow: impl Fn(&Flow), path: impl AsRef<Path>) {
     let path = path.as_ref();
-    let graph = match Runner::new(flow).graph() {
-        Ok(graph) => outline(&graph),
+    let graph = match plan(&flow, false) {
+        Ok((graph, _)) => outline(&graph),
         Err(error) => panic!("{error}"),
     };
     let name = path.display();

@@ -1,7 +1,7 @@
 //! Who has the store, and whether a directory without data is a new one.
 
 use crate::support::*;
-use flow_store::{End, Look, StoreError};
+use flow_store::{Changes, End, Epoch, Look, StoreError};
 use std::fs;
 
 fn is_locked(home: &Home) -> bool {
@@ -235,4 +235,58 @@ fn a_store_that_was_let_go_is_free_while_another_thread_starts_programs() {
         done.store(true, SeqCst);
         assert_eq!(locked, 0);
     });
+}
+
+/// Monitoring must not keep a flow from starting, nor be seen in the store.
+#[test]
+fn those_who_read_do_it_together_and_a_start_waits_for_them() {
+    let home = Home::new();
+    drop(home.start(&[step("a")]));
+    let text = fs::read(home.lock()).unwrap();
+    let reading = Look::read(home.store()).unwrap();
+    let second = Look::read(home.store()).unwrap();
+    assert_eq!(reading.epoch(), second.epoch());
+    assert_eq!(fs::read(home.lock()).unwrap(), text, "they leave no trace");
+    drop(second);
+
+    let (store, (told, started)) = (home.store(), std::sync::mpsc::channel());
+    let start = std::thread::spawn(move || {
+        told.send(()).unwrap();
+        Look::at(store).map(|look| look.epoch())
+    });
+    started.recv().unwrap();
+    drop(reading);
+    assert_eq!(start.join().unwrap().unwrap(), Epoch::opening(1));
+
+    // and of one that runs they say who has it
+    let execution = home.start(&[step("a")]);
+    let error = Look::read(home.store()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Locked { pid: Some(_), .. }),
+        "{error}"
+    );
+    drop(execution);
+}
+
+#[test]
+fn a_look_that_only_reads_changes_nothing() {
+    let home = Home::new();
+    drop(home.start(&[step("a")]));
+    let before = fs::read(home.part()).unwrap();
+    let read = || Look::read(home.store()).unwrap();
+    let manifest = read().reconcile(&[step("a")], &agree(&[])).unwrap();
+    let mut errors = vec![start_with(read(), &manifest, &Changes::new()).map(drop)];
+    errors.push(read().drop_step("a").map(drop));
+    errors.push(read().rename_step("a", "b").map(drop));
+    errors.push(read().compact(&mut |_, _| ()).map(drop));
+    for error in errors {
+        let error = error.unwrap_err();
+        assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
+    }
+    assert!(before == fs::read(home.part()).unwrap());
+    read().backup(home.path("copy"), &mut |_, _| ()).unwrap();
+    // also where nothing may be written, and there is no lock file
+    fs::remove_file(home.lock()).unwrap();
+    assert_eq!(read().steps().len(), 1);
+    assert!(!home.lock().exists());
 }

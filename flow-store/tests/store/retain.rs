@@ -136,12 +136,11 @@ fn copies_keep_them_and_work_by_hand_forgets_them() {
     // what was brought back in memory is only to start from
     let brought_back = || Look::at(&copy).unwrap().see(epoch(1, 1)).unwrap();
     let nothing = &mut |_: u64, _: u64| ();
-    let errors = [
-        brought_back().compact(nothing).map(drop),
-        brought_back().backup(home.path("x"), nothing).map(drop),
-        brought_back().drop_step("a").map(drop),
-        brought_back().rename_step("a", "x").map(drop),
-    ];
+    let mut errors = Vec::new();
+    errors.push(brought_back().compact(nothing).map(drop));
+    errors.push(brought_back().backup(home.path("x"), nothing).map(drop));
+    errors.push(brought_back().drop_step("a").map(drop));
+    errors.push(brought_back().rename_step("a", "x").map(drop));
     for error in errors {
         let error = error.unwrap_err();
         assert!(matches!(error, StoreError::GoneBack { .. }), "{error}");

@@ -140,9 +140,22 @@ struct Store {
 }
 
 impl Store {
-    /// Looks at it; a store that is not there is an error.
+    /// Looks at it to read; a store that is not there is an error.
     fn look(&self) -> Result<Look, Failure> {
         look(&self.directory)
+    }
+
+    /// Looks at it alone, to change it.
+    fn look_alone(&self) -> Result<Look, Failure> {
+        let _shown = terminal::busy("reading", &self.directory);
+        there(Look::at(&self.directory)?)
+    }
+}
+
+fn there(look: Look) -> Result<Look, Failure> {
+    match look.is_new() {
+        true => Err(look.no_store().into()),
+        false => Ok(look),
     }
 }
 
@@ -169,11 +182,7 @@ impl Then {
 fn look(directory: &std::path::Path) -> Result<Look, Failure> {
     // the whole file is read to verify it
     let _shown = terminal::busy("reading", directory);
-    let look = Look::at(directory)?;
-    match look.is_new() {
-        true => Err(look.no_store().into()),
-        false => Ok(look),
-    }
+    there(Look::read(directory)?)
 }
 
 /// Why a verb did not do what it was asked for.
@@ -225,9 +234,9 @@ fn run(verb: &Verb, out: &mut Out) -> Result<bool, Failure> {
             other,
             count,
         } => diff::diff(store, other, *count, out),
-        Verb::Drop { store, step } => maintain::drop_step(store.look()?, step, out),
-        Verb::Rename { store, old, new } => maintain::rename(store.look()?, old, new, out),
-        Verb::Compact { store } => maintain::compact(store.look()?, out),
+        Verb::Drop { store, step } => maintain::drop_step(store.look_alone()?, step, out),
+        Verb::Rename { store, old, new } => maintain::rename(store.look_alone()?, old, new, out),
+        Verb::Compact { store } => maintain::compact(store.look_alone()?, out),
         Verb::Backup { store, target } => maintain::backup(&store.look()?, target, out),
     }
 }
