@@ -414,6 +414,7 @@ fn a_migration_of_another_type_is_no_help() {
 "the state of step `cart` for key 1 can't be read as `Cents`: the bytes cannot be read as this type: missing field `cents`
   `Cents.text` is gone: it was String
   `Cents.cents` is new: u64
+note: `.migrate_from` reads struct Euros { euros: u32 }, which is not what is stored
 help: `#[serde(default)]` on a new field reads what was stored without it
 help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Text { text: String }");
 }

@@ -150,3 +150,51 @@ fn one_new_output_under_two_spellings_is_refused_before_anything_is_made() {
     );
     assert!(!output.exists() && !store.exists());
 }
+
+/// One file is one partition, whatever it is called: read twice, all that it holds would count twice.
+#[test]
+fn a_file_under_another_name_is_not_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, store) = (directory.path().join("in"), directory.path().join("state"));
+    let line = "a line that is long enough to tell one file from another, and then some\n";
+    fs::write(&path, line).unwrap();
+    let run = |path: &Path| read_with(path, &store, |_| ());
+    let refused = |path: &Path| match run(path).0 {
+        Err(RunError::Resume(error @ ResumeError::PartitionRenamed { .. })) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(run(&path).0.unwrap().records, 1);
+    // The same name in other words.
+    let dotted = directory.path().join("./in");
+    assert_eq!(run(&dotted).0.unwrap().records, 0);
+    // The same file by another name: a link, and one that was moved.
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let error = refused(&link);
+    assert!(error.contains("has read it already as"), "{error}");
+    let moved = directory.path().join("moved");
+    fs::rename(&path, &moved).unwrap();
+    refused(&moved);
+    // And another file is another file.
+    let other = directory.path().join("other");
+    fs::write(
+        &other,
+        "another line, of another file, which is long enough as well as the first\n",
+    )
+    .unwrap();
+    assert_eq!(run(&other).0.unwrap().records, 1);
+}
+
+#[test]
+fn one_file_under_two_names_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, link) = (directory.path().join("in"), directory.path().join("link"));
+    fs::write(&path, "a\n").unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let runner = Runner::new(move |flow| {
+        let lines = flow.source(TextLines::open_all([&path, &link]));
+        lines.sink(sink::from_fn(|_: String| ()));
+    });
+    let error = runner.run().unwrap_err().to_string();
+    assert!(error.contains("are one file"), "{error}");
+}

@@ -42,7 +42,8 @@ impl Words {
     }
 
     fn run(&self, options: &[&str]) -> Ended {
-        let flow = ["run", "in", "--output", "out", "--recover", "state"];
+        let [input, output] = ["in", "out"].map(|name| self.0.path(name).display().to_string());
+        let flow = ["run", &input, "--output", &output, "--recover", "state"];
         self.0.run(&program("words"), &[&flow, options].concat())
     }
 

@@ -208,11 +208,14 @@ pub enum StoreError {
     },
     /// The store has steps that the flow has not.
     #[error(
-        "the store in {} has {} that the flow has not: {}. If a step was renamed, say `.renamed_from(\"{}\")` where it is now; if what it held may go, start with `{}`",
+        "the store in {} has {} that the flow has not: {}. If a step was renamed, say `.renamed_from(\"{}\")` where it is now; if what it held may go{}, start with `{}`",
         .directory.display(),
         if .steps.len() == 1 { "a step" } else { "steps" },
         steps_list(.steps),
         first_id(.steps),
+        if .steps.iter().any(|step| step.kind == StepKind::Source) {
+            " (of a source that is where it stood: its input would be read again)"
+        } else { "" },
         drop_flags(.steps)
     )]
     UnknownSteps {

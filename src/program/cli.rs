@@ -21,11 +21,11 @@ pub(super) struct RunOptions {
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     workers: usize,
 
-    /// Give up what the store keeps for a step (with --recover)
+    /// Give up what the store keeps for a step; a source then reads its input from the beginning (with --recover)
     #[arg(long, value_name = "STEP", requires = "recover")]
     drop_state: Vec<String>,
 
-    /// Agree that a partition which is gone is not read to its end (with --recover)
+    /// Agree that a partition which is gone is not read to its end; should it come back, it is read from the beginning (with --recover)
     #[arg(long, value_name = "PARTITION", requires = "recover")]
     drop_partition: Vec<String>,
 

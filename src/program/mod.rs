@@ -5,7 +5,7 @@ mod progress;
 mod report;
 mod signals;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use flow_core::{Flow, RunError, Runner, Started};
 
@@ -101,7 +101,8 @@ where
         Command::Run(options) => run(options.apply(runner)),
         Command::Graph => match runner.graph() {
             Ok(graph) => {
-                print!("{graph}");
+                // Who reads it may have seen enough.
+                let _ = write!(std::io::stdout(), "{graph}");
                 0
             }
             Err(error) => {

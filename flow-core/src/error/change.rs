@@ -13,6 +13,8 @@ pub struct TypeChange {
     pub differences: Vec<Difference>,
     /// The type that was stored, if that is known.
     pub stored: Option<Schema>,
+    /// The types that the flow could convert: none of them is what was stored.
+    pub converted_from: Vec<Schema>,
 }
 
 impl TypeChange {
@@ -22,6 +24,7 @@ impl TypeChange {
             stored_id,
             differences: Vec::new(),
             stored: None,
+            converted_from: Vec::new(),
         }
     }
 
@@ -30,6 +33,7 @@ impl TypeChange {
             stored_id,
             differences: rewrite.differences.clone(),
             stored: stored.cloned(),
+            converted_from: Vec::new(),
         }
     }
 
@@ -44,6 +48,13 @@ impl TypeChange {
     /// What serde could do, with the cause that it gives.
     pub(crate) fn hints(&self, cause: &str) -> String {
         let mut hints = String::new();
+        if !self.converted_from.is_empty() {
+            let types: Vec<_> = self.converted_from.iter().map(Schema::to_string).collect();
+            hints += &format!(
+                "\nnote: `.migrate_from` reads {}, which is not what is stored",
+                types.join(" or ")
+            );
+        }
         if let Some((from, to)) = self.maybe_renamed() {
             hints += &format!(
                 "\nhelp: if `{from}` is now called `{to}`, `#[serde(alias = \"{from}\")]` on it reads what is stored"

@@ -102,6 +102,18 @@ pub enum ResumeError {
         /// The partitions.
         partitions: Vec<String>,
     },
+    /// What was read under another name would be read again.
+    #[error(
+        "source `{step}` would read `{new}` from its beginning, and has read it already as `{old}`\nhelp: give it the name that it had, or agree to read it again with `--drop-partition {old}`"
+    )]
+    PartitionRenamed {
+        /// The source.
+        step: String,
+        /// The name that it had.
+        old: String,
+        /// The name that it has now.
+        new: String,
+    },
     /// `--drop-partition` names a partition that the store does not know.
     #[error(
         "no source has read a partition `{partition}`, so it can't be dropped; there {}",
@@ -132,7 +144,7 @@ pub enum ResumeError {
     },
     /// A sink can't go on at its position.
     #[error(
-        "sink `{step}` can't go on where it was: {error}\nhelp: bring the output back as it was, or begin it anew with `--drop-state {stored_id}`"
+        "sink `{step}` can't go on where it was: {error}{}", begin_anew(.error, .stored_id)
     )]
     Sink {
         /// The sink.
@@ -148,6 +160,16 @@ pub enum ResumeError {
 impl From<StoreError> for ResumeError {
     fn from(error: StoreError) -> Self {
         ResumeError::Store(Box::new(error))
+    }
+}
+
+/// What can be done about an output that is not what it was; where the system refused, it is no help to give it up.
+fn begin_anew(error: &SinkError, stored_id: &str) -> String {
+    match std::error::Error::source(error) {
+        Some(_) => String::new(),
+        None => format!(
+            "\nhelp: bring the output back as it was, or begin it anew with `--drop-state {stored_id}`"
+        ),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     engine::{Head, Resume, message_of},
     error::{BuildError, ResumeError, RunError, SourceError, TypeChange},
     graph::{Graph, Keeps, Step, StepIndex},
+    names::short,
     source::{StoredToken, drop_partition},
 };
 
@@ -122,9 +123,9 @@ fn spec(step: &Step) -> Option<StepSpec> {
         id: step.id(),
         kind,
         operator: step.kind.clone(),
-        key_type: step.key.unwrap_or_default().to_owned(),
+        key_type: short(step.key.unwrap_or_default()),
         // A sink without positions has no rows.
-        state_type: step.state?.to_owned(),
+        state_type: short(step.state?),
         schemas: step.types.schemas(),
         renamed_from: step.former_ids(),
         place: step.place.to_string(),

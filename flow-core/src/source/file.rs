@@ -3,8 +3,8 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
+    io::{ErrorKind, Read, Seek, SeekFrom},
+    path::{Component, Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,16 @@ use super::SourceError;
 
 /// How much of a file's beginning tells it from another one, in bytes.
 const HEAD: usize = 1024;
+
+/// So many bytes that are the same at the beginning of two files are no accident.
+const TELLING: u64 = 64;
+
+/// What a path is called as a partition: the same whether it is written `a`, `./a` or `.//a`.
+fn name_of(path: &Path) -> String {
+    let parts = path.components();
+    let name: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
+    name.display().to_string()
+}
 
 /// Where a reader stands in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +77,13 @@ pub(super) fn open_at(
     token: Option<&FileToken>,
 ) -> Result<Opened, SourceError> {
     let error = |what: &str, error| SourceError::caused_by(format!("{name}: {what}"), error);
-    let mut file = File::open(path).map_err(|e| error("can't be opened", e))?;
+    let mut file = File::open(path).map_err(|e| match (e.kind(), token) {
+        (ErrorKind::NotFound, Some(_)) => SourceError::caused_by(
+            format!("{name} is gone"),
+            format!("{e}\nhelp: bring it back; a file that was read to its end need not be named any more"),
+        ),
+        _ => error("can't be opened", e),
+    })?;
     let metadata = file.metadata().map_err(|e| error("can't be read", e))?;
     if metadata.is_dir() {
         return Err(SourceError::new(format!(
@@ -136,14 +152,47 @@ impl Files {
 
     fn by_name(&self) -> Result<BTreeMap<String, &Path>, SourceError> {
         let mut files = BTreeMap::new();
+        let mut real: BTreeMap<PathBuf, String> = BTreeMap::new();
         for path in &self.0 {
-            let name = path.display().to_string();
-            if files.insert(name, path.as_path()).is_some() {
-                let name = path.display();
+            let name = name_of(path);
+            if files.insert(name.clone(), path.as_path()).is_some() {
                 return Err(SourceError::new(format!("{name} is named twice")));
+            }
+            let Ok(file) = path.canonicalize() else {
+                continue;
+            };
+            if let Some(other) = real.insert(file, name.clone()) {
+                let text = format!("{other} and {name} are one file");
+                return Err(SourceError::new(text));
             }
         }
         Ok(files)
+    }
+
+    /// Whether a file is what was read under another name.
+    pub(super) fn is_renamed(
+        &self,
+        old: &str,
+        token: &FileToken,
+        new: &str,
+    ) -> Result<bool, SourceError> {
+        let path = self.path(new)?;
+        let (was, is) = (Path::new(old).canonicalize(), path.canonicalize());
+        if matches!((was, is), (Ok(was), Ok(is)) if was == is) {
+            return Ok(token.offset > 0);
+        }
+        if token.head_len < TELLING {
+            return Ok(false);
+        }
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut head = Vec::new();
+            File::open(&path)?
+                .take(token.head_len)
+                .read_to_end(&mut head)?;
+            Ok(head)
+        };
+        // What can't be read is told when it is opened.
+        Ok(read().is_ok_and(|head| flow_store::hash(&head) == token.head_hash))
     }
 
     pub(super) fn names(&self) -> Result<Vec<String>, SourceError> {

@@ -53,6 +53,10 @@ impl<T: DeserializeOwned + 'static> Source for JsonLinesSource<T> {
         "json_lines".to_owned()
     }
 
+    fn is_renamed(&self, old: &str, token: &FileToken, new: &str) -> Result<bool, SourceError> {
+        self.files.is_renamed(old, token, new)
+    }
+
     fn partitions(&self) -> Result<Vec<String>, SourceError> {
         self.files.names()
     }

@@ -97,6 +97,17 @@ pub trait Source: 'static {
         resume: Option<Self::Token>,
     ) -> Result<Self::Reader, SourceError>;
 
+    /// Whether the partition `new`, which has no token, is what was read as `old` up to `token`, and only has another
+    /// name: then its records would be read twice, and the start is refused. Asked of partitions that are gone. By
+    /// default it is not.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being found out.
+    fn is_renamed(&self, old: &str, token: &Self::Token, new: &str) -> Result<bool, SourceError> {
+        let _ = (old, token, new);
+        Ok(false)
+    }
+
     /// Agrees that a source which can't resume loses what was not read when the flow stops.
     #[must_use]
     fn lossy(self) -> Lossy<Self>
@@ -200,6 +211,10 @@ impl<S: Source> Source for Lossy<S> {
 
     fn open(&self, partition: &str, resume: Option<S::Token>) -> Result<S::Reader, SourceError> {
         self.0.open(partition, resume)
+    }
+
+    fn is_renamed(&self, old: &str, token: &S::Token, new: &str) -> Result<bool, SourceError> {
+        self.0.is_renamed(old, token, new)
     }
 
     fn is_lossy(&self) -> bool {

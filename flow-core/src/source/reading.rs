@@ -99,6 +99,27 @@ fn open<S: Source>(
     let mut partitions = Vec::new();
     for name in context.partitions() {
         let stored = tokens.iter().find(|(stored, _)| stored.partition == *name);
+        if stored.is_none() {
+            for (old, value) in &tokens {
+                let old_name = &old.partition;
+                if !context.is_gone(old_name) || context.is_dropped(old_name) {
+                    continue;
+                }
+                let token = read(old, value, true)?;
+                let renamed = source.is_renamed(old_name, &token, name);
+                if renamed.map_err(|error| ResumeError::Source {
+                    step: step.clone(),
+                    error,
+                })? {
+                    return Err(ResumeError::PartitionRenamed {
+                        step: step.clone(),
+                        old: old_name.clone(),
+                        new: name.clone(),
+                    }
+                    .into());
+                }
+            }
+        }
         let (resume, written) = match stored {
             Some((stored, value)) => {
                 let token = read(stored, value, false)?;

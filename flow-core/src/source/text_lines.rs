@@ -48,6 +48,10 @@ impl Source for TextLinesSource {
         "text_lines".to_owned()
     }
 
+    fn is_renamed(&self, old: &str, token: &FileToken, new: &str) -> Result<bool, SourceError> {
+        self.files.is_renamed(old, token, new)
+    }
+
     fn partitions(&self) -> Result<Vec<String>, SourceError> {
         self.files.names()
     }

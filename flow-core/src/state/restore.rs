@@ -93,7 +93,15 @@ pub(crate) fn change(context: &HeadContext<'_>) -> TypeChange {
         .and_then(|resume| resume.stored(context.step));
     let stored = stored.and_then(|stored| stored.state_schema.as_ref());
     match context.rewrite() {
-        Some(rewrite) => TypeChange::of(context.stored_id(), rewrite, stored),
+        Some(rewrite) => {
+            let mut change = TypeChange::of(context.stored_id(), rewrite, stored);
+            let steps = context.graph.steps();
+            let step = steps.get(context.step.as_usize());
+            if let (None, Some(step)) = (rewrite.old_state, step) {
+                change.converted_from = step.types.schemas().old_states;
+            }
+            change
+        }
         None => TypeChange::unknown(context.stored_id()),
     }
 }
