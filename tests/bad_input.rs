@@ -753,3 +753,44 @@ fn standard_output_that_nobody_reads_is_an_error_and_not_a_loss() {
     let read = format!("{} records read", lines.len());
     ended.says([read]);
 }
+
+/// What a start would refuse or say can be found out before, and nothing is changed by it.
+#[test]
+fn a_check_says_what_a_run_would_and_changes_nothing() {
+    let words = Words::with("ant\nbee\n");
+    let check = |shape: &str, options: &[&str]| {
+        let flow = [
+            "check",
+            "in",
+            "--output",
+            "out",
+            "--recover",
+            "state",
+            "--shape",
+            shape,
+        ];
+        words
+            .work
+            .run(&program("words"), &[&flow, options].concat())
+    };
+    check("first", &[])
+        .expect(FINE)
+        .says(["it would start, and nothing has been changed"]);
+    assert!(!words.work.path("state").exists() && !words.work.path("out").exists());
+    words.run(&["in"]).expect(FINE);
+    words.work.append("in", "asp\n");
+    let before = (words.work.snapshot("state"), words.out());
+    check("first", &["-w", "3"])
+        .expect(FINE)
+        .says(["going on from epoch 1."])
+        .silent();
+    check("renamed", &[]).one_error(REFUSED, ["`count`", ".renamed_from"]);
+    check("renamed-from", &[])
+        .expect(FINE)
+        .says(["step `tally` goes on with the rows of `count`"]);
+    check("retyped", &[]).one_error(REFUSED, ["`count`"]);
+    words.work.write("in", "bug\n");
+    check("first", &[]).one_error(REFUSED, ["in is shorter"]);
+    before.0.assert_same(&words.work.snapshot("state"));
+    assert_eq!(before.1, words.out());
+}

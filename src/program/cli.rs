@@ -62,6 +62,7 @@ impl RunOptions {
 /// What the program is to do.
 pub(super) enum Command {
     Run(RunOptions),
+    Check(RunOptions),
     Graph,
 }
 
@@ -69,6 +70,7 @@ impl Command {
     pub(super) fn of(matches: &ArgMatches) -> Result<Self, clap::Error> {
         match matches.subcommand() {
             Some(("run", matches)) => Ok(Command::Run(RunOptions::from_arg_matches(matches)?)),
+            Some(("check", matches)) => Ok(Command::Check(RunOptions::from_arg_matches(matches)?)),
             _ => Ok(Command::Graph),
         }
     }
@@ -76,9 +78,16 @@ impl Command {
 
 /// The whole command line, around the user's arguments.
 pub(super) fn command<A: Args>() -> clap::Command {
-    let run = RunOptions::augment_args(A::augment_args(clap::Command::new("run")));
-    // Last, for what is said of `RunOptions` is not about the command.
-    let run = run.about("Run the flow").next_help_heading(None::<&str>);
+    let with_options = |name, about: &'static str| {
+        let command = RunOptions::augment_args(A::augment_args(clap::Command::new(name)));
+        // Last, for what is said of `RunOptions` is not about the command.
+        command.about(about).next_help_heading(None::<&str>)
+    };
+    let run = with_options("run", "Run the flow");
+    let check = with_options(
+        "check",
+        "Find out whether a run would start: all that a start does, but nothing is changed",
+    );
     let graph = clap::Command::new("graph").about("Print the flow's steps: ids, types, places");
     let name = std::env::args_os().next().map(PathBuf::from);
     let name = name.and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
@@ -87,6 +96,7 @@ pub(super) fn command<A: Args>() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run)
+        .subcommand(check)
         .subcommand(A::augment_args(graph))
 }
 

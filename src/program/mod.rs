@@ -48,7 +48,8 @@ struct NoArgs {}
 /// Runs a flow as a program, from its command line.
 ///
 /// `run` runs the flow, with the arguments of its own and those of [`Runner`]: `--recover DIR`, `--epoch E`, `-w N`,
-/// `--drop-state STEP`, `--drop-partition P`, `--retain R`, `--from-epoch E`. `graph` prints the flow's steps. A first SIGTERM or Ctrl-C commits what
+/// `--drop-state STEP`, `--drop-partition P`, `--retain R`, `--from-epoch E`. `check` takes the same, and says whether a run
+/// would start and what it would say, without changing anything. `graph` prints the flow's steps. A first SIGTERM or Ctrl-C commits what
 /// has been read and ends the program; a second one ends it at once.
 ///
 /// Exit status: 0 when the flow finished or was stopped (130 after Ctrl-C), 1 when the run failed, 2 when the command line
@@ -99,6 +100,14 @@ where
     let runner = Runner::new(move |flow| build(flow, &args));
     let code = match command {
         Command::Run(options) => run(options.apply(runner)),
+        Command::Check(options) => match options.apply(runner).dry_run() {
+            Ok(would) => {
+                started(&would);
+                eprintln!("flow: it would start, and nothing has been changed");
+                0
+            }
+            Err(error) => failed(&error),
+        },
         Command::Graph => match runner.graph() {
             Ok(graph) => {
                 // Who reads it may have seen enough.
@@ -135,14 +144,16 @@ fn run(runner: Runner) -> u8 {
                 0
             }
         }
-        Err(error) => {
-            report::error(&error);
-            match error {
-                RunError::Build(_) => WRONG,
-                RunError::Resume(_) => REFUSED,
-                _ => FAILED,
-            }
-        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &RunError) -> u8 {
+    report::error(error);
+    match error {
+        RunError::Build(_) => WRONG,
+        RunError::Resume(_) => REFUSED,
+        _ => FAILED,
     }
 }
 

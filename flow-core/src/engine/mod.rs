@@ -22,4 +22,4 @@ pub(crate) use task::{
     Filled, Head, HeadContext, Made, PendingSync, RecordFailure, Resume, Rows, SourceFault,
     SourceTask, Taken, Task,
 };
-pub(crate) use worker::{Communication, Launch, launch, message_of};
+pub(crate) use worker::{Communication, Crew, Launch, launch, message_of};

@@ -29,8 +29,8 @@ pub(crate) use skips::Skips;
 use crate::{
     chain::Whereabouts,
     engine::{
-        Communication, Failed, Head, Launch, Limits, News, RunState, Stop, committer, launch,
-        message_of,
+        Communication, Crew, Failed, Head, Launch, Limits, News, Resume, RunState, Stop, committer,
+        launch, message_of,
     },
     error::{BuildError, ResumeError, RunError, Safe},
     flow::Flow,
@@ -75,6 +75,21 @@ pub struct Runner {
 }
 
 type Told = Box<dyn FnOnce(&Started) + Send>;
+
+/// A run that is ready to start: all workers are built, and nothing has been changed.
+struct Prepared {
+    graph: Graph,
+    resume: Option<Arc<Resume>>,
+    dropped: flow_store::Changes,
+    started: Started,
+    number: u64,
+    failed_before: Option<(String, u64)>,
+    news: Receiver<News>,
+    state: Arc<RunState>,
+    skips: Arc<Skips>,
+    whereabouts: Vec<Whereabouts>,
+    crew: Crew,
+}
 
 /// How long the threads of a run may still take once it has been given up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -182,12 +197,39 @@ impl Runner {
         self.epochs.check().or_else(setting)
     }
 
-    /// Runs the flow until its input ends, it is stopped, or it fails.
+    /// Does all that a start does before the store is changed, and then stops: opens inputs and outputs, compares steps and
+    /// types, reads every stored state, converts what has to be converted. Nothing is changed.
+    ///
+    /// What a run would be told when it starts is returned: what is different, and was accepted.
     ///
     /// # Errors
-    /// See [`RunError`]. Before anything is read, everything that could be wrong is checked: an error then has changed
-    /// nothing.
-    pub fn run(mut self) -> Result<Outcome, RunError> {
+    /// Those with which [`run`](Runner::run) would not start.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let state = dir.path().join("state");
+    /// let runner = Runner::new(|flow| {
+    ///     flow.source(source::from_iter(0..3u64)).sink(sink::from_fn(|_| ()));
+    /// });
+    /// let started = runner.recover(Recovery::at(&state)).dry_run()?;
+    /// assert!(started.notices.is_empty() && !state.exists());
+    /// # Ok::<(), RunError>(())
+    /// ```
+    pub fn dry_run(self) -> Result<Started, RunError> {
+        let Prepared {
+            started,
+            news,
+            crew,
+            ..
+        } = self.prepare()?;
+        crew.dismiss(&news);
+        Ok(started)
+    }
+
+    /// All that a start does before the store is changed.
+    fn prepare(&self) -> Result<Prepared, RunError> {
         self.check()?;
         let (graph, heads) = self.plan()?;
         let listed = start::list_partitions(&graph, &heads);
@@ -197,7 +239,7 @@ impl Runner {
             Some(recovery) => Some(start::look(&graph, recovery, &listed)?),
             None => None,
         };
-        let (resume, mut dropped) = match resume {
+        let (resume, dropped) = match resume {
             Some((resume, dropped)) => (Some(Arc::new(resume)), dropped),
             None => (None, flow_store::Changes::new()),
         };
@@ -225,7 +267,7 @@ impl Runner {
         let state = RunState::new(first, limits, self.epochs, self.clock.clone(), teller);
         let skips = Arc::new(Skips::new(graph.steps().len()));
         let whereabouts: Vec<_> = (0..self.workers).map(|_| Whereabouts::new()).collect();
-        let mut crew = launch(
+        let crew = launch(
             Launch {
                 build: self.build.clone(),
                 plan: graph.clone(),
@@ -239,6 +281,40 @@ impl Runner {
             },
             &news,
         )?;
+        Ok(Prepared {
+            graph,
+            resume,
+            dropped,
+            started,
+            number,
+            failed_before,
+            news,
+            state,
+            skips,
+            whereabouts,
+            crew,
+        })
+    }
+
+    /// Runs the flow until its input ends, it is stopped, or it fails.
+    ///
+    /// # Errors
+    /// See [`RunError`]. Before anything is read, everything that could be wrong is checked: an error then has changed
+    /// nothing.
+    pub fn run(mut self) -> Result<Outcome, RunError> {
+        let Prepared {
+            graph,
+            resume,
+            mut dropped,
+            started,
+            number,
+            failed_before,
+            news,
+            state,
+            skips,
+            whereabouts,
+            mut crew,
+        } = self.prepare()?;
         flow_store::FailPoint::Restored.pass();
         let mut opening = std::mem::take(&mut crew.opening);
         opening.append(&mut dropped);
