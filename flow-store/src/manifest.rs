@@ -799,7 +799,8 @@ mod tests {
                 &[],
                 "the store in state has steps that the flow has not: `a` (state, op_a), `b` \
                  (source, op_b). If a step was renamed, say `.renamed_from(\"a\")` where it is now; \
-                 if what it held may go, start with `--drop-state a --drop-state b`",
+                 if what it held may go (of a source that is where it stood: its input would be read \
+                 again), start with `--drop-state a --drop-state b`",
             ),
             (
                 two(),
