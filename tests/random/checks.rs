@@ -27,6 +27,8 @@ pub(crate) struct After<'a> {
     /// Where the run went on from.
     pub(crate) before: &'a Point,
     pub(crate) durable: &'a Durable,
+    /// The same at each epoch that is retained.
+    pub(crate) retained: &'a [Durable],
     /// What comes of the records before the tokens.
     pub(crate) now: &'a Results,
     /// What comes of the whole input.
@@ -149,13 +151,24 @@ impl After<'_> {
         Ok(())
     }
 
-    /// The states are those of exactly the records before the tokens.
+    /// The states are those of exactly the records before the tokens, now and at each epoch that is retained.
     fn states_are_right(&self) -> Holds {
+        self.are_states_of(self.durable, self.now)?;
+        for then in self.retained {
+            let (description, input) = (&self.case.description, &self.case.input);
+            let results = interpret(description, input, &then.tokens);
+            self.are_states_of(then, &results)
+                .map_err(|wrong| format!("at epoch {}, which is retained: {wrong}", then.epoch))?;
+        }
+        Ok(())
+    }
+
+    fn are_states_of(&self, durable: &Durable, results: &Results) -> Holds {
         for step in self.case.description.find(|op| matches!(op, Op::Fold(_))) {
-            let stored = self.durable.states(step)?;
-            let expected = self.now.states.get(&step).cloned().unwrap_or_default();
+            let stored = durable.states(step)?;
+            let expected = results.states.get(&step).cloned().unwrap_or_default();
             if stored != expected {
-                let tokens = &self.durable.tokens;
+                let tokens = &durable.tokens;
                 return Err(format!(
                     "{}, at {tokens:?}, has the states {stored:?}\n    instead of {expected:?}",
                     id(step)

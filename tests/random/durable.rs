@@ -23,7 +23,19 @@ pub(crate) struct Durable {
 
 impl Durable {
     pub(crate) fn read(store: &Path, input: &Input) -> Self {
-        let look = Look::at(store).unwrap();
+        Durable::of(&Look::read(store).unwrap(), input)
+    }
+
+    /// What there was at each epoch that the store retains.
+    pub(crate) fn retained(store: &Path, input: &Input) -> Vec<Self> {
+        let look = || Look::read(store).unwrap();
+        let epochs = look().retained().into_iter().map(|it| it.epoch);
+        epochs
+            .map(|epoch| Durable::of(&look().see(epoch).unwrap(), input))
+            .collect()
+    }
+
+    fn of(look: &Look, input: &Input) -> Self {
         let rows = |step: &StoredStep| -> Vec<Row> {
             let rows = look.rows(step.number, 0..KEY_GROUPS).unwrap();
             rows.map(Result::unwrap).collect()

@@ -10,7 +10,7 @@ use std::{
 };
 
 use flow::{
-    Clock, Epoch, Outcome, Recovery, RunError, Runner,
+    Clock, Epoch, Outcome, Recovery, Retain, RunError, Runner,
     sink::{Collected, collect},
 };
 use tempfile::TempDir;
@@ -123,6 +123,7 @@ impl<'a> World<'a> {
             happened: &happened,
             before: &self.point,
             durable: &durable,
+            retained: &Durable::retained(&self.store(), &self.case.input),
             now: &now,
             full: &self.full,
             outside: &self.outside,
@@ -148,7 +149,10 @@ impl<'a> World<'a> {
             .epochs(run.epochs.epochs())
             .in_flight(run.in_flight, 256 << 20)
             .clock(clock)
-            .recover(Recovery::at(self.store()));
+            .recover(Recovery::at(self.store()).retain(match run.workers {
+                4 => Retain::Nothing,
+                _ => Retain::Epochs(3),
+            }));
         probe.attach(runner.handle());
         let (sender, ended) = channel();
         thread::spawn(move || sender.send(runner.run()));
