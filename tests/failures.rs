@@ -489,6 +489,48 @@ fn workers_with_full_queues_stop_when_another_one_panics() {
     );
 }
 
+/// What is committed is in the output: an epoch whose output could not be synced is not.
+#[test]
+fn an_epoch_whose_output_could_not_be_synced_is_not_durable() {
+    struct Unsynced;
+    impl Sink for Unsynced {
+        type Item = u64;
+        type Position = u64;
+        type Writer = Unsynced;
+        fn shards(&self) -> Shards {
+            Shards::One
+        }
+        fn open(&self, _: u32, _: Option<u64>) -> Result<Unsynced, SinkError> {
+            Ok(Unsynced)
+        }
+    }
+    impl Writer for Unsynced {
+        type Item = u64;
+        type Position = u64;
+        fn position(&self) -> u64 {
+            0
+        }
+        fn write(&mut self, items: &mut Vec<u64>) -> Result<(), SinkError> {
+            items.clear();
+            Ok(())
+        }
+        fn close_epoch(&mut self) -> Result<(u64, Option<Sync>), SinkError> {
+            let sync = Sync::new(|| Err(std::io::Error::other("the disk is gone")));
+            Ok((1, Some(sync)))
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let runner = Runner::new(|flow| {
+        let numbers = flow.source(source::from_iter(0..10u64)).named("numbers");
+        numbers.sink(Unsynced).named("out");
+    });
+    let error = runner.recover(Recovery::at(&state)).run().unwrap_err();
+    assert!(matches!(error, RunError::Sync { .. }), "{error}");
+    let look = flow_store::Look::read(&state).unwrap();
+    assert_eq!(look.epoch(), flow_store::Epoch::opening(1));
+}
+
 #[test]
 fn a_sinks_sync_is_run_without_a_store_too() {
     struct Counts(Arc<AtomicU64>);

@@ -21,6 +21,7 @@ fn with_previous(numbers: Stream<(u64, u64)>) -> Stream<(u64, u64, Option<u64>)>
 fn a_keys_records_stay_in_order_over_many_workers_and_thousands_of_tiny_epochs() {
     for (workers, epochs, bytes, records) in [
         (2, Epochs::items(1000), false, 8000),
+        (2, Epochs::items(20_000), false, 40_000),
         (2, Epochs::every_item(), false, 1000),
         (3, Epochs::items(7), false, 2000),
         (4, Epochs::every_item(), true, 1000),

@@ -118,7 +118,7 @@ pub(super) fn build<'scope>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::{Mutex, mpsc::channel};
 
     use timely::dataflow::operators::{core::probe::Handle, probe::Probe};
 
@@ -220,5 +220,68 @@ mod tests {
             assert_eq!(frontier_behind(Some(epoch), None), (epoch, true));
             assert_eq!(frontier_behind(None, Some(epoch)), (epoch, true));
         }
+    }
+
+    /// Notes the numbers that it gets.
+    struct Noting(Arc<Mutex<Vec<u64>>>);
+
+    impl Task for Noting {
+        fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
+            let Plain::<u64>(numbers) = parcel.open().map_err(|_| fault())?;
+            self.0.lock().unwrap().extend(numbers);
+            Ok(())
+        }
+
+        fn close(&mut self, _: Epoch, _: &mut Rows) -> Result<(), Fault> {
+            Ok(())
+        }
+    }
+
+    /// Many batches of one epoch that wait at the same time: none overtakes another.
+    #[test]
+    fn batches_of_one_epoch_keep_their_order() {
+        const EACH: u64 = 100;
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noted = seen.clone();
+        timely::execute_directly(move |worker| {
+            let limits = Limits {
+                records: 1,
+                bytes: 1,
+                cautious: (0, 0),
+            };
+            let (news, _listener) = channel();
+            let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);
+            worker.dataflow::<u64, _, _>(|scope| {
+                let mut builder = OperatorBuilder::new("feed".to_owned(), scope.clone());
+                let (mut output, stream) = builder.new_output();
+                builder.build(move |mut capabilities| {
+                    let mut capability = capabilities.pop();
+                    move |_| {
+                        let Some(mut capability) = capability.take() else {
+                            return;
+                        };
+                        // All of them in one activation, and the epochs in turn, as from several senders.
+                        capability.downgrade(&1);
+                        let epochs = [1, 2, 3].map(|epoch| capability.delayed(&epoch));
+                        for n in 0..EACH {
+                            for capability in &epochs {
+                                let number = capability.time() * EACH + n;
+                                let mut parcel = Parcel::new(0, Plain(vec![number]));
+                                output.activate().give(capability, &mut parcel);
+                            }
+                        }
+                    }
+                });
+                let mut wires = Wires::default();
+                let inlet = InletId(0);
+                wires.parcels.insert(inlet, vec![stream]);
+                let task: Box<dyn Task> = Box::new(Noting(noted.clone()));
+                let task = Rc::new(RefCell::new(task));
+                build(&scope, &mut wires, &state, "step", inlet, task, Vec::new());
+            });
+            while worker.step() {}
+        });
+        let expected: Vec<u64> = (EACH..4 * EACH).collect();
+        assert_eq!(*seen.lock().unwrap(), expected);
     }
 }
