@@ -7,12 +7,13 @@ use crate::error::{Cause, StoreError};
 use crate::fail_point::FailPoint;
 use crate::guard::{Failure, guard};
 use crate::lock::Lock;
+use crate::part::Held;
 use crate::record::{End, ExecutionRecord, now};
 use crate::start::{Started, write_record};
 use crate::tables::{META, Meta};
 use crate::undo::Keeper;
 use crate::write::{self, Sorted};
-use redb::{Database, WriteTransaction};
+use redb::WriteTransaction;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 /// what a kill is: nothing that was committed is lost, and the store's records say that it did not
 /// end.
 pub struct Execution {
-    database: Database,
+    database: Held,
     part: PathBuf,
     /// As the file has it.
     meta: Meta,
@@ -38,7 +39,7 @@ pub struct Execution {
 
 impl Execution {
     pub(crate) fn new(
-        database: Database,
+        database: Held,
         place: &Place,
         started: Started,
         lock: Option<Lock>,
@@ -100,7 +101,7 @@ impl Execution {
         let mut keeper = std::mem::take(&mut self.keeper);
         let mut entry = keeper.entry(epoch, self.meta.epoch);
         let write = || {
-            let transaction = write::begin(&self.database)?;
+            let transaction = write::begin(self.database.get())?;
             let in_file = self.fence(&transaction)?;
             if epoch <= in_file.epoch || epoch.execution() != self.number() {
                 return Err(Failure::Store(StoreError::WrongEpoch {
@@ -149,7 +150,7 @@ impl Execution {
         self.check_not_failed()?;
         self.record.ended = Some((now(), how));
         let write = || {
-            let transaction = write::begin(&self.database)?;
+            let transaction = write::begin(self.database.get())?;
             let mut meta = self.fence(&transaction)?;
             meta.clean = true;
             meta.write(&mut transaction.open_table(META)?)?;
@@ -168,8 +169,7 @@ impl Execution {
             _lock,
             ..
         } = self;
-        let closed = || Ok(database.close()?);
-        written.and_then(|()| guard(closed)).map_err(|failure| {
+        written.and_then(|()| database.close()).map_err(|failure| {
             failure.while_writing(|cause| StoreError::EndFailed {
                 path: part,
                 execution: record.number,
@@ -247,7 +247,7 @@ mod tests {
         other.execution = 2;
         other.epoch = Epoch::opening(2);
         other.base_epoch = other.epoch;
-        let transaction = write::begin(&execution.database).unwrap();
+        let transaction = write::begin(execution.database.get()).unwrap();
         other
             .write(&mut transaction.open_table(META).unwrap())
             .unwrap();

@@ -98,7 +98,7 @@ pub fn look(rows: &[RawRow]) -> Result<Look, StoreError> {
     let contents = Contents::read(&database, &place.part)?;
     Ok(Look {
         place,
-        database: Some(database),
+        database: database.into(),
         contents: Some(contents),
         header: Header::default(),
         back_to: None,
@@ -123,7 +123,7 @@ pub fn edit(part: &Path, rows: &[RawRow]) -> Result<(), StoreError> {
 }
 
 fn put(database: &Database, rows: &[RawRow]) -> Result<(), Failure> {
-    let transaction = write::begin(database)?;
+    let transaction = write::begin(Some(database))?;
     {
         let mut meta = transaction.open_table(META)?;
         let mut steps = transaction.open_table(STEPS)?;

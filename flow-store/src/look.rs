@@ -9,14 +9,13 @@ use crate::execution::Execution;
 use crate::guard::guard;
 use crate::lock::{Lock, Text};
 use crate::manifest::{self, Agreed, Basis, Manifest, Notice, StepSpec, Stored, StoredStep};
-use crate::part::{self, Header};
+use crate::part::{self, Header, Held};
 use crate::record::ExecutionRecord;
 use crate::retain::Retain;
 use crate::rows::{self, Row, Rows};
 use crate::start;
 use crate::tables::FORMAT;
 use crate::undo::{self, Head, Retained};
-use redb::Database;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -31,7 +30,7 @@ use std::path::{Path, PathBuf};
 pub struct Look {
     pub(crate) place: Place,
     /// Over an overlay of the part file; none when the store is new.
-    pub(crate) database: Option<Database>,
+    pub(crate) database: Held,
     /// None when the store is new.
     pub(crate) contents: Option<Contents>,
     /// Of the part file; nothing when the store is new.
@@ -176,7 +175,7 @@ impl Look {
         }
         Ok(Look {
             place,
-            database: Some(database),
+            database: database.into(),
             contents: Some(contents),
             header,
             back_to: None,
@@ -189,7 +188,7 @@ impl Look {
     fn new(place: Place, lock: Option<Lock>) -> Look {
         Look {
             place,
-            database: None,
+            database: Held::none(),
             contents: None,
             header: Header::default(),
             back_to: None,
@@ -268,7 +267,7 @@ impl Look {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn go_back(self, epoch: Epoch) -> Result<Look, StoreError> {
-        if let (Some(database), Some(contents)) = (&self.database, &self.contents)
+        if let (Some(database), Some(contents)) = (self.database.get(), &self.contents)
             && let Some(head) = contents.chain.iter().find(|head| head.before == epoch)
             && let executions = contents::executions(database, &self.place.part)?
             && let Some(before) = executions
@@ -304,7 +303,7 @@ impl Look {
             last,
             retained: self.retained().into(),
         };
-        let (Some(database), Some(contents)) = (&self.database, &mut self.contents) else {
+        let (Some(database), Some(contents)) = (self.database.get(), &mut self.contents) else {
             return Err(not_retained);
         };
         let mut chain = contents.chain.iter();
@@ -373,7 +372,7 @@ impl Look {
     ///
     /// [`Damaged`](StoreError::Damaged) if one cannot be read.
     pub fn executions(&self) -> Result<Vec<ExecutionRecord>, StoreError> {
-        match &self.database {
+        match self.database.get() {
             Some(database) => contents::executions(database, &self.place.part),
             None => Ok(Vec::new()),
         }
@@ -403,7 +402,7 @@ impl Look {
     /// Here and from the iterator: [`Damaged`](StoreError::Damaged), which for a row whose CRC is
     /// wrong names step and key, or [`Io`](StoreError::Io).
     pub fn rows(&self, step: u16, groups: Range<u16>) -> Result<Rows<'_>, StoreError> {
-        match &self.database {
+        match self.database.get() {
             Some(database) => Rows::of(database, &self.place.part, self.steps(), step, &groups),
             None => Ok(Rows::none(&self.place.part)),
         }
@@ -417,7 +416,7 @@ impl Look {
     ///
     /// Those of [`rows`](Look::rows).
     pub fn row(&self, step: &StoredStep, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        match &self.database {
+        match self.database.get() {
             Some(database) => rows::one(database, &self.place.part, self.steps(), step, key),
             None => Ok(None),
         }
@@ -528,7 +527,7 @@ impl Look {
         let contents = Contents::read(&database, &place.part)?;
         Ok(Look {
             place,
-            database: Some(database),
+            database: database.into(),
             contents: Some(contents),
             header: Header::default(),
             back_to: None,

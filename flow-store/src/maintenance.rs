@@ -12,13 +12,13 @@ use crate::guard::{Failure, guard};
 use crate::lock::Lock;
 use crate::look::Look;
 use crate::manifest::StoredStep;
-use crate::part::{self, Header};
+use crate::part::{self, Header, Held};
 use crate::row;
 use crate::tables::{BASE, META, Meta, STEPS};
 use crate::undo;
 use crate::write;
 use redb::backends::FileBackend;
-use redb::{Database, ReadableTableMetadata, StorageBackend, WriteTransaction};
+use redb::{ReadableTableMetadata, StorageBackend, WriteTransaction};
 use std::fs::{self, File};
 use std::ops::Bound;
 use std::path::Path;
@@ -265,7 +265,7 @@ impl Look {
 
     fn source(&self) -> Result<Source<'_>, StoreError> {
         self.check_not_back()?;
-        let Some(database) = &self.database else {
+        let Some(database) = self.database.get() else {
             return Err(self.no_store());
         };
         Ok(Source {
@@ -291,8 +291,10 @@ impl Look {
         let failed = failed(&place, attempt);
         let database = part::write(&place.part, false)
             .map_err(|failure| failure.while_opening(&place.lock, &failed))?;
+        let database = Held::from(database);
         let rows = transact(&place, &database, &contents.meta, change, &failed)?;
-        guard(|| Ok(database.close()?)).map_err(|failure| failure.while_writing(&failed))?;
+        let closed = database.close();
+        closed.map_err(|failure| failure.while_writing(&failed))?;
         drop(lock);
         tracing::debug!(attempt, rows, "maintained");
         Ok(rows)
@@ -310,7 +312,13 @@ impl Look {
         let contents = self.contents.ok_or(no_store)?;
         let failed = failed(&self.place, "change");
         let database = part::open(backend).map_err(|failure| failure.while_writing(&failed))?;
-        transact(&self.place, &database, &contents.meta, change, &failed)
+        transact(
+            &self.place,
+            &database.into(),
+            &contents.meta,
+            change,
+            &failed,
+        )
     }
 }
 
@@ -325,13 +333,13 @@ fn failed(place: &Place, attempt: &str) -> impl Fn(Cause) -> StoreError {
 /// The one transaction; returns how many rows of `base` went.
 fn transact(
     place: &Place,
-    database: &Database,
+    database: &Held,
     seen: &Meta,
     change: &Change,
     failed: &impl Fn(Cause) -> StoreError,
 ) -> Result<u64, StoreError> {
     let write = || {
-        let transaction = write::begin(database)?;
+        let transaction = write::begin(database.get())?;
         {
             let mut table = transaction.open_table(META)?;
             // the fence of a start: nobody wrote since the look

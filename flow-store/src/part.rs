@@ -45,6 +45,44 @@ impl Header {
     }
 }
 
+/// An open database, or none. redb writes when it is dropped, and may panic then if the file was forged: that costs nothing,
+/// and is caught.
+pub(crate) struct Held(Option<Database>);
+
+impl Held {
+    pub(crate) fn none() -> Held {
+        Held(None)
+    }
+
+    pub(crate) fn get(&self) -> Option<&Database> {
+        self.0.as_ref()
+    }
+
+    pub(crate) fn close(mut self) -> Result<(), Failure> {
+        guard(|| match self.0.take() {
+            Some(database) => Ok(database.close()?),
+            None => Ok(()),
+        })
+    }
+}
+
+impl From<Database> for Held {
+    fn from(database: Database) -> Held {
+        Held(Some(database))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(database) = self.0.take() {
+            let _ = guard(|| {
+                drop(database);
+                Ok(())
+            });
+        }
+    }
+}
+
 /// Opens a part file to be looked at: read-only, with all changes in memory, every page verified.
 pub(crate) fn look(path: &Path) -> Result<(Database, Header), StoreError> {
     let at = |attempt| {
@@ -175,5 +213,43 @@ mod tests {
         let flags = std::fs::read(file.path()).unwrap()[header::FLAGS];
         assert_eq!(flags & header::RECOVERY_REQUIRED, header::RECOVERY_REQUIRED);
         drop(database);
+    }
+
+    /// A backend that panics when it is closed, as redb may on a file that was forged.
+    #[derive(Debug)]
+    struct Forged(redb::backends::InMemoryBackend);
+
+    impl StorageBackend for Forged {
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.0.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.0.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.0.write(offset, data)
+        }
+
+        fn close(&self) -> io::Result<()> {
+            std::panic::resume_unwind(Box::new("forged"))
+        }
+    }
+
+    #[test]
+    fn a_panic_of_redbs_as_it_is_dropped_is_caught() {
+        let forged = || open(Forged(redb::backends::InMemoryBackend::new())).unwrap();
+        assert!(std::panic::catch_unwind(|| drop(forged())).is_err());
+        drop(Held::from(forged()));
+        assert!(Held::from(forged()).close().is_err());
     }
 }

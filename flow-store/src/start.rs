@@ -9,14 +9,14 @@ use crate::guard::{Failure, guard};
 use crate::lock::{self, Lock};
 use crate::look::Start;
 use crate::manifest::Basis;
-use crate::part;
+use crate::part::{self, Held};
 use crate::record::{ExecutionRecord, StoredExecution, now};
 use crate::retain::Retain;
 use crate::row;
 use crate::tables::{BASE, EXECS, KEPT_EXECUTIONS, META, Meta, STEPS};
 use crate::undo::{self, Entry, Head, Keeper};
 use crate::write::{self, Sorted};
-use redb::{Database, ReadableTableMetadata, WriteTransaction};
+use redb::{ReadableTableMetadata, WriteTransaction};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -87,7 +87,8 @@ pub(crate) fn create(
     place.remove_unfinished()?;
     let database = open(place, &place.unfinished, true)?;
     let started = transact(place, &database, origin, start)?;
-    guard(|| Ok(database.close()?)).map_err(|failure| failure.while_writing(failed(place)))?;
+    let closed = database.close();
+    closed.map_err(|failure| failure.while_writing(failed(place)))?;
     FailPoint::StoreMade.pass();
     place.publish()?;
     FailPoint::StoreNamed.pass();
@@ -105,12 +106,16 @@ pub(crate) fn over(
     start: &Start<'_>,
 ) -> Result<Execution, StoreError> {
     let database = part::open(backend).map_err(|failure| failure.while_writing(failed(place)))?;
+    let database = Held::from(database);
     let started = transact(place, &database, origin, start)?;
     Ok(Execution::new(database, place, started, None))
 }
 
-fn open(place: &Place, path: &Path, new: bool) -> Result<Database, StoreError> {
-    part::write(path, new).map_err(|failure| failure.while_opening(&place.lock, failed(place)))
+fn open(place: &Place, path: &Path, new: bool) -> Result<Held, StoreError> {
+    let database = part::write(path, new);
+    database
+        .map(Held::from)
+        .map_err(|failure| failure.while_opening(&place.lock, failed(place)))
 }
 
 fn failed(place: &Place) -> impl FnOnce(Cause) -> StoreError + '_ {
@@ -135,12 +140,12 @@ fn numbers(start: &Start<'_>) -> Vec<u16> {
 
 fn transact(
     place: &Place,
-    database: &Database,
+    database: &Held,
     origin: &Origin,
     start: &Start<'_>,
 ) -> Result<Started, StoreError> {
     let write = || {
-        let transaction = write::begin(database)?;
+        let transaction = write::begin(database.get())?;
         let started = start_in(place, &transaction, origin, start)?;
         FailPoint::BeforeStartCommit.pass();
         transaction.commit()?;
@@ -288,7 +293,7 @@ mod tests {
     fn the_last_thousand_executions_are_kept() {
         let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
         let path = Path::new("in memory");
-        let transaction = write::begin(&database).unwrap();
+        let transaction = write::begin(Some(&database)).unwrap();
         for number in 1..=KEPT_EXECUTIONS + 5 {
             write_record(path, &transaction, &record(number)).unwrap();
         }

@@ -64,7 +64,7 @@ impl Look {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verified, StoreError> {
-        let Some(database) = &self.database else {
+        let Some(database) = self.database.get() else {
             return Err(self.no_store());
         };
         let mut found = Verified::default();

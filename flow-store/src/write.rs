@@ -86,7 +86,8 @@ impl<'a> Sorted<'a> {
 }
 
 /// A transaction that is durable when it is committed, and opened again in constant time after it.
-pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, Failure> {
+pub(crate) fn begin(database: Option<&Database>) -> Result<WriteTransaction, Failure> {
+    let database = database.ok_or(Failure::Redb(redb::Error::DatabaseClosed))?;
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     transaction.set_quick_repair(true);

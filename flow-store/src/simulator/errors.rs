@@ -198,7 +198,7 @@ fn of_a_copy() {
     let store = killed(&desk);
     let look = desk.look(&store.image).unwrap();
     let source = Source {
-        database: look.database.as_ref().unwrap(),
+        database: look.database.get().unwrap(),
         path: Path::new("simulated"),
         steps: look.steps(),
     };
