@@ -252,7 +252,7 @@ mod tests {
             let (news, _listener) = channel();
             let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);
             worker.dataflow::<u64, _, _>(|scope| {
-                let mut builder = OperatorBuilder::new("feed".to_owned(), scope.clone());
+                let mut builder = OperatorBuilder::new("feed".to_owned(), scope);
                 let (mut output, stream) = builder.new_output();
                 builder.build(move |mut capabilities| {
                     let mut capability = capabilities.pop();
