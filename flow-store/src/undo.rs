@@ -12,7 +12,7 @@ use crate::record::now;
 use crate::retain::Retain;
 use crate::tables::{BASE, STEPS, UNDO};
 use jiff::Timestamp;
-use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, TableHandle, WriteTransaction};
 use std::collections::VecDeque;
 use std::ops::Bound;
 use std::path::Path;
@@ -298,8 +298,12 @@ pub(crate) fn go_back(
 
 /// Forgets everything.
 pub(crate) fn forget(transaction: &WriteTransaction) -> Result<(), Failure> {
-    transaction.delete_table(UNDO)?;
-    Ok(())
+    let mut tables = transaction.list_tables()?;
+    match tables.any(|table| table.name() == UNDO.name()) {
+        true => remove_before(transaction, None),
+        // It is not made to be empty.
+        false => Ok(()),
+    }
 }
 
 /// What an execution keeps, for as long as it says.
