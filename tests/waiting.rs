@@ -312,6 +312,6 @@ fn an_epoch_becomes_durable_while_a_slow_step_goes_on() {
             let numbers = flow.source(endless()).named("numbers").inspect(slow);
             numbers.sink(sink::from_fn(|_: u64| ()));
         });
-        assert!(records < 1_000, "{records}");
+        assert!(records < 3_000, "{records}");
     }
 }
