@@ -232,10 +232,13 @@ fn an_epoch_that_is_not_retained_is_refused_and_nothing_is_changed() {
     ended.says(["expected a number of epochs"]);
 
     // The last epoch itself is where it is.
-    flow.run(&["--from-epoch", &last.to_string(), "--retain", "4"])
-        .expect(0);
+    let last_again = ["--from-epoch", &last.to_string(), "--retain", "4"];
+    flow.run(&last_again).expect(0);
     let resumed = flow.look(|look| look.last_execution().unwrap().clone());
-    assert_eq!((resumed.number, resumed.went_back_from), (2, None));
+    assert_eq!((resumed.number, resumed.went_back_from), (2, Some(last)));
+    // But once: what comes after it is not to be given up because the program is started with the same words.
+    flow.run(&last_again)
+        .one_error(REFUSED, ["execution 2 has gone back to epoch"]);
     // A run that retains nothing says what it forgets.
     flow.run(&[])
         .expect(0)

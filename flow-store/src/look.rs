@@ -266,7 +266,7 @@ impl Look {
     /// assert_eq!(look.go_back(Epoch::first(1))?.epoch(), Epoch::first(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn go_back(self, epoch: Epoch) -> Result<Look, StoreError> {
+    pub fn go_back(mut self, epoch: Epoch) -> Result<Look, StoreError> {
         if let (Some(database), Some(contents)) = (self.database.get(), &self.contents)
             && let Some(head) = contents.chain.iter().find(|head| head.before == epoch)
             && let executions = contents::executions(database, &self.place.part)?
@@ -282,6 +282,11 @@ impl Look {
                 opened: head.epoch,
                 last: self.epoch(),
             });
+        }
+        // Also to the last one: asked for again, when it is the last no more, it would be a way back.
+        if !self.is_new() && epoch == self.epoch() {
+            self.back_to = Some(epoch);
+            return Ok(self);
         }
         self.see(epoch)
     }
@@ -449,7 +454,9 @@ impl Look {
         let mut manifest = manifest::reconcile(&stored, flow, agreed)?;
         if let (Some(to), Some(contents)) = (self.back_to, &self.contents) {
             let from = contents.meta.epoch;
-            manifest.notices.push(Notice::GoesBack { from, to });
+            if from != to {
+                manifest.notices.push(Notice::GoesBack { from, to });
+            }
         }
         let epochs = self.retained().len();
         if self.retain == Retain::Nothing && epochs > 0 {

@@ -76,7 +76,7 @@ impl Budget {
         let (careful, at_a_time) = self.limits.cautious;
         let adapted = self.adapted.load(SeqCst);
         let limit = match read < careful {
-            true => at_a_time,
+            true => at_a_time.min(adapted),
             false => adapted,
         };
         let mut in_flight = lock(&self.in_flight);
