@@ -6,7 +6,7 @@ use flow_store::Epoch;
 
 use super::{Table, restore::restore};
 use crate::{
-    chain::{At, BoxConsumer, Fault, InletId, Keyed, Parcel, Port},
+    chain::{At, BoxConsumer, Fault, InletId, Keyed, Parcel, Port, recycle},
     engine::{Head, Made, Rows, Task},
     error::BoxError,
     graph::StepIndex,
@@ -91,21 +91,27 @@ where
 {
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
         self.at.enter();
-        let Keyed::<K, V>(records) = parcel.open().map_err(|error| self.at.fault(error))?;
-        for record in records {
-            let state = match self.table.touch(record.hash, &record.key) {
+        let batch = parcel.open::<Keyed<K, V>>();
+        let mut batch = batch.map_err(|error| self.at.fault(error))?;
+        let Keyed {
+            hashes, records, ..
+        } = &mut *batch;
+        self.out.reserve(records.len());
+        for (hash, (key, value)) in hashes.iter().zip(records.drain(..)) {
+            let state = match self.table.touch(*hash, &key) {
                 Ok(state) => state,
                 Err(error) => return Err(self.at.fault(error)),
             };
-            match (self.f)(&record.key, state, record.value) {
-                Ok(Some(out)) => self.out.push((record.key, out)),
+            match (self.f)(&key, state, value) {
+                Ok(Some(out)) => self.out.push((key, out)),
                 Ok(None) => self.skips.add(self.at.step()),
                 Err(cause) => {
-                    let key = key_text(&key_bytes(&record.key));
+                    let key = key_text(&key_bytes(&key));
                     return Err(self.at.fault(ForKey { key, cause }));
                 }
             }
         }
+        recycle(batch);
         self.next.push_batch(&mut self.out)
     }
 
