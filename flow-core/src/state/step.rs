@@ -4,7 +4,11 @@ use std::{rc::Rc, sync::Arc};
 
 use flow_store::Epoch;
 
-use super::{Table, restore::restore};
+use super::{
+    Table,
+    restore::restore,
+    table::{AT_A_TIME, Place},
+};
 use crate::{
     chain::{At, BoxConsumer, Fault, InletId, Keyed, Parcel, Port, recycle},
     engine::{Head, Made, Rows, Task},
@@ -30,15 +34,20 @@ where
     F: FnMut(&K, &mut Option<S>, V) -> Result<Option<W>, BoxError> + 'static,
 {
     Head::new(index, move |context| {
-        let table = restore(&codec, context)?;
+        let mut table = restore(&codec, context)?;
+        let number = context.store_number();
+        if number.is_none() {
+            table.write_nothing();
+        }
         let next = port.build(&mut context.wiring);
         let task = Box::new(Stateful {
             at: context.wiring.whereabouts.of(index),
-            number: context.store_number(),
+            number,
             table,
             codec,
             skips: context.wiring.skips.clone(),
             f,
+            places: Vec::new(),
             out: Vec::new(),
             next,
             input: std::marker::PhantomData,
@@ -78,6 +87,8 @@ struct Stateful<K, V, S, W, F> {
     codec: StateCodec<S>,
     skips: Arc<Skips>,
     f: F,
+    /// Where the records at hand have their states.
+    places: Vec<Place>,
     out: Vec<(K, W)>,
     next: BoxConsumer<(K, W)>,
     input: std::marker::PhantomData<fn(V)>,
@@ -97,20 +108,25 @@ where
             hashes, records, ..
         } = &mut *batch;
         self.out.reserve(records.len());
-        for (hash, (key, value)) in hashes.iter().zip(records.drain(..)) {
-            let state = match self.table.touch(*hash, &key) {
-                Ok(state) => state,
-                Err(error) => return Err(self.at.fault(error)),
-            };
-            match (self.f)(&key, state, value) {
-                Ok(Some(out)) => self.out.push((key, out)),
-                Ok(None) => self.skips.add(self.at.step()),
-                Err(cause) => {
-                    let key = key_text(&key_bytes(&key));
-                    return Err(self.at.fault(ForKey { key, cause }));
+        let mut records = records.drain(..);
+        for hashes in hashes.chunks(AT_A_TIME) {
+            let found = self
+                .table
+                .find(hashes, records.as_slice(), &mut self.places);
+            found.map_err(|error| self.at.fault(error))?;
+            for (place, (key, value)) in self.places.iter().zip(&mut records) {
+                let f = |state: &mut _| (self.f)(&key, state, value);
+                match self.table.update(*place, f) {
+                    Ok(Some(out)) => self.out.push((key, out)),
+                    Ok(None) => self.skips.add(self.at.step()),
+                    Err(cause) => {
+                        let key = key_text(&key_bytes(&key));
+                        return Err(self.at.fault(ForKey { key, cause }));
+                    }
                 }
             }
         }
+        drop(records);
         recycle(batch);
         self.next.push_batch(&mut self.out)
     }
