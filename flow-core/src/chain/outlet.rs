@@ -6,7 +6,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use flow_store::{CodecError, group, hash, worker_of};
+use flow_store::{group, hash, worker_of};
 
 use super::{
     At, Consumer, Fault, Wiring,
@@ -21,6 +21,12 @@ use crate::{
 /// The input of one step behind a shuffle, by which engine and outlets find each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct InletId(pub(crate) usize);
+
+/// So many keys of a batch are encoded before they are hashed.
+const HASHED: usize = 32;
+
+/// So many records that came one by one are sorted by worker together.
+const SORTED: usize = 256;
 
 /// What waits to leave an operator.
 pub(crate) trait Outlet {
@@ -40,14 +46,22 @@ pub(crate) trait Outlet {
 pub(crate) type OutletRef = Rc<RefCell<dyn Outlet>>;
 
 /// Sends each record to the worker that its key belongs to.
+///
+/// A record's key is encoded when it comes, so that one which can't be is an error of its record. All that
+/// have come are hashed and sorted together when they are to leave: a hash would have to wait for bytes that were
+/// written right before it, and what is taken back needs no undoing.
 pub(crate) struct Shuffle<K, V> {
     inlet: InletId,
     at: At,
-    /// For each worker.
+    records: Vec<(K, V)>,
+    /// The bytes of their keys, one behind the other, and where each ends.
+    key_bytes: Vec<u8>,
+    key_ends: Vec<usize>,
+    hashes: Vec<u64>,
+    /// How many of them stay.
+    settled: usize,
+    /// What has been sorted, for each worker.
     staged: Vec<Box<Keyed<K, V>>>,
-    /// The workers that got something since the last `settle`, in order.
-    unsettled: Vec<usize>,
-    keys: KeyHashes,
     pool: Pool<Keyed<K, V>>,
 }
 
@@ -58,49 +72,61 @@ impl<K: Key, V: Record> Shuffle<K, V> {
         let outlet = Rc::new(RefCell::new(Shuffle {
             inlet,
             at,
+            records: Vec::new(),
+            key_bytes: Vec::new(),
+            key_ends: Vec::new(),
+            hashes: Vec::new(),
+            settled: 0,
             staged: (0..wiring.workers).map(|_| pool.take()).collect(),
-            unsettled: Vec::new(),
-            keys: KeyHashes::default(),
             pool,
         }));
         wiring.outlets.push(outlet.clone());
         Box::new(Into(outlet))
     }
 
-    fn worker(&self, hash: u64) -> usize {
-        worker_of(group(hash), self.staged.len())
-    }
-
-    fn push(&mut self, record: (K, V)) -> Result<(), Fault> {
-        let hash = self.keys.one(&record.0);
-        let hash = hash.map_err(|error| self.at.fault(error))?;
-        let worker = self.worker(hash);
-        let staged = &mut self.staged[worker];
-        staged.hashes.push(hash);
-        staged.records.push(record);
-        self.unsettled.push(worker);
+    fn encode(&mut self, key: &K) -> Result<(), Fault> {
+        if let Err(error) = key.encode(&mut self.key_bytes) {
+            return Err(self.at.fault(error));
+        }
+        self.key_ends.push(self.key_bytes.len());
         Ok(())
     }
 
-    fn push_batch(&mut self, records: &mut Vec<(K, V)>) -> Result<(), Fault> {
+    /// Hashes the keys that have been encoded.
+    fn hash(&mut self) {
+        let mut start = 0;
+        self.hashes.extend(self.key_ends.iter().map(|end| {
+            let bytes = self.key_bytes.get(start..*end).unwrap_or_default();
+            start = *end;
+            hash(bytes)
+        }));
+        self.key_bytes.clear();
+        self.key_ends.clear();
+    }
+
+    /// Sorts records, whose keys have been hashed, by worker.
+    fn sort(&mut self, records: &mut Vec<(K, V)>) {
         if let [staged] = &mut *self.staged {
             // There is only one worker: the batch goes to it as it is.
-            let hashed = self.keys.all(records, &mut staged.hashes);
-            hashed.map_err(|error| self.at.fault(error))?;
+            move_all(&mut self.hashes, &mut staged.hashes);
             move_all(records, &mut staged.records);
-            return Ok(());
+            return;
         }
-        let mut hashes = std::mem::take(&mut self.keys.hashes);
-        let hashed = self.keys.all(records, &mut hashes);
-        hashed.map_err(|error| self.at.fault(error))?;
-        for (hash, record) in hashes.drain(..).zip(records.drain(..)) {
-            let worker = self.worker(hash);
-            let staged = &mut self.staged[worker];
+        let workers = self.staged.len();
+        for (hash, record) in self.hashes.drain(..).zip(records.drain(..)) {
+            let staged = &mut self.staged[worker_of(group(hash), workers)];
             staged.hashes.push(hash);
             staged.records.push(record);
         }
-        self.keys.hashes = hashes;
-        Ok(())
+    }
+
+    /// Sorts what has come one by one.
+    fn sort_all(&mut self) {
+        self.hash();
+        let mut records = std::mem::take(&mut self.records);
+        self.sort(&mut records);
+        self.records = records;
+        self.settled = 0;
     }
 }
 
@@ -119,63 +145,26 @@ impl<K: Key, V: Record> Outlet for Shuffle<K, V> {
     }
 
     fn settle(&mut self) {
-        self.unsettled.clear();
+        self.settled = self.records.len();
     }
 
     fn rollback(&mut self) {
-        for worker in self.unsettled.drain(..) {
-            self.staged[worker].hashes.pop();
-            self.staged[worker].records.pop();
-        }
+        self.records.truncate(self.settled);
+        self.key_ends.truncate(self.settled);
+        self.key_bytes
+            .truncate(self.key_ends.last().copied().unwrap_or(0));
     }
 
     fn send(&mut self, least: usize, send: &mut dyn FnMut(Parcel)) {
+        if !self.records.is_empty() && self.records.len() >= least.min(SORTED) {
+            self.sort_all();
+        }
         for (worker, staged) in self.staged.iter_mut().enumerate() {
             if !staged.records.is_empty() && staged.records.len() >= least {
                 let full = std::mem::replace(staged, self.pool.take());
                 send(Parcel::new(worker, full));
             }
         }
-    }
-}
-
-/// Hashes keys over their bytes.
-#[derive(Default)]
-struct KeyHashes {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-    /// Room for the hashes of a batch.
-    hashes: Vec<u64>,
-}
-
-impl KeyHashes {
-    fn one<K: Key>(&mut self, key: &K) -> Result<u64, CodecError> {
-        self.bytes.clear();
-        key.encode(&mut self.bytes)?;
-        Ok(hash(&self.bytes))
-    }
-
-    /// Appends the hash of each record's key, or nothing where one can't be encoded.
-    fn all<K: Key, V>(
-        &mut self,
-        records: &[(K, V)],
-        hashes: &mut Vec<u64>,
-    ) -> Result<(), CodecError> {
-        self.bytes.clear();
-        self.ends.clear();
-        // All keys are encoded before the first is hashed: the processor would have to wait for bytes that it
-        // reads as words right after they were written one by one.
-        for (key, _) in records {
-            key.encode(&mut self.bytes)?;
-            self.ends.push(self.bytes.len());
-        }
-        let mut start = 0;
-        hashes.extend(self.ends.iter().map(|end| {
-            let bytes = self.bytes.get(start..*end).unwrap_or_default();
-            start = *end;
-            hash(bytes)
-        }));
-        Ok(())
     }
 }
 
@@ -246,13 +235,24 @@ impl<K: Key, V: Record> Consumer<(K, V)> for Into<Shuffle<K, V>> {
     fn push(&mut self, record: (K, V)) -> Result<(), Fault> {
         let mut outlet = self.0.borrow_mut();
         outlet.at.enter();
-        outlet.push(record)
+        outlet.encode(&record.0)?;
+        outlet.records.push(record);
+        Ok(())
     }
 
     fn push_batch(&mut self, records: &mut Vec<(K, V)>) -> Result<(), Fault> {
-        let mut outlet = self.0.borrow_mut();
+        let outlet = &mut *self.0.borrow_mut();
         outlet.at.enter();
-        outlet.push_batch(records)
+        // Of a batch nothing is ever taken back.
+        outlet.sort_all();
+        for some in records.chunks(HASHED) {
+            for (key, _) in some {
+                outlet.encode(key)?;
+            }
+            outlet.hash();
+        }
+        outlet.sort(records);
+        Ok(())
     }
 }
 
@@ -274,5 +274,107 @@ impl<P, T: Record, F: FnMut(P) -> Result<T, BoxError>> Consumer<P> for Into<ToOn
             staged.push((outlet.format)(record).map_err(|error| outlet.at.fault(error))?);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        chain::{OutletRef, Whereabouts},
+        graph::{Graph, StepIndex},
+        run::Skips,
+    };
+
+    type Pairs = Vec<(String, u64)>;
+
+    fn shuffle(workers: usize) -> (Box<dyn Consumer<(String, u64)>>, OutletRef) {
+        let mut wiring = Wiring {
+            worker: 0,
+            workers,
+            whereabouts: Whereabouts::new(),
+            outlets: Vec::new(),
+            fallible: true,
+            skips: std::sync::Arc::new(Skips::new(Graph::default().steps().len())),
+        };
+        let at = wiring.whereabouts.of(StepIndex(0));
+        let consumer = Shuffle::attach(InletId(0), at, &mut wiring);
+        (consumer, wiring.outlets.remove(0))
+    }
+
+    fn record(n: u64) -> (String, u64) {
+        (format!("key {}", n % 50), n)
+    }
+
+    /// What is sent to each worker, with its hashes looked at.
+    fn sent(outlet: &OutletRef, workers: usize, least: usize) -> Vec<Pairs> {
+        let mut all = vec![Vec::new(); workers];
+        outlet.borrow_mut().send(least, &mut |parcel| {
+            let worker = parcel.to();
+            let batch = parcel.open::<Keyed<String, u64>>().unwrap();
+            assert_eq!(batch.hashes.len(), batch.records.len());
+            for (known, (key, _)) in batch.hashes.iter().zip(&batch.records) {
+                let mut bytes = Vec::new();
+                Key::encode(key, &mut bytes).unwrap();
+                assert_eq!(*known, hash(&bytes));
+                assert_eq!(worker_of(group(*known), workers), worker);
+            }
+            all[worker].extend_from_slice(&batch.records);
+            super::super::recycle(batch);
+        });
+        all
+    }
+
+    #[test]
+    fn records_go_to_their_workers_in_order() {
+        for workers in [1, 3] {
+            let (mut consumer, outlet) = shuffle(workers);
+            for round in 0..3 {
+                // Some one by one, some as a batch, and a batch behind those.
+                let numbers = round * 1000..round * 1000 + 900;
+                for n in numbers.clone().take(300) {
+                    consumer.push(record(n)).unwrap();
+                    outlet.borrow_mut().settle();
+                }
+                let mut batch: Vec<_> = numbers.clone().skip(300).map(record).collect();
+                consumer.push_batch(&mut batch).unwrap();
+                assert!(batch.is_empty());
+                let all = sent(&outlet, workers, 1);
+                for pairs in &all {
+                    assert!(!pairs.is_empty() && pairs.is_sorted_by_key(|(_, n)| *n));
+                }
+                let mut all: Vec<u64> = all.iter().flatten().map(|(_, n)| *n).collect();
+                all.sort_unstable();
+                assert!(all.into_iter().eq(numbers));
+            }
+            assert!(sent(&outlet, workers, 1).iter().all(Vec::is_empty));
+        }
+    }
+
+    #[test]
+    fn what_a_failed_record_has_put_in_is_taken_back() {
+        for workers in [1, 3] {
+            let (mut consumer, outlet) = shuffle(workers);
+            let mut kept = Vec::new();
+            for n in 0..600 {
+                // Several of one record, as through a `flat_map`.
+                consumer.push(record(n)).unwrap();
+                consumer.push(record(n + 7)).unwrap();
+                if n % 5 == 3 {
+                    outlet.borrow_mut().rollback();
+                } else {
+                    outlet.borrow_mut().settle();
+                    kept.extend([n, n + 7]);
+                }
+            }
+            let mut all: Vec<u64> = sent(&outlet, workers, 1)
+                .concat()
+                .iter()
+                .map(|r| r.1)
+                .collect();
+            all.sort_unstable();
+            kept.sort_unstable();
+            assert_eq!(all, kept);
+        }
     }
 }

@@ -48,9 +48,8 @@ impl Outputs {
     /// Sends what the outlets hold for a worker where it is at least `least` records.
     pub(super) fn send(&mut self, capabilities: &[Capability<u64>], least: usize) {
         for ((outlet, output), capability) in self.outlets.iter_mut().zip(capabilities) {
-            let mut output = output.activate();
             outlet.borrow_mut().send(least, &mut |mut parcel| {
-                output.give(capability, &mut parcel);
+                output.activate().give(capability, &mut parcel);
             });
         }
     }

@@ -164,17 +164,13 @@ impl<F, U> Try<F, U> {
         }
     }
 
-    fn apply<T, E: Failure>(&mut self, record: T) -> Result<Option<U>, Fault>
-    where
-        F: FnMut(T) -> Result<Option<U>, E>,
-    {
-        match (self.f)(record) {
-            Ok(record) => Ok(record),
-            Err(_) if self.on_error == OnError::Skip => {
+    fn failed(&self, error: impl Failure) -> Result<(), Fault> {
+        match self.on_error {
+            OnError::Fail => Err(self.at.fault(error.into_error())),
+            OnError::Skip => {
                 self.skips.add(self.at.step());
-                Ok(None)
+                Ok(())
             }
-            Err(error) => Err(self.at.fault(error.into_error())),
         }
     }
 }
@@ -182,17 +178,20 @@ impl<F, U> Try<F, U> {
 impl<T, U, E: Failure, F: FnMut(T) -> Result<Option<U>, E>> Consumer<T> for Try<F, U> {
     fn push(&mut self, record: T) -> Result<(), Fault> {
         self.at.enter();
-        match self.apply(record)? {
-            Some(record) => self.next.push(record),
-            None => Ok(()),
+        match (self.f)(record) {
+            Ok(Some(record)) => self.next.push(record),
+            Ok(None) => Ok(()),
+            Err(error) => self.failed(error),
         }
     }
 
     fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
         self.at.enter();
         for record in records.drain(..) {
-            if let Some(record) = self.apply(record)? {
-                self.out.push(record);
+            match (self.f)(record) {
+                Ok(Some(record)) => self.out.push(record),
+                Ok(None) => {}
+                Err(error) => self.failed(error)?,
             }
         }
         self.next.push_batch(&mut self.out)
