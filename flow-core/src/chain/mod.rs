@@ -38,15 +38,39 @@ pub(crate) type BoxConsumer<T> = Box<dyn Consumer<T>>;
 
 /// A failure in a step.
 #[derive(Debug)]
-pub(crate) struct Fault(Box<(StepIndex, BoxError)>);
+pub(crate) struct Fault(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
+    step: StepIndex,
+    cause: BoxError,
+    good: Option<usize>,
+}
 
 impl Fault {
     pub(crate) fn new(step: StepIndex, cause: impl Into<BoxError>) -> Self {
-        Fault(Box::new((step, cause.into())))
+        Fault(Box::new(Details {
+            step,
+            cause: cause.into(),
+            good: None,
+        }))
+    }
+
+    /// The failure of a batch's record behind `good` others, which went on by themselves.
+    pub(crate) fn behind(mut self, good: usize) -> Self {
+        self.0.good = Some(good);
+        self
+    }
+
+    /// How many records of the batch that was pushed went through whole, and nothing of any other: known if the step that
+    /// failed is [the only one that may](Wiring::only_first).
+    #[allow(dead_code)]
+    pub(crate) fn good(&self) -> Option<usize> {
+        self.0.good
     }
 
     pub(crate) fn into_parts(self) -> (StepIndex, BoxError) {
-        *self.0
+        (self.0.step, self.0.cause)
     }
 }
 

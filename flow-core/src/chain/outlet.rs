@@ -61,6 +61,7 @@ pub(crate) struct Shuffle<K, V> {
     /// How many of them stay.
     settled: usize,
     /// What has been sorted, for each worker.
+    #[allow(clippy::vec_box)] // boxed, as they travel
     staged: Vec<Box<Keyed<K, V>>>,
     pool: Pool<Keyed<K, V>>,
 }
@@ -295,6 +296,7 @@ mod tests {
             whereabouts: Whereabouts::new(),
             outlets: Vec::new(),
             fallible: true,
+            only_first: false,
             skips: std::sync::Arc::new(Skips::new(Graph::default().steps().len())),
         };
         let at = wiring.whereabouts.of(StepIndex(0));

@@ -33,6 +33,8 @@ impl<T: 'static> Port<T> {
     pub(crate) fn build(&self, wiring: &mut Wiring) -> BoxConsumer<T> {
         let attached = std::mem::take(&mut *self.attached.borrow_mut());
         let mut consumers: Vec<_> = attached.into_iter().map(|make| make(wiring)).collect();
+        // One branch would get records that fail in another.
+        wiring.only_first &= consumers.len() == 1;
         match (consumers.len(), *self.duplicate.borrow()) {
             (1, _) => consumers.remove(0),
             (_, Some(duplicate)) => Box::new(FanOut::new(consumers, duplicate)),
@@ -60,5 +62,9 @@ pub(crate) struct Wiring {
     pub(crate) outlets: Vec<OutletRef>,
     /// Whether a step of the chain may fail: then it runs a record at a time.
     pub(crate) fallible: bool,
+    /// Whether the first step of the chain is the only one that may fail. Then it can have batches all the same: it
+    /// passes on the records before the one on which it fails, and nothing of those behind it has gone
+    /// anywhere.
+    pub(crate) only_first: bool,
     pub(crate) skips: Arc<Skips>,
 }

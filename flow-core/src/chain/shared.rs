@@ -47,6 +47,7 @@ impl<T: 'static> Merge<T> {
                 skips: wiring.skips.clone(),
                 outlets: Vec::new(),
                 fallible: false,
+                only_first: false,
             };
             let chain = self.port.build(&mut own);
             Made {
@@ -56,6 +57,7 @@ impl<T: 'static> Merge<T> {
             }
         });
         wiring.fallible |= made.fallible;
+        wiring.only_first = false;
         for outlet in &made.outlets {
             // Two branches of one source may meet again here.
             if !wiring.outlets.iter().any(|known| Rc::ptr_eq(known, outlet)) {

@@ -338,6 +338,7 @@ impl Shared {
                         whereabouts: whereabouts.clone(),
                         outlets: Vec::new(),
                         fallible: false,
+                        only_first: false,
                         skips: self.skips.clone(),
                     },
                     resume: resume.as_deref(),

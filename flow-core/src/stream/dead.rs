@@ -118,6 +118,7 @@ impl<T, Key> Stream<T, Key> {
         self.port.attach(move |wiring| {
             let mut f = f;
             let (next, dead) = (next.build(wiring), dead.build(wiring));
+            wiring.only_first = false;
             Box::new(OrDead {
                 at: wiring.whereabouts.of(index),
                 f: move |pair| {

@@ -79,7 +79,7 @@ impl<T, Key> Stream<T, Key> {
     {
         self.chain("try_map", Location::caller(), move |at, wiring, next| {
             let mut f = f;
-            wiring.fallible |= on_error == OnError::Fail;
+            may_fail(on_error, wiring);
             Box::new(Try::new(at, wiring, on_error, next, move |pair| {
                 f(Key::item(pair)).map(|item| Some((NoKey, item)))
             }))
@@ -128,11 +128,19 @@ impl<T, Key> Stream<T, Key> {
         let at = Location::caller();
         self.chain("try_filter_map", at, move |at, wiring, next| {
             let mut f = f;
-            wiring.fallible |= on_error == OnError::Fail;
+            may_fail(on_error, wiring);
             Box::new(Try::new(at, wiring, on_error, next, move |pair| {
                 Ok::<_, E>(f(Key::item(pair))?.map(|item| (NoKey, item)))
             }))
         })
+    }
+}
+
+/// Notes that the chain has a step that may fail, in front of what it has already.
+fn may_fail(on_error: OnError, wiring: &mut Wiring) {
+    if on_error == OnError::Fail {
+        wiring.only_first = !wiring.fallible;
+        wiring.fallible = true;
     }
 }
 
@@ -187,13 +195,136 @@ impl<T, U, E: Failure, F: FnMut(T) -> Result<Option<U>, E>> Consumer<T> for Try<
 
     fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
         self.at.enter();
-        for record in records.drain(..) {
+        let mut failure = Ok(());
+        for (good, record) in records.drain(..).enumerate() {
             match (self.f)(record) {
                 Ok(Some(record)) => self.out.push(record),
                 Ok(None) => {}
-                Err(error) => self.failed(error)?,
+                Err(error) => {
+                    failure = self.failed(error).map_err(|fault| fault.behind(good));
+                    if failure.is_err() {
+                        break;
+                    }
+                }
             }
         }
-        self.next.push_batch(&mut self.out)
+        // Those before it are good, and go on.
+        self.next.push_batch(&mut self.out)?;
+        failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+    use crate::{
+        chain::{Port, Whereabouts},
+        flow::Flow,
+        graph::{Graph, StepIndex},
+        sink,
+    };
+
+    fn wiring() -> Wiring {
+        Wiring {
+            worker: 0,
+            workers: 1,
+            whereabouts: Whereabouts::new(),
+            outlets: Vec::new(),
+            fallible: false,
+            only_first: false,
+            skips: Arc::new(Skips::new(Graph::default().steps().len())),
+        }
+    }
+
+    struct Collect(Rc<RefCell<Vec<u64>>>);
+
+    impl Consumer<u64> for Collect {
+        fn push(&mut self, record: u64) -> Result<(), Fault> {
+            self.0.borrow_mut().push(record);
+            Ok(())
+        }
+
+        fn push_batch(&mut self, records: &mut Vec<u64>) -> Result<(), Fault> {
+            self.0.borrow_mut().append(records);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn of_a_batch_the_records_before_the_failure_go_on() {
+        let wiring = wiring();
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let mut step = Try::new(
+            wiring.whereabouts.of(StepIndex(0)),
+            &wiring,
+            OnError::Fail,
+            Box::new(Collect(seen.clone())),
+            |n: u64| match n {
+                5 => Err("five"),
+                n => Ok((n % 2 == 1).then_some(n)),
+            },
+        );
+        let fault = step.push_batch(&mut (0..10).collect()).unwrap_err();
+        assert_eq!(fault.good(), Some(5));
+        assert_eq!(*seen.borrow(), [1, 3]);
+        step.push_batch(&mut vec![7]).unwrap();
+        assert_eq!(*seen.borrow(), [1, 3, 7]);
+    }
+
+    /// Whether the chain that `steps` makes has a step that may fail, and whether that is the first and only one.
+    fn kind(steps: impl FnOnce(Stream<u64>)) -> (bool, bool) {
+        let port = Port::new();
+        steps(Stream::new(Flow::new(), StepIndex(0), port.clone()));
+        let mut wiring = wiring();
+        let _ = port.build(&mut wiring);
+        (wiring.fallible, wiring.only_first)
+    }
+
+    fn good(n: u64) -> Result<u64, String> {
+        Ok(n)
+    }
+
+    fn end(stream: Stream<u64>) {
+        let _ = stream.sink(sink::from_fn(|_: u64| ()));
+    }
+
+    #[test]
+    fn a_chain_knows_whether_only_its_first_step_may_fail() {
+        let (no, only_first, one_by_one) = ((false, false), (true, true), (true, false));
+        assert_eq!(kind(end), no);
+        assert_eq!(kind(|s| end(s.map(|n| n))), no);
+        assert_eq!(kind(|s| end(s.try_map_with(good, OnError::Skip))), no);
+        assert_eq!(kind(|s| end(s.try_map(good))), only_first);
+        assert_eq!(kind(|s| end(s.try_map(good).map(|n| n))), only_first);
+        let branches = |s: Stream<u64>| {
+            end(s.clone());
+            end(s);
+        };
+        assert_eq!(kind(|s| branches(s.try_map(good))), only_first);
+        // A record behind the one that fails would have been elsewhere already.
+        assert_eq!(kind(|s| end(s.map(|n| n).try_map(good))), one_by_one);
+        assert_eq!(kind(|s| end(s.try_map(good).try_map(good))), one_by_one);
+        let json = |s: Stream<u64>| {
+            let _ = s.try_map(good).sink(crate::JsonLines::stdout());
+        };
+        assert_eq!(kind(json), one_by_one);
+        for failing_first in [true, false] {
+            let branches = |s: Stream<u64>| {
+                let (one, other) = (s.clone(), s);
+                if failing_first {
+                    end(one.try_map(good));
+                    end(other);
+                } else {
+                    end(one);
+                    end(other.try_map(good));
+                }
+            };
+            assert_eq!(kind(branches), one_by_one);
+        }
+        assert_eq!(kind(|s| end(s.clone().try_map(good).merge(s))), one_by_one);
+        let merged = |s: Stream<u64>| end(s.clone().merge(s).try_map(good));
+        assert_eq!(kind(merged), one_by_one);
     }
 }
