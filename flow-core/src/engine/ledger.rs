@@ -73,7 +73,7 @@ pub(super) fn build<'scope>(
     committer: Sender<Closed>,
     flight: SharedFlight,
 ) {
-    let worker = scope.index();
+    let (worker, alone) = (scope.index(), scope.peers() == 1);
     let mut builder = OperatorBuilder::new("ledger".to_owned(), *scope);
     let rows = std::mem::take(&mut wires.rows);
     let mut inputs: Vec<_> = rows
@@ -111,13 +111,18 @@ pub(super) fn build<'scope>(
                 let epochs: Vec<_> = std::mem::replace(&mut open, later).into_iter().collect();
                 sent.extend(epochs.last().map(|(epoch, _)| *epoch));
                 closed = upto;
-                // The committer outlives the workers, unless it failed: then it has aborted the run.
-                let _ = committer.send(Closed {
-                    worker,
-                    upto,
-                    at: Instant::now(),
-                    epochs,
-                });
+                if alone && epochs.is_empty() {
+                    // There is nothing to commit and nobody to wait for. The committer would only wake this worker.
+                    state.budget.closed(upto, Instant::now());
+                } else {
+                    // The committer outlives the workers, unless it failed: then it has aborted the run.
+                    let _ = committer.send(Closed {
+                        worker,
+                        upto,
+                        at: Instant::now(),
+                        epochs,
+                    });
+                }
             }
             let acknowledged = state.acknowledged();
             while sent.front().is_some_and(|epoch| *epoch < acknowledged) {
