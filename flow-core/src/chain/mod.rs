@@ -64,7 +64,6 @@ impl Fault {
 
     /// How many records of the batch that was pushed went through whole, and nothing of any other: known if the step that
     /// failed is [the only one that may](Wiring::only_first).
-    #[allow(dead_code)]
     pub(crate) fn good(&self) -> Option<usize> {
         self.0.good
     }

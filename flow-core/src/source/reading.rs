@@ -32,7 +32,7 @@ pub(crate) fn head<S: Source>(
             partitions,
             turn: 0,
             chain,
-            fallible: context.wiring.fallible,
+            fallible: context.wiring.fallible && !context.wiring.only_first,
             outlets: context.wiring.outlets.clone(),
             skips: context.wiring.skips.clone(),
         })))
@@ -284,7 +284,7 @@ impl<S: Source> Reading<S> {
         Ok(())
     }
 
-    fn push_all(&mut self, count: usize) -> Result<(), Fault> {
+    fn push_all(&mut self, count: usize) -> Result<(), SourceFault> {
         let Some(partition) = self.partitions.get_mut(self.turn) else {
             return Ok(());
         };
@@ -302,7 +302,18 @@ impl<S: Source> Reading<S> {
                 .map(|item| (NoKey, item))
                 .collect()
         };
-        self.chain.push_batch(&mut batch)
+        let Err(fault) = self.chain.push_batch(&mut batch) else {
+            return Ok(());
+        };
+        let Some(pushed) = fault.good() else {
+            return Err(SourceFault::Step(fault));
+        };
+        partition.pushed -= count - pushed;
+        // It has not been read to its end: the next run starts at this record.
+        partition.at_end = false;
+        let (step, cause) = fault.into_parts();
+        let failure = self.failure(step, cause);
+        Err(SourceFault::Record { pushed, failure })
     }
 }
 
@@ -377,7 +388,7 @@ impl<S: Source> SourceTask for Reading<S> {
         if self.fallible {
             self.push_each(count)?;
         } else {
-            self.push_all(count).map_err(SourceFault::Step)?;
+            self.push_all(count)?;
         }
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             // A run is pushed to its end before the next partition has its turn.
