@@ -1,9 +1,9 @@
 //! Every way in which the store refuses or fails, in words for the person who has to act.
 
+use crate::delta::Retained;
 use crate::epoch::Epoch;
 use crate::manifest::{StepKind, StoredStep};
 use crate::schema::{self, Difference, Schema};
-use crate::undo::Retained;
 use jiff::Timestamp;
 use std::fmt;
 use std::io;

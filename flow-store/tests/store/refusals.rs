@@ -3,7 +3,7 @@
 
 use crate::support::*;
 use flow_store::{Agreed, Changes, End, Look, StepKind, StepSpec, StoreError};
-use redb::{ReadableTable, TableDefinition};
+use redb::TableDefinition;
 use std::fs;
 
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
@@ -146,7 +146,7 @@ fn versions_before_and_after() {
         assert_eq!(
             home.refused().1,
             format!(
-                "the store file state/{PART} has format 7, and this version of flow reads up to 1: \
+                "the store file state/{PART} has format 7, and this version of flow reads up to 2: \
                  use the version that wrote it, or a later one"
             )
         );
@@ -205,7 +205,12 @@ fn numbers_that_contradict_each_other() {
         (
             "base_epoch",
             Some(5),
-            "it is at epoch 1.1, its rows at 0.5, and it saw 1.0 durable",
+            "part 0 of what epoch 1.0 changed is out of place",
+        ),
+        (
+            "oldest",
+            Some(epoch(1, 5).to_u64()),
+            "it is at epoch 1.1, its chunks at 0.0, it can go back to 1.5, and it saw 1.0 durable",
         ),
         ("epoch", None, "`epoch` is missing in its table `meta`"),
         (
@@ -228,32 +233,49 @@ fn numbers_that_contradict_each_other() {
 }
 
 #[test]
-fn a_row_that_was_changed_in_a_valid_file() {
-    const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
-    for home in stores() {
+fn a_delta_that_was_changed_in_a_valid_file() {
+    const DELTAS: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("deltas");
+    let key = (epoch(1, 1).to_u64(), 0);
+    let change = |home: &Home, removed: bool| {
         let database = redb::Database::create(home.part()).unwrap();
         let transaction = database.begin_write().unwrap();
-        let mut table = transaction.open_table(BASE).unwrap();
-        let key = [&[0, 0, 0, 5][..], b"anna"].concat();
-        let mut value = table.get(&key[..]).unwrap().unwrap().value().to_vec();
+        let mut table = transaction.open_table(DELTAS).unwrap();
+        let mut value = table.remove(key).unwrap().unwrap().value().to_vec();
         *value.last_mut().unwrap() ^= 1;
-        table.insert(&key[..], &value[..]).unwrap();
+        if !removed {
+            table.insert(key, &value[..]).unwrap();
+        }
         drop(table);
         transaction.commit().unwrap();
-        drop(database);
-        let look = home.look();
-        let mut rows = look.rows(0, 0..1024).unwrap();
-        let message = rows.next().unwrap().unwrap_err().to_string();
+    };
+    let says = |error: StoreError, home: &Home, what: &str| {
+        let message = error.to_string();
         let message = message.replace(&home.path("").display().to_string(), "");
         assert_eq!(
             message,
             format!(
-                "the store file state/{PART} is damaged: the row of step `joiner`, key group 5, \
-                 key 0x616e6e61 does not match its CRC. Nothing was changed; put a backup in its \
-                 place"
+                "the store file state/{PART} is damaged: {what}. Nothing was changed; put a backup \
+                 in its place"
             )
         );
-        assert!(rows.next().is_none());
+    };
+    for home in stores() {
+        change(&home, false);
+        let error = home.look().rows(0, 0..1024).unwrap_err();
+        says(
+            error,
+            &home,
+            "part 0 of what epoch 1.1 changed does not match its CRC",
+        );
+    }
+    for home in stores() {
+        change(&home, true);
+        let error = Look::at(home.store()).unwrap_err();
+        says(
+            error,
+            &home,
+            "what it has ends with epoch 1.0, and it is at 1.1",
+        );
     }
 }
 
