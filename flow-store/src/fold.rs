@@ -10,7 +10,6 @@ use crate::delta::{Delta, Part};
 use crate::epoch::Epoch;
 use crate::error::StoreError;
 use crate::guard::Failure;
-use crate::key::KEY_GROUPS;
 use crate::steps;
 use crate::tables::{CHUNKS, ChunkKey, DELTAS, Meta};
 use crate::versions::Versions;
@@ -113,20 +112,18 @@ pub(crate) fn fold(
         let of_steps = part.changes().filter_map(Result::ok);
         changes.extend(of_steps.filter(|change| known.binary_search(&change.step).is_ok()));
     }
-    // stable: of one row's changes the last one stays last
-    changes.sort_by(|a, b| place(a).cmp(&place(b)));
-    changes.reverse();
-    changes.dedup_by(|a, b| place(a) == place(b));
-    changes.reverse();
+    // stable, so of one row's changes the last one stays last; and cheap, which comparing keys is not
+    changes.sort_by_key(place);
 
     meta.runs += 1;
     let mut table = transaction.open_table(CHUNKS)?;
     let mut left = amount.saturating_mul(4);
     let mut versions = Versions::default();
-    for rows in changes.chunk_by(|a, b| (a.step, a.group) == (b.step, b.group)) {
+    for rows in changes.chunk_by_mut(|a, b| place(a) == place(b)) {
         let Some((step, group)) = rows.first().map(|row| (row.step, row.group)) else {
             continue;
         };
+        rows.sort_by(|a, b| a.key.cmp(b.key));
         let key = (step, group, meta.runs);
         let sizes = chunk::sizes(&table, step, group)?;
         let bytes = rows
@@ -136,9 +133,8 @@ pub(crate) fn fold(
         if folding.merges(sizes.unwrap_or_default(), more, &mut left) {
             merge(&mut table, key, rows, &mut versions).map_err(|wrong| wrong.at(path))?;
         } else {
-            let rows = rows
-                .iter()
-                .map(|row| -> ChunkRow<'_> { (row.key, row.value) });
+            let last_of_each = rows.chunk_by(|a, b| a.key == b.key).filter_map(<[_]>::last);
+            let rows = last_of_each.map(|row| -> ChunkRow<'_> { (row.key, row.value) });
             chunk::write(&mut table, key, sizes, rows)?;
         }
     }
@@ -154,17 +150,21 @@ pub(crate) fn fold_all(
 ) -> Result<(), Failure> {
     let all = Folding { unfolded: u64::MAX };
     fold(transaction, meta, deltas, all, u64::MAX, path)?;
-    let known = steps::prune(transaction, meta.oldest, path)?;
     let mut table = transaction.open_table(CHUNKS)?;
-    let mut versions = Versions::default();
-    for step in known {
-        for group in 0..KEY_GROUPS {
-            let sizes = chunk::sizes(&table, step, group)?;
-            if sizes.is_some_and(|sizes| sizes.later > 0) {
-                let key = (step, group, meta.runs);
-                merge(&mut table, key, &[], &mut versions).map_err(|wrong| wrong.at(path))?;
-            }
+    let mut several = Vec::new();
+    let mut last = None;
+    for row in table.iter()? {
+        let (step, group, run, _) = row?.0.value();
+        let before = last.replace((step, group, run));
+        let another = before.is_some_and(|(s, g, r)| (s, g) == (step, group) && r != run);
+        if another && several.last() != Some(&(step, group)) {
+            several.push((step, group));
         }
+    }
+    let mut versions = Versions::default();
+    for (step, group) in several {
+        let key = (step, group, meta.runs);
+        merge(&mut table, key, &[], &mut versions).map_err(|wrong| wrong.at(path))?;
     }
     Ok(())
 }
@@ -192,8 +192,8 @@ fn merge(
     Ok(())
 }
 
-fn place<'a>(change: &Change<'a>) -> (u16, u16, &'a [u8]) {
-    (change.step, change.group, change.key)
+fn place(change: &Change<'_>) -> u32 {
+    u32::from(change.step) << 16 | u32::from(change.group)
 }
 
 /// The rows of `deltas`, each a key and a value.
@@ -245,10 +245,16 @@ pub(crate) fn read_all(
     let failure = |error| Wrong::Failure(Failure::from(error));
     for row in table.range(chunk::all_of(step, group)).map_err(failure)? {
         let (key, value) = row.map_err(failure)?;
-        for row in chunk::read(key.value(), value.value()).map_err(Wrong::Damaged)? {
-            let (key, value) = row.map_err(Wrong::Damaged)?;
-            into.add(key, value);
-        }
+        add_chunk(key.value(), value.value(), into)?;
+    }
+    Ok(())
+}
+
+/// Adds the rows of a chunk.
+pub(crate) fn add_chunk(key: ChunkKey, chunk: &[u8], into: &mut Versions) -> Result<(), Wrong> {
+    for row in chunk::read(key, chunk).map_err(Wrong::Damaged)? {
+        let (key, value) = row.map_err(Wrong::Damaged)?;
+        into.add(key, value);
     }
     Ok(())
 }

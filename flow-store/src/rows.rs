@@ -7,7 +7,7 @@ use crate::guard::{Failure, guard};
 use crate::manifest::StoredStep;
 use crate::tables::{CHUNKS, ChunkKey, DELTAS};
 use crate::versions::Versions;
-use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable};
+use redb::{AccessGuard, Database, ReadableDatabase, ReadableTable};
 use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::Range;
@@ -158,18 +158,30 @@ impl Unfolded {
         guard(read).map_err(|failure| failure.while_reading(path))
     }
 
-    /// Adds what there is of a group.
-    fn add_to(&self, step: u16, group: u16, versions: &mut Versions) {
+    /// Where the rows of a step begin, from this group on.
+    fn first_of(&self, step: u16, group: u16) -> usize {
         let place = (step, group);
-        let first = self
-            .rows
-            .partition_point(|row| (row.step, row.group) < place);
-        let rows = self.rows.get(first..).unwrap_or_default();
-        for row in rows.iter().take_while(|row| (row.step, row.group) == place) {
+        self.rows
+            .partition_point(|row| (row.step, row.group) < place)
+    }
+
+    /// The group of a row, if it is of this step.
+    fn group(&self, step: u16, index: usize) -> Option<u16> {
+        let row = self.rows.get(index).filter(|row| row.step == step);
+        row.map(|row| row.group)
+    }
+
+    /// Adds the rows of a group, from this one on, and returns which one comes next.
+    fn add_to(&self, step: u16, group: u16, mut index: usize, versions: &mut Versions) -> usize {
+        while self.group(step, index) == Some(group)
+            && let Some(row) = self.rows.get(index)
+        {
             let bytes = self.bytes.get(row.start..).unwrap_or_default();
             let (key, rest) = bytes.split_at_checked(row.key_len).unwrap_or_default();
             versions.add(key, row.value_len.and_then(|len| rest.get(..len)));
+            index += 1;
         }
+        index
     }
 }
 
@@ -180,10 +192,10 @@ pub struct Rows<'a> {
     /// None: at the end, or after an error.
     source: Option<Source>,
     step: u16,
-    /// Those that are not begun.
     groups: Range<u16>,
+    /// That of the rows that are there.
     group: u16,
-    /// The rows of the group, and which one is next.
+    /// Its rows, and which one is next.
     versions: Versions,
     next: usize,
     path: &'a Path,
@@ -191,8 +203,50 @@ pub struct Rows<'a> {
 }
 
 struct Source {
-    chunks: ReadOnlyTable<ChunkKey, &'static [u8]>,
+    chunks: redb::Range<'static, ChunkKey, &'static [u8]>,
+    /// The chunk that comes next.
+    chunk: Option<Chunk>,
     unfolded: Arc<Unfolded>,
+    /// The row of it that comes next.
+    row: usize,
+}
+
+type Chunk = (
+    AccessGuard<'static, ChunkKey>,
+    AccessGuard<'static, &'static [u8]>,
+);
+
+impl Source {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, Failure> {
+        let next = self.chunks.next().transpose()?;
+        Ok(std::mem::replace(&mut self.chunk, next))
+    }
+
+    /// Adds the rows of the next group that has any.
+    fn load(
+        &mut self,
+        step: u16,
+        groups: &Range<u16>,
+        versions: &mut Versions,
+    ) -> Result<Option<u16>, Wrong> {
+        let of_chunk = self.chunk.as_ref().map(|(key, _)| key.value().1);
+        let of_row = self.unfolded.group(step, self.row);
+        let next = of_chunk.into_iter().chain(of_row).min();
+        let Some(group) = next.filter(|group| *group < groups.end) else {
+            return Ok(None);
+        };
+        while self
+            .chunk
+            .as_ref()
+            .is_some_and(|(key, _)| key.value().1 == group)
+        {
+            if let Some((key, value)) = self.next_chunk().map_err(Wrong::Failure)? {
+                fold::add_chunk(key.value(), value.value(), versions)?;
+            }
+        }
+        self.row = self.unfolded.add_to(step, group, self.row, versions);
+        Ok(Some(group))
+    }
 }
 
 impl<'a> Rows<'a> {
@@ -221,10 +275,21 @@ impl<'a> Rows<'a> {
         if groups.is_empty() || !steps.iter().any(|stored| stored.number == step) {
             return Ok(Rows::none(path));
         }
-        let open = || Ok(database.begin_read()?.open_table(CHUNKS)?);
-        let chunks = guard(open).map_err(|failure| failure.while_reading(path))?;
+        let open = || {
+            let table = database.begin_read()?.open_table(CHUNKS)?;
+            let chunks = table.range((step, groups.start, 0, 0)..(step, groups.end, 0, 0))?;
+            let mut source = Source {
+                chunks,
+                chunk: None,
+                row: unfolded.first_of(step, groups.start),
+                unfolded,
+            };
+            source.next_chunk()?;
+            Ok(source)
+        };
+        let source = guard(open).map_err(|failure| failure.while_reading(path))?;
         Ok(Rows {
-            source: Some(Source { chunks, unfolded }),
+            source: Some(source),
             step,
             groups,
             steps,
@@ -253,37 +318,44 @@ impl<'a> Rows<'a> {
     #[must_use]
     pub fn estimate(&self) -> usize {
         let left = self.versions.len().saturating_sub(self.next);
-        left + self.versions.len() * self.groups.len()
+        let groups = self.groups.end.saturating_sub(self.group).saturating_sub(1);
+        left + self.versions.len() * usize::from(groups)
     }
 
     /// Goes to the next group, if there is one.
     fn load(&mut self) -> Result<bool, StoreError> {
         self.versions.clear();
         self.next = 0;
-        let (Some(source), Some(group)) = (&self.source, self.groups.next()) else {
-            self.source = None;
+        let Some(source) = &mut self.source else {
             return Ok(false);
         };
-        self.group = group;
-        let (step, versions) = (self.step, &mut self.versions);
+        let (step, groups, versions) = (self.step, &self.groups, &mut self.versions);
         let loaded = guard(|| {
-            fold::read_all(&source.chunks, step, group, versions).map_err(|wrong| match wrong {
+            let loaded = source.load(step, groups, versions);
+            loaded.map_err(|wrong| match wrong {
                 Wrong::Failure(failure) => failure,
                 Wrong::Damaged(what) => Failure::Store(StoreError::Damaged {
                     path: self.path.to_path_buf(),
                     what: with_id(&what, self.steps),
                 }),
-            })?;
-            source.unfolded.add_to(step, group, versions);
-            Ok(())
+            })
         });
-        if let Err(failure) = loaded {
-            self.source = None;
-            self.versions.clear();
-            return Err(failure.while_reading(self.path));
+        match loaded {
+            Ok(Some(group)) => {
+                self.group = group;
+                self.versions.settle();
+                Ok(true)
+            }
+            Ok(None) => {
+                self.source = None;
+                Ok(false)
+            }
+            Err(failure) => {
+                self.source = None;
+                self.versions.clear();
+                Err(failure.while_reading(self.path))
+            }
         }
-        self.versions.settle();
-        Ok(true)
     }
 }
 

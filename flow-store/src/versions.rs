@@ -36,13 +36,29 @@ impl Versions {
     pub(crate) fn settle(&mut self) {
         let (bytes, rows) = (&self.bytes, &mut self.rows);
         let key = |row: &Version| bytes.get(row.start..row.start + row.key_len);
-        // one run alone is sorted already
-        if !rows.is_sorted_by(|a, b| key(a) < key(b)) {
+        // The first run is sorted, and often all that there is; what is behind it is less.
+        let first = rows
+            .windows(2)
+            .position(|pair| key(&pair[0]) >= key(&pair[1]));
+        if let Some(first) = first {
+            let mut later = rows.split_off(first + 1);
             // stable: of one key's rows the last one stays last
-            rows.sort_by(|a, b| key(a).cmp(&key(b)));
-            rows.reverse();
-            rows.dedup_by(|a, b| key(a) == key(b));
-            rows.reverse();
+            later.sort_by(|a, b| key(a).cmp(&key(b)));
+            let first = std::mem::take(rows);
+            rows.reserve(first.len() + later.len());
+            let mut first = first.into_iter().peekable();
+            for version in later
+                .chunk_by(|a, b| key(a) == key(b))
+                .filter_map(<[_]>::last)
+            {
+                while let Some(row) = first.next_if(|row| key(row) <= key(version)) {
+                    if key(&row) < key(version) {
+                        rows.push(row);
+                    }
+                }
+                rows.push(*version);
+            }
+            rows.extend(first);
         }
         rows.retain(|row| row.value_len.is_some());
     }
