@@ -4,6 +4,9 @@
 //! through in about the time of an epoch. Without it an epoch of a slow flow would be as long as all that fits into the
 //! user's budget, nothing would become durable for as long, and a stop would have to wait for all of it.
 //!
+//! Sources that want more than there is room for share it: while another one waits, none gets further ahead of it than by
+//! its part of the limit, so the one that happens to be woken first does not take everything.
+//!
 //! What is measured is the time from the end of an epoch at the sources until all workers have closed it, without the commit.
 
 use std::{
@@ -38,6 +41,49 @@ const LEAST: Duration = Duration::from_millis(100);
 struct InFlight {
     records: u64,
     bytes: u64,
+    /// Of each source that has asked, by its number.
+    shares: Vec<Share>,
+    /// Where a source begins to count that had nothing to read for a while: it has no claim to what others took meanwhile.
+    start: u64,
+}
+
+/// How much a source has taken.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    /// Counted in records, from a start that all sources share.
+    taken: u64,
+    /// It has records, and was refused.
+    waits: bool,
+}
+
+impl InFlight {
+    /// How far a source has got; makes room for its share.
+    fn position(&mut self, source: usize) -> u64 {
+        if source >= self.shares.len() {
+            self.shares.resize(source + 1, Share::default());
+        }
+        self.shares[source].taken.max(self.start)
+    }
+
+    /// Where the source is that has got the least of those that wait beside this one, and how many these are.
+    fn others(&self, source: usize) -> (Option<u64>, u64) {
+        let (mut least, mut count) = (None, 0);
+        for (other, share) in self.shares.iter().enumerate() {
+            if other != source && share.waits {
+                least = Some(least.map_or(share.taken, |least: u64| least.min(share.taken)));
+                count += 1;
+            }
+        }
+        (least, count)
+    }
+}
+
+/// What a source has been given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) records: u64,
+    /// Other sources wait that may go on now.
+    pub(crate) wake: bool,
 }
 
 /// What is in flight, and what may be.
@@ -71,28 +117,92 @@ impl Budget {
         }
     }
 
-    /// Takes as much of `records` as there is room for, when `read` have been read.
-    pub(crate) fn reserve(&self, read: u64, records: u64, bytes_each: u64) -> u64 {
+    /// How many records may be in flight when `read` have been read.
+    fn limit(&self, read: u64) -> u64 {
         let (careful, at_a_time) = self.limits.cautious;
         let adapted = self.adapted.load(SeqCst);
-        let limit = match read < careful {
+        match read < careful {
             true => at_a_time.min(adapted),
             false => adapted,
-        };
-        let mut in_flight = lock(&self.in_flight);
+        }
+    }
+
+    /// How many records there is room for, whoever asks.
+    fn room(&self, in_flight: &InFlight, limit: u64, bytes_each: u64) -> u64 {
+        let bytes = self.limits.bytes.saturating_sub(in_flight.bytes);
         let room = limit.saturating_sub(in_flight.records);
-        if room < records && limit == adapted {
+        match room.min(bytes / bytes_each.max(1)) {
+            // A record larger than the budget goes alone.
+            0 if in_flight.records == 0 => 1,
+            room => room,
+        }
+    }
+
+    /// How many records a source may take before those that wait have had their turn.
+    fn turn(&self, in_flight: &mut InFlight, source: usize, limit: u64, bytes_each: u64) -> u64 {
+        let position = in_flight.position(source);
+        let (least, others) = in_flight.others(source);
+        let Some(least) = least else {
+            return u64::MAX;
+        };
+        let most = limit.min(self.limits.bytes / bytes_each.max(1));
+        let share = (most / (others + 1)).max(1);
+        least.saturating_add(share).saturating_sub(position)
+    }
+
+    /// Takes as much of `records` as there is room for, when `read` have been read, and as is fair to other sources that
+    /// wait. A source that gets nothing waits from then on, until it gets something or [withdraws](Budget::withdraw).
+    pub(crate) fn reserve(&self, source: usize, read: u64, records: u64, bytes_each: u64) -> Grant {
+        let limit = self.limit(read);
+        let mut in_flight = lock(&self.in_flight);
+        if limit.saturating_sub(in_flight.records) < records && limit == self.adapted.load(SeqCst) {
             self.felt.store(true, SeqCst);
         }
-        let bytes = self.limits.bytes.saturating_sub(in_flight.bytes);
-        let mut granted = records.min(room).min(bytes / bytes_each.max(1));
-        if granted == 0 && in_flight.records == 0 {
-            // A record larger than the budget goes alone.
-            granted = records.min(1);
-        }
+        let turn = self.turn(&mut in_flight, source, limit, bytes_each);
+        let granted = records
+            .min(turn)
+            .min(self.room(&in_flight, limit, bytes_each));
+        let position = in_flight.position(source);
+        let share = Share {
+            taken: position + granted,
+            waits: granted == 0,
+        };
+        let before = std::mem::replace(&mut in_flight.shares[source], share);
         in_flight.records += granted;
         in_flight.bytes += granted * bytes_each;
-        granted
+        let (least, others) = in_flight.others(source);
+        if granted > 0 {
+            in_flight.start = least.map_or(position, |least| least.min(position));
+        }
+        Grant {
+            records: granted,
+            wake: granted > 0 && before.waits && others > 0,
+        }
+    }
+
+    /// Whether there is room for a record of this size, whoever's turn it is.
+    pub(crate) fn has_room(&self, read: u64, bytes_each: u64) -> bool {
+        self.room(&lock(&self.in_flight), self.limit(read), bytes_each) > 0
+    }
+
+    /// Whether a source would get something now.
+    pub(crate) fn has_turn(&self, source: usize, read: u64, bytes_each: u64) -> bool {
+        let limit = self.limit(read);
+        let mut in_flight = lock(&self.in_flight);
+        self.room(&in_flight, limit, bytes_each) > 0
+            && self.turn(&mut in_flight, source, limit, bytes_each) > 0
+    }
+
+    /// Notes that a source has nothing to read: others need not wait for it. True if some did.
+    pub(crate) fn withdraw(&self, source: usize) -> bool {
+        let mut in_flight = lock(&self.in_flight);
+        match in_flight.shares.get_mut(source) {
+            Some(share) if share.waits => {
+                share.waits = false;
+                in_flight.others(source).1 > 0
+            }
+            _ => false,
+        }
     }
 
     /// Adds the weight of an open epoch, which goes with its records.
@@ -156,7 +266,7 @@ mod tests {
 
     /// An epoch of as many records as there is room for, which takes so long behind the sources.
     fn epoch(budget: &Budget, number: u64, each: Duration) -> u64 {
-        let granted = budget.reserve(0, u64::MAX, 0);
+        let granted = budget.reserve(0, 0, u64::MAX, 0).records;
         let now = Instant::now();
         budget.ended(number, now);
         let took = each * u32::try_from(granted).unwrap();
@@ -203,11 +313,92 @@ mod tests {
         let budget = budget(100_000);
         let now = Instant::now();
         for number in 1..10 {
-            let granted = budget.reserve(0, 5, 0);
+            let granted = budget.reserve(0, 0, 5, 0).records;
             budget.ended(number, now);
             budget.closed(number + 1, now);
             budget.release(granted, 0);
         }
-        assert_eq!(budget.reserve(0, u64::MAX, 0), FIRST);
+        assert_eq!(budget.reserve(0, 0, u64::MAX, 0).records, FIRST);
+    }
+
+    /// Lets two sources that always have records ask in this order whenever something has been given back, each until it
+    /// gets nothing more; what they got.
+    fn contend(budget: &Budget, rounds: u32, given_back: u64) -> [u64; 2] {
+        let mut got = [0, 0];
+        for _ in 0..rounds {
+            for source in [0, 1, 0] {
+                loop {
+                    let granted = budget.reserve(source, 0, 1000, 1).records;
+                    got[source] += granted;
+                    if granted == 0 {
+                        break;
+                    }
+                }
+            }
+            let back = given_back.min(budget.records_in_flight());
+            budget.release(back, back);
+        }
+        got
+    }
+
+    #[test]
+    fn sources_that_wait_have_equal_shares() {
+        for (limit, given_back) in [(1, 1), (2, 1), (7, 3), (50, 50), (50, 1), (1000, 999)] {
+            let [one, other] = contend(&budget(limit), 200, given_back);
+            assert!(one.abs_diff(other) <= limit, "{limit}: {one} and {other}");
+            assert!(one + other >= 199 * given_back, "nothing is left lying");
+        }
+        // where bytes are what is short too
+        let limits = Limits {
+            records: 100_000,
+            bytes: 10,
+            cautious: (0, 0),
+        };
+        let [one, other] = contend(&Budget::new(limits, Duration::from_secs(1)), 200, 10);
+        assert!(one.abs_diff(other) <= 10, "{one} and {other}");
+    }
+
+    #[test]
+    fn a_source_that_has_nothing_to_read_keeps_no_one_waiting() {
+        let budget = budget(4);
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 4);
+        assert_eq!(budget.reserve(1, 0, 10, 0).records, 0);
+        budget.release(4, 0);
+        // the first one had its turn
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 0);
+        assert!(!budget.has_turn(0, 0, 0) && budget.has_turn(1, 0, 0));
+        assert!(budget.has_room(0, 0));
+        // and has it again when the other is out of it
+        assert!(budget.withdraw(1));
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 4);
+        assert!(!budget.withdraw(1) && !budget.withdraw(2));
+    }
+
+    #[test]
+    fn whoever_has_had_its_turn_lets_those_go_on_that_wait_for_it() {
+        let budget = budget(2);
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 2);
+        assert_eq!(budget.reserve(1, 0, 10, 0).records, 0);
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 0);
+        budget.release(2, 0);
+        let first = Grant {
+            records: 2,
+            wake: true,
+        };
+        assert_eq!(budget.reserve(1, 0, 2, 0), first);
+        budget.release(2, 0);
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 2);
+    }
+
+    #[test]
+    fn a_source_that_was_idle_has_no_claim_to_what_others_took_meanwhile() {
+        let budget = budget(10);
+        for _ in 0..100 {
+            assert_eq!(budget.reserve(0, 0, 10, 1).records, 10);
+            budget.release(10, 10);
+        }
+        assert_eq!(budget.reserve(0, 0, 10, 1).records, 10);
+        let [one, other] = contend(&budget, 50, 10);
+        assert!(one.abs_diff(other) <= 20, "{one} and {other}");
     }
 }
