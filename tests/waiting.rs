@@ -287,7 +287,7 @@ fn no_more_is_read_than_a_slow_step_gets_through() {
     for workers in [1, 2] {
         let (records, outcome) = read_ahead(workers, |flow| {
             let slow = |count: &mut u64, _: u64| {
-                std::thread::sleep(Duration::from_millis(1));
+                std::thread::sleep(Duration::from_millis(5));
                 *count += 1;
             };
             let counts = flow
@@ -298,8 +298,8 @@ fn no_more_is_read_than_a_slow_step_gets_through() {
                 .named("count");
             counts.map(|_| ()).sink(sink::from_fn(|()| ()));
         });
-        assert!(records < 6_000, "{records}");
-        assert!(outcome.records < 12_000, "{}", outcome.records);
+        assert!(records < 500, "{records}");
+        assert!(outcome.records < 1_000, "{}", outcome.records);
     }
 }
 

@@ -31,8 +31,12 @@ pub(crate) struct Limits {
 /// What an open epoch weighs in the budget, in bytes: its rows, messages and bookkeeping.
 const EPOCH_BYTES: u64 = 8 << 10;
 
-/// The records that are allowed before anything is known.
-const FIRST: u64 = 1024;
+/// The records that are allowed before anything is known: few, as each may take seconds. A fast flow is through with them at
+/// once, and soon has more.
+const FIRST: u64 = 16;
+
+/// The limit grows to this many times what was in flight, at the most.
+const GROWTH: u128 = 16;
 
 /// However short the epochs are, this much may take so long to get through.
 const LEAST: Duration = Duration::from_millis(100);
@@ -86,6 +90,15 @@ pub(crate) struct Grant {
     pub(crate) wake: bool,
 }
 
+/// An epoch that has ended at the sources.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    epoch: u64,
+    at: Instant,
+    /// How many records were in flight then: what the flow had to get through to close it.
+    records: u64,
+}
+
 /// What is in flight, and what may be.
 pub(crate) struct Budget {
     limits: Limits,
@@ -96,8 +109,8 @@ pub(crate) struct Budget {
     felt: AtomicBool,
     /// How long the flow may take to get through what is in flight.
     target: Duration,
-    /// The epochs that have ended and are not closed, and when.
-    ended: Mutex<VecDeque<(u64, Instant)>>,
+    /// The epochs that have ended and are not closed.
+    ended: Mutex<VecDeque<Ended>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -224,30 +237,49 @@ impl Budget {
 
     /// Notes that an epoch has ended at the sources.
     pub(crate) fn ended(&self, epoch: u64, at: Instant) {
-        lock(&self.ended).push_back((epoch, at));
+        let records = self.records_in_flight();
+        lock(&self.ended).push_back(Ended { epoch, at, records });
     }
 
-    /// Notes that all workers have closed every epoch below `upto`, and lets as much be in flight as fits that.
-    pub(crate) fn closed(&self, upto: u64, at: Instant) {
+    /// Notes that all workers have closed every epoch below `upto`, and lets as much be in flight as fits that. True if
+    /// that is more than it was.
+    pub(crate) fn closed(&self, upto: u64, at: Instant) -> bool {
         let mut ended = lock(&self.ended);
-        let mut longest = None;
-        while let Some((_, since)) = ended.front().filter(|(epoch, _)| *epoch < upto) {
-            let took = at.saturating_duration_since(*since);
-            longest = longest.max(Some(took));
+        let mut closed = Vec::new();
+        while let Some(epoch) = ended.front().filter(|ended| ended.epoch < upto) {
+            closed.push((at.saturating_duration_since(epoch.at), epoch.records));
             ended.pop_front();
         }
         drop(ended);
-        let Some(took) = longest else { return };
         let now = self.adapted.load(SeqCst);
-        let next = if took > self.target {
-            // What was there took too long; that may be far less than the limit.
-            now.min(self.records_in_flight().max(1)).div_ceil(2)
-        } else if took < self.target / 4 && self.felt.swap(false, SeqCst) {
-            now.saturating_mul(4).min(self.limits.records)
-        } else {
-            return;
+        // What took too long says how much would not have, however much may be in flight by now.
+        let slow = closed.iter().filter(|(took, _)| *took > self.target);
+        let fitting = slow.map(|(took, records)| self.fitting(*took, *records));
+        if let Some(least) = fitting.min() {
+            self.adapted.store(now.min(least), SeqCst);
+            self.felt.store(false, SeqCst);
+            return false;
+        }
+        let Some((took, records)) = closed.into_iter().max() else {
+            return false;
         };
+        // Half of what seems to fit, for it has not been tried.
+        let times = self.target.as_nanos() / (2 * took.as_nanos()).max(1);
+        if times < 2 || !self.felt.swap(false, SeqCst) {
+            return false;
+        }
+        let most = u128::from(records) * times.min(GROWTH);
+        let next = u64::try_from(most).map_or(self.limits.records, |most| {
+            most.clamp(now, self.limits.records)
+        });
         self.adapted.store(next, SeqCst);
+        next > now
+    }
+
+    /// How many records the flow gets through in the time that it has, when it took so long for these.
+    fn fitting(&self, took: Duration, records: u64) -> u64 {
+        let fitting = u128::from(records) * self.target.as_nanos() / took.as_nanos().max(1);
+        u64::try_from(fitting).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -289,6 +321,55 @@ mod tests {
         }
         let granted = epoch(&slow, 40, Duration::from_nanos(100));
         assert_eq!(granted, 100_000);
+    }
+
+    #[test]
+    fn a_fast_flow_is_held_up_for_a_few_short_epochs_only() {
+        let fast = budget(100_000);
+        let granted: Vec<u64> = (1..7)
+            .map(|number| epoch(&fast, number, Duration::from_nanos(100)))
+            .collect();
+        assert_eq!(granted, [16, 256, 4096, 65_536, 100_000, 100_000]);
+    }
+
+    #[test]
+    fn a_very_slow_flow_has_little_to_get_through_before_it_is_known() {
+        let slow = budget(100_000);
+        let second = Duration::from_secs(1);
+        assert_eq!(epoch(&slow, 1, second), 16);
+        assert_eq!(epoch(&slow, 2, second), 1);
+        assert_eq!(epoch(&slow, 3, second), 1);
+    }
+
+    /// Epochs that ended before a limit was known are closed after it is.
+    #[test]
+    fn each_epoch_counts_for_what_was_in_flight_at_its_end() {
+        let budget = budget(100_000);
+        for number in 1..5 {
+            epoch(&budget, number, Duration::ZERO);
+        }
+        let granted = budget.reserve(0, 0, 1000, 0).records;
+        let now = Instant::now();
+        for number in 5..10 {
+            budget.ended(number, now);
+        }
+        for number in 5..10 {
+            budget.closed(number + 1, now + Duration::from_secs(10));
+        }
+        budget.release(granted, 0);
+        assert_eq!(budget.reserve(0, 0, 1000, 0).records, 100);
+        budget.release(100, 0);
+
+        // neither do old ones that were short make it grow again and again
+        let granted = budget.reserve(0, 0, 1000, 0).records;
+        for number in 10..20 {
+            budget.ended(number, now);
+        }
+        for number in 10..20 {
+            assert_eq!(budget.closed(number + 1, now), number == 10);
+            budget.reserve(0, 0, u64::MAX, 0);
+        }
+        assert_eq!(budget.records_in_flight(), 16 * granted);
     }
 
     #[test]
@@ -344,7 +425,9 @@ mod tests {
     #[test]
     fn sources_that_wait_have_equal_shares() {
         for (limit, given_back) in [(1, 1), (2, 1), (7, 3), (50, 50), (50, 1), (1000, 999)] {
-            let [one, other] = contend(&budget(limit), 200, given_back);
+            let budget = budget(limit);
+            budget.adapted.store(limit, SeqCst);
+            let [one, other] = contend(&budget, 200, given_back);
             assert!(one.abs_diff(other) <= limit, "{limit}: {one} and {other}");
             assert!(one + other >= 199 * given_back, "nothing is left lying");
         }
