@@ -69,25 +69,43 @@ impl InFlight {
         self.shares[source].taken.max(self.start)
     }
 
-    /// Where the source is that has got the least of those that wait beside this one, and how many these are.
-    fn others(&self, source: usize) -> (Option<u64>, u64) {
-        let (mut least, mut count) = (None, 0);
-        for (other, share) in self.shares.iter().enumerate() {
-            if other != source && share.waits {
-                least = Some(least.map_or(share.taken, |least: u64| least.min(share.taken)));
-                count += 1;
-            }
-        }
-        (least, count)
+    /// The source that has got the least of those that wait beside this one, where it is, and how many these are.
+    fn others(&self, source: usize) -> Option<Others> {
+        let waiting = |other: &(usize, &Share)| other.0 != source && other.1.waits;
+        let others = self.shares.iter().enumerate().filter(waiting);
+        let count = others.clone().count() as u64;
+        let least = others.min_by_key(|(_, share)| share.taken);
+        least.map(|(first, share)| Others {
+            first,
+            taken: share.taken,
+            count,
+        })
     }
+}
+
+/// The sources that wait beside one.
+struct Others {
+    /// The one that has got the least, and how much.
+    first: usize,
+    taken: u64,
+    count: u64,
 }
 
 /// What a source has been given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) records: u64,
-    /// Other sources wait that may go on now.
-    pub(crate) wake: bool,
+    pub(crate) wake: Wake,
+}
+
+/// Who is to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    Nobody,
+    /// All that wait: this source does no longer, and may have been before them.
+    Waiting,
+    /// The source whose turn it is.
+    Source(usize),
 }
 
 /// An epoch that has ended at the sources.
@@ -154,13 +172,12 @@ impl Budget {
     /// How many records a source may take before those that wait have had their turn.
     fn turn(&self, in_flight: &mut InFlight, source: usize, limit: u64, bytes_each: u64) -> u64 {
         let position = in_flight.position(source);
-        let (least, others) = in_flight.others(source);
-        let Some(least) = least else {
+        let Some(others) = in_flight.others(source) else {
             return u64::MAX;
         };
         let most = limit.min(self.limits.bytes / bytes_each.max(1));
-        let share = (most / (others + 1)).max(1);
-        least.saturating_add(share).saturating_sub(position)
+        let share = (most / (others.count + 1)).max(1);
+        others.taken.saturating_add(share).saturating_sub(position)
     }
 
     /// Takes as much of `records` as there is room for, when `read` have been read, and as is fair to other sources that
@@ -172,9 +189,8 @@ impl Budget {
             self.felt.store(true, SeqCst);
         }
         let turn = self.turn(&mut in_flight, source, limit, bytes_each);
-        let granted = records
-            .min(turn)
-            .min(self.room(&in_flight, limit, bytes_each));
+        let room = self.room(&in_flight, limit, bytes_each);
+        let granted = records.min(turn).min(room);
         let position = in_flight.position(source);
         let share = Share {
             taken: position + granted,
@@ -183,13 +199,19 @@ impl Budget {
         let before = std::mem::replace(&mut in_flight.shares[source], share);
         in_flight.records += granted;
         in_flight.bytes += granted * bytes_each;
-        let (least, others) = in_flight.others(source);
+        let others = in_flight.others(source);
         if granted > 0 {
-            in_flight.start = least.map_or(position, |least| least.min(position));
+            in_flight.start = (others.as_ref()).map_or(position, |least| least.taken.min(position));
         }
+        let wake = match others {
+            Some(_) if granted > 0 && before.waits => Wake::Waiting,
+            // It may sleep through that there is room again, or have to end the epoch that keeps it from going on.
+            Some(others) if turn == 0 => Wake::Source(others.first),
+            _ => Wake::Nobody,
+        };
         Grant {
             records: granted,
-            wake: granted > 0 && before.waits && others > 0,
+            wake,
         }
     }
 
@@ -206,16 +228,13 @@ impl Budget {
             && self.turn(&mut in_flight, source, limit, bytes_each) > 0
     }
 
-    /// Notes that a source has nothing to read: others need not wait for it. True if some did.
+    /// Notes that a source has nothing to read: others need not wait for it. True if some wait.
     pub(crate) fn withdraw(&self, source: usize) -> bool {
         let mut in_flight = lock(&self.in_flight);
-        match in_flight.shares.get_mut(source) {
-            Some(share) if share.waits => {
-                share.waits = false;
-                in_flight.others(source).1 > 0
-            }
-            _ => false,
+        if let Some(share) = in_flight.shares.get_mut(source) {
+            share.waits = false;
         }
+        in_flight.others(source).is_some()
     }
 
     /// Adds the weight of an open epoch, which goes with its records.
@@ -466,11 +485,30 @@ mod tests {
         budget.release(2, 0);
         let first = Grant {
             records: 2,
-            wake: true,
+            wake: Wake::Waiting,
         };
         assert_eq!(budget.reserve(1, 0, 2, 0), first);
         budget.release(2, 0);
         assert_eq!(budget.reserve(0, 0, 10, 0).records, 2);
+    }
+
+    /// The one that waits may have found no room when it looked, and sleeps.
+    #[test]
+    fn a_source_whose_turn_it_is_not_wakes_the_one_whose_turn_it_is() {
+        let limits = Limits {
+            records: 100,
+            bytes: 100,
+            cautious: (1, 1),
+        };
+        let budget = Budget::new(limits, Duration::from_secs(1));
+        assert_eq!(budget.reserve(0, 0, 100, 1).records, 1);
+        let grant = budget.reserve(1, 0, 100, 90);
+        assert_eq!((grant.records, grant.wake), (0, Wake::Nobody));
+        // with a record read the caution is over: there is room, and nobody has given back anything
+        assert_eq!(budget.reserve(0, 1, 100, 1).records, 7);
+        let grant = budget.reserve(0, 8, 100, 1);
+        assert_eq!((grant.records, grant.wake), (0, Wake::Source(1)));
+        assert_eq!(budget.reserve(1, 8, 100, 90).records, 1);
     }
 
     #[test]

@@ -150,12 +150,12 @@ impl Driver {
                     return Ok(());
                 }
                 Some(Rest::Room(bytes)) => {
+                    self.bell.wait();
                     if self.state.open_epoch_is_full(bytes) {
                         // What is open holds the budget, so it has to end.
                         self.state.cut(open);
                         continue;
                     }
-                    self.bell.wait();
                     if !self.changed(open) && !self.state.has_turn(&self.bell, bytes) {
                         self.set_timer(None);
                         return Ok(());

@@ -6,14 +6,13 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
         mpsc::Sender,
     },
-    task::Wake,
     time::{Duration, Instant},
 };
 
 use flow_store::StoreError;
 use timely::scheduling::SyncActivator;
 
-use super::{Budget, Limits, RecordFailure};
+use super::{Budget, Limits, RecordFailure, budget::Wake};
 use crate::{
     chain::Fault,
     graph::StepIndex,
@@ -125,13 +124,19 @@ impl SourceBell {
         self.woken.swap(false, SeqCst)
     }
 
+    fn ring_if_waiting(&self) {
+        if self.waiting.swap(false, SeqCst) {
+            self.ring();
+        }
+    }
+
     fn ring(&self) {
         // An operator that is gone needs no waking.
         let _ = self.activator.activate();
     }
 }
 
-impl Wake for SourceBell {
+impl std::task::Wake for SourceBell {
     fn wake(self: Arc<Self>) {
         self.woken.store(true, SeqCst);
         self.ring();
@@ -241,8 +246,14 @@ impl RunState {
         let grant = self
             .budget
             .reserve(source.number, read, records, bytes_each);
-        if grant.wake {
-            self.ring_waiting();
+        match grant.wake {
+            Wake::Nobody => {}
+            Wake::Waiting => self.ring_waiting(),
+            Wake::Source(number) => {
+                if let Some(bell) = lock(&self.sources).get(number) {
+                    bell.ring_if_waiting();
+                }
+            }
         }
         grant.records
     }
@@ -367,9 +378,7 @@ impl RunState {
 
     pub(crate) fn ring_waiting(&self) {
         for bell in lock(&self.sources).iter() {
-            if bell.waiting.swap(false, SeqCst) {
-                bell.ring();
-            }
+            bell.ring_if_waiting();
         }
     }
 }
