@@ -177,6 +177,14 @@ pub enum StoreError {
         /// The directory.
         directory: PathBuf,
     },
+    /// A start waits for those who read, and no more are to come.
+    #[error(
+        "the store {directory} is about to be used by another process, which waits for those who read it: try again"
+    )]
+    AboutToStart {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// The look was made to read only.
     #[error(
         "the store {directory} was looked at to be read, together with others: look at it alone to change it"

@@ -4,7 +4,10 @@
 //! people, and remembers the store's uuid, so that a directory that lost its data is not taken for
 //! a new one. The file is never removed: a lock on a removed file keeps nobody out.
 //!
-//! Whoever only reads shares the lock with others that do, and leaves the text alone.
+//! Whoever only reads shares the lock with others that do, and leaves the text alone. A start that waits for them announces
+//! itself by a lock on the directory, which keeps out those who would come after it: else readers that overlap could keep it
+//! waiting without end. Both locks end with their process, and need no file that is not there anyway. Where a directory can't be
+//! locked, as on Windows and on most network file systems, the start just waits.
 
 use crate::directory::Place;
 use crate::error::StoreError;
@@ -61,6 +64,39 @@ pub(crate) struct Record {
     since: Timestamp,
 }
 
+/// A start that waits for readers: those who come later are told so.
+struct Announced(File);
+
+impl Announced {
+    /// None, where a directory can't be locked, or another start has announced itself.
+    fn new(place: &Place) -> Option<Announced> {
+        let directory = File::open(&place.directory).ok()?;
+        directory.try_lock().ok()?;
+        Some(Announced(directory))
+    }
+
+    /// Whether some start has announced itself.
+    fn is_there(place: &Place) -> bool {
+        let Ok(directory) = File::open(&place.directory) else {
+            return false;
+        };
+        match directory.try_lock_shared() {
+            Ok(()) => {
+                let _ = directory.unlock();
+                false
+            }
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(_)) => false,
+        }
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 impl Lock {
     /// Takes the lock of a store, or says who has it. Creates the file if it is not there.
     pub(crate) fn take(place: &Place) -> Result<Lock, StoreError> {
@@ -79,13 +115,14 @@ impl Lock {
             .open(&place.lock)
             .map_err(at("open the lock file"))?;
         let deadline = Instant::now() + READERS;
+        let mut announced = None;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
             }
-            // Together with others that read: they are done soon.
+            // Together with others that read: they are done soon, and no more are to come.
             match file.try_lock_shared() {
                 Ok(()) => file.unlock().map_err(at("unlock"))?,
                 Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
@@ -96,8 +133,10 @@ impl Lock {
                     directory: place.directory.clone(),
                 });
             }
+            announced = announced.or_else(|| Announced::new(place));
             std::thread::sleep(POLL);
         }
+        drop(announced);
         let before = read(&mut file).map_err(at("read the lock file"))?;
         let mut lock = Lock {
             file,
@@ -126,7 +165,14 @@ impl Lock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(at("open the lock file")(error)),
         };
+        let announced = Announced::is_there(place);
         match file.try_lock_shared() {
+            Ok(()) if announced => {
+                file.unlock().map_err(at("unlock"))?;
+                return Err(StoreError::AboutToStart {
+                    directory: place.directory.clone(),
+                });
+            }
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
             Err(TryLockError::Error(error)) => return Err(at("lock")(error)),

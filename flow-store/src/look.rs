@@ -116,7 +116,7 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Those of [`at`](Look::at).
+    /// Those of [`at`](Look::at), and [`AboutToStart`](StoreError::AboutToStart) while somebody waits like that.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;

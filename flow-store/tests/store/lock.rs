@@ -268,6 +268,36 @@ fn those_who_read_do_it_together_and_a_start_waits_for_them() {
     drop(execution);
 }
 
+/// Readers that overlap, each of them short, must not keep a start waiting.
+#[test]
+fn whoever_would_read_while_a_start_waits_is_told_to_try_again() {
+    let home = Home::new();
+    drop(home.start(&[step("a")]));
+    let reading = Look::read(home.store()).unwrap();
+    let store = home.store();
+    let start = std::thread::spawn(move || Look::at(store).map(|look| look.epoch()));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(8);
+    let error = loop {
+        match Look::read(home.store()) {
+            Err(error) => break error,
+            Ok(_) => assert!(std::time::Instant::now() < deadline, "it still may read"),
+        }
+    };
+    assert!(matches!(error, StoreError::AboutToStart { .. }), "{error}");
+    drop(reading);
+    assert_eq!(start.join().unwrap().unwrap(), Epoch::opening(1));
+    // and when the start is over, however it ended, they may read
+    Look::read(home.store()).unwrap();
+
+    // what a start holds meanwhile ends with its process
+    let announced = fs::File::open(home.store()).unwrap();
+    announced.try_lock().unwrap();
+    let error = Look::read(home.store()).unwrap_err();
+    assert!(matches!(error, StoreError::AboutToStart { .. }), "{error}");
+    announced.unlock().unwrap();
+    Look::read(home.store()).unwrap();
+}
+
 #[test]
 fn a_look_that_only_reads_changes_nothing() {
     let home = Home::new();
