@@ -496,6 +496,17 @@ impl Look {
         }
     }
 
+    /// Refuses what [`start`](Look::start) would refuse before it changes anything, also of a look that only reads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Look::start) that it has before a byte of the store's data is changed; files that must not be
+    /// written to are [`Io`](StoreError::Io).
+    pub fn check_start(&self, start: &Start<'_>) -> Result<(), StoreError> {
+        start::check(&self.place, self.basis(), start)?;
+        self.place.check_writable()
+    }
+
     pub(crate) fn check_alone(&self) -> Result<(), StoreError> {
         match self.read_only {
             false => Ok(()),
