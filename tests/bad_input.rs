@@ -794,3 +794,23 @@ fn a_check_says_what_a_run_would_and_changes_nothing() {
     before.0.assert_same(&words.work.snapshot("state"));
     assert_eq!(before.1, words.out());
 }
+
+/// A check is one that only reads: it is no user of the store that others are told of or wait for.
+#[test]
+fn a_check_leaves_the_lock_file_alone_and_reads_beside_others() {
+    let words = Words::with("ant\nbee\n");
+    words.run(&["in"]).expect(FINE);
+    let reading = flow_store::Look::read(words.work.path("state")).unwrap();
+    let lock = || {
+        let path = words.work.path("state").join("lock");
+        (
+            fs::read(&path).unwrap(),
+            fs::metadata(&path).unwrap().modified().unwrap(),
+        )
+    };
+    let before = lock();
+    let flow = ["check", "in", "--output", "out", "--recover", "state"];
+    words.work.run(&program("words"), &flow).expect(FINE);
+    assert!(before == lock());
+    drop(reading);
+}

@@ -120,7 +120,7 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Those of [`at`](Look::at).
+    /// Those of [`at`](Look::at), and [`AboutToStart`](StoreError::AboutToStart) while somebody waits like that.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -517,6 +517,17 @@ impl Look {
             (Some(_), Some(lock)) => start::resume(&place, &origin, lock, &start),
             (_, lock) => start::create(&place, &origin, lock, &start),
         }
+    }
+
+    /// Refuses what [`start`](Look::start) would refuse before it changes anything, also of a look that only reads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Look::start) that it has before a byte of the store's data is changed; files that must not be
+    /// written to are [`Io`](StoreError::Io).
+    pub fn check_start(&self, start: &Start<'_>) -> Result<(), StoreError> {
+        start::check(&self.place, self.basis(), start)?;
+        self.place.check_writable()
     }
 
     pub(crate) fn check_alone(&self) -> Result<(), StoreError> {

@@ -102,7 +102,7 @@ enum Rest {
     Yield,
     /// There is nothing to do until someone rings, or until this time.
     Until(Option<Instant>),
-    /// There is nothing to do until the budget has room for a record of this many bytes.
+    /// There is nothing to do until the budget has room for a record of this many bytes, and it is this source's turn.
     Room(u64),
 }
 
@@ -150,13 +150,14 @@ impl Driver {
                     return Ok(());
                 }
                 Some(Rest::Room(bytes)) => {
-                    if self.state.has_uncut() {
+                    self.bell.wait();
+                    if self.state.open_epoch_is_full(bytes) {
                         // What is open holds the budget, so it has to end.
                         self.state.cut(open);
                         continue;
                     }
-                    self.bell.wait();
-                    if !self.changed(open) && !self.state.has_room(bytes) {
+                    if !self.changed(open) && !self.state.has_turn(&self.bell, bytes) {
+                        self.set_timer(None);
                         return Ok(());
                     }
                 }
@@ -174,7 +175,11 @@ impl Driver {
     /// Reads and pushes some records of the open epoch.
     fn step(&mut self, open: u64, records: &mut u64) -> Result<Option<Rest>, Fault> {
         let (now, woken) = (self.state.clock.now(), self.bell.woken());
-        let (count, bytes_each) = match self.task.fill(&self.waker, now, woken) {
+        let filled = self.task.fill(&self.waker, now, woken);
+        if !matches!(filled, Ok(Filled::Records { .. })) {
+            self.state.withdraw(&self.bell);
+        }
+        let (count, bytes_each) = match filled {
             Ok(Filled::Records { count, bytes_each }) => (count as u64, bytes_each as u64),
             Ok(Filled::End) => {
                 self.ended = true;
@@ -193,7 +198,7 @@ impl Driver {
         };
         let wanted = count.min(*records).min(self.at_a_time);
         let wanted = wanted.min(self.state.room_in_epoch());
-        let granted = self.state.reserve(wanted, bytes_each);
+        let granted = self.state.reserve(&self.bell, wanted, bytes_each);
         if granted == 0 {
             return Ok(Some(Rest::Room(bytes_each)));
         }

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Seek, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -63,7 +63,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(
-        path: PathBuf,
+        path: &Path,
         name: &str,
         options: LineOptions,
         resume: Option<&FileToken>,
@@ -73,9 +73,9 @@ impl Lines {
             head,
             token,
             open_line,
-        } = open_at(&path, name, resume)?;
+        } = open_at(path, name, resume)?;
         Ok(Lines {
-            path,
+            path: path.to_path_buf(),
             name: name.to_owned(),
             input: BufReader::with_capacity(1 << 16, file),
             options,
@@ -186,7 +186,7 @@ impl Lines {
 
     pub(super) fn token(&self, index: usize) -> FileToken {
         let at = self.starts.get(index).unwrap_or(&self.next);
-        self.head.token(at.offset, at.line)
+        self.head.token(self.input.get_ref(), at.offset, at.line)
     }
 
     pub(super) fn run_bytes(&self) -> usize {

@@ -2,7 +2,7 @@
 //! stays as it was to the byte.
 
 use crate::support::*;
-use flow_store::{Agreed, Changes, End, Look, StepKind, StepSpec, StoreError};
+use flow_store::{Agreed, Changes, End, Look, Manifest, Start, StepKind, StepSpec, StoreError};
 use redb::TableDefinition;
 use std::fs;
 
@@ -302,6 +302,64 @@ fn what_the_manifest_refuses_changes_nothing() {
         }
         assert!(before == fs::read(home.part()).unwrap());
     }
+}
+
+/// Whoever only reads finds out what a start would say.
+#[test]
+fn what_a_start_would_refuse_is_found_without_starting() {
+    let check = |home: &Home, manifest: Option<&Manifest>, changes: &Changes| {
+        let look = Look::read(home.store()).unwrap();
+        let own = look.reconcile(&[step("joiner"), step("other")], &Agreed::default());
+        look.check_start(&Start {
+            manifest: manifest.unwrap_or(&own.unwrap()),
+            flow_name: "cart_join",
+            workers: 1,
+            build: "",
+            changes,
+        })
+    };
+    for home in stores() {
+        let before = [
+            fs::read(home.part()).unwrap(),
+            fs::read(home.lock()).unwrap(),
+        ];
+        check(&home, None, &changes(0, &[("k", "v")])).unwrap();
+        let error = check(&home, None, &changes(7, &[("k", "v")])).unwrap_err();
+        assert!(matches!(error, StoreError::WrongChange { .. }), "{error}");
+        let other = Home::new()
+            .look()
+            .reconcile(&[], &Agreed::default())
+            .unwrap();
+        let error = check(&home, Some(&other), &Changes::new()).unwrap_err();
+        assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+        let after = [
+            fs::read(home.part()).unwrap(),
+            fs::read(home.lock()).unwrap(),
+        ];
+        assert!(before == after);
+
+        // files that must not be written to, where that holds for whoever runs this
+        let mut permissions = fs::metadata(home.part()).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(home.part(), permissions).unwrap();
+        let opened = fs::File::options().write(true).open(home.part());
+        let checked = check(&home, None, &Changes::new());
+        assert_eq!(checked.is_ok(), opened.is_ok(), "{checked:?}");
+    }
+    let [home, _] = stores();
+    let last = (1 << 24) - 1;
+    for (name, value) in [
+        ("execution", last),
+        ("epoch", last << 40),
+        ("base_epoch", last << 40),
+    ] {
+        set_meta(&home, name, Some(value));
+    }
+    let error = check(&home, None, &Changes::new()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::TooManyExecutions { .. }),
+        "{error}"
+    );
 }
 
 #[test]
