@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, task::Waker, time::Instant};
 
 use flow_store::{
-    Changes, Epoch, KEY_GROUPS, Look, Manifest, Rewrite, Row, StoreError, StoredStep,
+    Changes, Epoch, KEY_GROUPS, Look, Manifest, Rewrite, Row, Rows, StoreError, StoredStep,
 };
 
 use crate::{
@@ -188,23 +188,22 @@ impl HeadContext<'_> {
     pub(crate) fn all_rows(
         &self,
     ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
-        self.rows(0..KEY_GROUPS)
+        Ok(self.rows(0..KEY_GROUPS)?.into_iter().flatten())
     }
 
     /// The stored rows of some key groups.
     pub(crate) fn rows(
         &self,
         groups: std::ops::Range<u16>,
-    ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
+    ) -> Result<Option<Rows<'_>>, ResumeError> {
         let stored = self.resume.and_then(|resume| {
             let step = resume.stored(self.step)?;
             Some((&resume.look, step.number))
         });
-        let rows = match stored {
+        Ok(match stored {
             Some((look, number)) => Some(look.rows(number, groups)?),
             None => None,
-        };
-        Ok(rows.into_iter().flatten())
+        })
     }
 }
 
