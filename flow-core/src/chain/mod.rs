@@ -7,12 +7,14 @@
 mod fan_out;
 mod outlet;
 mod parcel;
+mod pool;
 mod port;
 mod shared;
 
 pub(crate) use fan_out::FanOut;
 pub(crate) use outlet::{InletId, OutletRef, Shuffle, ToOne};
 pub(crate) use parcel::{Keyed, Parcel, Plain};
+pub(crate) use pool::recycle;
 pub(crate) use port::{Port, Wiring};
 pub(crate) use shared::Shared;
 

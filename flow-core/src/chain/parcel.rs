@@ -9,6 +9,7 @@
 use std::{any::Any, sync::OnceLock};
 
 use crate::{
+    chain::pool::{Pool, Reuse},
     error::BoxError,
     record::{Key, Record},
 };
@@ -53,10 +54,10 @@ const PACKED: u8 = 1;
 const BROKEN: u8 = 2;
 
 impl Parcel {
-    pub(crate) fn new(to: usize, batch: impl Batch + 'static) -> Self {
+    pub(crate) fn new(to: usize, batch: Box<impl Batch + 'static>) -> Self {
         Parcel {
             to,
-            load: Load::Here(Box::new(batch)),
+            load: Load::Here(batch),
             wire: OnceLock::new(),
         }
     }
@@ -71,13 +72,13 @@ impl Parcel {
     }
 
     /// Takes the batch out.
-    pub(crate) fn open<B: Batch + 'static>(self) -> Result<B, BoxError> {
+    pub(crate) fn open<B: Batch + 'static>(self) -> Result<Box<B>, BoxError> {
         match self.load {
             Load::Here(batch) => match batch.into_any().downcast::<B>() {
-                Ok(batch) => Ok(*batch),
+                Ok(batch) => Ok(batch),
                 Err(_) => Err("a batch of another type came in".into()),
             },
-            Load::Packed(bytes) => B::unpack(&bytes),
+            Load::Packed(bytes) => B::unpack(&bytes).map(Box::new),
             Load::Broken(cause) => Err(cause.into()),
             Load::Empty => Err("an empty parcel came in".into()),
         }
@@ -140,40 +141,64 @@ impl Parcel {
     }
 }
 
-/// A record on its way to the worker of its key, with the hash of the key's bytes.
-pub(crate) struct Routed<K, V> {
-    pub(crate) hash: u64,
-    pub(crate) key: K,
-    pub(crate) value: V,
+/// Records that go by their keys.
+///
+/// The hashes stand by themselves: so a table can look ahead over them, and records move from one vector to
+/// another as they are.
+pub(crate) struct Keyed<K, V> {
+    /// The hash of the bytes of each record's key.
+    pub(crate) hashes: Vec<u64>,
+    pub(crate) records: Vec<(K, V)>,
+    home: Option<Pool<Self>>,
 }
 
-/// Records that go by their keys.
-pub(crate) struct Keyed<K, V>(pub(crate) Vec<Routed<K, V>>);
+impl<K, V> Default for Keyed<K, V> {
+    fn default() -> Self {
+        Keyed {
+            hashes: Vec::new(),
+            records: Vec::new(),
+            home: None,
+        }
+    }
+}
+
+impl<K, V> Reuse for Keyed<K, V> {
+    fn home(&mut self) -> &mut Option<Pool<Self>> {
+        &mut self.home
+    }
+
+    fn clear(&mut self) {
+        self.hashes.clear();
+        self.records.clear();
+    }
+
+    fn room(&self) -> usize {
+        self.records.capacity()
+    }
+}
 
 impl<K: Key, V: Record> Batch for Keyed<K, V> {
     fn pack(&self, into: &mut Vec<u8>) -> Result<(), BoxError> {
-        for routed in &self.0 {
-            into.extend_from_slice(&routed.hash.to_le_bytes());
-            routed.key.encode(into)?;
-            routed.value.encode(into)?;
+        for (hash, (key, value)) in self.hashes.iter().zip(&self.records) {
+            into.extend_from_slice(&hash.to_le_bytes());
+            key.encode(into)?;
+            value.encode(into)?;
         }
         Ok(())
     }
 
     fn unpack(mut bytes: &[u8]) -> Result<Self, BoxError> {
-        let mut records = Vec::new();
+        let mut batch = Keyed::default();
         while let Some((hash, rest)) = bytes.split_first_chunk::<8>() {
             bytes = rest;
-            records.push(Routed {
-                hash: u64::from_le_bytes(*hash),
-                key: K::decode_front(&mut bytes)?,
-                value: V::decode_front(&mut bytes)?,
-            });
+            batch.hashes.push(u64::from_le_bytes(*hash));
+            let key = K::decode_front(&mut bytes)?;
+            batch.records.push((key, V::decode_front(&mut bytes)?));
         }
         if !bytes.is_empty() {
             return Err("a batch came in with bytes left over".into());
         }
-        Ok(Keyed(records))
+        Ok(batch)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
@@ -182,11 +207,43 @@ impl<K: Key, V: Record> Batch for Keyed<K, V> {
 }
 
 /// Records that all go to one worker.
-pub(crate) struct Plain<T>(pub(crate) Vec<T>);
+pub(crate) struct Plain<T> {
+    pub(crate) records: Vec<T>,
+    home: Option<Pool<Self>>,
+}
+
+impl<T> Default for Plain<T> {
+    fn default() -> Self {
+        Vec::new().into()
+    }
+}
+
+impl<T> From<Vec<T>> for Plain<T> {
+    fn from(records: Vec<T>) -> Self {
+        Plain {
+            records,
+            home: None,
+        }
+    }
+}
+
+impl<T> Reuse for Plain<T> {
+    fn home(&mut self) -> &mut Option<Pool<Self>> {
+        &mut self.home
+    }
+
+    fn clear(&mut self) {
+        self.records.clear();
+    }
+
+    fn room(&self) -> usize {
+        self.records.capacity()
+    }
+}
 
 impl<T: Record> Batch for Plain<T> {
     fn pack(&self, into: &mut Vec<u8>) -> Result<(), BoxError> {
-        for record in &self.0 {
+        for record in &self.records {
             record.encode(into)?;
         }
         Ok(())
@@ -197,7 +254,7 @@ impl<T: Record> Batch for Plain<T> {
         while !bytes.is_empty() {
             records.push(T::decode_front(&mut bytes)?);
         }
-        Ok(Plain(records))
+        Ok(records.into())
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
@@ -227,8 +284,8 @@ mod tests {
         either: Untagged,
     }
 
-    fn over_the_wire<B: Batch + 'static>(batch: B) -> Result<B, BoxError> {
-        let parcel = Parcel::from_wire(&Parcel::new(3, batch).to_wire());
+    fn over_the_wire<B: Batch + 'static>(batch: B) -> Result<Box<B>, BoxError> {
+        let parcel = Parcel::from_wire(&Parcel::new(3, Box::new(batch)).to_wire());
         assert_eq!(parcel.to(), 3);
         parcel.open()
     }
@@ -248,19 +305,19 @@ mod tests {
             loose(None, Untagged::Number(1)),
             loose(Some(2), Untagged::Text { text: "t".into() }),
         ];
-        assert_eq!(over_the_wire(Plain(records)).unwrap().0, same);
+        assert_eq!(over_the_wire(Plain::from(records)).unwrap().records, same);
     }
 
     #[test]
     fn keyed_records_keep_key_hash_and_order() {
-        let routed = |n: u64| Routed {
-            hash: n << 40,
-            key: format!("k{n}"),
-            value: n,
+        let batch = Keyed {
+            hashes: vec![2 << 40, 1 << 40],
+            records: [2, 1u64].map(|n| (format!("k{n}"), n)).to_vec(),
+            home: None,
         };
-        let there = over_the_wire(Keyed(vec![routed(2), routed(1)])).unwrap();
-        let seen: Vec<_> = there.0.iter().map(|r| (r.hash, &*r.key, r.value)).collect();
-        assert_eq!(seen, [(2 << 40, "k2", 2), (1 << 40, "k1", 1)]);
+        let there = over_the_wire(batch).unwrap();
+        assert_eq!(there.hashes, [2 << 40, 1 << 40]);
+        assert_eq!(there.records, [("k2".to_owned(), 2), ("k1".to_owned(), 1)]);
     }
 
     #[test]
@@ -276,7 +333,10 @@ mod tests {
                 Ok(Never)
             }
         }
-        let error = over_the_wire(Plain(vec![Never])).err().unwrap().to_string();
+        let error = over_the_wire(Plain::from(vec![Never]))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("not today"), "{error}");
     }
 
@@ -285,7 +345,7 @@ mod tests {
         assert!(Parcel::from_wire(&[1, 2]).open::<Plain<u64>>().is_err());
         let unknown = Parcel::from_wire(&[9, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert!(unknown.open::<Plain<u64>>().is_err());
-        let mut torn = Parcel::new(0, Plain(vec![String::from("abc")])).to_wire();
+        let mut torn = Parcel::new(0, Box::new(Plain::from(vec![String::from("abc")]))).to_wire();
         torn.pop();
         assert!(Parcel::from_wire(&torn).open::<Plain<String>>().is_err());
     }

@@ -169,7 +169,7 @@ mod tests {
                 };
                 for epoch in *capability.time() + 1..=4 {
                     if epoch > 1 {
-                        let mut parcel = Parcel::new(0, Plain(vec![1u64]));
+                        let mut parcel = Parcel::new(0, Box::new(Plain::from(vec![1u64])));
                         output.activate().give(capability, &mut parcel);
                     }
                     capability.downgrade(&epoch);
@@ -227,8 +227,8 @@ mod tests {
 
     impl Task for Noting {
         fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
-            let Plain::<u64>(numbers) = parcel.open().map_err(|_| fault())?;
-            self.0.lock().unwrap().extend(numbers);
+            let batch = parcel.open::<Plain<u64>>().map_err(|_| fault())?;
+            self.0.lock().unwrap().extend(batch.records);
             Ok(())
         }
 
@@ -266,7 +266,8 @@ mod tests {
                         for n in 0..EACH {
                             for capability in &epochs {
                                 let number = capability.time() * EACH + n;
-                                let mut parcel = Parcel::new(0, Plain(vec![number]));
+                                let mut parcel =
+                                    Parcel::new(0, Box::new(Plain::from(vec![number])));
                                 output.activate().give(capability, &mut parcel);
                             }
                         }

@@ -19,26 +19,29 @@ use super::{FileLines, Sink, SinkError};
 pub trait IntoSink<T> {
     /// The sink that is written to.
     type Sink: Sink;
-    /// Makes an item of a record.
-    #[doc(hidden)]
-    type Format: FnMut(T) -> Result<<Self::Sink as Sink>::Item, SinkError> + 'static;
     /// Whether making an item may fail.
     #[doc(hidden)]
     const FALLIBLE: bool;
 
-    /// The sink, and what makes its items.
     #[doc(hidden)]
-    fn into_sink(self) -> (Self::Sink, Self::Format);
+    fn into_sink(self) -> Self::Sink;
+
+    /// Makes an item of a record.
+    #[doc(hidden)]
+    fn item(record: T) -> Result<<Self::Sink as Sink>::Item, SinkError>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<S: Sink> IntoSink<S::Item> for S {
     type Sink = S;
-    type Format = fn(S::Item) -> Result<S::Item, SinkError>;
     const FALLIBLE: bool = false;
 
-    fn into_sink(self) -> (S, Self::Format) {
-        (self, Ok)
+    fn into_sink(self) -> S {
+        self
+    }
+
+    fn item(record: S::Item) -> Result<S::Item, SinkError> {
+        Ok(record)
     }
 }
 
@@ -120,10 +123,13 @@ impl<T: Display> LineFormat<T> for Text {
 #[diagnostic::do_not_recommend]
 impl<T: 'static, F: LineFormat<T>, S: Sink<Item = String>> IntoSink<T> for LineSink<F, S> {
     type Sink = S;
-    type Format = fn(T) -> Result<String, SinkError>;
     const FALLIBLE: bool = F::FALLIBLE;
 
-    fn into_sink(self) -> (S, Self::Format) {
-        (self.lines, F::line)
+    fn into_sink(self) -> S {
+        self.lines
+    }
+
+    fn item(record: T) -> Result<String, SinkError> {
+        F::line(record)
     }
 }

@@ -6,7 +6,7 @@ use flow_store::{Epoch, decode, encode};
 
 use super::{NoResume, Shards, Sink, Writer};
 use crate::{
-    chain::{At, Fault, InletId, Parcel, Plain},
+    chain::{At, Fault, InletId, Parcel, Plain, recycle},
     engine::{Head, HeadContext, Made, PendingSync, Rows, Task},
     error::{BuildError, ResumeError, RunError},
     graph::StepIndex,
@@ -139,13 +139,16 @@ impl<W: Writer<Item: crate::record::Record, Position: State>> Task for Writing<W
 
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
         self.at.enter();
-        let Plain::<W::Item>(mut items) = parcel.open().map_err(|error| self.at.fault(error))?;
-        match self.outputs.first_mut() {
-            Some((_, writer)) => writer
-                .write(&mut items)
-                .map_err(|error| self.at.fault(error)),
-            None => Err(self.at.fault("records came to a worker that has no output")),
-        }
+        let batch = parcel.open::<Plain<W::Item>>();
+        let mut batch = batch.map_err(|error| self.at.fault(error))?;
+        let Some((_, writer)) = self.outputs.first_mut() else {
+            return Err(self.at.fault("records came to a worker that has no output"));
+        };
+        writer
+            .write(&mut batch.records)
+            .map_err(|error| self.at.fault(error))?;
+        recycle(batch);
+        Ok(())
     }
 
     fn close(&mut self, _: Epoch, rows: &mut Rows) -> Result<(), Fault> {

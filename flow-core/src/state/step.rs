@@ -4,9 +4,13 @@ use std::{rc::Rc, sync::Arc};
 
 use flow_store::Epoch;
 
-use super::{Table, restore::restore};
+use super::{
+    Table,
+    restore::restore,
+    table::{AT_A_TIME, Place},
+};
 use crate::{
-    chain::{At, BoxConsumer, Fault, InletId, Keyed, Parcel, Port},
+    chain::{At, BoxConsumer, Fault, InletId, Keyed, Parcel, Port, recycle},
     engine::{Head, Made, Rows, Task},
     error::BoxError,
     graph::StepIndex,
@@ -30,15 +34,20 @@ where
     F: FnMut(&K, &mut Option<S>, V) -> Result<Option<W>, BoxError> + 'static,
 {
     Head::new(index, move |context| {
-        let table = restore(&codec, context)?;
+        let mut table = restore(&codec, context)?;
+        let number = context.store_number();
+        if number.is_none() {
+            table.write_nothing();
+        }
         let next = port.build(&mut context.wiring);
         let task = Box::new(Stateful {
             at: context.wiring.whereabouts.of(index),
-            number: context.store_number(),
+            number,
             table,
             codec,
             skips: context.wiring.skips.clone(),
             f,
+            places: Vec::new(),
             out: Vec::new(),
             next,
             input: std::marker::PhantomData,
@@ -78,6 +87,8 @@ struct Stateful<K, V, S, W, F> {
     codec: StateCodec<S>,
     skips: Arc<Skips>,
     f: F,
+    /// Where the records at hand have their states.
+    places: Vec<Place>,
     out: Vec<(K, W)>,
     next: BoxConsumer<(K, W)>,
     input: std::marker::PhantomData<fn(V)>,
@@ -91,21 +102,32 @@ where
 {
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
         self.at.enter();
-        let Keyed::<K, V>(records) = parcel.open().map_err(|error| self.at.fault(error))?;
-        for record in records {
-            let state = match self.table.touch(record.hash, &record.key) {
-                Ok(state) => state,
-                Err(error) => return Err(self.at.fault(error)),
-            };
-            match (self.f)(&record.key, state, record.value) {
-                Ok(Some(out)) => self.out.push((record.key, out)),
-                Ok(None) => self.skips.add(self.at.step()),
-                Err(cause) => {
-                    let key = key_text(&key_bytes(&record.key));
-                    return Err(self.at.fault(ForKey { key, cause }));
+        let batch = parcel.open::<Keyed<K, V>>();
+        let mut batch = batch.map_err(|error| self.at.fault(error))?;
+        let Keyed {
+            hashes, records, ..
+        } = &mut *batch;
+        self.out.reserve(records.len());
+        let mut records = records.drain(..);
+        for hashes in hashes.chunks(AT_A_TIME) {
+            let found = self
+                .table
+                .find(hashes, records.as_slice(), &mut self.places);
+            found.map_err(|error| self.at.fault(error))?;
+            for (place, (key, value)) in self.places.iter().zip(&mut records) {
+                let f = |state: &mut _| (self.f)(&key, state, value);
+                match self.table.update(*place, f) {
+                    Ok(Some(out)) => self.out.push((key, out)),
+                    Ok(None) => self.skips.add(self.at.step()),
+                    Err(cause) => {
+                        let key = key_text(&key_bytes(&key));
+                        return Err(self.at.fault(ForKey { key, cause }));
+                    }
                 }
             }
         }
+        drop(records);
+        recycle(batch);
         self.next.push_batch(&mut self.out)
     }
 

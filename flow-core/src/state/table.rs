@@ -1,5 +1,7 @@
 //! The states of one step on one worker, by key.
 
+use std::hint::black_box;
+
 use flow_store::{Changes, CodecError, group};
 use hashbrown::HashTable;
 
@@ -8,11 +10,18 @@ use crate::record::{Key, StateCodec};
 /// A hash table of states, which knows the keys that changed since the last snapshot.
 ///
 /// The hash is that of the key's bytes, made once for routing, table and store. The lower bits of
-/// it chose the worker, so the table takes the upper ones for its buckets.
+/// it chose the worker, so the table takes the upper ones for its buckets. The slots stand side by side in
+/// the order in which their keys came, and an index of their numbers finds them. So growing moves no slot about,
+/// and a place stays what it is until the next snapshot.
 pub(crate) struct Table<K, S> {
-    slots: HashTable<Slot<K, S>>,
-    /// The hashes of the keys that were touched since the last snapshot, each once.
-    dirty: Vec<u64>,
+    index: HashTable<Place>,
+    slots: Vec<Slot<K, S>>,
+    /// The slots that the next snapshot looks at, each once.
+    dirty: Vec<Place>,
+    /// Whether changed states are to be written: then each slot that is touched is dirty, otherwise only one that
+    /// is to be forgotten.
+    writes: bool,
+    key_bytes: Vec<u8>,
     #[cfg(debug_assertions)]
     by_eq: std::collections::HashMap<K, u64>,
 }
@@ -24,64 +33,143 @@ struct Slot<K, S> {
     dirty: bool,
 }
 
+/// The number of a slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Place(u32);
+
+impl Place {
+    /// What is not found has the last number.
+    const NONE: Place = Place(u32::MAX);
+
+    fn new(at: usize) -> Option<Place> {
+        let place = u32::try_from(at).ok().map(Place);
+        place.filter(|place| *place != Place::NONE)
+    }
+
+    fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// So many records are looked up at a time that what has been fetched for them is still there when it is used.
+pub(super) const AT_A_TIME: usize = 64;
+
 fn bucket(hash: u64) -> u64 {
     hash.rotate_right(32)
 }
 
-/// Two keys are equal but have different bytes.
+/// Why a key can't be kept.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "two keys are equal but are written with different bytes: after a restart they would be two keys\nhelp: make `Eq` as fine as what is serialized, for example by normalising the key in `key_on`"
-)]
-pub(crate) struct CoarseKey;
+pub(crate) enum KeyError {
+    /// Two keys are equal but have different bytes.
+    #[error(
+        "two keys are equal but are written with different bytes: after a restart they would be two keys\nhelp: make `Eq` as fine as what is serialized, for example by normalising the key in `key_on`"
+    )]
+    #[cfg_attr(not(debug_assertions), allow(dead_code))]
+    Coarse,
+    #[error("there are more keys than one worker can keep: 4 billion\nhelp: use more workers")]
+    TooMany,
+}
 
 impl<K: Key, S> Table<K, S> {
     pub(crate) fn new() -> Self {
         Table {
-            slots: HashTable::new(),
+            index: HashTable::new(),
+            slots: Vec::new(),
             dirty: Vec::new(),
+            writes: true,
+            key_bytes: Vec::new(),
             #[cfg(debug_assertions)]
             by_eq: std::collections::HashMap::new(),
         }
     }
 
+    /// Snapshots need not write anything: there is no store.
+    pub(crate) fn write_nothing(&mut self) {
+        self.writes = false;
+    }
+
     /// Puts a stored state back.
-    pub(crate) fn restore(&mut self, hash: u64, key: K, state: S) -> Result<(), CoarseKey> {
-        #[cfg(debug_assertions)]
-        self.new_key(hash, &key)?;
-        let slot = Slot {
-            hash,
-            key,
-            state: Some(state),
-            dirty: false,
-        };
-        self.slots
-            .insert_unique(bucket(hash), slot, |slot| bucket(slot.hash));
+    pub(crate) fn restore(&mut self, hash: u64, key: K, state: S) -> Result<(), KeyError> {
+        self.add(hash, key, Some(state))?;
         Ok(())
     }
 
-    /// The state of a key, which counts as changed from now on.
-    pub(crate) fn touch(&mut self, hash: u64, key: &K) -> Result<&mut Option<S>, CoarseKey> {
-        let same = |slot: &Slot<K, S>| slot.hash == hash && slot.key == *key;
+    /// Finds the place of each key; one that is new gets a place.
+    ///
+    /// Where there are many keys, each would wait several times for memory if they were looked up one after the other:
+    /// for the index, for the slot, for the key in it. Here no read depends on that of the key before, so
+    /// the processor has many of them under way at once.
+    pub(crate) fn find<V>(
+        &mut self,
+        hashes: &[u64],
+        records: &[(K, V)],
+        places: &mut Vec<Place>,
+    ) -> Result<(), KeyError> {
+        places.clear();
+        // It is almost always the first whose hash seems to be the same.
+        let first = |hash: &u64| self.index.find(bucket(*hash), |_| true).copied();
+        places.extend(hashes.iter().map(|hash| first(hash).unwrap_or(Place::NONE)));
+        self.fetch(places);
+        for ((place, hash), (key, _)) in places.iter_mut().zip(hashes).zip(records) {
+            if !self.is(*place, *hash, key) {
+                *place = self.find_one(*hash, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads slots, at both ends, so that they are at hand when they are used.
+    fn fetch(&self, places: &[Place]) {
+        let read = |place: &Place| {
+            let slot = self.slots.get(place.at());
+            slot.map_or(0, |slot| slot.hash ^ u64::from(slot.state.is_some()))
+        };
+        black_box(places.iter().fold(0, |all, place| all ^ read(place)));
+    }
+
+    /// Whether a key's place is this one.
+    fn is(&self, place: Place, hash: u64, key: &K) -> bool {
+        let slot = self.slots.get(place.at());
+        slot.is_some_and(|slot| slot.hash == hash && slot.key == *key)
+    }
+
+    fn find_one(&mut self, hash: u64, key: &K) -> Result<Place, KeyError> {
+        let same = |place: &Place| self.is(*place, hash, key);
+        match self.index.find(bucket(hash), same) {
+            Some(place) => Ok(*place),
+            None => self.add(hash, key.clone(), None),
+        }
+    }
+
+    fn add(&mut self, hash: u64, key: K, state: Option<S>) -> Result<Place, KeyError> {
         #[cfg(debug_assertions)]
-        if self.slots.find(bucket(hash), same).is_none() {
-            self.new_key(hash, key)?;
+        match self.by_eq.insert(key.clone(), hash) {
+            Some(other) if other != hash => return Err(KeyError::Coarse),
+            _ => {}
         }
-        let slot = self
-            .slots
-            .entry(bucket(hash), same, |slot| bucket(slot.hash))
-            .or_insert_with(|| Slot {
-                hash,
-                key: key.clone(),
-                state: None,
-                dirty: false,
-            })
-            .into_mut();
-        if !slot.dirty {
+        let place = Place::new(self.slots.len()).ok_or(KeyError::TooMany)?;
+        let slots = &self.slots;
+        self.index
+            .insert_unique(bucket(hash), place, |place| bucket(slots[place.at()].hash));
+        self.slots.push(Slot {
+            hash,
+            key,
+            state,
+            dirty: false,
+        });
+        Ok(place)
+    }
+
+    /// Calls a function with the state at a place.
+    pub(crate) fn update<R>(&mut self, place: Place, f: impl FnOnce(&mut Option<S>) -> R) -> R {
+        let slot = &mut self.slots[place.at()];
+        let result = f(&mut slot.state);
+        if !slot.dirty && (self.writes || slot.state.is_none()) {
             slot.dirty = true;
-            self.dirty.push(hash);
+            self.dirty.push(place);
         }
-        Ok(&mut slot.state)
+        result
     }
 
     /// Writes the rows of all keys touched since the last snapshot, where there is a store to write
@@ -92,47 +180,55 @@ impl<K: Key, S> Table<K, S> {
         codec: &StateCodec<S>,
         rows: &mut Changes,
     ) -> Result<(), CodecError> {
-        let mut key_bytes = Vec::new();
-        for hash in self.dirty.drain(..) {
-            let mut forgotten = false;
-            // Keys that share a hash are all in the list: each pass takes those still dirty.
-            for slot in self.slots.iter_hash_mut(bucket(hash)) {
-                if slot.hash != hash || !std::mem::take(&mut slot.dirty) {
-                    continue;
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let mut forgotten = Vec::new();
+        for some in dirty.chunks(AT_A_TIME) {
+            self.fetch(some);
+            for place in some {
+                let slot = &mut self.slots[place.at()];
+                slot.dirty = false;
+                if slot.state.is_none() {
+                    forgotten.push(*place);
                 }
-                forgotten |= slot.state.is_none();
                 let Some(step) = step else { continue };
-                key_bytes.clear();
-                slot.key.encode(&mut key_bytes)?;
+                self.key_bytes.clear();
+                slot.key.encode(&mut self.key_bytes)?;
+                let group = group(slot.hash);
                 match &slot.state {
-                    Some(state) => rows.put(step, group(hash), &key_bytes, |into| {
+                    Some(state) => rows.put(step, group, &self.key_bytes, |into| {
                         (codec.encode)(state, into)
                     })?,
-                    None => rows.remove(step, group(hash), &key_bytes),
+                    None => rows.remove(step, group, &self.key_bytes),
                 }
             }
-            while forgotten {
-                let gone = |slot: &Slot<K, S>| slot.hash == hash && slot.state.is_none();
-                match self.slots.find_entry(bucket(hash), gone) {
-                    Ok(entry) => {
-                        let (_slot, _) = entry.remove();
-                        #[cfg(debug_assertions)]
-                        self.by_eq.remove(&_slot.key);
-                    }
-                    Err(_) => forgotten = false,
-                }
-            }
+        }
+        dirty.clear();
+        self.dirty = dirty;
+        // The last slot takes the place of one that is forgotten. From the back, so that it is never one that is to
+        // be forgotten itself.
+        forgotten.sort_unstable();
+        for place in forgotten.into_iter().rev() {
+            self.forget(place);
         }
         Ok(())
     }
 
-    /// In debug builds, refuses a key that is equal to another one with other bytes.
-    #[cfg(debug_assertions)]
-    fn new_key(&mut self, hash: u64, key: &K) -> Result<(), CoarseKey> {
-        match self.by_eq.insert(key.clone(), hash) {
-            Some(other) if other != hash => Err(CoarseKey),
-            _ => Ok(()),
+    fn forget(&mut self, place: Place) {
+        let gone = self.slots.swap_remove(place.at());
+        let there = |known: &Place| *known == place;
+        if let Ok(entry) = self.index.find_entry(bucket(gone.hash), there) {
+            entry.remove();
         }
+        if let (Some(moved), Some(from)) =
+            (self.slots.get(place.at()), Place::new(self.slots.len()))
+            && let Some(known) = self
+                .index
+                .find_mut(bucket(moved.hash), |known| *known == from)
+        {
+            *known = place;
+        }
+        #[cfg(debug_assertions)]
+        self.by_eq.remove(&gone.key);
     }
 }
 
@@ -156,18 +252,28 @@ mod tests {
             .collect()
     }
 
+    fn set(table: &mut Table<String, u64>, hash: u64, key: &str, state: Option<u64>) {
+        let place = table.find_one(hash, &key.to_owned()).unwrap();
+        table.update(place, |now| *now = state);
+    }
+
+    fn get(table: &mut Table<String, u64>, hash: u64, key: &str) -> Option<u64> {
+        let place = table.find_one(hash, &key.to_owned()).unwrap();
+        table.update(place, |now| *now)
+    }
+
     #[test]
     fn a_snapshot_holds_what_changed_since_the_last_one() {
         let mut table = Table::new();
-        *table.touch(1, &"a".to_string()).unwrap() = Some(1);
-        *table.touch(2, &"b".to_string()).unwrap() = Some(2);
-        *table.touch(1, &"a".to_string()).unwrap() = Some(3);
+        set(&mut table, 1, "a", Some(1));
+        set(&mut table, 2, "b", Some(2));
+        set(&mut table, 1, "a", Some(3));
         assert_eq!(
             rows(&mut table),
             [("a".into(), Some(3)), ("b".into(), Some(2))]
         );
         assert!(rows(&mut table).is_empty());
-        table.touch(2, &"b".to_string()).unwrap().take();
+        set(&mut table, 2, "b", None);
         assert_eq!(rows(&mut table), [("b".into(), None)]);
         assert_eq!(table.slots.len(), 1);
     }
@@ -176,13 +282,70 @@ mod tests {
     fn keys_that_share_a_hash_are_kept_apart() {
         let mut table = Table::new();
         for (key, state) in [("a", 1), ("b", 2), ("c", 3)] {
-            *table.touch(7, &key.to_string()).unwrap() = Some(state);
+            set(&mut table, 7, key, Some(state));
         }
         assert_eq!(rows(&mut table).len(), 3);
-        table.touch(7, &"b".to_string()).unwrap().take();
+        set(&mut table, 7, "b", None);
         assert_eq!(rows(&mut table), [("b".into(), None)]);
-        assert_eq!(*table.touch(7, &"a".to_string()).unwrap(), Some(1));
-        assert_eq!(*table.touch(7, &"c".to_string()).unwrap(), Some(3));
+        assert_eq!(get(&mut table, 7, "a"), Some(1));
+        assert_eq!(get(&mut table, 7, "c"), Some(3));
+    }
+
+    #[test]
+    fn keys_are_forgotten_and_come_back() {
+        let mut table = Table::new();
+        let state = |n: u64, round: u64| (n % 3 != round % 3).then_some(n + round);
+        for round in 0..6 {
+            // Those of the upper half have one hash.
+            for n in 0..100u64 {
+                let hash = n.min(50) << 40;
+                set(&mut table, hash, &n.to_string(), state(n, round));
+            }
+            let written = rows(&mut table);
+            assert_eq!(written.len(), 100);
+            for (n, (key, value)) in (0u64..).zip(written) {
+                assert_eq!((key, value), (n.to_string(), state(n, round)));
+            }
+            let kept = (0..100).filter(|n| state(*n, round).is_some()).count();
+            assert_eq!(table.slots.len(), kept);
+        }
+    }
+
+    #[test]
+    fn without_a_store_only_what_is_forgotten_is_looked_at() {
+        let mut table: Table<String, u64> = Table::new();
+        table.write_nothing();
+        for n in 0..10u64 {
+            set(&mut table, n, &n.to_string(), Some(n));
+            set(&mut table, n, &n.to_string(), (n % 2 == 0).then_some(n));
+        }
+        set(&mut table, 1, "1", Some(1));
+        assert_eq!(table.dirty.len(), 5);
+        let mut changes = Changes::new();
+        table.snapshot(None, &codec(), &mut changes).unwrap();
+        assert!(changes.is_empty() && table.dirty.is_empty());
+        assert_eq!(table.slots.len(), 6);
+        assert_eq!(get(&mut table, 1, "1"), Some(1));
+        assert_eq!(get(&mut table, 3, "3"), None);
+    }
+
+    #[test]
+    fn a_batch_finds_old_and_new_keys() {
+        let mut table: Table<String, u64> = Table::new();
+        let mut places = Vec::new();
+        for round in 0..3u64 {
+            // Half of them are there already, some share a hash, and each comes twice.
+            let numbers: Vec<u64> = (50 * round..50 * round + 100).chain(60..160).collect();
+            let hashes: Vec<u64> = numbers.iter().map(|n| (n % 70) << 40).collect();
+            let records: Vec<_> = numbers.iter().map(|n| (n.to_string(), ())).collect();
+            table.find(&hashes, &records, &mut places).unwrap();
+            assert_eq!(places.len(), numbers.len());
+            for (place, number) in places.iter().zip(&numbers) {
+                assert_eq!(table.slots[place.at()].key, number.to_string());
+            }
+        }
+        assert_eq!(table.slots.len(), 200);
+        assert_eq!(table.index.len(), 200);
     }
 
     #[test]
@@ -202,7 +365,7 @@ mod tests {
             }
         }
         let mut table: Table<Caseless, u64> = Table::new();
-        assert!(table.touch(1, &Caseless("A".into())).is_ok());
-        assert!(table.touch(2, &Caseless("a".into())).is_err());
+        assert!(table.find_one(1, &Caseless("A".into())).is_ok());
+        assert!(table.find_one(2, &Caseless("a".into())).is_err());
     }
 }

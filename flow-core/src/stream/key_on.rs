@@ -42,7 +42,7 @@ impl<T> Stream<T> {
             let mut f = f;
             Box::new(Each {
                 at,
-                f: move |(NoKey, record)| Some((f(&record), record)),
+                f: move |(NoKey, record)| (f(&record), record),
                 out: Vec::new(),
                 next,
             })

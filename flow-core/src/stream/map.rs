@@ -38,7 +38,7 @@ impl<T, Key> Stream<T, Key> {
             let mut f = f;
             Box::new(Each {
                 at,
-                f: move |pair| Some((NoKey, f(Key::item(pair)))),
+                f: move |pair| (NoKey, f(Key::item(pair))),
                 out: Vec::new(),
                 next,
             })
@@ -65,7 +65,7 @@ impl<T, Key> Stream<T, Key> {
     {
         self.chain("filter", Location::caller(), |at, _, next| {
             let mut f = f;
-            Box::new(Each {
+            Box::new(Pick {
                 at,
                 f: move |pair| f(Key::item_ref(&pair)).then(|| (NoKey, Key::item(pair))),
                 out: Vec::new(),
@@ -96,7 +96,7 @@ impl<T, Key> Stream<T, Key> {
     {
         self.chain("filter_map", Location::caller(), |at, _, next| {
             let mut f = f;
-            Box::new(Each {
+            Box::new(Pick {
                 at,
                 f: move |pair| Some((NoKey, f(Key::item(pair))?)),
                 out: Vec::new(),
@@ -163,7 +163,7 @@ impl<T, Key> Stream<T, Key> {
                 at,
                 f: move |pair| {
                     f(Key::item_ref(&pair));
-                    Some((NoKey, Key::item(pair)))
+                    (NoKey, Key::item(pair))
                 },
                 out: Vec::new(),
                 next,
@@ -172,7 +172,7 @@ impl<T, Key> Stream<T, Key> {
     }
 }
 
-/// A step that makes at most one record of each.
+/// A step that makes one record of each.
 pub(super) struct Each<F, U> {
     pub(super) at: At,
     pub(super) f: F,
@@ -180,7 +180,29 @@ pub(super) struct Each<F, U> {
     pub(super) next: BoxConsumer<U>,
 }
 
-impl<T, U, F: FnMut(T) -> Option<U>> Consumer<T> for Each<F, U> {
+impl<T, U, F: FnMut(T) -> U> Consumer<T> for Each<F, U> {
+    fn push(&mut self, record: T) -> Result<(), Fault> {
+        self.at.enter();
+        let record = (self.f)(record);
+        self.next.push(record)
+    }
+
+    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
+        self.at.enter();
+        self.out.extend(records.drain(..).map(&mut self.f));
+        self.next.push_batch(&mut self.out)
+    }
+}
+
+/// A step that makes at most one record of each.
+pub(super) struct Pick<F, U> {
+    pub(super) at: At,
+    pub(super) f: F,
+    pub(super) out: Vec<U>,
+    pub(super) next: BoxConsumer<U>,
+}
+
+impl<T, U, F: FnMut(T) -> Option<U>> Consumer<T> for Pick<F, U> {
     fn push(&mut self, record: T) -> Result<(), Fault> {
         self.at.enter();
         match (self.f)(record) {

@@ -2,14 +2,14 @@
 
 use std::panic::Location;
 
-use super::{Stream, fallible::Try};
+use super::Stream;
 use crate::{
     chain::ToOne,
+    error::Failure,
     flow::Flow,
     graph::{Facts, Keeps, StepIndex, Trace},
     record::{KeyKind, State},
     sink::{self, IntoSink, Sink},
-    stream::OnError,
 };
 
 impl<T, Key> Stream<T, Key> {
@@ -34,7 +34,7 @@ impl<T, Key> Stream<T, Key> {
         T: 'static,
         S: IntoSink<Key::Item<T>>,
     {
-        let (sink, mut format) = sink.into_sink();
+        let sink = sink.into_sink();
         let mut step = self.follow(&sink.kind(), Keeps::Positions, Location::caller());
         step.item = std::any::type_name::<Key::Item<T>>();
         step.state = sink::keeps_positions::<S::Sink>()
@@ -52,10 +52,9 @@ impl<T, Key> Stream<T, Key> {
         self.port.attach(move |wiring| {
             let at = wiring.whereabouts.of(index);
             let worker = shards.worker(wiring.worker, wiring.workers);
-            let outlet = ToOne::attach(inlet, at.clone(), worker, wiring);
             wiring.fallible |= S::FALLIBLE;
-            let format = move |pair| format(Key::item(pair)).map(Some);
-            Box::new(Try::new(at, wiring, OnError::Fail, outlet, format))
+            let format = |pair| S::item(Key::item(pair)).map_err(Failure::into_error);
+            ToOne::attach(inlet, at, worker, format, wiring)
         });
         self.flow.add_head(sink::head(index, inlet, sink));
         SinkStep {

@@ -31,7 +31,7 @@ impl<T, Key> Stream<T, Key> {
             let mut f = f;
             Box::new(Each {
                 at,
-                f: move |(key, value)| Some((key, f(value))),
+                f: move |(key, value)| (key, f(value)),
                 out: Vec::new(),
                 next,
             })
