@@ -123,9 +123,16 @@ impl SourceBell {
         self.woken.swap(false, SeqCst)
     }
 
-    fn ring(&self) {
+    pub(crate) fn ring(&self) {
         // An operator that is gone needs no waking.
         let _ = self.activator.activate();
+    }
+
+    /// Wakes the operator if it is at rest.
+    pub(crate) fn ring_if_waiting(&self) {
+        if self.waiting.swap(false, SeqCst) {
+            self.ring();
+        }
     }
 }
 
@@ -348,9 +355,7 @@ impl RunState {
 
     pub(crate) fn ring_waiting(&self) {
         for bell in lock(&self.sources).iter() {
-            if bell.waiting.swap(false, SeqCst) {
-                bell.ring();
-            }
+            bell.ring_if_waiting();
         }
     }
 }
