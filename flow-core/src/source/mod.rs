@@ -6,6 +6,7 @@
 //! been read.
 
 mod blocks;
+mod compressed;
 mod file;
 mod from_fn;
 mod from_iter;
@@ -19,6 +20,7 @@ use std::{any::TypeId, task::Waker, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub use compressed::Compressed;
 pub use file::FileToken;
 pub use from_fn::{FnReader, FnSource, FnToken, from_fn};
 pub use from_iter::{IterReader, IterSource, from_iter};
