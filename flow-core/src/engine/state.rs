@@ -206,6 +206,12 @@ impl RunState {
         self.read.load(SeqCst) > lock(&self.cut).read
     }
 
+    /// Whether the open epoch has most of what is in flight.
+    pub(crate) fn holds_most(&self) -> bool {
+        let uncut = self.read.load(SeqCst) - lock(&self.cut).read;
+        uncut > self.budget.records_in_flight() / 2
+    }
+
     /// How long until the open epoch is old enough to be cut; `None` if there is nothing in it.
     pub(crate) fn until_cut(&self) -> Option<Duration> {
         let cut = lock(&self.cut);

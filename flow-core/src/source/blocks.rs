@@ -3,6 +3,8 @@
 //! A block is worked off as its lines would be in their turn, so it does not show in the results by whom it was. The
 //! worker that has the file takes what came of the blocks in their order, and only then counts them as read.
 
+use memchr::memchr_iter;
+
 use super::{Reader, Source, reading::Reading};
 use crate::{
     chain::{Fault, rollback, settle},
@@ -59,8 +61,10 @@ impl<S: Source> Reading<S> {
         let counted = self.skips.counts();
         let (mut bytes, mut lines) = (0, 0);
         let mut failed = None;
-        let mut batch = Vec::new();
-        for line in block.bytes.split_inclusive(|byte| *byte == b'\n') {
+        // A failed step may have left some.
+        self.batch.clear();
+        for end in memchr_iter(b'\n', &block.bytes) {
+            let line = &block.bytes[bytes..=end];
             self.at.enter();
             match parser.record(line) {
                 Ok(Some(record)) if self.fallible => {
@@ -74,10 +78,10 @@ impl<S: Source> Reading<S> {
                     worked.records += 1;
                 }
                 Ok(Some(record)) => {
-                    batch.push((NoKey, record));
-                    if batch.len() == BATCH {
-                        worked.records += batch.len();
-                        self.chain.push_batch(&mut batch)?;
+                    self.batch.push((NoKey, record));
+                    if self.batch.len() == BATCH {
+                        worked.records += BATCH;
+                        self.chain.push_batch(&mut self.batch)?;
                     }
                 }
                 Ok(None) => {}
@@ -90,8 +94,8 @@ impl<S: Source> Reading<S> {
             bytes += line.len();
             lines += 1;
         }
-        worked.records += batch.len();
-        self.chain.push_batch(&mut batch)?;
+        worked.records += self.batch.len();
+        self.chain.push_batch(&mut self.batch)?;
         worked.skips = self.skips.take_since(&counted);
         worked.failed = failed.map(|(step, cause)| FailedLine {
             lines,

@@ -111,6 +111,8 @@ pub struct Lines {
     next: Position,
     /// How many bytes and lines before it are in blocks that have been taken and not been worked off.
     ahead: Position,
+    /// What `look` has found last: how many lines, and how many bytes they are.
+    seen: (usize, usize),
     run_bytes: usize,
     run_skipped: u64,
     /// The last line that was read had no end: what comes next must be that end.
@@ -143,6 +145,7 @@ impl Lines {
                 line: token.line,
             },
             ahead: Position::default(),
+            seen: (0, 0),
             run_bytes: 0,
             run_skipped: 0,
             open_line,
@@ -213,16 +216,20 @@ impl Lines {
             }
             block = Some((before + 1, end + 1));
         }
+        self.seen = block.unwrap_or_default();
         block
     }
 
-    /// Takes the next lines as they are, at most `most` of them.
+    /// Takes the next lines as they are, at most `most` of those that `look` has found.
     pub(super) fn take_block(
         &mut self,
         most: usize,
         mut into: Vec<u8>,
     ) -> Option<(usize, Vec<u8>)> {
-        let (lines, bytes) = self.look(most)?;
+        let (lines, bytes) = match self.seen.0 <= most {
+            true => self.seen,
+            false => self.look(most)?,
+        };
         into.clear();
         into.extend_from_slice(self.input.look(bytes).ok()?.get(..bytes)?);
         self.input.consume(bytes);

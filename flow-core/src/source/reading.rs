@@ -36,6 +36,7 @@ pub(crate) fn head<S: Source>(
             turn: 0,
             parser: source.line_parser().filter(LineParser::splits),
             chain,
+            batch: Vec::new(),
             fallible: context.wiring.fallible,
             outlets: context.wiring.outlets.clone(),
             skips: context.wiring.skips.clone(),
@@ -236,6 +237,8 @@ pub(super) struct Reading<S: Source> {
     /// What makes records of lines, where any worker may do that.
     pub(super) parser: Option<LineParser<S::Item>>,
     pub(super) chain: BoxConsumer<(NoKey, S::Item)>,
+    /// Records of a block on their way to the chain.
+    pub(super) batch: Vec<(NoKey, S::Item)>,
     pub(super) fallible: bool,
     pub(super) outlets: Vec<OutletRef>,
     pub(super) skips: Arc<Skips>,

@@ -46,14 +46,11 @@ impl Driver {
     }
 
     /// Gives out the next block, or works one off, if there is somebody to share with and it is worth it.
-    pub(super) fn share(&mut self, records: &mut u64) -> Result<Share, Fault> {
+    pub(super) fn share(&mut self, open: u64, records: &mut u64) -> Result<Share, Fault> {
         let Some(ahead) = &mut self.ahead else {
             return Ok(Share::Alone);
         };
-        if ahead.is_empty() && !ahead.desk.has_idle() {
-            return Ok(Share::Alone);
-        }
-        if ahead.has_place() && self.give_out() {
+        if ahead.has_place() && ahead.desk.has_idle() && self.give_out(open) {
             return Ok(Share::Done);
         }
         let Some(ahead) = self.ahead.as_mut().filter(|ahead| !ahead.is_empty()) else {
@@ -69,7 +66,7 @@ impl Driver {
     }
 
     /// Gives out the next block, unless it would be too small or nothing can be read now.
-    fn give_out(&mut self) -> bool {
+    fn give_out(&mut self, open: u64) -> bool {
         let Some(ahead) = &mut self.ahead else {
             return false;
         };
@@ -92,6 +89,10 @@ impl Driver {
         let bytes_each = offer.bytes_each as u64;
         let asked = lines.max(least);
         let granted = self.state.reserve(asked as u64, bytes_each);
+        if granted < asked as u64 && self.state.holds_most() {
+            // The budget is used up: what has been read may become durable while the blocks that are out are worked off.
+            self.state.cut(open);
+        }
         #[allow(clippy::cast_possible_truncation)] // at most what was asked for
         let lines = lines.min(granted as usize);
         let buffer = ahead.buffer();

@@ -220,7 +220,7 @@ impl Driver {
 
     /// Reads and pushes some records of the open epoch.
     fn step(&mut self, open: u64, records: &mut u64) -> Result<Option<Rest>, Fault> {
-        match self.share(records)? {
+        match self.share(open, records)? {
             Share::Done => return Ok(None),
             Share::Wait => return Ok(Some(Rest::Block)),
             Share::Alone => {}
