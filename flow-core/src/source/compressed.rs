@@ -9,7 +9,7 @@ use super::SourceError;
 ///
 /// ```
 /// use std::error::Error;
-/// use flow::{prelude::*, source::Compressed};
+/// use flow::{BuildError, prelude::*, source::Compressed};
 ///
 /// # let dir = tempfile::tempdir().unwrap();
 /// let path = dir.path().join("orders.gz");
