@@ -95,10 +95,9 @@ impl Driver {
         }
         #[allow(clippy::cast_possible_truncation)] // at most what was asked for
         let lines = lines.min(granted as usize);
-        let buffer = ahead.buffer();
         let taken = match granted < least as u64 || lines == 0 {
             true => None,
-            false => self.task.take(lines, buffer),
+            false => self.task.take(lines, ahead.buffer()),
         };
         let used = taken.as_ref().map_or(0, |(block, _)| block.lines as u64);
         self.release(granted - used, bytes_each);
