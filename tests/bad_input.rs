@@ -121,6 +121,22 @@ fn lines_may_end_as_on_windows() {
 }
 
 #[test]
+fn a_compressed_file_is_refused_with_the_command_that_helps() {
+    for (format, command, magic) in [
+        ("gzip", "`gzip -dc in", &b"\x1f\x8b\x08\0rest\n"[..]),
+        ("zstd", "`zstd -dc in", &b"\x28\xb5\x2f\xfd\n"[..]),
+    ] {
+        let words = Words::with(magic);
+        let says = ["in is compressed", format, "decompress it first", command];
+        words.refused(WRONG, &["in"], &says);
+        words.refused(WRONG, &["in", "--workers", "3"], &says);
+        // What merely begins with the same letter is text.
+        words.work.write("in", "(ant\n");
+        words.fine(&["in"], "(ant 1\n");
+    }
+}
+
+#[test]
 fn a_line_that_is_no_text_is_named_and_everything_before_it_is_committed() {
     for (epochs, workers) in [("1h", "1"), ("every-item", "2"), ("3", "4")] {
         let words = Words::with(b"ant\nbee\nape\nb\xff\xfeg\nasp\n");

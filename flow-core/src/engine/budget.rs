@@ -215,6 +215,14 @@ impl Budget {
         }
     }
 
+    /// Gives back what a source has taken and did not need: it does not count for its share.
+    pub(crate) fn refund(&self, source: usize, records: u64, bytes: u64) {
+        self.release(records, bytes);
+        if let Some(share) = lock(&self.in_flight).shares.get_mut(source) {
+            share.taken = share.taken.saturating_sub(records);
+        }
+    }
+
     /// Whether there is room for a record of this size, whoever's turn it is.
     pub(crate) fn has_room(&self, read: u64, bytes_each: u64) -> bool {
         self.room(&lock(&self.in_flight), self.limit(read), bytes_each) > 0

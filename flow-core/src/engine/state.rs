@@ -124,15 +124,16 @@ impl SourceBell {
         self.woken.swap(false, SeqCst)
     }
 
-    fn ring_if_waiting(&self) {
+    pub(crate) fn ring(&self) {
+        // An operator that is gone needs no waking.
+        let _ = self.activator.activate();
+    }
+
+    /// Wakes the operator if it is at rest.
+    pub(crate) fn ring_if_waiting(&self) {
         if self.waiting.swap(false, SeqCst) {
             self.ring();
         }
-    }
-
-    fn ring(&self) {
-        // An operator that is gone needs no waking.
-        let _ = self.activator.activate();
     }
 }
 
@@ -206,6 +207,12 @@ impl RunState {
         self.read.load(SeqCst) > lock(&self.cut).read
     }
 
+    /// Whether the open epoch has most of what is in flight.
+    pub(crate) fn holds_most(&self) -> bool {
+        let uncut = self.read.load(SeqCst) - lock(&self.cut).read;
+        uncut > self.budget.records_in_flight() / 2
+    }
+
     /// How long until the open epoch is old enough to be cut; `None` if there is nothing in it.
     pub(crate) fn until_cut(&self) -> Option<Duration> {
         let cut = lock(&self.cut);
@@ -256,6 +263,14 @@ impl RunState {
             }
         }
         grant.records
+    }
+
+    /// Gives back what a source has reserved and did not need.
+    pub(crate) fn refund(&self, source: &SourceBell, records: u64, bytes_each: u64) {
+        self.budget
+            .refund(source.number, records, records * bytes_each);
+        // Another source may have found no room for it.
+        self.ring_waiting();
     }
 
     /// Whether what has been read and not cut holds the budget.

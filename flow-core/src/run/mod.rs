@@ -73,6 +73,7 @@ pub struct Runner {
     handle: RunHandle,
     on_start: Option<Told>,
     communication: Communication,
+    block: Option<usize>,
 }
 
 type Told = Box<dyn FnOnce(&Started) + Send>;
@@ -87,7 +88,7 @@ struct Prepared {
     failed_before: Option<(String, u64)>,
     news: Receiver<News>,
     state: Arc<RunState>,
-    skips: Arc<Skips>,
+    skips: Vec<Arc<Skips>>,
     whereabouts: Vec<Whereabouts>,
     crew: Crew,
 }
@@ -112,6 +113,7 @@ impl Runner {
             handle: RunHandle::default(),
             on_start: None,
             communication: Communication::Threads,
+            block: None,
         }
     }
 
@@ -172,6 +174,14 @@ impl Runner {
     /// Has batches go from worker to worker as bytes, as they would between processes.
     pub(crate) fn communication(mut self, communication: Communication) -> Self {
         self.communication = communication;
+        self
+    }
+
+    /// Has workers give each other blocks of so many lines, however few there are. For tests: what is worth it is else
+    /// found out by the run.
+    #[doc(hidden)]
+    pub fn blocks_of(mut self, lines: usize) -> Self {
+        self.block = Some(lines);
         self
     }
 
@@ -282,7 +292,10 @@ impl Runner {
         let (teller, news) = channel();
         let first = Epoch::first(number).to_u64();
         let state = RunState::new(first, limits, self.epochs, self.clock.clone(), teller);
-        let skips = Arc::new(Skips::new(graph.steps().len()));
+        let steps = graph.steps().len();
+        let skips: Vec<_> = (0..self.workers)
+            .map(|_| Arc::new(Skips::new(steps)))
+            .collect();
         let whereabouts: Vec<_> = (0..self.workers).map(|_| Whereabouts::new()).collect();
         let crew = launch(
             Launch {
@@ -295,6 +308,7 @@ impl Runner {
                 partitions: start::deal(&listed, self.workers),
                 whereabouts: whereabouts.clone(),
                 skips: skips.clone(),
+                block: self.block,
             },
             &news,
         )?;
@@ -477,7 +491,7 @@ struct Finished<'a> {
 }
 
 impl Finished<'_> {
-    fn end(&self, execution: Option<Execution>, skips: &Skips) -> Result<Outcome, RunError> {
+    fn end(&self, execution: Option<Execution>, skips: &[Arc<Skips>]) -> Result<Outcome, RunError> {
         let (aborted, record) = self.state.take_failures();
         let ended = match self.state.stop() {
             Stop::No => Ended::Finished,
@@ -526,7 +540,7 @@ impl Finished<'_> {
             (None, Ok(())) => Ok(Outcome {
                 ended,
                 records: self.state.records_read(),
-                skipped: skips.by_step(self.graph),
+                skipped: Skips::by_step(skips, self.graph),
                 epoch: self.durable,
             }),
         }

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::SourceError;
+use super::{SourceError, compressed::Compressed};
 
 /// How much of a file's beginning tells it from another one, in bytes.
 const HEAD: usize = 1024;
@@ -135,6 +135,12 @@ pub(super) fn open_at(
         Ok(read)
     };
     let mut head = FileHead::default();
+    if token.offset == 0 {
+        let start = read(&mut file, 0, 4).map_err(|e| error("can't be read", e))?;
+        if let Some(compressed) = Compressed::of(&start, name) {
+            return Err(compressed.into());
+        }
+    }
     if token.offset > 0 {
         let head_len = token.head_len.min(HEAD as u64);
         let bytes = read(&mut file, 0, head_len).map_err(|e| error("can't be read", e))?;

@@ -62,12 +62,7 @@ pub(super) fn restore<K: Key, S: 'static>(
         ..Taken::default()
     };
     let mut rows = context.rows(groups)?;
-    // One row after the other, in the memory of the reader.
     while let Some(rows) = &mut rows {
-        let expected = match table.is_empty() {
-            true => 1 + rows.estimate(),
-            false => 0,
-        };
         let Some(row) = rows.advance().map_err(ResumeError::from)? else {
             break;
         };
@@ -88,9 +83,14 @@ pub(super) fn restore<K: Key, S: 'static>(
                 })
                 .map_err(|error| states.error(row, &error))?;
         }
+        let first = table.is_empty();
         table
             .restore(hash, key, state)
             .map_err(|error| keys.error(error.to_string()))?;
+        if first {
+            // Growing step by step costs as much as all the rest.
+            table.reserve(rows.estimate());
+        }
     }
     context.opening.append(&mut written);
     if keys.old.is_some() {

@@ -1,5 +1,9 @@
 //! The operator of a source: reads within the budget, follows the epoch counter, ends epochs.
 
+mod ahead;
+mod blocks;
+mod desk;
+
 use std::{
     sync::Arc,
     task::Waker,
@@ -14,6 +18,8 @@ use timely::{
     scheduling::Activator,
 };
 
+pub(crate) use self::desk::Desks;
+use self::{ahead::Ahead, blocks::Share};
 use super::{
     Failed, Filled, Rows, RunState, SourceFault, SourceTask, Stop,
     in_order::PARCEL,
@@ -21,7 +27,10 @@ use super::{
     outputs::{Outputs, Wires},
     state::SourceBell,
 };
-use crate::chain::{Fault, OutletRef};
+use crate::{
+    chain::{Fault, OutletRef},
+    graph::StepIndex,
+};
 
 /// An activation ends after this many records or epochs, or this time, so that other operators have their turn.
 const RECORDS: u64 = 2048;
@@ -31,21 +40,37 @@ const TURN: Duration = Duration::from_millis(10);
 /// A timer is set for no longer than this, and then set again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
+/// A source on one worker.
+pub(super) struct Made {
+    pub(super) step: StepIndex,
+    pub(super) task: Box<dyn SourceTask>,
+    pub(super) outlets: Vec<OutletRef>,
+}
+
 pub(super) fn build<'scope>(
     scope: &Scope<'scope, u64>,
     wires: &mut Wires<'scope>,
     state: &Arc<RunState>,
+    desks: &Arc<Desks>,
     name: &str,
-    task: Box<dyn SourceTask>,
-    outlets: Vec<OutletRef>,
+    made: Made,
     flight: SharedFlight,
 ) {
+    let Made {
+        step,
+        task,
+        outlets,
+    } = made;
     let mut builder = OperatorBuilder::new(name.to_owned(), *scope);
     let outputs = Outputs::new(&mut builder, outlets, wires);
     let address = builder.operator_info().address;
     let bell = state.add_source(scope.worker().sync_activator_for(address.to_vec()));
+    let desk = desks.of(step).filter(|_| task.splits());
     let mut driver = Driver {
         worker: scope.index(),
+        ahead: desk.map(|desk| Ahead::new(desk, scope.index(), &bell, desks.fixed())),
+        desks: desks.clone(),
+        busy: false,
         activator: scope.activator_for(address),
         waker: Waker::from(bell.clone()),
         bell,
@@ -83,6 +108,11 @@ struct Driver {
     task: Box<dyn SourceTask>,
     outputs: Outputs,
     flight: SharedFlight,
+    desks: Arc<Desks>,
+    /// The blocks that are out, where lines of this source may go to other workers.
+    ahead: Option<Ahead>,
+    /// Whether it counts as one that has something to read.
+    busy: bool,
     /// The capabilities of the open epoch; none when the source is done.
     open: Option<Vec<Capability<u64>>>,
     /// All partitions have ended.
@@ -104,6 +134,8 @@ enum Rest {
     Until(Option<Instant>),
     /// There is nothing to do until the budget has room for a record of this many bytes, and it is this source's turn.
     Room(u64),
+    /// There is nothing to do until a block comes back.
+    Block,
 }
 
 impl Driver {
@@ -120,9 +152,13 @@ impl Driver {
         let (mut records, mut epochs) = (RECORDS, EPOCHS);
         let began = Instant::now();
         loop {
-            if self.state.aborted() || self.open.is_none() {
+            if self.state.aborted() {
                 return Ok(());
             }
+            if self.open.is_none() {
+                return self.help();
+            }
+            self.set_busy(true);
             self.bell.go_on();
             let (open, current) = (self.open_epoch(), self.state.epoch());
             let stopping = self.ended || self.state.stop() != Stop::No;
@@ -142,6 +178,9 @@ impl Driver {
             if records == 0 || began.elapsed() > TURN {
                 self.activator.activate();
                 return Ok(());
+            }
+            if self.take_back(open, &mut records) {
+                continue;
             }
             match self.step(open, &mut records)? {
                 None => {}
@@ -164,7 +203,15 @@ impl Driver {
                 Some(Rest::Until(time)) => {
                     self.bell.wait();
                     if !self.changed(open) {
+                        self.set_busy(false);
                         self.set_timer(time);
+                        return Ok(());
+                    }
+                }
+                Some(Rest::Block) => {
+                    self.bell.wait();
+                    if !self.changed(open) && !self.is_ready() {
+                        self.set_timer(None);
                         return Ok(());
                     }
                 }
@@ -174,6 +221,11 @@ impl Driver {
 
     /// Reads and pushes some records of the open epoch.
     fn step(&mut self, open: u64, records: &mut u64) -> Result<Option<Rest>, Fault> {
+        match self.share(open, records)? {
+            Share::Done => return Ok(None),
+            Share::Wait => return Ok(Some(Rest::Block)),
+            Share::Alone => {}
+        }
         let (now, woken) = (self.state.clock.now(), self.bell.woken());
         let filled = self.task.fill(&self.waker, now, woken);
         if !matches!(filled, Ok(Filled::Records { .. })) {
@@ -217,19 +269,24 @@ impl Driver {
                 pushed
             }
         };
-        if pushed > 0 {
-            let mut bytes = pushed * bytes_each;
-            if !std::mem::replace(&mut self.read_in_epoch, true) {
-                bytes += self.state.budget.weigh_epoch();
-            }
-            self.flight.borrow_mut().add(open, pushed, bytes);
-            self.state.add_read(open, pushed);
-        }
+        self.count(open, pushed, bytes_each);
         if let Some(capabilities) = &self.open {
             self.outputs.send(capabilities, PARCEL);
         }
-        *records -= granted;
+        *records = records.saturating_sub(granted);
         Ok(None)
+    }
+
+    /// Notes that records have been read in the open epoch.
+    fn count(&mut self, open: u64, read: u64, bytes_each: u64) {
+        if read > 0 {
+            let mut bytes = read * bytes_each;
+            if !std::mem::replace(&mut self.read_in_epoch, true) {
+                bytes += self.state.budget.weigh_epoch();
+            }
+            self.flight.borrow_mut().add(open, read, bytes);
+            self.state.add_read(open, read);
+        }
     }
 
     /// Has the next push take about a tenth of a turn, or all that there is.
@@ -256,9 +313,23 @@ impl Driver {
             Some(next) => capabilities
                 .iter_mut()
                 .for_each(|capability| capability.downgrade(&next)),
-            None => self.open = None,
+            None => {
+                self.give_up();
+                self.open = None;
+                self.set_busy(false);
+            }
         }
         Ok(())
+    }
+
+    fn set_busy(&mut self, busy: bool) {
+        if std::mem::replace(&mut self.busy, busy) != busy {
+            self.desks.set_busy(self.worker, busy);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ahead.as_ref().is_some_and(Ahead::is_ready)
     }
 
     fn open_epoch(&self) -> u64 {
