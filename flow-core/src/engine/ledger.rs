@@ -210,7 +210,8 @@ mod tests {
                 wires.rows.push(rows(&scope));
                 build(&scope, &mut wires, &state, committer, flight.clone());
             });
-            assert_eq!(state.reserve(15, 1), 15);
+            let source = state.add_source(worker.sync_activator_for(Vec::new().into()));
+            assert_eq!(state.reserve(&source, 15, 1), 15);
             flight.borrow_mut().add(1, 10, 10);
             flight.borrow_mut().add(2, 5, 5);
             let mut in_flight = || {
