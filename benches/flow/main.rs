@@ -1,0 +1,85 @@
+//! `cargo bench --bench flow`: what flow costs beside other ways to do the same. `docs/performance.md` explains each row.
+//!
+//! `cargo bench --bench flow -- --help` lists the options.
+
+mod by_hand;
+mod cart;
+mod events;
+mod harness;
+mod in_flow;
+mod plain;
+mod resume;
+mod rows;
+mod side;
+mod store;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use rows::{Group, Size};
+use side::{Scratch, Side};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Measures flow beside other ways to do the same, and prints one table of ratios
+#[derive(Parser)]
+struct Args {
+    /// Only rows whose name contains one of these
+    names: Vec<String>,
+
+    /// A twentieth of the records and few rounds, to see whether it works
+    #[arg(long)]
+    quick: bool,
+
+    /// Print what each row says, as a list for the documentation, and measure nothing
+    #[arg(long)]
+    explain: bool,
+
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+
+    /// What a process of its own is to do
+    #[arg(long, hide = true, requires = "scratch")]
+    side: Option<String>,
+
+    #[arg(long, hide = true)]
+    scratch: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    if let (Some(side), Some(scratch)) = (&args.side, args.scratch.clone()) {
+        return Side::main(side, scratch);
+    }
+    let mut groups = rows::groups(Size { quick: args.quick });
+    for group in &mut groups {
+        choose(group, &args.names);
+    }
+    if args.explain {
+        for row in groups.iter().flat_map(|group| &group.rows) {
+            println!("- `{}`: {}", row.name, row.why);
+        }
+        return Ok(());
+    }
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let scratch = Scratch::new(directory.path());
+    let mut measured = Vec::new();
+    for group in groups {
+        if !group.rows.is_empty() {
+            measured.extend(harness::measure(group, &scratch)?);
+        }
+    }
+    table::print(&measured);
+    Ok(())
+}
+
+/// Leaves the rows that are asked for.
+fn choose(group: &mut Group, names: &[String]) {
+    let on_request = group.on_request;
+    group.rows.retain(|row| match names {
+        [] => !on_request,
+        names => names.iter().any(|name| row.name.contains(name.as_str())),
+    });
+}
