@@ -41,7 +41,7 @@ impl Ratios {
 type Reports = BTreeMap<Side, Report>;
 
 /// Runs the sides of a group and gives out its rows.
-pub(crate) fn measure(group: Group, scratch: &Scratch) -> Result<Vec<Measured>> {
+pub(crate) fn measure(group: Group, scratch: &Scratch, verbose: bool) -> Result<Vec<Measured>> {
     let mut sides: Vec<Side> = group
         .rows
         .iter()
@@ -55,7 +55,7 @@ pub(crate) fn measure(group: Group, scratch: &Scratch) -> Result<Vec<Measured>> 
         let mut reports = Reports::new();
         for side in &sides {
             let report = side.run(scratch)?;
-            if std::env::var_os("FLOW_BENCH_SHOWS").is_some() {
+            if verbose {
                 eprintln!("  {side:?}: {report:?}");
             }
             reports.insert(*side, report);

@@ -3,6 +3,7 @@
 use std::{hint::black_box, sync::Arc, task::Waker, time::Duration};
 
 use flow::{
+    Clock,
     prelude::*,
     sink,
     source::{Next, Reader, Source, SourceError},
@@ -142,6 +143,9 @@ pub(crate) fn run(join: &Join, scratch: &Scratch) -> Result<Report> {
     let mut runner = runner.workers(join.workers as usize);
     if let Some(items) = join.epoch {
         runner = runner.epochs(Epochs::items(items).or_after(Duration::from_secs(3600)));
+        if join.repeatable {
+            runner = runner.clock(Clock::manual()).in_flight(items, 256 << 20);
+        }
     }
     if join.store {
         runner = runner.recover(Recovery::at(scratch.fresh("state")?));

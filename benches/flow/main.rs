@@ -7,6 +7,8 @@ mod cart;
 mod events;
 mod harness;
 mod in_flow;
+mod instructions;
+mod memory;
 mod plain;
 mod resume;
 mod rows;
@@ -36,6 +38,22 @@ struct Args {
     #[arg(long)]
     explain: bool,
 
+    /// Print what each program reports
+    #[arg(long)]
+    verbose: bool,
+
+    /// Count the instructions of the hot paths with valgrind, and compare them with the recorded ones
+    #[arg(long)]
+    instructions: bool,
+
+    /// Record the counts instead
+    #[arg(long, requires = "instructions")]
+    record: bool,
+
+    /// Draw the memory of three flows in which records can pile up
+    #[arg(long, value_name = "SVG", num_args = 0..=1, default_missing_value = "docs/memory.svg")]
+    memory_over_time: Option<PathBuf>,
+
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -53,6 +71,15 @@ fn main() -> Result<()> {
     if let (Some(side), Some(scratch)) = (&args.side, args.scratch.clone()) {
         return Side::main(side, scratch);
     }
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let scratch = Scratch::new(directory.path());
+    if args.instructions {
+        return instructions::main(&args.names, args.record, &scratch);
+    }
+    if let Some(picture) = &args.memory_over_time {
+        let records = if args.quick { 500_000 } else { 10_000_000 };
+        return memory::draw(records, picture, &scratch);
+    }
     let mut groups = rows::groups(Size { quick: args.quick });
     for group in &mut groups {
         choose(group, &args.names);
@@ -63,12 +90,10 @@ fn main() -> Result<()> {
         }
         return Ok(());
     }
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let scratch = Scratch::new(directory.path());
     let mut measured = Vec::new();
     for group in groups {
         if !group.rows.is_empty() {
-            measured.extend(harness::measure(group, &scratch)?);
+            measured.extend(harness::measure(group, &scratch, args.verbose)?);
         }
     }
     table::print(&measured);

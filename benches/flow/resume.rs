@@ -85,6 +85,7 @@ impl Resume {
             workers,
             epoch: None,
             store: true,
+            repeatable: false,
             more_steps: 0,
             fallible: false,
         };

@@ -127,6 +127,7 @@ fn join(users: u32, events: u32) -> Join {
         workers: 1,
         epoch: None,
         store: false,
+        repeatable: false,
         more_steps: 0,
         fallible: false,
     }

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Result, by_hand,
     cart::Tally,
-    events, in_flow, plain,
+    events, in_flow,
+    memory::Piling,
+    plain,
     resume::{By, Resume},
     store::Store,
 };
@@ -25,6 +27,7 @@ pub(crate) enum Side {
     Join(Join),
     Resume(Resume),
     Store(Store),
+    Piling(Piling),
 }
 
 /// A cart join.
@@ -40,6 +43,9 @@ pub(crate) struct Join {
     pub(crate) epoch: Option<u64>,
     /// With recovery.
     pub(crate) store: bool,
+    /// Nothing depends on the time: a clock that stands still, and one epoch becomes durable after the other instead of as
+    /// many as come together.
+    pub(crate) repeatable: bool,
     /// Stateless steps before the join.
     pub(crate) more_steps: u32,
     /// With a step before the join that could fail.
@@ -71,6 +77,7 @@ impl Side {
         match self {
             Side::Resume(resume) => resume.work(scratch),
             Side::Store(store) => store.work(scratch),
+            Side::Piling(piling) => piling.work(scratch),
             Side::Join(join) => match join.program {
                 Program::Plain => plain::run(join, scratch),
                 Program::ByHand => by_hand::run(join, scratch),
@@ -84,7 +91,7 @@ impl Side {
         match self {
             Side::Join(join) => Some((join.users, join.events)),
             Side::Resume(resume) => Some((resume.keys, resume.keys)),
-            Side::Store(_) => None,
+            Side::Store(_) | Side::Piling(_) => None,
         }
     }
 
@@ -99,7 +106,7 @@ impl Side {
     }
 
     /// Has the input written, if it has not been yet.
-    fn prepare(&self, scratch: &Scratch) -> Result<()> {
+    pub(crate) fn prepare(&self, scratch: &Scratch) -> Result<()> {
         match self {
             Side::Join(join) if join.json => scratch.write_json(join)?,
             Side::Resume(resume) if resume.program != By::Writer && !resume.is_written(scratch) => {
