@@ -4,6 +4,7 @@
 
 mod by_hand;
 mod cart;
+mod compile;
 mod events;
 mod harness;
 mod in_flow;

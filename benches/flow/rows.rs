@@ -1,6 +1,7 @@
 //! What is measured: the rows of the table, in groups whose programs take turns.
 
 use crate::{
+    compile::Compile,
     resume::{By, Resume},
     side::{Join, Program, Side},
     store::Store,
@@ -114,6 +115,7 @@ pub(crate) fn groups(size: Size) -> Vec<Group> {
         commit(size),
         store(size),
         resume(size),
+        compile(size),
     ]
 }
 
@@ -562,6 +564,25 @@ fn resume(size: Size) -> Group {
                 .why("Each worker reads the keys that it has."),
             Row::new("resume/memory", "peak memory of a resume of 1M keys", "a flat file", Value::Memory(flow(1), flat))
                 .why("The same runs."),
+        ],
+    }
+}
+
+fn compile(size: Size) -> Group {
+    let times = if size.quick { 3 } else { 9 };
+    let side = Side::Compile(Compile { times });
+    Group {
+        name: "compile",
+        rounds: 1,
+        on_request: true,
+        rows: vec![
+            Row::new(
+                "compile",
+                "build again, a flow of 50 steps",
+                "the same functions in a loop",
+                Value::Own(side, "compile"),
+            )
+            .why("`cargo build` after a change of some functions, unoptimised. Only where asked for: the first build of both takes minutes."),
         ],
     }
 }

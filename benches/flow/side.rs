@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Result, by_hand,
     cart::Tally,
+    compile::Compile,
     events, in_flow,
     memory::Piling,
     plain,
@@ -28,6 +29,7 @@ pub(crate) enum Side {
     Resume(Resume),
     Store(Store),
     Piling(Piling),
+    Compile(Compile),
 }
 
 /// A cart join.
@@ -78,6 +80,7 @@ impl Side {
             Side::Resume(resume) => resume.work(scratch),
             Side::Store(store) => store.work(scratch),
             Side::Piling(piling) => piling.work(scratch),
+            Side::Compile(compile) => compile.work(scratch),
             Side::Join(join) => match join.program {
                 Program::Plain => plain::run(join, scratch),
                 Program::ByHand => by_hand::run(join, scratch),
@@ -91,7 +94,7 @@ impl Side {
         match self {
             Side::Join(join) => Some((join.users, join.events)),
             Side::Resume(resume) => Some((resume.keys, resume.keys)),
-            Side::Store(_) | Side::Piling(_) => None,
+            Side::Store(_) | Side::Piling(_) | Side::Compile(_) => None,
         }
     }
 
