@@ -35,6 +35,10 @@ struct Args {
     #[arg(long)]
     quick: bool,
 
+    /// How often programs take turns, instead of as often as their rows need it
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+
     /// Print what each row says, as a list for the documentation, and measure nothing
     #[arg(long)]
     explain: bool,
@@ -72,6 +76,10 @@ fn main() -> Result<()> {
     if let (Some(side), Some(scratch)) = (&args.side, args.scratch.clone()) {
         return Side::main(side, scratch);
     }
+    if !args.bench {
+        println!("To measure, run `cargo bench --bench flow`.");
+        return Ok(());
+    }
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let scratch = Scratch::new(directory.path());
     if args.instructions {
@@ -84,6 +92,7 @@ fn main() -> Result<()> {
     let mut groups = rows::groups(Size { quick: args.quick });
     for group in &mut groups {
         choose(group, &args.names);
+        group.rounds = args.rounds.unwrap_or(group.rounds).max(1);
     }
     if args.explain {
         for row in groups.iter().flat_map(|group| &group.rows) {

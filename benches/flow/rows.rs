@@ -276,7 +276,7 @@ fn engine_many(size: Size) -> Group {
                 "plain loop",
                 Value::Memory(join.flow(), join.by(Plain)),
             )
-            .why("The whole process, with the events that both have in memory: 12 bytes each."),
+            .why("The whole process, with the events that all of them have in memory: 12 bytes each."),
             Row::new(
                 "engine-1M/memory-timely",
                 "peak memory, 1M users",
@@ -479,7 +479,7 @@ fn every_item(size: Size) -> Group {
                 Value::PerEvent(join.store(), 2.07e6),
             )
             .limits(1.0 / 5.0, 1.0 / 100.0)
-            .why("Bytewax commits each epoch by itself; here closed epochs share a commit. Its figure was measured once, on a machine like ours."),
+            .why("Bytewax commits each epoch by itself; here closed epochs share a commit. Its figure is quoted from a measurement on two cores."),
         ],
     }
 }

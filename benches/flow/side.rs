@@ -45,8 +45,9 @@ pub(crate) struct Join {
     pub(crate) epoch: Option<u64>,
     /// With recovery.
     pub(crate) store: bool,
-    /// Nothing depends on the time: a clock that stands still, and one epoch becomes durable after the other instead of as
-    /// many as come together.
+    /// Nothing depends on the time: the clock stands still, and one epoch becomes durable after the other instead of as many
+    /// as come together. Epochs of up to a thousand records are below the limit with which every run begins, which then
+    /// does not follow the flow.
     pub(crate) repeatable: bool,
     /// Stateless steps before the join.
     pub(crate) more_steps: u32,
