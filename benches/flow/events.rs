@@ -30,16 +30,20 @@ impl Packed {
     }
 }
 
-/// `user00000042`.
-fn user_id(mut user: u32) -> String {
-    let mut text = *b"user00000000";
-    for digit in text.iter_mut().skip(4).rev() {
-        #[allow(clippy::cast_possible_truncation)] // less than 10
-        let value = (user % 10) as u8;
-        *digit = b'0' + value;
-        user /= 10;
+/// Two digits each.
+const DIGITS: &str = "00010203040506070809101112131415161718192021222324252627282930313233343536373839\
+    40414243444546474849505152535455565758596061626364656667686970717273747576777879\
+    8081828384858687888990919293949596979899";
+
+/// `user00000042`. It costs hardly more than a clone of that text.
+fn user_id(user: u32) -> String {
+    let mut text = String::with_capacity(12);
+    text.push_str("user");
+    for place in [1_000_000, 10_000, 100, 1] {
+        let digits = 2 * (user / place % 100) as usize;
+        text.push_str(DIGITS.get(digits..digits + 2).unwrap_or_default());
     }
-    String::from_utf8(text.to_vec()).unwrap_or_default()
+    text
 }
 
 /// Those of the first `events` events that are of one partition: the users are dealt to the partitions.

@@ -101,13 +101,19 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let mut measured = Vec::new();
+    let mut failed = Ok(());
     for group in groups {
-        if !group.rows.is_empty() {
-            measured.extend(harness::measure(group, &scratch, args.verbose)?);
+        if group.rows.is_empty() || failed.is_err() {
+            continue;
+        }
+        match harness::measure(group, &scratch, args.verbose) {
+            Ok(rows) => measured.extend(rows),
+            // What was measured before is worth a look all the same.
+            Err(error) => failed = Err(error),
         }
     }
     table::print(&measured);
-    Ok(())
+    failed
 }
 
 /// Leaves the rows that are asked for.

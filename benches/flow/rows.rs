@@ -452,7 +452,7 @@ fn recovery_many(size: Size) -> Group {
     };
     Group {
         name: "recovery-1M",
-        rounds: size.rounds(5),
+        rounds: size.rounds(3),
         on_request: false,
         rows: vec![
             of("recovery-1M/10k", "recovery on, events in memory, 1M users, epochs of 10k", 10_000)
@@ -541,7 +541,7 @@ fn store(size: Size) -> Group {
             Row::new("store/reopen", "open after a kill, 1M keys", "10 ms", Value::Own(reopen, "reopen"))
                 .limits(1.0, 0.2)
                 .at_all_times()
-                .why("The store is looked at and its steps are compared; no scan of the file. Reading the states back is the next row."),
+                .why("From the file that a kill has left to the comparison of its steps, which verifies the checksums of all pages. Reading the states back comes after it."),
         ],
     }
 }
