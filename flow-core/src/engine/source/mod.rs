@@ -150,7 +150,7 @@ impl Driver {
 
     fn turn(&mut self) -> Result<(), Fault> {
         let (mut records, mut epochs) = (RECORDS, EPOCHS);
-        let began = Instant::now();
+        let began = self.state.clock.now();
         loop {
             if self.state.aborted() {
                 return Ok(());
@@ -175,7 +175,7 @@ impl Driver {
                 self.state.cut(open);
                 continue;
             }
-            if records == 0 || began.elapsed() > TURN {
+            if records == 0 || self.since(began) > TURN {
                 self.activator.activate();
                 return Ok(());
             }
@@ -254,10 +254,10 @@ impl Driver {
         if granted == 0 {
             return Ok(Some(Rest::Room(bytes_each)));
         }
-        let began = Instant::now();
+        let began = self.state.clock.now();
         #[allow(clippy::cast_possible_truncation)] // at most `count`, which is a usize
         let pushed = self.task.push(granted as usize);
-        self.adapt(granted, began.elapsed());
+        self.adapt(granted, self.since(began));
         let pushed = match pushed {
             Ok(()) => granted,
             Err(SourceFault::Step(fault)) => return Err(fault),
@@ -287,6 +287,11 @@ impl Driver {
             self.flight.borrow_mut().add(open, read, bytes);
             self.state.add_read(open, read);
         }
+    }
+
+    /// With a clock that stands still no turn is too long, so that what is done does not depend on how fast the machine is.
+    fn since(&self, began: Instant) -> Duration {
+        self.state.clock.now().saturating_duration_since(began)
     }
 
     /// Has the next push take about a tenth of a turn, or all that there is.
