@@ -48,16 +48,6 @@ pub(crate) static FLOWS: [Flow; 6] = [
         outputs: &[("results", "out", RECORDS)],
         whole: OnceLock::new(),
     },
-    // One file, whose lines workers give each other.
-    Flow {
-        name: "one file",
-        program: "flows",
-        args: &["one-file", "in0"],
-        input: Some(cart_event),
-        files: 1,
-        outputs: &[("results", "out", RECORDS)],
-        whole: OnceLock::new(),
-    },
     // Words are counted over all files, so the counts of a word show each one that is lost or comes twice.
     Flow {
         name: "words",
@@ -100,6 +90,16 @@ pub(crate) static FLOWS: [Flow; 6] = [
         input: None,
         files: FILES,
         outputs: &[("json_lines", "out", RECORDS)],
+        whole: OnceLock::new(),
+    },
+    // One file, whose lines workers give each other.
+    Flow {
+        name: "one file",
+        program: "flows",
+        args: &["one-file", "in0"],
+        input: Some(cart_event),
+        files: 1,
+        outputs: &[("results", "out", RECORDS)],
         whole: OnceLock::new(),
     },
 ];

@@ -42,6 +42,9 @@ impl Input {
                 .by_ref()
                 .take(more as u64)
                 .read_to_end(&mut self.buffer)?;
+            if self.buffer.is_empty() {
+                self.buffer = Vec::new(); // a flow may have many files, and this one has ended
+            }
         }
         Ok(&self.buffer[self.start..])
     }

@@ -70,13 +70,16 @@ impl Driver {
         let Some(ahead) = &mut self.ahead else {
             return false;
         };
-        let Some(offer) = self.task.offer(ahead.size()) else {
-            return false;
-        };
         let room = self.state.room_in_epoch();
         let room = usize::try_from(room)
             .unwrap_or(usize::MAX)
             .saturating_sub(ahead.lines());
+        if room == 0 {
+            return false;
+        }
+        let Some(offer) = self.task.offer(ahead.size()) else {
+            return false;
+        };
         let worth = ahead.worth(&offer);
         // The first one is given out when there will be a second one.
         let least = if ahead.is_empty() { 2 * worth } else { 1 };
