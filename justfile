@@ -9,6 +9,14 @@ test:
 kills:
     FLOW_KILLS=2000 cargo test --test kill -- --nocapture
 
+# The table of docs/performance.md.
+bench *names:
+    cargo bench --bench flow -- {{names}}
+
+# Instruction counts of the hot paths against the recorded ones; needs valgrind.
+instructions:
+    cargo bench --bench flow -- --instructions
+
 # What CI runs.
 ci:
     bash .ci/run

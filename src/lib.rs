@@ -1,6 +1,21 @@
 //! Recoverable stream processing: annotate functions, get a dataflow that can be killed and goes on where it was.
 #![doc = include_str!("../README.md")]
+//!
+//! # The allocator
+//!
+//! With the feature `mimalloc`, [mimalloc](https://docs.rs/mimalloc) is the allocator of the whole program; it is off by
+//! default, and a program that has an allocator of its own must leave it off. Examples and benchmarks have it.
+//!
+//! ```toml
+//! flow = { package = "flow-dataflow", path = "../flow", features = ["mimalloc"] }
+//! ```
+//!
+//! The reason is the shuffle. A record that holds a `String` is often allocated on one worker and freed on another. glibc's
+//! allocator takes a lock for that, which the other worker wants too, so that a second worker gains next to nothing;
+//! mimalloc gives the memory back without one. It needs a C compiler when it is built.
 
+#[cfg(feature = "mimalloc")]
+mod allocator;
 mod dataflow;
 pub mod prelude;
 mod program;

@@ -121,6 +121,22 @@ fn lines_may_end_as_on_windows() {
 }
 
 #[test]
+fn a_compressed_file_is_refused_with_the_command_that_helps() {
+    for (format, command, magic) in [
+        ("gzip", "`gzip -dc in", &b"\x1f\x8b\x08\0rest\n"[..]),
+        ("zstd", "`zstd -dc in", &b"\x28\xb5\x2f\xfd\n"[..]),
+    ] {
+        let words = Words::with(magic);
+        let says = ["in is compressed", format, "decompress it first", command];
+        words.refused(WRONG, &["in"], &says);
+        words.refused(WRONG, &["in", "--workers", "3"], &says);
+        // What merely begins with the same letter is text.
+        words.work.write("in", "(ant\n");
+        words.fine(&["in"], "(ant 1\n");
+    }
+}
+
+#[test]
 fn a_line_that_is_no_text_is_named_and_everything_before_it_is_committed() {
     for (epochs, workers) in [("1h", "1"), ("every-item", "2"), ("3", "4")] {
         let words = Words::with(b"ant\nbee\nape\nb\xff\xfeg\nasp\n");
@@ -793,4 +809,24 @@ fn a_check_says_what_a_run_would_and_changes_nothing() {
     check("first", &[]).one_error(REFUSED, ["in is shorter"]);
     before.0.assert_same(&words.work.snapshot("state"));
     assert_eq!(before.1, words.out());
+}
+
+/// A check is one that only reads: it is no user of the store that others are told of or wait for.
+#[test]
+fn a_check_leaves_the_lock_file_alone_and_reads_beside_others() {
+    let words = Words::with("ant\nbee\n");
+    words.run(&["in"]).expect(FINE);
+    let reading = flow_store::Look::read(words.work.path("state")).unwrap();
+    let lock = || {
+        let path = words.work.path("state").join("lock");
+        (
+            fs::read(&path).unwrap(),
+            fs::metadata(&path).unwrap().modified().unwrap(),
+        )
+    };
+    let before = lock();
+    let flow = ["check", "in", "--output", "out", "--recover", "state"];
+    words.work.run(&program("words"), &flow).expect(FINE);
+    assert!(before == lock());
+    drop(reading);
 }

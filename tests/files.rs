@@ -185,6 +185,39 @@ fn a_file_under_another_name_is_not_read_again() {
     assert_eq!(run(&other).0.unwrap().records, 1);
 }
 
+/// Files of one kind begin alike: only one that has all that was read is the same.
+#[test]
+fn a_file_that_only_begins_like_one_that_was_read_is_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, store) = (directory.path().join("in"), directory.path().join("state"));
+    let head = format!("{}\n", "the same header of every file, ".repeat(50));
+    let read = |name: &str, lines: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, format!("{head}{lines}")).unwrap();
+        read_with(&path, &store, |_| ()).0
+    };
+    assert_eq!(read("in", "one\ntwo\n").unwrap().records, 3);
+    fs::remove_file(&path).unwrap();
+    // shorter, as long, longer
+    assert_eq!(read("a", "one\n").unwrap().records, 2);
+    fs::remove_file(directory.path().join("a")).unwrap();
+    assert_eq!(read("b", "uno\ndue\n").unwrap().records, 3);
+    fs::remove_file(directory.path().join("b")).unwrap();
+    assert_eq!(read("c", "un\ndeux\ntrois\n").unwrap().records, 4);
+    fs::remove_file(directory.path().join("c")).unwrap();
+    // and one that has grown is the same
+    let error = read("moved", "one\ntwo\nthree\n").unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            RunError::Resume(ResumeError::PartitionRenamed { .. })
+        ),
+        "{error}"
+    );
+    let text = "it is the same, or begins with all that was read of that one";
+    assert!(error.to_string().contains(text), "{error}");
+}
+
 #[test]
 fn one_file_under_two_names_is_refused() {
     let directory = tempfile::tempdir().unwrap();

@@ -20,6 +20,9 @@ impl TextLines {
     /// flow exactly there. At the end of the file the source ends; a later run reads what has been added
     /// since, and refuses a file that has become shorter or another one.
     ///
+    /// A large file is worked off by all workers that have none of their own; see
+    /// [`on_one_worker`](TextLinesSource::on_one_worker). A compressed file (gzip, zstd) is refused.
+    ///
     /// ```no_run
     /// # use flow::prelude::*;
     /// # Runner::new(|flow| {

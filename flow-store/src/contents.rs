@@ -1,24 +1,28 @@
-//! What a look reads at once: everything but the rows of `base`.
+//! What a look reads at once: everything but the rows.
 
+use crate::delta::{self, Delta};
 use crate::error::StoreError;
 use crate::guard::{Failure, guard};
 use crate::manifest::{Basis, StoredStep};
 use crate::record::{ExecutionRecord, StoredExecution};
-use crate::tables::{BASE, EXECS, FORMAT, META, Meta, OLDEST_FORMAT, STEPS};
-use crate::undo::{self, Head};
+use crate::steps;
+use crate::tables::{CHUNKS, EXECS, FORMAT, META, Meta, OLDEST_FORMAT};
+use crate::upgrade;
 use redb::{Database, ReadableDatabase, ReadableTable};
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::path::Path;
 
 /// The contents of a store that is not new.
 #[derive(Debug)]
 pub(crate) struct Contents {
+    /// The format of the file; what follows is as the present one has it.
+    pub(crate) format: u64,
     pub(crate) meta: Meta,
     /// By number.
     pub(crate) steps: Vec<StoredStep>,
     pub(crate) last_execution: Option<ExecutionRecord>,
-    /// The entries by which the store can go back, oldest first.
-    pub(crate) chain: Vec<Head>,
+    /// What is not folded, oldest first.
+    pub(crate) deltas: VecDeque<Delta>,
 }
 
 impl Contents {
@@ -30,13 +34,49 @@ impl Contents {
         }
     }
 
-    /// Reads and checks them.
+    /// Reads and checks them, of a database that is only changed in memory: an older format is upgraded there.
     pub(crate) fn read(database: &Database, path: &Path) -> Result<Contents, StoreError> {
         guard(|| read(database, path)).map_err(|failure| failure.while_reading(path))
+    }
+
+    /// The deltas after epochs that can be gone back to.
+    pub(crate) fn retained(&self) -> impl Iterator<Item = &Delta> {
+        let oldest = self.meta.oldest;
+        self.deltas
+            .iter()
+            .filter(move |delta| delta.before >= oldest)
     }
 }
 
 fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
+    let damaged = |what: String| StoreError::Damaged {
+        path: path.to_path_buf(),
+        what,
+    };
+    let (format, mut meta) = read_meta(database, path)?;
+    if format == 1 {
+        let transaction = database.begin_write()?;
+        meta = upgrade::upgrade(&transaction, meta, path)?;
+        transaction.commit()?;
+    }
+    let transaction = database.begin_read()?;
+    transaction.open_table(CHUNKS)?;
+    let steps = steps::read_last(database, meta.next_step, path)?;
+    let last_execution = match transaction.open_table(EXECS)?.last()? {
+        Some((number, value)) => Some(record(number.value(), value.value()).map_err(&damaged)?),
+        None => None,
+    };
+    let deltas = delta::chain(database, &meta, path)?;
+    Ok(Contents {
+        format,
+        meta,
+        steps,
+        last_execution,
+        deltas,
+    })
+}
+
+fn read_meta(database: &Database, path: &Path) -> Result<(u64, Meta), Failure> {
     let damaged = |what: String| StoreError::Damaged {
         path: path.to_path_buf(),
         what,
@@ -74,62 +114,7 @@ fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
     if let Some(what) = meta.contradiction() {
         return Err(Failure::Store(damaged(what)));
     }
-    transaction.open_table(BASE)?;
-
-    let steps = read_steps(database, meta.next_step, path)?;
-    let last_execution = match transaction.open_table(EXECS)?.last()? {
-        Some((number, value)) => Some(record(number.value(), value.value()).map_err(&damaged)?),
-        None => None,
-    };
-    let chain = undo::chain(database, meta.epoch)?;
-    Ok(Contents {
-        meta,
-        steps,
-        last_execution,
-        chain,
-    })
-}
-
-/// The steps, by number.
-pub(crate) fn steps(
-    database: &Database,
-    next_step: u32,
-    path: &Path,
-) -> Result<Vec<StoredStep>, StoreError> {
-    guard(|| read_steps(database, next_step, path)).map_err(|failure| failure.while_reading(path))
-}
-
-fn read_steps(
-    database: &Database,
-    next_step: u32,
-    path: &Path,
-) -> Result<Vec<StoredStep>, Failure> {
-    let damaged = |what: String| StoreError::Damaged {
-        path: path.to_path_buf(),
-        what,
-    };
-    let mut steps: Vec<StoredStep> = Vec::new();
-    let mut ids = BTreeSet::new();
-    for entry in database.begin_read()?.open_table(STEPS)?.iter()? {
-        let (number, value) = entry?;
-        let number = number.value();
-        let step: StoredStep = crate::decode(value.value())
-            .map_err(|error| damaged(format!("step number {number}: {error}")))?;
-        if step.number != number || u32::from(number) >= next_step {
-            return Err(Failure::Store(damaged(format!(
-                "step `{}` has the number {number}, which is not its own",
-                step.id
-            ))));
-        }
-        if !ids.insert(step.id.clone()) {
-            return Err(Failure::Store(damaged(format!(
-                "it has two steps `{}`",
-                step.id
-            ))));
-        }
-        steps.push(step);
-    }
-    Ok(steps)
+    Ok((format, meta))
 }
 
 /// All records that are kept, oldest first.

@@ -134,6 +134,24 @@ impl Place {
         }
     }
 
+    /// Whether the files that are there may be written to. Nothing is.
+    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        for path in [&self.lock, &self.part] {
+            match File::options().write(true).open(path) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(cause) => {
+                    return Err(StoreError::Io {
+                        attempt: "open to write to",
+                        path: path.clone(),
+                        cause,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The bytes of a file.
     pub(crate) fn len_of(&self, path: &Path) -> Result<u64, StoreError> {
         let metadata = fs::metadata(path).map_err(|cause| StoreError::Io {

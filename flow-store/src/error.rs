@@ -1,9 +1,9 @@
 //! Every way in which the store refuses or fails, in words for the person who has to act.
 
+use crate::delta::Retained;
 use crate::epoch::Epoch;
 use crate::manifest::{StepKind, StoredStep};
 use crate::schema::{self, Difference, Schema};
-use crate::undo::Retained;
 use jiff::Timestamp;
 use std::fmt;
 use std::io;
@@ -177,6 +177,14 @@ pub enum StoreError {
         /// The directory.
         directory: PathBuf,
     },
+    /// A start waits for those who read, and no more are to come.
+    #[error(
+        "the store {directory} is about to be used by another process, which waits for those who read it: try again"
+    )]
+    AboutToStart {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// The look was made to read only.
     #[error(
         "the store {directory} was looked at to be read, together with others: look at it alone to change it"
@@ -208,10 +216,11 @@ pub enum StoreError {
     },
     /// The store has steps that the flow has not.
     #[error(
-        "the store in {} has {} that the flow has not: {}. If a step was renamed, say `.renamed_from(\"{}\")` where it is now; if what it held may go{}, start with `{}`",
+        "the store in {} has {} that the flow has not: {}{}. If a step was renamed, say `.renamed_from(\"{}\")` where it is now; if what it held may go{}, start with `{}`",
         .directory.display(),
         if .steps.len() == 1 { "a step" } else { "steps" },
         steps_list(.steps),
+        unused_list(.unused),
         first_id(.steps),
         if .steps.iter().any(|step| step.kind == StepKind::Source) {
             " (of a source that is where it stood: its input would be read again)"
@@ -223,6 +232,8 @@ pub enum StoreError {
         directory: PathBuf,
         /// The steps.
         steps: Vec<StoredStep>,
+        /// Steps that are not in the store, each with an id that the flow says it had before and that is not there either.
+        unused: Vec<(String, String)>,
     },
     /// A step is of another kind than it was.
     #[error(
@@ -622,6 +633,14 @@ fn retained_list(retained: &[Retained]) -> String {
 fn steps_list(steps: &[StoredStep]) -> String {
     let one = |step: &StoredStep| format!("`{}` ({}, {})", step.id, step.kind, step.operator);
     steps.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Of those that are shown: more are no typing errors.
+fn unused_list(unused: &[(String, String)]) -> String {
+    let one = |(id, old): &(String, String)| {
+        format!("; `{id}` was `{old}` before, the flow says, and the store has no `{old}`")
+    };
+    unused.iter().take(3).map(one).collect()
 }
 
 fn first_id(steps: &[StoredStep]) -> &str {

@@ -1,19 +1,22 @@
 //! A running execution: the one that may commit.
 
 use crate::changes::Changes;
+use crate::delta::{self, Delta};
 use crate::directory::Place;
 use crate::epoch::Epoch;
 use crate::error::{Cause, StoreError};
 use crate::fail_point::FailPoint;
+use crate::fold::{self, Folding};
 use crate::guard::{Failure, guard};
 use crate::lock::Lock;
 use crate::part::Held;
 use crate::record::{End, ExecutionRecord, now};
+use crate::retain::Retain;
 use crate::start::{Started, write_record};
 use crate::tables::{META, Meta};
-use crate::undo::Keeper;
-use crate::write::{self, Sorted};
+use crate::write;
 use redb::WriteTransaction;
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -30,7 +33,9 @@ pub struct Execution {
     record: ExecutionRecord,
     /// The numbers of the steps, sorted.
     steps: Vec<u16>,
-    keeper: Keeper,
+    retain: Retain,
+    /// What is not folded, oldest first.
+    deltas: VecDeque<Delta>,
     /// Nobody knows what is in the file since a commit failed.
     failed: bool,
     /// Last, so that it is released last; none over a backend without a directory.
@@ -50,7 +55,8 @@ impl Execution {
             meta: started.meta,
             record: started.record,
             steps: started.steps,
-            keeper: started.keeper,
+            retain: started.retain,
+            deltas: started.deltas,
             failed: false,
             _lock: lock,
         }
@@ -76,7 +82,8 @@ impl Execution {
 
     /// Makes the changes of an epoch durable, with those of all epochs since the last commit.
     ///
-    /// They are written sorted, in one transaction; of several changes of one row the last wins.
+    /// They are appended in one transaction; of several changes of one row the last wins. With them a bounded
+    /// part of what earlier commits appended is folded into sorted chunks.
     /// When this returns, a power failure loses none of it.
     ///
     /// # Errors
@@ -86,20 +93,21 @@ impl Execution {
     /// and when [`Fenced`](StoreError::Fenced) by a later execution. After a
     /// [`CommitFailed`](StoreError::CommitFailed) the epoch may be durable or not: every further
     /// commit is [refused](StoreError::AfterFailedCommit), and the flow has to be started again.
-    pub fn commit<'a>(
-        &mut self,
-        epoch: Epoch,
-        changes: impl IntoIterator<Item = &'a Changes>,
-    ) -> Result<(), StoreError> {
+    pub fn commit<'a, I>(&mut self, epoch: Epoch, changes: I) -> Result<(), StoreError>
+    where
+        I: IntoIterator<Item = &'a Changes>,
+        I::IntoIter: Clone,
+    {
         self.check_not_failed()?;
-        let rows = Sorted::new(changes);
-        rows.check(&self.steps, &self.part)?;
+        let changes = changes.into_iter();
+        for changes in changes.clone() {
+            changes.check(&self.steps, &self.part)?;
+        }
         let mut meta = self.meta.clone();
         meta.durable_seen = meta.epoch;
         meta.epoch = epoch;
-        meta.base_epoch = epoch;
-        let mut keeper = std::mem::take(&mut self.keeper);
-        let mut entry = keeper.entry(epoch, self.meta.epoch);
+        let mut deltas = std::mem::take(&mut self.deltas);
+        let mut begun = false;
         let write = || {
             let transaction = write::begin(self.database.get())?;
             let in_file = self.fence(&transaction)?;
@@ -111,15 +119,31 @@ impl Execution {
                     last: in_file.epoch,
                 }));
             }
+            begun = true;
+            let delta = Delta::new(epoch, self.meta.epoch).write(&transaction, changes.clone())?;
+            deltas.push_back(delta);
+            meta.oldest = delta::oldest(&deltas, meta.oldest, self.retain);
+            let folding = Folding::new();
+            if let Some(amount) = folding.amount(&deltas, meta.oldest, delta.bytes) {
+                fold::fold(
+                    &transaction,
+                    &mut meta,
+                    &mut deltas,
+                    folding,
+                    amount,
+                    &self.part,
+                )?;
+                FailPoint::Folded.pass();
+            }
             meta.write_epoch(&mut transaction.open_table(META)?)?;
-            rows.apply(&transaction, &mut entry)?;
-            keeper.keep(entry.take(), &transaction)?;
             FailPoint::BeforeCommit.pass();
             Ok(transaction.commit()?)
         };
         let (path, last) = (&self.part, self.meta.epoch);
         let written = guard(write);
-        self.keeper = keeper;
+        self.deltas = deltas;
+        // then the deltas are as they would have been, and nothing is committed any more
+        self.failed = written.is_err() && begun;
         written.map_err(|failure| {
             failure.while_writing(|cause: Cause| {
                 self.failed = true;
@@ -133,7 +157,7 @@ impl Execution {
         })?;
         FailPoint::AfterCommit.pass();
         self.meta = meta;
-        tracing::debug!(%epoch, rows = rows.len(), "committed");
+        tracing::debug!(%epoch, "committed");
         Ok(())
     }
 
@@ -246,8 +270,9 @@ mod tests {
         let mut other = execution.meta.clone();
         other.execution = 2;
         other.epoch = Epoch::opening(2);
-        other.base_epoch = other.epoch;
         let transaction = write::begin(execution.database.get()).unwrap();
+        let delta = Delta::new(other.epoch, execution.meta.epoch);
+        delta.write(&transaction, [].iter()).unwrap();
         other
             .write(&mut transaction.open_table(META).unwrap())
             .unwrap();

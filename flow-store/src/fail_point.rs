@@ -17,12 +17,15 @@
 //! | `sinks-started` | when a worker has brought its outputs back to their positions, before its first record |
 //! | `sink-flushed` | when a file sink has handed an epoch's bytes to the system, before they are synced |
 //! | `sink-synced` | when an output has been synced, before the epoch is committed |
+//! | `folded` | when older epochs are folded in the transaction of an epoch |
 //! | `before-commit` | when the transaction of an epoch is written and not committed |
 //! | `after-commit` | when an epoch is committed and nobody has been told |
 //! | `acknowledged` | when the workers have been told |
 //! | `before-end` | when the transaction of the end is written and not committed |
 //! | `after-end` | when the end is committed and the store is not closed |
 //! | `closed` | when the store is closed |
+//!
+//! `FLOW_UNFOLDED` is how many bytes of deltas may lie unfolded, so that short runs fold too.
 
 /// A place where a test can have the process die.
 #[allow(missing_docs)] // see the table
@@ -38,6 +41,7 @@ pub enum FailPoint {
     SinksStarted,
     SinkFlushed,
     SinkSynced,
+    Folded,
     BeforeCommit,
     AfterCommit,
     Acknowledged,
@@ -48,7 +52,7 @@ pub enum FailPoint {
 
 impl FailPoint {
     /// All points with their names, in the order in which a run passes them.
-    pub const ALL: [(FailPoint, &str); 16] = [
+    pub const ALL: [(FailPoint, &str); 17] = [
         (FailPoint::Looked, "looked"),
         (FailPoint::Restored, "restored"),
         (FailPoint::BeforeStartCommit, "before-start-commit"),
@@ -59,6 +63,7 @@ impl FailPoint {
         (FailPoint::SinksStarted, "sinks-started"),
         (FailPoint::SinkFlushed, "sink-flushed"),
         (FailPoint::SinkSynced, "sink-synced"),
+        (FailPoint::Folded, "folded"),
         (FailPoint::BeforeCommit, "before-commit"),
         (FailPoint::AfterCommit, "after-commit"),
         (FailPoint::Acknowledged, "acknowledged"),
@@ -73,6 +78,17 @@ impl FailPoint {
         #[cfg(feature = "fail-points")]
         armed::pass(self);
     }
+}
+
+/// How many bytes of deltas may lie unfolded.
+#[cfg(all(feature = "fail-points", not(test)))]
+pub(crate) fn unfolded() -> u64 {
+    static UNFOLDED: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
+        let text = std::env::var("FLOW_UNFOLDED").ok();
+        text.and_then(|text| text.parse().ok())
+            .unwrap_or(crate::fold::UNFOLDED)
+    });
+    *UNFOLDED
 }
 
 #[cfg(feature = "fail-points")]

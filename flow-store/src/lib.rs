@@ -80,7 +80,7 @@
 //!
 //! ```text
 //! $ flow-store info state
-//! store    [..] (format 1)
+//! store    [..] (format 2)
 //! flow     words
 //! epoch    1.2, and 2 retained from 1.0 on
 //! state    clean: the last execution said how it ended
@@ -185,14 +185,17 @@
 #![doc = include_str!("../FORMAT.md")]
 
 mod changes;
+mod chunk;
 mod codec;
 mod contents;
 mod copy;
+mod delta;
 mod directory;
 mod epoch;
 mod error;
 mod execution;
 mod fail_point;
+mod fold;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -207,20 +210,22 @@ mod overlay;
 mod part;
 mod record;
 mod retain;
-mod row;
 mod rows;
 mod schema;
 #[cfg(test)]
 mod simulator;
 mod sole_writer;
 mod start;
+mod steps;
 mod tables;
-mod undo;
+mod upgrade;
 mod verify;
+mod versions;
 mod write;
 
 pub use changes::{Change, Changes};
 pub use codec::{CodecError, decode, encode};
+pub use delta::Retained;
 pub use epoch::{Epoch, ParseEpochError};
 pub use error::{AnotherType, Cause, StoreError};
 pub use execution::Execution;
@@ -232,7 +237,7 @@ pub use maintenance::{Compacted, DroppedStep};
 pub use manifest::{Agreed, Manifest, Notice, Rewrite, Schemas, StepKind, StepSpec, StoredStep};
 pub use record::{End, ExecutionRecord};
 pub use retain::{ParseRetainError, Retain};
-pub use rows::{Row, Rows};
+pub use rows::{Row, RowRef, Rows};
 pub use schema::{Difference, Field, Fields, ParseSchemaError, Primitive, Schema, trace};
-pub use undo::Retained;
+
 pub use verify::Verified;

@@ -4,7 +4,13 @@
 //! people, and remembers the store's uuid, so that a directory that lost its data is not taken for
 //! a new one. The file is never removed: a lock on a removed file keeps nobody out.
 //!
-//! Whoever only reads shares the lock with others that do, and leaves the text alone.
+//! Whoever only reads shares the lock with others that do, and leaves the text alone. A start that waits for them announces
+//! itself by a lock on the directory, which keeps out those who would come after it: else readers that overlap could keep it
+//! waiting without end. Both locks end with their process, and need no file that is not there anyway. Where a directory can't be
+//! locked, as on Windows and on most network file systems, the start just waits.
+//!
+//! Whoever only reads also shares redb's own lock, which is on the part file: so it is safe from a writer where the lock file
+//! was removed, or was never there, as in a copy that must not be written to.
 
 use crate::directory::Place;
 use crate::error::StoreError;
@@ -27,6 +33,8 @@ const POLL: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
+    /// The part file, of one who only reads.
+    part: Option<File>,
     path: PathBuf,
     /// What the holder before had written.
     before: Text,
@@ -37,6 +45,7 @@ impl Drop for Lock {
         // Closing is not enough: a child process that another thread is starting holds a copy of the file until it
         // runs its program.
         let _ = self.file.unlock();
+        let _ = self.part.as_ref().map(File::unlock);
     }
 }
 
@@ -61,6 +70,39 @@ pub(crate) struct Record {
     since: Timestamp,
 }
 
+/// A start that waits for readers: those who come later are told so.
+struct Announced(File);
+
+impl Announced {
+    /// None, where a directory can't be locked, or another start has announced itself.
+    fn new(place: &Place) -> Option<Announced> {
+        let directory = File::open(&place.directory).ok()?;
+        directory.try_lock().ok()?;
+        Some(Announced(directory))
+    }
+
+    /// Whether some start has announced itself.
+    fn is_there(place: &Place) -> bool {
+        let Ok(directory) = File::open(&place.directory) else {
+            return false;
+        };
+        match directory.try_lock_shared() {
+            Ok(()) => {
+                let _ = directory.unlock();
+                false
+            }
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(_)) => false,
+        }
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 impl Lock {
     /// Takes the lock of a store, or says who has it. Creates the file if it is not there.
     pub(crate) fn take(place: &Place) -> Result<Lock, StoreError> {
@@ -79,13 +121,14 @@ impl Lock {
             .open(&place.lock)
             .map_err(at("open the lock file"))?;
         let deadline = Instant::now() + READERS;
+        let mut announced = None;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
             }
-            // Together with others that read: they are done soon.
+            // Together with others that read: they are done soon, and no more are to come.
             match file.try_lock_shared() {
                 Ok(()) => file.unlock().map_err(at("unlock"))?,
                 Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
@@ -96,14 +139,18 @@ impl Lock {
                     directory: place.directory.clone(),
                 });
             }
+            announced = announced.or_else(|| Announced::new(place));
             std::thread::sleep(POLL);
         }
+        drop(announced);
         let before = read(&mut file).map_err(at("read the lock file"))?;
         let mut lock = Lock {
             file,
+            part: None,
             path: place.lock.clone(),
             before,
         };
+        wait_for_readers(place, deadline)?;
         // What cannot be read may have been the uuid of a store: whoever takes it for lost data
         // leaves it as it is.
         if lock.before != Text::Torn {
@@ -112,7 +159,8 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Takes it together with others that only read, and leaves the file as it is. None, where there is no file.
+    /// Takes it together with others that only read, and leaves the file as it is. Where there is no lock file, the part file
+    /// has to do; none, where there is neither.
     pub(crate) fn share(place: &Place) -> Result<Option<Lock>, StoreError> {
         let at = |attempt| {
             move |cause| StoreError::Io {
@@ -123,20 +171,37 @@ impl Lock {
         };
         let mut file = match File::open(&place.lock) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(share_part(place)?.map(|part| Lock {
+                    file: part,
+                    part: None,
+                    path: place.lock.clone(),
+                    before: Text::Nothing,
+                }));
+            }
             Err(error) => return Err(at("open the lock file")(error)),
         };
+        let announced = Announced::is_there(place);
         match file.try_lock_shared() {
+            Ok(()) if announced => {
+                file.unlock().map_err(at("unlock"))?;
+                return Err(StoreError::AboutToStart {
+                    directory: place.directory.clone(),
+                });
+            }
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
             Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
         }
         let before = read(&mut file).map_err(at("read the lock file"))?;
-        Ok(Some(Lock {
+        let mut lock = Lock {
             file,
+            part: None,
             path: place.lock.clone(),
             before,
-        }))
+        };
+        lock.part = share_part(place)?;
+        Ok(Some(lock))
     }
 
     /// What the file said before it was taken.
@@ -174,6 +239,48 @@ impl Lock {
             cause,
         })
     }
+}
+
+/// The part file, if there is one and it can be opened; whoever looks at it says what is wrong with it.
+fn open_part(place: &Place) -> Option<File> {
+    // Not a file, as a pipe is not, could block when it is opened.
+    let metadata = std::fs::metadata(&place.part).ok()?;
+    metadata.is_file().then(|| File::open(&place.part).ok())?
+}
+
+/// Locks the part file together with others that only read: whoever opens it to write wants it alone.
+fn share_part(place: &Place) -> Result<Option<File>, StoreError> {
+    let Some(part) = open_part(place) else {
+        return Ok(None);
+    };
+    match part.try_lock_shared() {
+        // Past the lock file, so nobody knows who.
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
+            path: place.lock.clone(),
+            host: None,
+            pid: None,
+            since: None,
+        }),
+        // Where a file can't be locked, redb has no lock either.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(part)),
+    }
+}
+
+/// Waits for those who read without a lock file. Somebody who writes past it is told apart when the part file is opened.
+fn wait_for_readers(place: &Place, deadline: Instant) -> Result<(), StoreError> {
+    let Some(part) = open_part(place) else {
+        return Ok(());
+    };
+    let free = |tried: Result<(), TryLockError>| tried.is_ok() && part.unlock().is_ok();
+    while !free(part.try_lock()) && free(part.try_lock_shared()) {
+        if Instant::now() > deadline {
+            return Err(StoreError::BeingRead {
+                directory: place.directory.clone(),
+            });
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 /// Somebody else has it: who, its text says.

@@ -2,6 +2,7 @@
 
 use crate::changes::Changes;
 use crate::contents::{self, Contents};
+use crate::delta::{Delta, Retained};
 use crate::directory::{Found, PART, Place};
 use crate::epoch::Epoch;
 use crate::error::StoreError;
@@ -12,13 +13,14 @@ use crate::manifest::{self, Agreed, Basis, Manifest, Notice, StepSpec, Stored, S
 use crate::part::{self, Header, Held};
 use crate::record::ExecutionRecord;
 use crate::retain::Retain;
-use crate::rows::{self, Row, Rows};
+use crate::rows::{Row, Rows, Unfolded};
 use crate::start;
-use crate::tables::FORMAT;
-use crate::undo::{self, Head, Retained};
+use crate::steps;
+use redb::Database;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A store as it is, whole and checked, before anything is written.
 ///
@@ -33,6 +35,8 @@ pub struct Look {
     pub(crate) database: Held,
     /// None when the store is new.
     pub(crate) contents: Option<Contents>,
+    /// What is not folded, once somebody has asked for rows.
+    pub(crate) unfolded: Mutex<Option<Arc<Unfolded>>>,
     /// Of the part file; nothing when the store is new.
     pub(crate) header: Header,
     /// The epoch that it shows, if that is not the last: what the overlay was brought back to.
@@ -116,7 +120,7 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Those of [`at`](Look::at).
+    /// Those of [`at`](Look::at), and [`AboutToStart`](StoreError::AboutToStart) while somebody waits like that.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -177,6 +181,7 @@ impl Look {
             place,
             database: database.into(),
             contents: Some(contents),
+            unfolded: Mutex::default(),
             header,
             back_to: None,
             retain: Retain::Nothing,
@@ -190,6 +195,7 @@ impl Look {
             place,
             database: Held::none(),
             contents: None,
+            unfolded: Mutex::default(),
             header: Header::default(),
             back_to: None,
             retain: Retain::Nothing,
@@ -221,9 +227,9 @@ impl Look {
     /// The epochs before this one that the store can go back to, oldest first; see [`Retain`].
     #[must_use]
     pub fn retained(&self) -> Vec<Retained> {
-        let chain = self.contents.iter().flat_map(|contents| &contents.chain);
-        let earlier = chain.filter(|head| head.epoch <= self.epoch());
-        earlier.filter_map(Head::retained).collect()
+        let retained = self.contents.iter().flat_map(Contents::retained);
+        let earlier = retained.filter(|delta| delta.epoch <= self.epoch());
+        earlier.filter_map(Delta::retained).collect()
     }
 
     /// Has the execution that [starts](Look::start) keep older epochs restorable: nothing unless told.
@@ -268,7 +274,7 @@ impl Look {
     /// ```
     pub fn go_back(mut self, epoch: Epoch) -> Result<Look, StoreError> {
         if let (Some(database), Some(contents)) = (self.database.get(), &self.contents)
-            && let Some(head) = contents.chain.iter().find(|head| head.before == epoch)
+            && let Some(head) = contents.retained().find(|delta| delta.before == epoch)
             && let executions = contents::executions(database, &self.place.part)?
             && let Some(before) = executions
                 .iter()
@@ -311,18 +317,18 @@ impl Look {
         let (Some(database), Some(contents)) = (self.database.get(), &mut self.contents) else {
             return Err(not_retained);
         };
-        let mut chain = contents.chain.iter();
-        if !chain.any(|head| head.before == epoch && head.epoch <= last) {
+        if !(contents.retained()).any(|delta| delta.before == epoch && delta.epoch <= last) {
             return Err(not_retained);
         }
         let path = &self.place.part;
         let go = || {
             let transaction = database.begin_write()?;
-            undo::go_back(&transaction, last, epoch, path)?;
+            start::go_back(&transaction, epoch)?;
             Ok(transaction.commit()?)
         };
         guard(go).map_err(|failure| failure.while_reading(path))?;
-        contents.steps = contents::steps(database, contents.meta.next_step, path)?;
+        contents.steps = steps::last(database, contents.meta.next_step, path)?;
+        self.unfolded = Mutex::default();
         self.back_to = Some(epoch);
         Ok(self)
     }
@@ -352,9 +358,10 @@ impl Look {
     /// What the store says of itself; `None` of a new store.
     #[must_use]
     pub fn about(&self) -> Option<About> {
-        let meta = &self.contents.as_ref()?.meta;
+        let contents = self.contents.as_ref()?;
+        let meta = &contents.meta;
         Some(About {
-            format: FORMAT,
+            format: contents.format,
             store: meta.store.to_string(),
             flow_name: meta.flow_name.clone(),
             ended: meta.clean,
@@ -407,9 +414,12 @@ impl Look {
     /// Here and from the iterator: [`Damaged`](StoreError::Damaged), which for a row whose CRC is
     /// wrong names step and key, or [`Io`](StoreError::Io).
     pub fn rows(&self, step: u16, groups: Range<u16>) -> Result<Rows<'_>, StoreError> {
+        let path = &self.place.part;
         match self.database.get() {
-            Some(database) => Rows::of(database, &self.place.part, self.steps(), step, &groups),
-            None => Ok(Rows::none(&self.place.part)),
+            Some(database) => {
+                Rows::of(database, self.unfolded()?, path, self.steps(), step, groups)
+            }
+            None => Ok(Rows::none(path)),
         }
     }
 
@@ -421,10 +431,23 @@ impl Look {
     ///
     /// Those of [`rows`](Look::rows).
     pub fn row(&self, step: &StoredStep, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        match self.database.get() {
-            Some(database) => rows::one(database, &self.place.part, self.steps(), step, key),
-            None => Ok(None),
+        let group = step.kind.group(key);
+        let mut rows = self.rows(step.number, group..group + 1)?;
+        rows.find(|row| row.as_ref().map_or(true, |row| row.key == key))
+            .transpose()
+    }
+
+    /// What is not folded; read once.
+    fn unfolded(&self) -> Result<Arc<Unfolded>, StoreError> {
+        let mut unfolded = self.unfolded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(unfolded) = &*unfolded {
+            return Ok(unfolded.clone());
         }
+        let read = match self.database.get() {
+            Some(database) => Unfolded::read(database, &self.place.part)?,
+            None => Unfolded::default(),
+        };
+        Ok(unfolded.insert(Arc::new(read)).clone())
     }
 
     /// Finds what a start would do to the steps of the store; writes nothing.
@@ -496,6 +519,17 @@ impl Look {
         }
     }
 
+    /// Refuses what [`start`](Look::start) would refuse before it changes anything, also of a look that only reads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Look::start) that it has before a byte of the store's data is changed; files that must not be
+    /// written to are [`Io`](StoreError::Io).
+    pub fn check_start(&self, start: &Start<'_>) -> Result<(), StoreError> {
+        start::check(&self.place, self.basis(), start)?;
+        self.place.check_writable()
+    }
+
     pub(crate) fn check_alone(&self) -> Result<(), StoreError> {
         match self.read_only {
             false => Ok(()),
@@ -509,7 +543,7 @@ impl Look {
         let contents = self.contents.as_ref();
         start::Origin {
             seen: contents.map(|contents| contents.meta.clone()),
-            chain: contents.map_or_else(Vec::new, |contents| contents.chain.clone()),
+            deltas: contents.map_or_else(Default::default, |contents| contents.deltas.clone()),
             back_to: self.back_to,
             retain: self.retain,
         }
@@ -522,26 +556,38 @@ impl Look {
             .unwrap_or_default()
     }
 
+    /// At a part file alone, to read it.
+    pub(crate) fn of_part(path: &Path) -> Result<Look, StoreError> {
+        let (database, _) = part::look(path)?;
+        let look = Look::of(database, path)?;
+        Ok(Look {
+            read_only: true,
+            ..look
+        })
+    }
+
+    /// At a database that is changed in memory only, without directory and lock.
+    pub(crate) fn of(database: Database, path: &Path) -> Result<Look, StoreError> {
+        let contents = Contents::read(&database, path)?;
+        let place = Place::new(path.parent().unwrap_or(path));
+        let nothing = Look::new(place, None);
+        Ok(Look {
+            database: database.into(),
+            contents: Some(contents),
+            ..nothing
+        })
+    }
+
     /// The same over any backend, without directory and lock.
     #[cfg(test)]
     pub(crate) fn over(
         directory: &Path,
         backend: impl redb::StorageBackend,
     ) -> Result<Look, StoreError> {
-        let place = Place::new(directory);
+        let part = Place::new(directory).part;
         let database =
-            part::open_verified(backend).map_err(|failure| failure.while_reading(&place.part))?;
-        let contents = Contents::read(&database, &place.part)?;
-        Ok(Look {
-            place,
-            database: database.into(),
-            contents: Some(contents),
-            header: Header::default(),
-            back_to: None,
-            retain: Retain::Nothing,
-            read_only: false,
-            lock: None,
-        })
+            part::open_verified(backend).map_err(|failure| failure.while_reading(&part))?;
+        Look::of(database, &part)
     }
 
     /// [`start`](Look::start) on any backend.

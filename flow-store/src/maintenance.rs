@@ -5,20 +5,22 @@
 //! itself in `maintained`, by which a start sees that its manifest was made from another look.
 //! Compaction and backup write a copy under another name, which is renamed when it is whole.
 
-use crate::copy::Source;
+use crate::contents::Contents;
+use crate::copy;
 use crate::directory::Place;
 use crate::error::{Cause, StoreError};
 use crate::guard::{Failure, guard};
+use crate::key::KEY_GROUPS;
 use crate::lock::Lock;
 use crate::look::Look;
 use crate::manifest::StoredStep;
 use crate::part::{self, Header, Held};
-use crate::row;
-use crate::tables::{BASE, META, Meta, STEPS};
-use crate::undo;
+use crate::start;
+use crate::steps;
+use crate::tables::{META, Meta};
 use crate::write;
 use redb::backends::FileBackend;
-use redb::{ReadableTableMetadata, StorageBackend, WriteTransaction};
+use redb::{StorageBackend, WriteTransaction};
 use std::fs::{self, File};
 use std::ops::Bound;
 use std::path::Path;
@@ -156,12 +158,11 @@ impl Look {
     pub fn compact(self, progress: &mut dyn FnMut(u64, u64)) -> Result<Compacted, StoreError> {
         self.check_alone()?;
         let place = self.place.clone();
-        let source = self.source()?;
+        self.check_to_copy()?;
         // redb's own lock too: a flow whose lock file was removed would go on in the old file
         let held = hold(&place, &self.header)?;
         place.remove_unfinished()?;
-        let copied = source
-            .copy_to(&place.unfinished, progress)
+        let copied = copy::to(&self, &place.unfinished, progress)
             .and_then(|rows| {
                 Ok((
                     rows,
@@ -221,7 +222,7 @@ impl Look {
         target: impl AsRef<Path>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<u64, StoreError> {
-        let source = self.source()?;
+        self.check_to_copy()?;
         let store = self.contents.as_ref().map(|contents| contents.meta.store);
         let place = Place::new(target.as_ref());
         place.create_new()?;
@@ -229,7 +230,7 @@ impl Look {
             let mut lock = Lock::take(&place)?;
             // from here on a directory without its part file has lost it
             lock.write(store)?;
-            let rows = source.copy_to(&place.unfinished, progress)?;
+            let rows = copy::to(self, &place.unfinished, progress)?;
             place.publish()?;
             Ok(rows)
         };
@@ -263,19 +264,16 @@ impl Look {
         }
     }
 
-    fn source(&self) -> Result<Source<'_>, StoreError> {
+    fn check_to_copy(&self) -> Result<(), StoreError> {
         self.check_not_back()?;
-        let Some(database) = self.database.get() else {
-            return Err(self.no_store());
-        };
-        Ok(Source {
-            database,
-            path: &self.place.part,
-            steps: self.steps(),
-        })
+        match self.is_new() {
+            false => Ok(()),
+            true => Err(self.no_store()),
+        }
     }
 
     fn maintain(self, attempt: &str, change: &Change) -> Result<u64, StoreError> {
+        let rows = self.rows_of(change)?;
         let no_store = self.no_store();
         let Look {
             place,
@@ -292,12 +290,24 @@ impl Look {
         let database = part::write(&place.part, false)
             .map_err(|failure| failure.while_opening(&place.lock, &failed))?;
         let database = Held::from(database);
-        let rows = transact(&place, &database, &contents.meta, change, &failed)?;
+        transact(&place, &database, &contents, change, &failed)?;
         let closed = database.close();
         closed.map_err(|failure| failure.while_writing(&failed))?;
         drop(lock);
         tracing::debug!(attempt, rows, "maintained");
         Ok(rows)
+    }
+
+    /// How many rows a change takes away.
+    fn rows_of(&self, change: &Change) -> Result<u64, StoreError> {
+        let mut count = 0;
+        if let Change::Drop(step) = change {
+            let mut rows = self.rows(step.number, 0..KEY_GROUPS)?;
+            while rows.advance()?.is_some() {
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     /// [`maintain`](Look::maintain) on any backend.
@@ -307,18 +317,14 @@ impl Look {
         backend: impl StorageBackend,
         change: &Change,
     ) -> Result<u64, StoreError> {
+        let rows = self.rows_of(change)?;
         let no_store = self.no_store();
         drop(self.database);
         let contents = self.contents.ok_or(no_store)?;
         let failed = failed(&self.place, "change");
         let database = part::open(backend).map_err(|failure| failure.while_writing(&failed))?;
-        transact(
-            &self.place,
-            &database.into(),
-            &contents.meta,
-            change,
-            &failed,
-        )
+        transact(&self.place, &database.into(), &contents, change, &failed)?;
+        Ok(rows)
     }
 }
 
@@ -330,55 +336,49 @@ fn failed(place: &Place, attempt: &str) -> impl Fn(Cause) -> StoreError {
     }
 }
 
-/// The one transaction; returns how many rows of `base` went.
+/// The one transaction.
 fn transact(
     place: &Place,
     database: &Held,
-    seen: &Meta,
+    seen: &Contents,
     change: &Change,
     failed: &impl Fn(Cause) -> StoreError,
-) -> Result<u64, StoreError> {
+) -> Result<(), StoreError> {
     let write = || {
         let transaction = write::begin(database.get())?;
-        {
-            let mut table = transaction.open_table(META)?;
-            // the fence of a start: nobody wrote since the look
-            let mut meta = match Meta::read(&table)? {
-                Ok(meta) if meta == *seen => meta,
-                _ => return Err(Failure::Store(changed(place))),
-            };
-            meta.maintained += 1;
-            meta.write(&mut table)?;
-        }
-        let rows = apply(place, &transaction, change)?;
-        // to what was before, the entries no longer lead
-        undo::forget(&transaction)?;
-        transaction.commit()?;
-        Ok(rows)
+        // the fence of a start: nobody wrote since the look
+        let mut meta = start::as_seen(place, &transaction, &seen.meta)?;
+        meta.maintained += 1;
+        apply(place, &transaction, &seen.steps, change, &mut meta)?;
+        meta.write(&mut transaction.open_table(META)?)?;
+        Ok(transaction.commit()?)
     };
     guard(write).map_err(|failure| failure.while_writing(failed))
 }
 
-fn apply(place: &Place, transaction: &WriteTransaction, change: &Change) -> Result<u64, Failure> {
-    let mut steps = transaction.open_table(STEPS)?;
+/// The steps are as if the last epoch had had them like this: to what was before one can't go back.
+fn apply(
+    place: &Place,
+    transaction: &WriteTransaction,
+    steps: &[StoredStep],
+    change: &Change,
+    meta: &mut Meta,
+) -> Result<(), Failure> {
+    let mut steps = steps.to_vec();
     match change {
-        Change::Drop(step) => {
-            steps.remove(step.number)?;
-            let mut base = transaction.open_table(BASE)?;
-            let before = base.len()?;
-            row::remove_all_of(step.number, &mut base, &mut None)?;
-            Ok(before.saturating_sub(base.len()?))
-        }
-        Change::Rename(step, to) => {
-            let step = StoredStep {
-                id: to.clone(),
-                ..step.clone()
-            };
-            let bytes = write::encoded(&step, "a step", &place.part)?;
-            steps.insert(step.number, &bytes[..])?;
-            Ok(0)
+        Change::Drop(dropped) => steps.retain(|step| step.number != dropped.number),
+        Change::Rename(renamed, to) => {
+            for step in &mut steps {
+                if step.number == renamed.number {
+                    to.clone_into(&mut step.id);
+                }
+            }
         }
     }
+    meta.oldest = meta.epoch;
+    steps::write(transaction, meta.epoch, &steps, &place.part)?;
+    steps::prune(transaction, meta.oldest, &place.part)?;
+    Ok(())
 }
 
 /// Keeps everybody out of the part file, as redb does, without changing it.

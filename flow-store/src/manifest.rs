@@ -401,6 +401,13 @@ pub(crate) fn reconcile(
         }
     }
 
+    // For messages: an old id that was misspelt, perhaps.
+    let new = flow.iter().zip(&found).filter(|(_, found)| found.is_none());
+    let unused: Vec<_> = new
+        .flat_map(|(step, _)| step.renamed_from.iter().map(move |old| (step, old)))
+        .filter(|(_, old)| stored.steps.iter().all(|step| step.id != **old))
+        .map(|(step, old)| (step.id.clone(), old.clone()))
+        .collect();
     let mut next_step = stored.next_step;
     let mut numbers = Vec::with_capacity(flow.len());
     let mut steps = Vec::with_capacity(flow.len());
@@ -454,6 +461,7 @@ pub(crate) fn reconcile(
         return Err(StoreError::UnknownSteps {
             directory: directory(),
             steps: left.into_values().cloned().collect(),
+            unused,
         });
     }
     Ok(Manifest {
@@ -792,6 +800,19 @@ mod tests {
                 "the store in state has a step that the flow has not: `a` (state, op_a). If a step \
                  was renamed, say `.renamed_from(\"a\")` where it is now; if what it held may go, \
                  start with `--drop-state a`",
+            ),
+            (
+                two(),
+                vec![
+                    step("new", State, &["aa", "oldest"]),
+                    step("b", Source, &["older"]),
+                ],
+                &[],
+                "the store in state has a step that the flow has not: `a` (state, op_a); `new` was \
+                 `aa` before, the flow says, and the store has no `aa`; `new` was `oldest` before, \
+                 the flow says, and the store has no `oldest`. If a step was renamed, say \
+                 `.renamed_from(\"a\")` where it is now; if what it held may go, start with \
+                 `--drop-state a`",
             ),
             (
                 two(),

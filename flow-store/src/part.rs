@@ -198,10 +198,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let database = write(file.path(), true).unwrap();
         let transaction = database.begin_write().unwrap();
-        let mut table = transaction.open_table(crate::tables::BASE).unwrap();
-        table
-            .insert(&[7u8; 3][..], &vec![0u8; 300_000][..])
-            .unwrap();
+        let mut table = transaction.open_table(crate::tables::META).unwrap();
+        table.insert("name", &vec![0u8; 300_000][..]).unwrap();
         drop(table);
         transaction.commit().unwrap();
         database.close().unwrap();

@@ -1,15 +1,18 @@
 //! Reading the rows of a step, for a range of key groups.
 
+use crate::delta::Part;
 use crate::error::StoreError;
+use crate::fold::{self, Wrong};
 use crate::guard::{Failure, guard};
 use crate::manifest::StoredStep;
-use crate::row;
-use crate::tables::BASE;
-use redb::{Database, ReadableDatabase};
+use crate::tables::{CHUNKS, ChunkKey, DELTAS};
+use crate::versions::Versions;
+use redb::{AccessGuard, Database, ReadableDatabase, ReadableTable};
 use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// One row of the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,25 +29,235 @@ impl Row {
     /// The row as messages name it: step, key group and key.
     #[must_use]
     pub fn name(&self, step: &StoredStep) -> String {
-        let name = row::name(step.number, self.group, &self.key);
-        row::with_id(&name, std::slice::from_ref(step))
+        self.as_ref().name(step)
+    }
+
+    fn as_ref(&self) -> RowRef<'_> {
+        RowRef {
+            group: self.group,
+            key: &self.key,
+            value: &self.value,
+        }
+    }
+}
+
+/// One row of the store, in the memory of whoever read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RowRef<'a> {
+    /// The key group, in `0..KEY_GROUPS`.
+    pub group: u16,
+    /// The canonical bytes of the key.
+    pub key: &'a [u8],
+    /// The bytes of the value.
+    pub value: &'a [u8],
+}
+
+impl RowRef<'_> {
+    /// The row as messages name it: step, key group and key.
+    #[must_use]
+    pub fn name(&self, step: &StoredStep) -> String {
+        name(step, self.group, self.key)
+    }
+
+    fn to_row(self) -> Row {
+        Row {
+            group: self.group,
+            key: self.key.to_vec(),
+            value: self.value.to_vec(),
+        }
+    }
+}
+
+/// A row as messages name it.
+pub(crate) fn name(step: &StoredStep, group: u16, key: &[u8]) -> String {
+    let (step, key) = (&step.id, show(key));
+    format!("the row of step `{step}`, key group {group}, key {key}")
+}
+
+/// A key as a person knows it, if it is text or a whole number; its bytes otherwise.
+fn show(key: &[u8]) -> String {
+    if let Ok(text) = crate::decode::<String>(key)
+        && text.len() <= 200
+    {
+        return format!("{text:?}");
+    }
+    if let Ok(number) = crate::decode::<i64>(key) {
+        return number.to_string();
+    }
+    hex(key)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const SHOWN: usize = 64;
+    let digits: String = bytes
+        .iter()
+        .take(SHOWN)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let more = if bytes.len() > SHOWN { "…" } else { "" };
+    format!("0x{digits}{more}")
+}
+
+/// Replaces the number of a step in a message by its id.
+pub(crate) fn with_id(message: &str, steps: &[StoredStep]) -> String {
+    steps
+        .iter()
+        .find_map(|step| {
+            let (before, after) = message.split_once(&format!("step {},", step.number))?;
+            Some(format!("{before}step `{}`,{after}", step.id))
+        })
+        .unwrap_or_else(|| message.to_owned())
+}
+
+/// All that deltas have, by step and key group, and there in the order in which it was written.
+#[derive(Default)]
+pub(crate) struct Unfolded {
+    bytes: Vec<u8>,
+    rows: Vec<Place>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    step: u16,
+    group: u16,
+    start: usize,
+    key_len: usize,
+    value_len: Option<usize>,
+}
+
+impl Unfolded {
+    pub(crate) fn read(database: &Database, path: &Path) -> Result<Unfolded, StoreError> {
+        let read = || {
+            let mut unfolded = Unfolded::default();
+            let table = database.begin_read()?.open_table(DELTAS)?;
+            for row in table.iter()? {
+                let (key, value) = row?;
+                let part = Part::checked(key.value(), value.value());
+                let part = part.map_err(|what| StoreError::Damaged {
+                    path: path.to_path_buf(),
+                    what,
+                })?;
+                for change in part.changes().filter_map(Result::ok) {
+                    unfolded.rows.push(Place {
+                        step: change.step,
+                        group: change.group,
+                        start: unfolded.bytes.len(),
+                        key_len: change.key.len(),
+                        value_len: change.value.map(<[u8]>::len),
+                    });
+                    unfolded.bytes.extend_from_slice(change.key);
+                    unfolded
+                        .bytes
+                        .extend_from_slice(change.value.unwrap_or_default());
+                }
+            }
+            // stable
+            unfolded.rows.sort_by_key(|row| (row.step, row.group));
+            Ok(unfolded)
+        };
+        guard(read).map_err(|failure| failure.while_reading(path))
+    }
+
+    /// Where the rows of a step begin, from this group on.
+    fn first_of(&self, step: u16, group: u16) -> usize {
+        let place = (step, group);
+        self.rows
+            .partition_point(|row| (row.step, row.group) < place)
+    }
+
+    /// The group of a row, if it is of this step.
+    fn group(&self, step: u16, index: usize) -> Option<u16> {
+        let row = self.rows.get(index).filter(|row| row.step == step);
+        row.map(|row| row.group)
+    }
+
+    /// Adds the rows of a group, from this one on, and returns which one comes next.
+    fn add_to(&self, step: u16, group: u16, mut index: usize, versions: &mut Versions) -> usize {
+        while self.group(step, index) == Some(group)
+            && let Some(row) = self.rows.get(index)
+        {
+            let bytes = self.bytes.get(row.start..).unwrap_or_default();
+            let (key, rest) = bytes.split_at_checked(row.key_len).unwrap_or_default();
+            versions.add(key, row.value_len.and_then(|len| rest.get(..len)));
+            index += 1;
+        }
+        index
     }
 }
 
 /// The rows of a step, by key group and key; made by [`Look::rows`](crate::Look::rows).
 ///
-/// Each row's CRC is checked. After an error there are no more rows.
+/// All that is read is checked against its CRC. After an error there are no more rows.
 pub struct Rows<'a> {
     /// None: at the end, or after an error.
-    range: Option<redb::Range<'static, &'static [u8], &'static [u8]>>,
+    source: Option<Source>,
+    step: u16,
+    groups: Range<u16>,
+    /// That of the rows that are there.
+    group: u16,
+    /// Its rows, and which one is next.
+    versions: Versions,
+    next: usize,
     path: &'a Path,
     steps: &'a [StoredStep],
+}
+
+struct Source {
+    chunks: redb::Range<'static, ChunkKey, &'static [u8]>,
+    /// The chunk that comes next.
+    chunk: Option<Chunk>,
+    unfolded: Arc<Unfolded>,
+    /// The row of it that comes next.
+    row: usize,
+}
+
+type Chunk = (
+    AccessGuard<'static, ChunkKey>,
+    AccessGuard<'static, &'static [u8]>,
+);
+
+impl Source {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, Failure> {
+        let next = self.chunks.next().transpose()?;
+        Ok(std::mem::replace(&mut self.chunk, next))
+    }
+
+    /// Adds the rows of the next group that has any.
+    fn load(
+        &mut self,
+        step: u16,
+        groups: &Range<u16>,
+        versions: &mut Versions,
+    ) -> Result<Option<u16>, Wrong> {
+        let of_chunk = self.chunk.as_ref().map(|(key, _)| key.value().1);
+        let of_row = self.unfolded.group(step, self.row);
+        let next = of_chunk.into_iter().chain(of_row).min();
+        let Some(group) = next.filter(|group| *group < groups.end) else {
+            return Ok(None);
+        };
+        while self
+            .chunk
+            .as_ref()
+            .is_some_and(|(key, _)| key.value().1 == group)
+        {
+            if let Some((key, value)) = self.next_chunk().map_err(Wrong::Failure)? {
+                fold::add_chunk(key.value(), value.value(), versions)?;
+            }
+        }
+        self.row = self.unfolded.add_to(step, group, self.row, versions);
+        Ok(Some(group))
+    }
 }
 
 impl<'a> Rows<'a> {
     pub(crate) fn none(path: &'a Path) -> Rows<'a> {
         Rows {
-            range: None,
+            source: None,
+            step: 0,
+            groups: 0..0,
+            group: 0,
+            versions: Versions::default(),
+            next: 0,
             path,
             steps: &[],
         }
@@ -52,91 +265,107 @@ impl<'a> Rows<'a> {
 
     pub(crate) fn of(
         database: &Database,
+        unfolded: Arc<Unfolded>,
         path: &'a Path,
         steps: &'a [StoredStep],
         step: u16,
-        groups: &Range<u16>,
+        groups: Range<u16>,
     ) -> Result<Rows<'a>, StoreError> {
-        if groups.is_empty() {
+        // Of one that was dropped there may be chunks, as long as one can go back.
+        if groups.is_empty() || !steps.iter().any(|stored| stored.number == step) {
             return Ok(Rows::none(path));
         }
-        let (start, end) = row::some_of(step, groups);
-        let bounds = (
-            start.as_ref().map(Vec::as_slice),
-            end.as_ref().map(Vec::as_slice),
-        );
-        let range = guard(|| {
-            let table = database.begin_read()?.open_table(BASE)?;
-            Ok(table.range::<&[u8]>(bounds)?)
-        });
+        let open = || {
+            let table = database.begin_read()?.open_table(CHUNKS)?;
+            let chunks = table.range((step, groups.start, 0, 0)..(step, groups.end, 0, 0))?;
+            let mut source = Source {
+                chunks,
+                chunk: None,
+                row: unfolded.first_of(step, groups.start),
+                unfolded,
+            };
+            source.next_chunk()?;
+            Ok(source)
+        };
+        let source = guard(open).map_err(|failure| failure.while_reading(path))?;
         Ok(Rows {
-            range: Some(range.map_err(|failure| failure.while_reading(path))?),
-            path,
+            source: Some(source),
+            step,
+            groups,
             steps,
+            ..Rows::none(path)
         })
     }
-}
 
-/// The row of a step with this key.
-pub(crate) fn one(
-    database: &Database,
-    path: &Path,
-    steps: &[StoredStep],
-    step: &StoredStep,
-    key: &[u8],
-) -> Result<Option<Row>, StoreError> {
-    let mut whole_key = Vec::new();
-    row::write_key(step.number, step.kind.group(key), key, &mut whole_key);
-    let read = || {
-        let table = database.begin_read()?.open_table(BASE)?;
-        match table.get(&whole_key[..])? {
-            Some(value) => row_of(&whole_key, value.value(), path, steps).map(Some),
-            None => Ok(None),
+    /// The next row, without a copy of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](StoreError::Damaged) or [`Io`](StoreError::Io); then there are no more rows.
+    pub fn advance(&mut self) -> Result<Option<RowRef<'_>>, StoreError> {
+        while self.next >= self.versions.len() {
+            if !self.load()? {
+                return Ok(None);
+            }
         }
-    };
-    guard(read).map_err(|failure| failure.while_reading(path))
-}
+        let row = self.versions.get(self.next);
+        self.next += 1;
+        let group = self.group;
+        Ok(row.map(|(key, value)| RowRef { group, key, value }))
+    }
 
-fn row_of(
-    whole_key: &[u8],
-    value: &[u8],
-    path: &Path,
-    steps: &[StoredStep],
-) -> Result<Row, Failure> {
-    let row = row::read(whole_key, value).map_err(|what| StoreError::Damaged {
-        path: path.to_path_buf(),
-        what: row::with_id(&what, steps),
-    })?;
-    Ok(Row {
-        group: row.group,
-        key: row.key.to_vec(),
-        value: row.value.to_vec(),
-    })
+    /// About how many rows are left, if the other key groups have as many as that which has begun.
+    #[must_use]
+    pub fn estimate(&self) -> usize {
+        let left = self.versions.len().saturating_sub(self.next);
+        let groups = self.groups.end.saturating_sub(self.group).saturating_sub(1);
+        left + self.versions.len() * usize::from(groups)
+    }
+
+    /// Goes to the next group, if there is one.
+    fn load(&mut self) -> Result<bool, StoreError> {
+        self.versions.clear();
+        self.next = 0;
+        let Some(source) = &mut self.source else {
+            return Ok(false);
+        };
+        let (step, groups, versions) = (self.step, &self.groups, &mut self.versions);
+        let loaded = guard(|| {
+            let loaded = source.load(step, groups, versions);
+            loaded.map_err(|wrong| match wrong {
+                Wrong::Failure(failure) => failure,
+                Wrong::Damaged(what) => Failure::Store(StoreError::Damaged {
+                    path: self.path.to_path_buf(),
+                    what: with_id(&what, self.steps),
+                }),
+            })
+        });
+        match loaded {
+            Ok(Some(group)) => {
+                self.group = group;
+                self.versions.settle();
+                Ok(true)
+            }
+            Ok(None) => {
+                self.source = None;
+                Ok(false)
+            }
+            Err(failure) => {
+                self.source = None;
+                self.versions.clear();
+                Err(failure.while_reading(self.path))
+            }
+        }
+    }
 }
 
 impl Iterator for Rows<'_> {
     type Item = Result<Row, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let range = self.range.as_mut()?;
-        let next = guard(|| {
-            let Some(entry) = range.next() else {
-                return Ok(None);
-            };
-            let (key, value) = entry?;
-            row_of(key.value(), value.value(), self.path, self.steps).map(Some)
-        });
-        match next {
-            Ok(Some(row)) => Some(Ok(row)),
-            Ok(None) => {
-                self.range = None;
-                None
-            }
-            Err(failure) => {
-                self.range = None;
-                Some(Err(failure.while_reading(self.path)))
-            }
-        }
+        self.advance()
+            .map(|row| row.map(RowRef::to_row))
+            .transpose()
     }
 }
 

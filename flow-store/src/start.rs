@@ -1,5 +1,6 @@
 //! Starting an execution: the one transaction that does it, in a store that is there or a new one.
 
+use crate::delta::{self, Delta};
 use crate::directory::Place;
 use crate::epoch::Epoch;
 use crate::error::{Cause, StoreError};
@@ -12,11 +13,12 @@ use crate::manifest::Basis;
 use crate::part::{self, Held};
 use crate::record::{ExecutionRecord, StoredExecution, now};
 use crate::retain::Retain;
-use crate::row;
-use crate::tables::{BASE, EXECS, KEPT_EXECUTIONS, META, Meta, STEPS};
-use crate::undo::{self, Entry, Head, Keeper};
-use crate::write::{self, Sorted};
+use crate::steps;
+use crate::tables::{CHUNKS, EXECS, KEPT_EXECUTIONS, META, Meta};
+use crate::upgrade;
+use crate::write;
 use redb::{ReadableTableMetadata, WriteTransaction};
+use std::collections::VecDeque;
 use std::path::Path;
 use uuid::Uuid;
 
@@ -26,7 +28,8 @@ pub(crate) struct Started {
     pub(crate) record: ExecutionRecord,
     /// The numbers of the steps, sorted.
     pub(crate) steps: Vec<u16>,
-    pub(crate) keeper: Keeper,
+    pub(crate) retain: Retain,
+    pub(crate) deltas: VecDeque<Delta>,
 }
 
 /// What a start goes on from.
@@ -34,8 +37,8 @@ pub(crate) struct Started {
 pub(crate) struct Origin {
     /// The store as it was looked at; none of a new one.
     pub(crate) seen: Option<Meta>,
-    /// The entries by which it can go back.
-    pub(crate) chain: Vec<Head>,
+    /// What is not folded of it.
+    pub(crate) deltas: VecDeque<Delta>,
     /// The epoch that it goes back to.
     pub(crate) back_to: Option<Epoch>,
     pub(crate) retain: Retain,
@@ -54,7 +57,7 @@ pub(crate) fn check(place: &Place, basis: Basis, start: &Start<'_>) -> Result<()
             directory: place.directory.clone(),
         });
     }
-    Sorted::new([start.changes]).check(&numbers(start), &place.part)
+    start.changes.check(&numbers(start), &place.part)
 }
 
 /// Starts in a store that is there.
@@ -167,24 +170,14 @@ fn start_in(
     origin: &Origin,
     start: &Start<'_>,
 ) -> Result<Started, Failure> {
-    let mut table = transaction.open_table(META)?;
     let mut meta = match &origin.seen {
         None => Meta::new(Uuid::new_v4()),
-        // The fence: nobody started or committed since the look.
-        Some(seen) => match Meta::read(&table)? {
-            Ok(meta) if meta == *seen => meta,
-            _ => {
-                return Err(Failure::Store(changed(
-                    place,
-                    "another process wrote to it",
-                )));
-            }
-        },
+        Some(seen) => as_seen(place, transaction, seen)?,
     };
-    let mut chain = origin.chain.clone();
+    let mut deltas = origin.deltas.clone();
     if let Some(to) = origin.back_to {
-        undo::go_back(transaction, meta.epoch, to, &place.part)?;
-        chain.retain(|head| head.epoch <= to);
+        go_back(transaction, to)?;
+        deltas.retain(|delta| delta.epoch <= to);
     }
     let record = ExecutionRecord {
         number: meta.execution + 1,
@@ -200,58 +193,60 @@ fn start_in(
     meta.execution = record.number;
     meta.durable_seen = meta.epoch;
     meta.epoch = Epoch::opening(record.number);
-    meta.base_epoch = meta.epoch;
     meta.clean = false;
     meta.next_step = start.manifest.next_step;
     start.flow_name.clone_into(&mut meta.flow_name);
-    meta.write(&mut table)?;
 
-    let mut keeper = Keeper::new(origin.retain, chain, transaction)?;
-    // nothing was there before the first start
-    let mut entry = keeper
-        .entry(meta.epoch, record.resumed_from)
-        .filter(|_| origin.seen.is_some());
-    write_steps(place, transaction, start, &mut entry)?;
-    Sorted::new([start.changes]).apply(transaction, &mut entry)?;
-    keeper.keep(entry, transaction)?;
+    let delta = Delta::new(meta.epoch, record.resumed_from);
+    deltas.push_back(delta.write(transaction, std::iter::once(start.changes))?);
+    meta.oldest = match origin.seen {
+        Some(_) => delta::oldest(&deltas, meta.oldest, origin.retain),
+        // nothing was there before the first start
+        None => meta.epoch,
+    };
+    transaction.open_table(CHUNKS)?;
+    steps::write(transaction, meta.epoch, &start.manifest.steps, &place.part)?;
+    steps::prune(transaction, meta.oldest, &place.part)?;
+    meta.write(&mut transaction.open_table(META)?)?;
     write_record(&place.part, transaction, &record)?;
     Ok(Started {
         meta,
         record,
         steps: numbers(start),
-        keeper,
+        retain: origin.retain,
+        deltas,
     })
 }
 
-/// Brings steps, and the rows of those that go, to where the manifest has them.
-fn write_steps(
+/// What the file says, if nobody has started or committed since the look: the fence. An older format is upgraded.
+pub(crate) fn as_seen(
     place: &Place,
     transaction: &WriteTransaction,
-    start: &Start<'_>,
-    entry: &mut Option<Entry>,
-) -> Result<(), Failure> {
-    let mut steps = transaction.open_table(STEPS)?;
-    let mut base = transaction.open_table(BASE)?;
-    for step in start
-        .manifest
-        .dropped
-        .iter()
-        .chain(&start.manifest.replaced)
-    {
-        let old = steps.remove(step.number)?;
-        if let Some(entry) = entry {
-            entry.step(step.number, old.as_ref().map(|old| old.value()));
+    seen: &Meta,
+) -> Result<Meta, Failure> {
+    let (format, meta) = {
+        let table = transaction.open_table(META)?;
+        (Meta::format(&table)?, Meta::read(&table)?)
+    };
+    let changed = || Failure::Store(changed(place, "another process wrote to it"));
+    let mut meta = meta.map_err(|_| changed())?;
+    if format == Some(1) {
+        // before anything is written
+        if (meta.store, meta.epoch, meta.maintained) != (seen.store, seen.epoch, seen.maintained) {
+            return Err(changed());
         }
-        row::remove_all_of(step.number, &mut base, entry)?;
+        meta = upgrade::upgrade(transaction, meta, &place.part)?;
     }
-    for step in &start.manifest.steps {
-        let bytes = write::encoded(step, "a step", &place.part)?;
-        let old = steps.insert(step.number, &bytes[..])?;
-        if let Some(entry) = entry {
-            entry.step(step.number, old.as_ref().map(|old| old.value()));
-        }
+    match meta == *seen {
+        true => Ok(meta),
+        false => Err(changed()),
     }
-    Ok(())
+}
+
+/// Brings everything back to where it was at an epoch that is retained.
+pub(crate) fn go_back(transaction: &WriteTransaction, to: Epoch) -> Result<(), Failure> {
+    delta::remove_after(transaction, to)?;
+    steps::remove_after(transaction, to)
 }
 
 /// Writes the record of an execution; the oldest of too many go.

@@ -7,21 +7,47 @@ use redb::{ReadableTable, Table, TableDefinition};
 use uuid::Uuid;
 
 /// What this version writes, and the latest it reads.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 /// The oldest format that this version reads.
 pub(crate) const OLDEST_FORMAT: u64 = 1;
 /// How many execution records are kept.
 pub(crate) const KEPT_EXECUTIONS: u64 = 1000;
 
 pub(crate) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
-pub(crate) const STEPS: TableDefinition<'static, u16, &[u8]> = TableDefinition::new("steps");
-pub(crate) const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
 pub(crate) const EXECS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("execs");
-/// By epoch and part. It is there only where an execution retained something.
-pub(crate) const UNDO: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("undo");
+/// The steps as a start had them, by its opening epoch.
+pub(crate) const MANIFESTS: TableDefinition<'static, u64, &[u8]> =
+    TableDefinition::new("manifests");
+/// What epochs changed and is not folded into `chunks` yet, by epoch and part.
+pub(crate) const DELTAS: TableDefinition<'static, (u64, u32), &[u8]> =
+    TableDefinition::new("deltas");
+/// Folded rows, by step, key group, run and chunk.
+pub(crate) const CHUNKS: TableDefinition<'static, ChunkKey, &[u8]> = TableDefinition::new("chunks");
+
+pub(crate) type ChunkKey = (u16, u16, u64, u32);
+
+/// The tables of format 1; a store that was upgraded has them, empty.
+pub(crate) mod format_1 {
+    use redb::TableDefinition;
+
+    pub(crate) const STEPS: TableDefinition<'static, u16, &[u8]> = TableDefinition::new("steps");
+    pub(crate) const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
+    /// It is there only where an execution retained something.
+    pub(crate) const UNDO: TableDefinition<'static, (u64, u32), &[u8]> =
+        TableDefinition::new("undo");
+}
 
 /// The names of all of them.
-pub(crate) const TABLES: [&str; 5] = ["meta", "steps", "base", "execs", "undo"];
+pub(crate) const TABLES: [&str; 8] = [
+    "meta",
+    "execs",
+    "manifests",
+    "deltas",
+    "chunks",
+    "steps",
+    "base",
+    "undo",
+];
 
 /// The rows of `meta`, of which each has a name: numbers are u64 BE, the uuid 16 bytes, the name
 /// of the flow UTF-8.
@@ -39,8 +65,12 @@ pub(crate) struct Meta {
     pub(crate) epoch: Epoch,
     /// The last that was known to be durable in all files when this one was written.
     pub(crate) durable_seen: Epoch,
-    /// The epoch that `base` is at: in this layout always `epoch`.
+    /// The epoch that the chunks are at: what later ones changed is in `deltas`.
     pub(crate) base_epoch: Epoch,
+    /// The oldest epoch that the store can go back to: nothing later is folded.
+    pub(crate) oldest: Epoch,
+    /// How many runs were written.
+    pub(crate) runs: u64,
     /// Whether the last execution said how it ended.
     pub(crate) clean: bool,
     /// The number of the next new step.
@@ -62,6 +92,8 @@ impl Meta {
             epoch: Epoch::default(),
             durable_seen: Epoch::default(),
             base_epoch: Epoch::default(),
+            oldest: Epoch::default(),
+            runs: 0,
             clean: false,
             next_step: 0,
             maintained: 0,
@@ -111,6 +143,11 @@ impl Meta {
             Some(_) => number("maintained")?,
             None => Ok(0),
         };
+        // format 1 has neither: its rows are those of the last epoch
+        let (oldest, runs) = match table.get("oldest")? {
+            Some(_) => (number("oldest")?, number("runs")?),
+            None => (base_epoch, Ok(0)),
+        };
         let meta = || {
             Ok(Meta {
                 store: uuid.ok_or("store_uuid")?,
@@ -122,6 +159,8 @@ impl Meta {
                 epoch: Epoch::from_u64(epoch?),
                 durable_seen: Epoch::from_u64(durable_seen?),
                 base_epoch: Epoch::from_u64(base_epoch?),
+                oldest: Epoch::from_u64(oldest?),
+                runs: runs?,
                 clean: clean? != 0,
                 next_step: u32::try_from(next_step?).map_err(|_| "next_step")?,
                 maintained: maintained?,
@@ -155,9 +194,11 @@ impl Meta {
             ("epoch", self.epoch),
             ("durable_seen", self.durable_seen),
             ("base_epoch", self.base_epoch),
+            ("oldest", self.oldest),
         ] {
             table.insert(name, &epoch.to_u64().to_be_bytes()[..])?;
         }
+        table.insert("runs", &self.runs.to_be_bytes()[..])?;
         Ok(())
     }
 
@@ -175,10 +216,11 @@ impl Meta {
                 self.epoch, self.execution
             ));
         }
-        if self.base_epoch != self.epoch || self.durable_seen > self.epoch {
+        let ordered = self.base_epoch <= self.oldest && self.oldest <= self.epoch;
+        if !ordered || self.durable_seen > self.epoch {
             return Some(format!(
-                "it is at epoch {}, its rows at {}, and it saw {} durable",
-                self.epoch, self.base_epoch, self.durable_seen
+                "it is at epoch {}, its chunks at {}, it can go back to {}, and it saw {} durable",
+                self.epoch, self.base_epoch, self.oldest, self.durable_seen
             ));
         }
         None

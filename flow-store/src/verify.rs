@@ -1,16 +1,20 @@
 //! Reading everything that a store has, to find what is damaged.
 
+use crate::chunk;
 use crate::copy::{unknown, unknown_table};
+use crate::delta::Part;
+use crate::epoch::Epoch;
 use crate::error::StoreError;
 use crate::guard::guard;
 use crate::key::KEY_GROUPS;
 use crate::look::Look;
 use crate::manifest::StoredStep;
 use crate::msgpack;
-use crate::row::{self, Parts};
-use crate::tables::{BASE, UNDO};
-use crate::undo;
+use crate::rows;
+use crate::steps;
+use crate::tables::{CHUNKS, DELTAS, MANIFESTS};
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use std::collections::BTreeMap;
 
 /// How many of what is damaged are kept in words.
 const KEPT: usize = 1000;
@@ -19,7 +23,7 @@ const KEPT: usize = 1000;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Verified {
-    /// How many rows were read, the damaged ones included.
+    /// How many rows the steps have now; of a store that is damaged, as far as they can be read.
     pub rows: u64,
     /// The bytes of their keys and values.
     pub bytes: u64,
@@ -36,14 +40,21 @@ impl Verified {
             self.damage.push(what);
         }
     }
+
+    fn check(&mut self, checked: Result<(), String>, steps: &[StoredStep]) {
+        if let Err(what) = checked {
+            self.add(rows::with_id(&what, steps));
+        }
+    }
 }
 
 impl Look {
     /// Reads all records and rows, and finds those that are damaged.
     ///
-    /// Every page was verified by the look already. A row is whole if its CRC is right, its step
+    /// Every page was verified by the look already. What is read are the chunks and deltas, those that other rows have
+    /// replaced included. They are whole if their CRCs are right, and in each row the step
     /// is in the store, it is in the key group of its key, and key and value are MessagePack to
-    /// their last byte. `progress` is told how many rows are done, of how many.
+    /// their last byte. `progress` is told how many chunks and parts of deltas are done, of how many.
     ///
     /// # Errors
     ///
@@ -78,57 +89,103 @@ impl Look {
             if let Some(table) = unknown_table(&transaction)? {
                 found.add(unknown(&table));
             }
-            match transaction.open_table(UNDO) {
-                Ok(undo) => {
-                    for row in undo.iter()? {
-                        let (key, value) = row?;
-                        if let Err(what) = undo::check(key.value(), value.value()) {
-                            found.add(what);
+            // Those of before a start that can be gone back to have rows too.
+            let mut known: BTreeMap<u16, StoredStep> = BTreeMap::new();
+            for entry in transaction.open_table(MANIFESTS)?.iter()? {
+                let (epoch, value) = entry?;
+                match steps::decode(Epoch::from_u64(epoch.value()), value.value()) {
+                    Ok(steps) => known.extend(steps.into_iter().map(|step| (step.number, step))),
+                    Err(what) => found.add(what),
+                }
+            }
+            let known: Vec<StoredStep> = known.into_values().collect();
+            let (chunks, deltas) = (
+                transaction.open_table(CHUNKS)?,
+                transaction.open_table(DELTAS)?,
+            );
+            let (all, mut done) = (chunks.len()? + deltas.len()?, 0);
+            for entry in chunks.iter()? {
+                let (key, value) = entry?;
+                let (step, group, ..) = key.value();
+                match chunk::read(key.value(), value.value()) {
+                    Ok(rows) => {
+                        for row in rows {
+                            let checked =
+                                row.and_then(|(key, value)| check(step, group, key, value, &known));
+                            found.check(checked, &known);
                         }
                     }
+                    Err(what) => found.check(Err(what), &known),
                 }
-                Err(redb::TableError::TableDoesNotExist(_)) => {}
-                Err(error) => return Err(error.into()),
+                done += 1;
+                progress(done, all);
             }
-            let table = transaction.open_table(BASE)?;
-            let all = table.len()?;
-            for entry in table.iter()? {
+            for entry in deltas.iter()? {
                 let (key, value) = entry?;
-                let (key, value) = (key.value(), value.value());
-                found.rows += 1;
-                found.bytes += key.len() as u64 + value.len() as u64;
-                let checked = row::read(key, value).and_then(|row| check(&row, self.steps()));
-                if let Err(what) = checked {
-                    found.add(row::with_id(&what, self.steps()));
+                match Part::checked(key.value(), value.value()) {
+                    Ok(part) => {
+                        for change in part.changes().filter_map(Result::ok) {
+                            let (step, group) = (change.step, change.group);
+                            // of one that nobody can go back to any more
+                            if known
+                                .binary_search_by_key(&step, |step| step.number)
+                                .is_ok()
+                            {
+                                let checked = check(step, group, change.key, change.value, &known);
+                                found.check(checked, &known);
+                            }
+                        }
+                    }
+                    Err(what) => found.check(Err(what), &known),
                 }
-                progress(found.rows, all);
+                done += 1;
+                progress(done, all);
             }
             Ok(())
         };
         guard(read).map_err(|failure| failure.while_reading(&self.place.part))?;
+        for step in self.steps() {
+            // What can't be read has been found.
+            let Ok(mut rows) = self.rows(step.number, 0..KEY_GROUPS) else {
+                break;
+            };
+            while let Ok(Some(row)) = rows.advance() {
+                found.rows += 1;
+                found.bytes += (row.key.len() + row.value.len()) as u64;
+            }
+        }
         Ok(found)
     }
 }
 
-/// What a CRC does not say.
-fn check(row: &Parts<'_>, steps: &[StoredStep]) -> Result<(), String> {
-    let name = || row::name(row.step, row.group, row.key);
-    let Some(step) = steps.iter().find(|step| step.number == row.step) else {
-        return Err(format!("{} is of a step that it has not", name()));
-    };
-    let group = step.kind.group(row.key);
-    if row.group != group {
+/// What a CRC does not say; `steps` are sorted by number.
+fn check(
+    step: u16,
+    group: u16,
+    key: &[u8],
+    value: Option<&[u8]>,
+    steps: &[StoredStep],
+) -> Result<(), String> {
+    let known = steps.binary_search_by_key(&step, |step| step.number);
+    let Some(step) = known.ok().and_then(|index| steps.get(index)) else {
         return Err(format!(
-            "{} should be in key group {group} of {KEY_GROUPS}",
+            "a row of step {step}, key group {group}, is of a step that it has not"
+        ));
+    };
+    let name = || rows::name(step, group, key);
+    let right = step.kind.group(key);
+    if group != right {
+        return Err(format!(
+            "{} should be in key group {right} of {KEY_GROUPS}",
             name()
         ));
     }
-    msgpack::check(row.key).map_err(|error| format!("{}: its key: {error}", name()))?;
+    msgpack::check(key).map_err(|error| format!("{}: its key: {error}", name()))?;
+    let Some(value) = value else { return Ok(()) };
     step.kind
-        .split(row.value)
+        .split(value)
         .and_then(|(_, value)| msgpack::check(value))
-        .map_err(|error| format!("{}: its value: {error}", name()))?;
-    Ok(())
+        .map_err(|error| format!("{}: its value: {error}", name()))
 }
 
 #[cfg(test)]
@@ -147,15 +204,9 @@ mod tests {
             key_schema: None,
             state_schema: None,
         };
-        let row = Parts {
-            step: 3,
-            group,
-            key,
-            value,
-        };
-        match check(&row, std::slice::from_ref(&step)) {
+        match check(3, group, key, Some(value), &[step]) {
             Ok(()) => String::new(),
-            Err(what) => row::with_id(&what, &[step]),
+            Err(what) => what,
         }
     }
 
@@ -193,18 +244,10 @@ mod tests {
         assert_eq!(damage(Sink, 0, &[7], &deep), "");
         assert!(damage(Sink, 0, &[0xc1], &[8]).contains("key 0xc1: its key: the bytes cannot"));
         assert!(damage(Sink, 0, &[7], &[0x91]).contains("its value: the bytes cannot be read"));
-        let nowhere = check(
-            &Parts {
-                step: 3,
-                group: 0,
-                key: &[7],
-                value: &[8],
-            },
-            &[],
-        );
+        let nowhere = check(3, 0, &[7], Some(&[8]), &[]);
         assert_eq!(
             nowhere.unwrap_err(),
-            "the row of step 3, key group 0, key 7 is of a step that it has not"
+            "a row of step 3, key group 0, is of a step that it has not"
         );
     }
 }

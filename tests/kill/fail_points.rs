@@ -11,10 +11,11 @@ use crate::{
 };
 
 /// Points that a run passes again and again.
-const OFTEN: [&str; 6] = [
+const OFTEN: [&str; 7] = [
     "sinks-started",
     "sink-flushed",
     "sink-synced",
+    "folded",
     "before-commit",
     "after-commit",
     "acknowledged",

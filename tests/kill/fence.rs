@@ -70,7 +70,7 @@ fn a_run_that_was_replaced_touches_neither_store_nor_output() {
     let directory = tempfile::tempdir().unwrap();
     let without_locks = &without_locks(directory.path());
     thread::scope(|scope| {
-        for (flow, workers) in FLOWS.iter().zip(["1", "3", "2", "4", "2"]) {
+        for (flow, workers) in FLOWS.iter().zip(["1", "3", "2", "4", "2", "3"]) {
             for is_over in [false, true] {
                 scope.spawn(move || replace(flow, workers, is_over, without_locks));
             }

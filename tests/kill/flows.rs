@@ -18,6 +18,7 @@ pub(crate) struct Flow {
     args: &'static [&'static str],
     /// A line of its input, by file and number; none for a flow that makes its records itself.
     input: Option<fn(usize, usize) -> String>,
+    files: usize,
     /// The sinks with their files, and how many lines come out.
     outputs: &'static [(&'static str, &'static str, usize)],
     /// What comes out of a run that nobody kills.
@@ -26,33 +27,24 @@ pub(crate) struct Flow {
 
 type Outputs = BTreeMap<&'static str, Vec<u8>>;
 
-/// How many files each flow reads, and how many lines they have.
+/// How many files most flows read.
 const FILES: usize = 4;
-const LINES: usize = 600;
 
-/// How many records each flow reads.
-const RECORDS: usize = FILES * LINES;
+/// How many records each flow reads, from all of its files.
+const RECORDS: usize = 2400;
 
-/// Microseconds between two records of a file: a run that nobody kills takes 3.6 seconds.
+/// Microseconds between two records of a file, of four: a run that nobody kills takes 3.6 seconds.
 const INTERVAL: &str = "6000";
 
 pub(crate) const EPOCHS: [&str; 6] = ["every-item", "3", "50", "1ms", "20ms", "200ms"];
 
-pub(crate) static FLOWS: [Flow; 5] = [
+pub(crate) static FLOWS: [Flow; 6] = [
     Flow {
         name: "carts",
         program: "flows",
         args: &["carts", "in0", "in1", "in2", "in3"],
-        input: Some(|file, n| {
-            let user = format!("u{file}-{}", n / 3 % 5);
-            match n % 3 {
-                2 => format!(
-                    r#"{{"user_id":"{user}","type":"payment","order_id":{}}}"#,
-                    n - 2
-                ),
-                _ => format!(r#"{{"user_id":"{user}","type":"order","order_id":{n}}}"#),
-            }
-        }),
+        input: Some(cart_event),
+        files: FILES,
         outputs: &[("results", "out", RECORDS)],
         whole: OnceLock::new(),
     },
@@ -62,6 +54,7 @@ pub(crate) static FLOWS: [Flow; 5] = [
         program: "flows",
         args: &["words", "in0", "in1", "in2", "in3"],
         input: Some(|file, n| format!("the w{} w{} f{file}", n % 13, n * n % 17)),
+        files: FILES,
         outputs: &[("results", "out", 4 * RECORDS)],
         whole: OnceLock::new(),
     },
@@ -73,6 +66,7 @@ pub(crate) static FLOWS: [Flow; 5] = [
             3 => format!("place{file}-{} no number {n}", n % 4),
             _ => format!("place{file}-{} {}", n % 4, n * 31 % 1000),
         }),
+        files: FILES,
         outputs: &[
             ("results", "out", RECORDS / 5 * 4),
             ("dead_letters", "dead", RECORDS / 5),
@@ -84,6 +78,7 @@ pub(crate) static FLOWS: [Flow; 5] = [
         program: "flows",
         args: &["copy", "in0", "in1", "in2", "in3"],
         input: Some(|file, n| format!("in{file} line {n}")),
+        files: FILES,
         outputs: &[("results", "out", RECORDS)],
         whole: OnceLock::new(),
     },
@@ -93,10 +88,32 @@ pub(crate) static FLOWS: [Flow; 5] = [
         program: "paced",
         args: &["--partitions", "4", "--records", "600"],
         input: None,
+        files: FILES,
         outputs: &[("json_lines", "out", RECORDS)],
         whole: OnceLock::new(),
     },
+    // One file, whose lines workers give each other.
+    Flow {
+        name: "one file",
+        program: "flows",
+        args: &["one-file", "in0"],
+        input: Some(cart_event),
+        files: 1,
+        outputs: &[("results", "out", RECORDS)],
+        whole: OnceLock::new(),
+    },
 ];
+
+fn cart_event(file: usize, n: usize) -> String {
+    let user = format!("u{file}-{}", n / 3 % 5);
+    match n % 3 {
+        2 => format!(
+            r#"{{"user_id":"{user}","type":"payment","order_id":{}}}"#,
+            n - 2
+        ),
+        _ => format!(r#"{{"user_id":"{user}","type":"order","order_id":{n}}}"#),
+    }
+}
 
 impl Flow {
     /// What comes out of a run that nobody kills.
@@ -126,8 +143,8 @@ impl<'a> Job<'a> {
 
     pub(crate) fn in_directory(flow: &'a Flow, work: Workdir) -> Self {
         if let Some(line) = flow.input {
-            for file in 0..FILES {
-                let lines = (0..LINES).map(|n| line(file, n) + "\n");
+            for file in 0..flow.files {
+                let lines = (0..RECORDS / flow.files).map(|n| line(file, n) + "\n");
                 work.write(&format!("in{file}"), lines.collect::<String>());
             }
         }
@@ -148,6 +165,8 @@ impl<'a> Job<'a> {
             }
         }
         command.args(options);
+        // These runs are short: with this they fold what is older with every few commits.
+        command.env("FLOW_UNFOLDED", "1000");
         command
     }
 

@@ -1,9 +1,13 @@
-//! Run by the tests of this project (`tests/kill`): four flows from files to files, which take their time so that a kill
+//! Run by the tests of this project (`tests/kill`): five flows from files to files, which take their time so that a kill
 //! finds them at work.
 
 mod throttle;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use flow::prelude::*;
 use throttle::Throttled;
@@ -40,10 +44,15 @@ enum Shape {
     DeadLetters,
     /// Lines as they are, without any state
     Copy,
+    /// Carts again, from one file whose lines all workers work off: not the file takes its time, but a step
+    OneFile,
 }
 
 #[dataflow]
 fn flows(flow: &Flow, args: &Args) {
+    if let Shape::OneFile = args.shape {
+        return one_file(flow, args);
+    }
     let lines = flow.source(Throttled::new(
         TextLines::open_all(&args.inputs),
         args.interval,
@@ -52,7 +61,7 @@ fn flows(flow: &Flow, args: &Args) {
         Shape::Carts => carts(lines, &args.output),
         Shape::Words => words(lines, &args.output),
         Shape::DeadLetters => dead_letters(lines, &args.output, &args.dead),
-        Shape::Copy => copy(lines, &args.output),
+        Shape::Copy | Shape::OneFile => copy(lines, &args.output),
     }
 }
 
@@ -154,6 +163,18 @@ fn dead_letters(lines: Stream<String>, output: &Path, dead: &Path) {
     letters
         .sink(TextLines::write_to(dead))
         .named("dead_letters");
+}
+
+fn one_file(flow: &Flow, args: &Args) {
+    let lines = TextLines::open_all(&args.inputs);
+    // It has as many lines as the four files of the others.
+    let pause = Duration::from_micros(args.interval / 4);
+    let lines = flow.source(lines).named("lines").inspect(move |_| {
+        if !pause.is_zero() {
+            thread::sleep(pause);
+        }
+    });
+    carts(lines, &args.output);
 }
 
 fn copy(lines: Stream<String>, output: &Path) {

@@ -16,7 +16,7 @@ use crate::{
         Description, Fold, Item, Method, Op, SinkKind, State, copies, divides, id, mapped,
     },
     faults::Probe,
-    input::{Input, Scripted},
+    input::{Input, Scripted, lane},
     tape::{Tape, TapeSink},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Outside {
     pub(crate) input: Arc<Input>,
-    /// Where its files are.
+    /// Where its files are, those that it reads too.
     pub(crate) directory: PathBuf,
     pub(crate) tapes: BTreeMap<usize, Tape>,
     pub(crate) collects: BTreeMap<usize, CollectSink<Item>>,
@@ -90,6 +90,11 @@ pub(crate) fn build(
         let asked = probe.clone();
         let mut input = || streams.take(step.of);
         let made = match step.op {
+            Op::Source(source) if outside.input.is_file(source) => {
+                let files = 0..outside.input.sources[source].len();
+                let files = files.map(|index| outside.directory.join(lane(source, index)));
+                Made::Plain(flow.source(JsonLines::open_all::<Item>(files)))
+            }
             Op::Source(source) => Made::Plain(flow.source(Scripted {
                 source,
                 node,

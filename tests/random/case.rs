@@ -22,7 +22,12 @@ impl fmt::Debug for Case {
         write!(f, "\n    flow:{:?}\n    input:", self.description)?;
         for (source, index, partition) in self.input.partitions() {
             let lane = input::lane(source, index);
-            write!(f, "\n        {lane}: {partition:?}")?;
+            let kind = if self.input.is_file(source) {
+                "file "
+            } else {
+                ""
+            };
+            write!(f, "\n        {kind}{lane}: {partition:?}")?;
         }
         write!(f, "\n    runs:")?;
         for run in &self.plan {
@@ -45,7 +50,7 @@ pub(crate) enum Size {
 pub(crate) fn cases(size: Size) -> impl Strategy<Value = Case> {
     let drawn = (description::drawn(), input::input(size), plan::drawn(size));
     drawn.prop_map(|(flow, input, plan)| {
-        let description = flow.over(input.0.len());
+        let description = flow.over(input.sources.len());
         Case {
             plan: plan.over(&description, &input),
             description: Arc::new(description),

@@ -11,7 +11,7 @@ use crate::{
     description::{Item, Op, Side, SinkKind, id},
     durable::Durable,
     faults::Fault,
-    input::lane,
+    input::{lane, lane_of},
     plan::Run,
     reference::{Results, interpret},
     world::Point,
@@ -69,9 +69,13 @@ impl After<'_> {
         let is_as_planned = match self.result {
             Ok(outcome) if self.happened.is_empty() => outcome.ended == Ended::Finished,
             Ok(outcome) => {
-                // A source that fails behind records that were no longer wanted is not heard.
-                let are_no_more =
-                    |fault: &Fault| matches!(fault, Fault::Stop(_) | Fault::SourceError(_));
+                // What fails behind records that were no longer wanted is not heard: in a source, or in lines of a file that
+                // were worked off ahead of others.
+                let are_no_more = |fault: &Fault| match fault {
+                    Fault::Stop(_) | Fault::SourceError(_) => true,
+                    Fault::Bug(_) => !self.aborts(*fault) && self.reads_files(),
+                    _ => false,
+                };
                 let is_stop = |fault: &Fault| matches!(fault, Fault::Stop(_));
                 outcome.ended == Ended::Stopped
                     && faults().any(is_stop)
@@ -90,6 +94,11 @@ impl After<'_> {
             "there have been {:?}, it ended in {:?}",
             self.happened, self.result
         ))
+    }
+
+    fn reads_files(&self) -> bool {
+        let mut sources = 0..self.case.input.sources.len();
+        sources.any(|source| self.case.input.is_file(source))
     }
 
     /// Whether this error comes of a fault.
@@ -278,11 +287,15 @@ impl After<'_> {
         let mut partitions = self.case.input.partitions();
         let named = partitions.find(|(source, index, _)| {
             let node = self.case.description.source(*source);
-            error.source_step == id(node) && error.partition == lane(*source, *index)
+            error.source_step == id(node) && lane_of(&error.partition) == lane(*source, *index)
         });
         let (source, index, _) = named.ok_or("it names no partition")?;
         let token = self.durable.tokens.of(source, index);
-        if error.position != Some(token.to_string()) || !error.safe.exact {
+        let position = match self.case.input.is_file(source) {
+            true => format!("line {}", token + 1),
+            false => token.to_string(),
+        };
+        if error.position != Some(position) || !error.safe.exact {
             let said = &error.position;
             return Err(format!("it failed at {said:?}, the token is {token}"));
         }

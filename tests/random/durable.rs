@@ -5,12 +5,12 @@ use std::{
     path::Path,
 };
 
-use flow::sink::FilePosition;
+use flow::{sink::FilePosition, source::FileToken};
 use flow_store::{Epoch, KEY_GROUPS, Look, Row, StepKind, StoredStep, decode, group, hash};
 
 use crate::{
     description::{State, id},
-    input::{Input, Tokens, lane},
+    input::{Input, Tokens, lane, lane_of},
 };
 
 pub(crate) struct Durable {
@@ -49,12 +49,15 @@ impl Durable {
         };
         for (source, index, _) in input.partitions() {
             let rows = durable.rows(source).iter();
-            let mut named = rows.filter(|row| name(row) == lane(source, index));
+            let mut named = rows.filter(|row| lane_of(&name(row)) == lane(source, index));
             let Some(row) = named.next() else {
                 continue; // it has not been read from
             };
             let (is_done, token) = StepKind::Source.split(&row.value).unwrap();
-            let token: u64 = decode(token).unwrap();
+            let token: u64 = match input.is_file(source) {
+                true => decode::<FileToken>(token).unwrap().line,
+                false => decode(token).unwrap(),
+            };
             if is_done.unwrap() {
                 durable.done.insert((source, index));
             }

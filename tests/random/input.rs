@@ -1,6 +1,7 @@
-//! Random input, and the source that gives it out: partitions, pauses, and a token that is an index.
+//! Random input, and what gives it out: a source with partitions, pauses, and a token that is an index; or files with a line
+//! for each moment, which is blank where it is no record.
 
-use std::{sync::Arc, task::Waker, thread, time::Duration};
+use std::{fs, path::Path, sync::Arc, task::Waker, thread, time::Duration};
 
 use flow::{
     Clock,
@@ -63,12 +64,47 @@ impl Partition {
 
 /// The partitions of each source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Input(pub(crate) Vec<Vec<Partition>>);
+pub(crate) struct Input {
+    pub(crate) sources: Vec<Vec<Partition>>,
+    /// Which of the sources read files.
+    files: Vec<bool>,
+}
 
 impl Input {
+    /// One source with one partition.
+    pub(crate) fn of(partition: Partition) -> Self {
+        Input {
+            sources: vec![vec![partition]],
+            files: vec![false],
+        }
+    }
+
+    pub(crate) fn is_file(&self, source: usize) -> bool {
+        self.files[source]
+    }
+
+    /// Writes the files.
+    pub(crate) fn write(&self, directory: &Path) {
+        for (source, index, partition) in self.partitions() {
+            if !self.is_file(source) {
+                continue;
+            }
+            let lane = lane(source, index);
+            let moments = (0..partition.len()).filter_map(|at| partition.moment(at));
+            let lines = moments.map(|moment| match moment {
+                Moment::Record(n) => {
+                    let lane = lane.clone();
+                    serde_json::to_string(&Item { lane, n }).unwrap() + "\n"
+                }
+                _ => "\n".to_owned(),
+            });
+            fs::write(directory.join(&lane), lines.collect::<String>()).unwrap();
+        }
+    }
+
     /// Every partition, with its place.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = (usize, usize, &Partition)> {
-        let sources = self.0.iter().enumerate();
+        let sources = self.sources.iter().enumerate();
         sources.flat_map(|(source, partitions)| {
             let partitions = partitions.iter().enumerate();
             partitions.map(move |(index, partition)| (source, index, partition))
@@ -78,7 +114,7 @@ impl Input {
     /// The tokens of the end.
     pub(crate) fn end(&self) -> Tokens {
         let ends = |partitions: &Vec<Partition>| partitions.iter().map(Partition::len).collect();
-        Tokens(self.0.iter().map(ends).collect())
+        Tokens(self.sources.iter().map(ends).collect())
     }
 }
 
@@ -88,7 +124,13 @@ pub(crate) struct Tokens(pub(crate) Vec<Vec<usize>>);
 
 impl Tokens {
     pub(crate) fn start(input: &Input) -> Self {
-        Tokens(input.0.iter().map(|source| vec![0; source.len()]).collect())
+        Tokens(
+            input
+                .sources
+                .iter()
+                .map(|source| vec![0; source.len()])
+                .collect(),
+        )
     }
 
     pub(crate) fn of(&self, source: usize, partition: usize) -> usize {
@@ -113,6 +155,11 @@ impl Tokens {
 pub(crate) fn lane(source: usize, partition: usize) -> String {
     let source = ["a", "b", "c"][source];
     format!("{source}{partition}")
+}
+
+/// The lane of the records of a partition: a file's is its name.
+pub(crate) fn lane_of(partition: &str) -> &str {
+    partition.rsplit('/').next().unwrap_or_default()
 }
 
 pub(crate) struct Scripted {
@@ -140,12 +187,12 @@ impl Source for Scripted {
     type Reader = ScriptedReader;
 
     fn partitions(&self) -> Result<Vec<String>, SourceError> {
-        let partitions = 0..self.input.0[self.source].len();
+        let partitions = 0..self.input.sources[self.source].len();
         Ok(partitions.map(|index| lane(self.source, index)).collect())
     }
 
     fn open(&self, name: &str, resume: Option<u64>) -> Result<ScriptedReader, SourceError> {
-        let partitions = &self.input.0[self.source];
+        let partitions = &self.input.sources[self.source];
         let index = (0..partitions.len()).find(|index| lane(self.source, *index) == name);
         let script = &partitions[index.ok_or_else(|| SourceError::new("no such partition"))?];
         let next = usize::try_from(resume.unwrap_or(0)).unwrap();
@@ -252,5 +299,9 @@ pub(crate) fn input(size: Size) -> impl Strategy<Value = Input> {
         times,
         run,
     });
-    vec(vec(partition, 1..4), 1..4).prop_map(Input)
+    let source = (vec(partition, 1..4), proptest::bool::weighted(0.3));
+    vec(source, 1..4).prop_map(|sources| {
+        let (sources, files) = sources.into_iter().unzip();
+        Input { sources, files }
+    })
 }

@@ -36,6 +36,8 @@ pub(crate) struct Run {
     pub(crate) epochs: Cut,
     /// How many records may be read and not yet durable.
     pub(crate) in_flight: u64,
+    /// How many lines of a file workers give each other at a time.
+    pub(crate) block: usize,
     /// Without any it comes to the end of the input.
     pub(crate) faults: Vec<Fault>,
 }
@@ -68,6 +70,7 @@ impl RawFault {
     fn over(
         self,
         description: &Description,
+        input: &Input,
         all: &Results,
         (left, of): (u64, u64),
     ) -> Option<Fault> {
@@ -86,19 +89,25 @@ impl RawFault {
             Some(At { node, call })
         };
         let is_tape = |op: &Op| matches!(op, Op::Sink(SinkKind::Tape | SinkKind::TapePerWorker));
+        // A file has no function of the test's.
+        let is_scripted = |op: &Op| matches!(op, Op::Source(source) if !input.is_file(*source));
         let fault = match self.kind {
             Kind::Bug => {
                 let nodes = 0..description.nodes.len();
                 let bugs: Vec<usize> = nodes.filter(|node| all.bad(*node) > 0).collect();
                 at(&bugs).map(|at| Fault::Bug(at.node))
             }
-            Kind::Source(fault) => at(&reached(&|op| matches!(op, Op::Source(_)))).map(fault),
+            Kind::Source(fault) => at(&reached(&is_scripted)).map(fault),
             Kind::Tape(fault) => at(&reached(&is_tape)).map(fault),
             Kind::Step(_) => None,
         };
         fault.or_else(|| {
             // The others call none of the test's functions.
-            let calls = |op: &Op| !matches!(op, Op::Dead | Op::Merge(_) | Op::Sink(_));
+            let calls = |op: &Op| match op {
+                Op::Dead | Op::Merge(_) | Op::Sink(_) => false,
+                Op::Source(_) => is_scripted(op),
+                _ => true,
+            };
             let fault = match self.kind {
                 Kind::Step(fault) => fault,
                 _ => Fault::Panic,
@@ -114,6 +123,7 @@ struct RawRun {
     workers: usize,
     epochs: Cut,
     in_flight: u64,
+    block: usize,
     faults: Vec<RawFault>,
 }
 
@@ -123,6 +133,7 @@ impl RawRun {
             workers: self.workers,
             epochs: self.epochs,
             in_flight: self.in_flight,
+            block: self.block,
             faults,
         }
     }
@@ -142,7 +153,7 @@ impl Drawn {
         let runs = self.runs.iter().zip(0..).map(|(run, number)| {
             let faults = run.faults.iter();
             let faults =
-                faults.filter_map(|fault| fault.over(description, &all, (of - number, of)));
+                faults.filter_map(|fault| fault.over(description, input, &all, (of - number, of)));
             run.over(faults.collect())
         });
         let last = self.last.iter().map(|run| run.over(Vec::new()));
@@ -187,11 +198,16 @@ fn run(size: Size) -> impl Strategy<Value = RawRun> {
     };
     let faults =
         prop_oneof![1 => vec(fault(), 0..1), 7 => vec(fault(), 1..2), 2 => vec(fault(), 2..3)];
-    let drawn = (1usize..5, epochs, in_flight, faults);
-    drawn.prop_map(|(workers, epochs, in_flight, faults)| RawRun {
+    let block = match size {
+        Size::Small => 1usize..8,
+        Size::Large => 1usize..100,
+    };
+    let drawn = (1usize..5, epochs, in_flight, block, faults);
+    drawn.prop_map(|(workers, epochs, in_flight, block, faults)| RawRun {
         workers,
         epochs,
         in_flight,
+        block,
         faults,
     })
 }

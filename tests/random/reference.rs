@@ -185,7 +185,7 @@ mod tests {
             Op::Unkey,
             Op::Sink(SinkKind::Tape),
         ]);
-        let input = Input(vec![vec![Partition::of([5, 6, 7, 9])]]);
+        let input = Input::of(Partition::of([5, 6, 7, 9]));
         let results = interpret(&description, &input, &input.end());
         let states = results.states[&2].iter();
         let states = states

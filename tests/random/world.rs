@@ -91,6 +91,7 @@ impl<'a> World<'a> {
             }
         }
         fs::create_dir(&outside.directory).unwrap();
+        case.input.write(&outside.directory);
         World {
             case,
             directory,
@@ -148,6 +149,7 @@ impl<'a> World<'a> {
             .workers(run.workers)
             .epochs(run.epochs.epochs())
             .in_flight(run.in_flight, 256 << 20)
+            .blocks_of(run.block)
             .clock(clock)
             .recover(Recovery::at(self.store()).retain(match run.workers {
                 4 => Retain::Nothing,

@@ -12,7 +12,7 @@ mod port;
 mod shared;
 
 pub(crate) use fan_out::FanOut;
-pub(crate) use outlet::{InletId, OutletRef, Shuffle, ToOne};
+pub(crate) use outlet::{InletId, OutletRef, Shuffle, ToOne, rollback, settle};
 pub(crate) use parcel::{Keyed, Parcel, Plain};
 pub(crate) use pool::recycle;
 pub(crate) use port::{Port, Wiring};

@@ -33,6 +33,11 @@ pub(crate) trait Outlet {
     /// Where it goes.
     fn inlet(&self) -> InletId;
 
+    /// The worker that gets all of it, where there is only one. It may be another one in the outlets of other workers.
+    fn to_one(&self) -> Option<usize> {
+        None
+    }
+
     /// The end of a record: what is staged stays.
     fn settle(&mut self);
 
@@ -44,6 +49,20 @@ pub(crate) trait Outlet {
 }
 
 pub(crate) type OutletRef = Rc<RefCell<dyn Outlet>>;
+
+/// The end of a record that has passed all branches of its chain.
+pub(crate) fn settle(outlets: &[OutletRef]) {
+    for outlet in outlets {
+        outlet.borrow_mut().settle();
+    }
+}
+
+/// Takes a record back that has failed in one of them.
+pub(crate) fn rollback(outlets: &[OutletRef]) {
+    for outlet in outlets {
+        outlet.borrow_mut().rollback();
+    }
+}
 
 /// Sends each record to the worker that its key belongs to.
 ///
@@ -210,6 +229,10 @@ impl<T: Record, F: 'static> ToOne<T, F> {
 impl<T: Record, F> Outlet for ToOne<T, F> {
     fn inlet(&self) -> InletId {
         self.inlet
+    }
+
+    fn to_one(&self) -> Option<usize> {
+        Some(self.worker)
     }
 
     fn settle(&mut self) {

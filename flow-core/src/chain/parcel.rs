@@ -67,6 +67,12 @@ impl Parcel {
         self.to
     }
 
+    /// Sends it to another worker.
+    pub(crate) fn redirect(&mut self, to: usize) {
+        self.to = to;
+        self.wire = OnceLock::new();
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.load, Load::Empty)
     }

@@ -4,6 +4,9 @@
 //! through in about the time of an epoch. Without it an epoch of a slow flow would be as long as all that fits into the
 //! user's budget, nothing would become durable for as long, and a stop would have to wait for all of it.
 //!
+//! Sources that want more than there is room for share it: while another one waits, none gets further ahead of it than by
+//! its part of the limit, so the one that happens to be woken first does not take everything.
+//!
 //! What is measured is the time from the end of an epoch at the sources until all workers have closed it, without the commit.
 
 use std::{
@@ -28,8 +31,12 @@ pub(crate) struct Limits {
 /// What an open epoch weighs in the budget, in bytes: its rows, messages and bookkeeping.
 const EPOCH_BYTES: u64 = 8 << 10;
 
-/// The records that are allowed before anything is known.
-const FIRST: u64 = 1024;
+/// The records that are allowed before anything is known: few, as each may take seconds. A fast flow is through with them at
+/// once, and soon has more.
+const FIRST: u64 = 16;
+
+/// The limit grows to this many times what was in flight, at the most.
+const GROWTH: u128 = 16;
 
 /// However short the epochs are, this much may take so long to get through.
 const LEAST: Duration = Duration::from_millis(100);
@@ -38,6 +45,76 @@ const LEAST: Duration = Duration::from_millis(100);
 struct InFlight {
     records: u64,
     bytes: u64,
+    /// Of each source that has asked, by its number.
+    shares: Vec<Share>,
+    /// Where a source begins to count that had nothing to read for a while: it has no claim to what others took meanwhile.
+    start: u64,
+}
+
+/// How much a source has taken.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    /// Counted in records, from a start that all sources share.
+    taken: u64,
+    /// It has records, and was refused.
+    waits: bool,
+}
+
+impl InFlight {
+    /// How far a source has got; makes room for its share.
+    fn position(&mut self, source: usize) -> u64 {
+        if source >= self.shares.len() {
+            self.shares.resize(source + 1, Share::default());
+        }
+        self.shares[source].taken.max(self.start)
+    }
+
+    /// The source that has got the least of those that wait beside this one, where it is, and how many these are.
+    fn others(&self, source: usize) -> Option<Others> {
+        let waiting = |other: &(usize, &Share)| other.0 != source && other.1.waits;
+        let others = self.shares.iter().enumerate().filter(waiting);
+        let count = others.clone().count() as u64;
+        let least = others.min_by_key(|(_, share)| share.taken);
+        least.map(|(first, share)| Others {
+            first,
+            taken: share.taken,
+            count,
+        })
+    }
+}
+
+/// The sources that wait beside one.
+struct Others {
+    /// The one that has got the least, and how much.
+    first: usize,
+    taken: u64,
+    count: u64,
+}
+
+/// What a source has been given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) records: u64,
+    pub(crate) wake: Wake,
+}
+
+/// Who is to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    Nobody,
+    /// All that wait: this source does no longer, and may have been before them.
+    Waiting,
+    /// The source whose turn it is.
+    Source(usize),
+}
+
+/// An epoch that has ended at the sources.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    epoch: u64,
+    at: Instant,
+    /// How many records were in flight then: what the flow had to get through to close it.
+    records: u64,
 }
 
 /// What is in flight, and what may be.
@@ -50,8 +127,8 @@ pub(crate) struct Budget {
     felt: AtomicBool,
     /// How long the flow may take to get through what is in flight.
     target: Duration,
-    /// The epochs that have ended and are not closed, and when.
-    ended: Mutex<VecDeque<(u64, Instant)>>,
+    /// The epochs that have ended and are not closed.
+    ended: Mutex<VecDeque<Ended>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,28 +148,101 @@ impl Budget {
         }
     }
 
-    /// Takes as much of `records` as there is room for, when `read` have been read.
-    pub(crate) fn reserve(&self, read: u64, records: u64, bytes_each: u64) -> u64 {
+    /// How many records may be in flight when `read` have been read.
+    fn limit(&self, read: u64) -> u64 {
         let (careful, at_a_time) = self.limits.cautious;
         let adapted = self.adapted.load(SeqCst);
-        let limit = match read < careful {
+        match read < careful {
             true => at_a_time.min(adapted),
             false => adapted,
-        };
-        let mut in_flight = lock(&self.in_flight);
+        }
+    }
+
+    /// How many records there is room for, whoever asks.
+    fn room(&self, in_flight: &InFlight, limit: u64, bytes_each: u64) -> u64 {
+        let bytes = self.limits.bytes.saturating_sub(in_flight.bytes);
         let room = limit.saturating_sub(in_flight.records);
-        if room < records && limit == adapted {
+        match room.min(bytes / bytes_each.max(1)) {
+            // A record larger than the budget goes alone.
+            0 if in_flight.records == 0 => 1,
+            room => room,
+        }
+    }
+
+    /// How many records a source may take before those that wait have had their turn.
+    fn turn(&self, in_flight: &mut InFlight, source: usize, limit: u64, bytes_each: u64) -> u64 {
+        let position = in_flight.position(source);
+        let Some(others) = in_flight.others(source) else {
+            return u64::MAX;
+        };
+        let most = limit.min(self.limits.bytes / bytes_each.max(1));
+        let share = (most / (others.count + 1)).max(1);
+        others.taken.saturating_add(share).saturating_sub(position)
+    }
+
+    /// Takes as much of `records` as there is room for, when `read` have been read, and as is fair to other sources that
+    /// wait. A source that gets nothing waits from then on, until it gets something or [withdraws](Budget::withdraw).
+    pub(crate) fn reserve(&self, source: usize, read: u64, records: u64, bytes_each: u64) -> Grant {
+        let limit = self.limit(read);
+        let mut in_flight = lock(&self.in_flight);
+        if limit.saturating_sub(in_flight.records) < records && limit == self.adapted.load(SeqCst) {
             self.felt.store(true, SeqCst);
         }
-        let bytes = self.limits.bytes.saturating_sub(in_flight.bytes);
-        let mut granted = records.min(room).min(bytes / bytes_each.max(1));
-        if granted == 0 && in_flight.records == 0 {
-            // A record larger than the budget goes alone.
-            granted = records.min(1);
-        }
+        let turn = self.turn(&mut in_flight, source, limit, bytes_each);
+        let room = self.room(&in_flight, limit, bytes_each);
+        let granted = records.min(turn).min(room);
+        let position = in_flight.position(source);
+        let share = Share {
+            taken: position + granted,
+            waits: granted == 0,
+        };
+        let before = std::mem::replace(&mut in_flight.shares[source], share);
         in_flight.records += granted;
         in_flight.bytes += granted * bytes_each;
-        granted
+        let others = in_flight.others(source);
+        if granted > 0 {
+            in_flight.start = (others.as_ref()).map_or(position, |least| least.taken.min(position));
+        }
+        let wake = match others {
+            Some(_) if granted > 0 && before.waits => Wake::Waiting,
+            // It may sleep through that there is room again, or have to end the epoch that keeps it from going on.
+            Some(others) if turn == 0 => Wake::Source(others.first),
+            _ => Wake::Nobody,
+        };
+        Grant {
+            records: granted,
+            wake,
+        }
+    }
+
+    /// Gives back what a source has taken and did not need: it does not count for its share.
+    pub(crate) fn refund(&self, source: usize, records: u64, bytes: u64) {
+        self.release(records, bytes);
+        if let Some(share) = lock(&self.in_flight).shares.get_mut(source) {
+            share.taken = share.taken.saturating_sub(records);
+        }
+    }
+
+    /// Whether there is room for a record of this size, whoever's turn it is.
+    pub(crate) fn has_room(&self, read: u64, bytes_each: u64) -> bool {
+        self.room(&lock(&self.in_flight), self.limit(read), bytes_each) > 0
+    }
+
+    /// Whether a source would get something now.
+    pub(crate) fn has_turn(&self, source: usize, read: u64, bytes_each: u64) -> bool {
+        let limit = self.limit(read);
+        let mut in_flight = lock(&self.in_flight);
+        self.room(&in_flight, limit, bytes_each) > 0
+            && self.turn(&mut in_flight, source, limit, bytes_each) > 0
+    }
+
+    /// Notes that a source has nothing to read: others need not wait for it. True if some wait.
+    pub(crate) fn withdraw(&self, source: usize) -> bool {
+        let mut in_flight = lock(&self.in_flight);
+        if let Some(share) = in_flight.shares.get_mut(source) {
+            share.waits = false;
+        }
+        in_flight.others(source).is_some()
     }
 
     /// Adds the weight of an open epoch, which goes with its records.
@@ -114,30 +264,49 @@ impl Budget {
 
     /// Notes that an epoch has ended at the sources.
     pub(crate) fn ended(&self, epoch: u64, at: Instant) {
-        lock(&self.ended).push_back((epoch, at));
+        let records = self.records_in_flight();
+        lock(&self.ended).push_back(Ended { epoch, at, records });
     }
 
-    /// Notes that all workers have closed every epoch below `upto`, and lets as much be in flight as fits that.
-    pub(crate) fn closed(&self, upto: u64, at: Instant) {
+    /// Notes that all workers have closed every epoch below `upto`, and lets as much be in flight as fits that. True if
+    /// that is more than it was.
+    pub(crate) fn closed(&self, upto: u64, at: Instant) -> bool {
         let mut ended = lock(&self.ended);
-        let mut longest = None;
-        while let Some((_, since)) = ended.front().filter(|(epoch, _)| *epoch < upto) {
-            let took = at.saturating_duration_since(*since);
-            longest = longest.max(Some(took));
+        let mut closed = Vec::new();
+        while let Some(epoch) = ended.front().filter(|ended| ended.epoch < upto) {
+            closed.push((at.saturating_duration_since(epoch.at), epoch.records));
             ended.pop_front();
         }
         drop(ended);
-        let Some(took) = longest else { return };
         let now = self.adapted.load(SeqCst);
-        let next = if took > self.target {
-            // What was there took too long; that may be far less than the limit.
-            now.min(self.records_in_flight().max(1)).div_ceil(2)
-        } else if took < self.target / 4 && self.felt.swap(false, SeqCst) {
-            now.saturating_mul(4).min(self.limits.records)
-        } else {
-            return;
+        // What took too long says how much would not have, however much may be in flight by now.
+        let slow = closed.iter().filter(|(took, _)| *took > self.target);
+        let fitting = slow.map(|(took, records)| self.fitting(*took, *records));
+        if let Some(least) = fitting.min() {
+            self.adapted.store(now.min(least), SeqCst);
+            self.felt.store(false, SeqCst);
+            return false;
+        }
+        let Some((took, records)) = closed.into_iter().max() else {
+            return false;
         };
+        // Half of what seems to fit, for it has not been tried.
+        let times = self.target.as_nanos() / (2 * took.as_nanos()).max(1);
+        if times < 2 || !self.felt.swap(false, SeqCst) {
+            return false;
+        }
+        let most = u128::from(records) * times.min(GROWTH);
+        let next = u64::try_from(most).map_or(self.limits.records, |most| {
+            most.clamp(now, self.limits.records)
+        });
         self.adapted.store(next, SeqCst);
+        next > now
+    }
+
+    /// How many records the flow gets through in the time that it has, when it took so long for these.
+    fn fitting(&self, took: Duration, records: u64) -> u64 {
+        let fitting = u128::from(records) * self.target.as_nanos() / took.as_nanos().max(1);
+        u64::try_from(fitting).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -156,7 +325,7 @@ mod tests {
 
     /// An epoch of as many records as there is room for, which takes so long behind the sources.
     fn epoch(budget: &Budget, number: u64, each: Duration) -> u64 {
-        let granted = budget.reserve(0, u64::MAX, 0);
+        let granted = budget.reserve(0, 0, u64::MAX, 0).records;
         let now = Instant::now();
         budget.ended(number, now);
         let took = each * u32::try_from(granted).unwrap();
@@ -182,6 +351,55 @@ mod tests {
     }
 
     #[test]
+    fn a_fast_flow_is_held_up_for_a_few_short_epochs_only() {
+        let fast = budget(100_000);
+        let granted: Vec<u64> = (1..7)
+            .map(|number| epoch(&fast, number, Duration::from_nanos(100)))
+            .collect();
+        assert_eq!(granted, [16, 256, 4096, 65_536, 100_000, 100_000]);
+    }
+
+    #[test]
+    fn a_very_slow_flow_has_little_to_get_through_before_it_is_known() {
+        let slow = budget(100_000);
+        let second = Duration::from_secs(1);
+        assert_eq!(epoch(&slow, 1, second), 16);
+        assert_eq!(epoch(&slow, 2, second), 1);
+        assert_eq!(epoch(&slow, 3, second), 1);
+    }
+
+    /// Epochs that ended before a limit was known are closed after it is.
+    #[test]
+    fn each_epoch_counts_for_what_was_in_flight_at_its_end() {
+        let budget = budget(100_000);
+        for number in 1..5 {
+            epoch(&budget, number, Duration::ZERO);
+        }
+        let granted = budget.reserve(0, 0, 1000, 0).records;
+        let now = Instant::now();
+        for number in 5..10 {
+            budget.ended(number, now);
+        }
+        for number in 5..10 {
+            budget.closed(number + 1, now + Duration::from_secs(10));
+        }
+        budget.release(granted, 0);
+        assert_eq!(budget.reserve(0, 0, 1000, 0).records, 100);
+        budget.release(100, 0);
+
+        // neither do old ones that were short make it grow again and again
+        let granted = budget.reserve(0, 0, 1000, 0).records;
+        for number in 10..20 {
+            budget.ended(number, now);
+        }
+        for number in 10..20 {
+            assert_eq!(budget.closed(number + 1, now), number == 10);
+            budget.reserve(0, 0, u64::MAX, 0);
+        }
+        assert_eq!(budget.records_in_flight(), 16 * granted);
+    }
+
+    #[test]
     fn the_users_limit_is_the_most() {
         let small = budget(3);
         for number in 1..10 {
@@ -203,11 +421,113 @@ mod tests {
         let budget = budget(100_000);
         let now = Instant::now();
         for number in 1..10 {
-            let granted = budget.reserve(0, 5, 0);
+            let granted = budget.reserve(0, 0, 5, 0).records;
             budget.ended(number, now);
             budget.closed(number + 1, now);
             budget.release(granted, 0);
         }
-        assert_eq!(budget.reserve(0, u64::MAX, 0), FIRST);
+        assert_eq!(budget.reserve(0, 0, u64::MAX, 0).records, FIRST);
+    }
+
+    /// Lets two sources that always have records ask in this order whenever something has been given back, each until it
+    /// gets nothing more; what they got.
+    fn contend(budget: &Budget, rounds: u32, given_back: u64) -> [u64; 2] {
+        let mut got = [0, 0];
+        for _ in 0..rounds {
+            for source in [0, 1, 0] {
+                loop {
+                    let granted = budget.reserve(source, 0, 1000, 1).records;
+                    got[source] += granted;
+                    if granted == 0 {
+                        break;
+                    }
+                }
+            }
+            let back = given_back.min(budget.records_in_flight());
+            budget.release(back, back);
+        }
+        got
+    }
+
+    #[test]
+    fn sources_that_wait_have_equal_shares() {
+        for (limit, given_back) in [(1, 1), (2, 1), (7, 3), (50, 50), (50, 1), (1000, 999)] {
+            let budget = budget(limit);
+            budget.adapted.store(limit, SeqCst);
+            let [one, other] = contend(&budget, 200, given_back);
+            assert!(one.abs_diff(other) <= limit, "{limit}: {one} and {other}");
+            assert!(one + other >= 199 * given_back, "nothing is left lying");
+        }
+        // where bytes are what is short too
+        let limits = Limits {
+            records: 100_000,
+            bytes: 10,
+            cautious: (0, 0),
+        };
+        let [one, other] = contend(&Budget::new(limits, Duration::from_secs(1)), 200, 10);
+        assert!(one.abs_diff(other) <= 10, "{one} and {other}");
+    }
+
+    #[test]
+    fn a_source_that_has_nothing_to_read_keeps_no_one_waiting() {
+        let budget = budget(4);
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 4);
+        assert_eq!(budget.reserve(1, 0, 10, 0).records, 0);
+        budget.release(4, 0);
+        // the first one had its turn
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 0);
+        assert!(!budget.has_turn(0, 0, 0) && budget.has_turn(1, 0, 0));
+        assert!(budget.has_room(0, 0));
+        // and has it again when the other is out of it
+        assert!(budget.withdraw(1));
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 4);
+        assert!(!budget.withdraw(1) && !budget.withdraw(2));
+    }
+
+    #[test]
+    fn whoever_has_had_its_turn_lets_those_go_on_that_wait_for_it() {
+        let budget = budget(2);
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 2);
+        assert_eq!(budget.reserve(1, 0, 10, 0).records, 0);
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 0);
+        budget.release(2, 0);
+        let first = Grant {
+            records: 2,
+            wake: Wake::Waiting,
+        };
+        assert_eq!(budget.reserve(1, 0, 2, 0), first);
+        budget.release(2, 0);
+        assert_eq!(budget.reserve(0, 0, 10, 0).records, 2);
+    }
+
+    /// The one that waits may have found no room when it looked, and sleeps.
+    #[test]
+    fn a_source_whose_turn_it_is_not_wakes_the_one_whose_turn_it_is() {
+        let limits = Limits {
+            records: 100,
+            bytes: 100,
+            cautious: (1, 1),
+        };
+        let budget = Budget::new(limits, Duration::from_secs(1));
+        assert_eq!(budget.reserve(0, 0, 100, 1).records, 1);
+        let grant = budget.reserve(1, 0, 100, 90);
+        assert_eq!((grant.records, grant.wake), (0, Wake::Nobody));
+        // with a record read the caution is over: there is room, and nobody has given back anything
+        assert_eq!(budget.reserve(0, 1, 100, 1).records, 7);
+        let grant = budget.reserve(0, 8, 100, 1);
+        assert_eq!((grant.records, grant.wake), (0, Wake::Source(1)));
+        assert_eq!(budget.reserve(1, 8, 100, 90).records, 1);
+    }
+
+    #[test]
+    fn a_source_that_was_idle_has_no_claim_to_what_others_took_meanwhile() {
+        let budget = budget(10);
+        for _ in 0..100 {
+            assert_eq!(budget.reserve(0, 0, 10, 1).records, 10);
+            budget.release(10, 10);
+        }
+        assert_eq!(budget.reserve(0, 0, 10, 1).records, 10);
+        let [one, other] = contend(&budget, 50, 10);
+        assert!(one.abs_diff(other) <= 20, "{one} and {other}");
     }
 }

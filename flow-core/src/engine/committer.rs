@@ -33,7 +33,10 @@ pub(crate) fn commit_all(
                 pending.entry(epoch).or_default().append(&mut rows);
             }
             let complete = upto.iter().copied().min().unwrap_or(0);
-            state.budget.closed(complete, news.at);
+            if state.budget.closed(complete, news.at) {
+                // There is room at once, before the commit.
+                state.ring_waiting();
+            }
         }
         let complete = upto.iter().copied().min().unwrap_or(0);
         if complete <= state.acknowledged() || state.aborted() {

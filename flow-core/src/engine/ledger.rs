@@ -109,7 +109,8 @@ pub(super) fn build<'scope>(
             if upto > closed {
                 let later = open.split_off(&upto);
                 let epochs: Vec<_> = std::mem::replace(&mut open, later).into_iter().collect();
-                sent.extend(epochs.last().map(|(epoch, _)| *epoch));
+                // Each of them: one that is only held by a later one would seem durable, and its budget be given back.
+                sent.extend(epochs.iter().map(|(epoch, _)| *epoch));
                 closed = upto;
                 if alone && epochs.is_empty() {
                     // There is nothing to commit and nobody to wait for. The committer would only wake this worker.
@@ -164,7 +165,76 @@ pub(super) fn build<'scope>(
 
 #[cfg(test)]
 mod tests {
-    use super::Flight;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::{
+        engine::{Limits, container::RowsParcel},
+        run::{Clock, Epochs},
+    };
+
+    /// Rows of the epochs 1 and 2, which end at the same time.
+    fn rows<'scope>(
+        scope: &Scope<'scope, u64>,
+    ) -> timely::dataflow::Stream<'scope, u64, RowsParcel> {
+        let mut builder = OperatorBuilder::new("rows".to_owned(), *scope);
+        let (mut output, stream) = builder.new_output();
+        builder.build(move |mut capabilities| {
+            let mut capability = capabilities.pop();
+            move |_| {
+                for epoch in [1, 2] {
+                    let mut rows = Rows::default();
+                    rows.changes.remove(1, 0, b"key");
+                    if let Some(capability) = &mut capability {
+                        capability.downgrade(&epoch);
+                        output.activate().give(capability, &mut RowsParcel(rows));
+                    }
+                }
+                if let Some(capability) = &mut capability {
+                    capability.downgrade(&3);
+                }
+            }
+        });
+        stream
+    }
+
+    #[test]
+    fn an_epoch_that_closes_with_a_later_one_is_not_durable_before_it_is_acknowledged() {
+        timely::execute_directly(|worker| {
+            let limits = Limits {
+                records: 100,
+                bytes: 100,
+                cautious: (0, 0),
+            };
+            let (news, _listener) = channel();
+            let (committer, _closed) = channel();
+            let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);
+            let flight = SharedFlight::default();
+            worker.dataflow::<u64, _, _>(|scope| {
+                let mut wires = Wires::default();
+                wires.rows.push(rows(&scope));
+                build(&scope, &mut wires, &state, committer, flight.clone());
+            });
+            let source = state.add_source(worker.sync_activator_for(Vec::new()));
+            assert_eq!(state.reserve(&source, 15, 1), 15);
+            flight.borrow_mut().add(1, 10, 10);
+            flight.borrow_mut().add(2, 5, 5);
+            let mut in_flight = || {
+                for _ in 0..20 {
+                    worker.step();
+                }
+                state.budget.records_in_flight()
+            };
+            assert_eq!(in_flight(), 15);
+            state.acknowledge(2, Some(1));
+            assert_eq!(in_flight(), 5);
+            state.acknowledge(3, Some(2));
+            assert_eq!(in_flight(), 0);
+            for dataflow in worker.installed_dataflows() {
+                worker.drop_dataflow(dataflow);
+            }
+        });
+    }
 
     #[test]
     fn what_is_below_the_durable_epoch_lands() {

@@ -4,6 +4,7 @@
 //! and push records through their chain, and steps behind a shuffle, which get batches epoch by
 //! epoch. The engine brings capabilities, frontiers, epochs, the budget and the abort protocol.
 
+mod block;
 mod budget;
 pub(crate) mod committer;
 mod container;
@@ -15,6 +16,7 @@ mod state;
 mod task;
 mod worker;
 
+pub(crate) use block::{Block, FailedLine, Offer, Receipt, Worked};
 pub(crate) use budget::{Budget, Limits};
 pub(crate) use ledger::Closed;
 pub(crate) use state::{Failed, News, RunState, Stop};

@@ -54,6 +54,35 @@ impl Outputs {
         }
     }
 
+    /// Gives up what the outlets hold, each with the place of its outlet, without sending it.
+    pub(super) fn take(&self) -> Vec<(usize, Parcel)> {
+        let mut parcels = Vec::new();
+        for (place, (outlet, _)) in self.outlets.iter().enumerate() {
+            let mut outlet = outlet.borrow_mut();
+            outlet.send(1, &mut |parcel| parcels.push((place, parcel)));
+        }
+        parcels
+    }
+
+    /// Sends what the same outlets of another worker have given up, as if it came from here.
+    pub(super) fn forward(
+        &mut self,
+        capabilities: &[Capability<u64>],
+        parcels: Vec<(usize, Parcel)>,
+    ) {
+        for (place, mut parcel) in parcels {
+            let (Some((outlet, output)), Some(capability)) =
+                (self.outlets.get_mut(place), capabilities.get(place))
+            else {
+                continue;
+            };
+            if let Some(to) = outlet.borrow().to_one() {
+                parcel.redirect(to);
+            }
+            output.activate().give(capability, &mut parcel);
+        }
+    }
+
     /// Sends rows of an epoch.
     pub(super) fn send_rows(&mut self, capabilities: &[Capability<u64>], rows: Rows) {
         if let (Some(capability), false) = (capabilities.last(), rows.is_empty()) {

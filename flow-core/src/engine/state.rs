@@ -6,14 +6,13 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
         mpsc::Sender,
     },
-    task::Wake,
     time::{Duration, Instant},
 };
 
 use flow_store::StoreError;
 use timely::scheduling::SyncActivator;
 
-use super::{Budget, Limits, RecordFailure};
+use super::{Budget, Limits, RecordFailure, budget::Wake};
 use crate::{
     chain::Fault,
     graph::StepIndex,
@@ -102,6 +101,8 @@ pub(crate) struct RunState {
 
 /// Wakes the operator of a source.
 pub(crate) struct SourceBell {
+    /// The source's number on this process, for the budget.
+    number: usize,
     activator: SyncActivator,
     /// The operator is at rest and wants to know of anything that changes.
     waiting: AtomicBool,
@@ -123,13 +124,20 @@ impl SourceBell {
         self.woken.swap(false, SeqCst)
     }
 
-    fn ring(&self) {
+    pub(crate) fn ring(&self) {
         // An operator that is gone needs no waking.
         let _ = self.activator.activate();
     }
+
+    /// Wakes the operator if it is at rest.
+    pub(crate) fn ring_if_waiting(&self) {
+        if self.waiting.swap(false, SeqCst) {
+            self.ring();
+        }
+    }
 }
 
-impl Wake for SourceBell {
+impl std::task::Wake for SourceBell {
     fn wake(self: Arc<Self>) {
         self.woken.store(true, SeqCst);
         self.ring();
@@ -195,8 +203,14 @@ impl RunState {
     }
 
     /// Whether anything has been read since the last epoch was cut.
-    pub(crate) fn has_uncut(&self) -> bool {
+    fn has_uncut(&self) -> bool {
         self.read.load(SeqCst) > lock(&self.cut).read
+    }
+
+    /// Whether the open epoch has most of what is in flight.
+    pub(crate) fn holds_most(&self) -> bool {
+        let uncut = self.read.load(SeqCst) - lock(&self.cut).read;
+        uncut > self.budget.records_in_flight() / 2
     }
 
     /// How long until the open epoch is old enough to be cut; `None` if there is nothing in it.
@@ -233,19 +247,48 @@ impl RunState {
 
     // ---- budget
 
-    /// Takes as much of `records` as the budget has room for.
-    pub(crate) fn reserve(&self, records: u64, bytes_each: u64) -> u64 {
-        self.budget
-            .reserve(self.records_read(), records, bytes_each)
+    /// Takes as much of `records` as the budget has for this source.
+    pub(crate) fn reserve(&self, source: &SourceBell, records: u64, bytes_each: u64) -> u64 {
+        let read = self.records_read();
+        let grant = self
+            .budget
+            .reserve(source.number, read, records, bytes_each);
+        match grant.wake {
+            Wake::Nobody => {}
+            Wake::Waiting => self.ring_waiting(),
+            Wake::Source(number) => {
+                if let Some(bell) = lock(&self.sources).get(number) {
+                    bell.ring_if_waiting();
+                }
+            }
+        }
+        grant.records
     }
 
-    /// Whether `reserve` might have room now.
-    pub(crate) fn has_room(&self, bytes_each: u64) -> bool {
-        let granted = self.reserve(1, bytes_each);
-        if granted > 0 {
-            self.budget.release(granted, granted * bytes_each);
+    /// Gives back what a source has reserved and did not need.
+    pub(crate) fn refund(&self, source: &SourceBell, records: u64, bytes_each: u64) {
+        self.budget
+            .refund(source.number, records, records * bytes_each);
+        // Another source may have found no room for it.
+        self.ring_waiting();
+    }
+
+    /// Whether what has been read and not cut holds the budget.
+    pub(crate) fn open_epoch_is_full(&self, bytes_each: u64) -> bool {
+        self.has_uncut() && !self.budget.has_room(self.records_read(), bytes_each)
+    }
+
+    /// Whether `reserve` might have something for this source now.
+    pub(crate) fn has_turn(&self, source: &SourceBell, bytes_each: u64) -> bool {
+        let read = self.records_read();
+        self.budget.has_turn(source.number, read, bytes_each)
+    }
+
+    /// Notes that a source has nothing to read at present.
+    pub(crate) fn withdraw(&self, source: &SourceBell) {
+        if self.budget.withdraw(source.number) {
+            self.ring_waiting();
         }
-        granted > 0
     }
 
     // ---- durability
@@ -327,12 +370,14 @@ impl RunState {
     // ---- waking
 
     pub(crate) fn add_source(&self, activator: SyncActivator) -> Arc<SourceBell> {
+        let mut sources = lock(&self.sources);
         let bell = Arc::new(SourceBell {
+            number: sources.len(),
             activator,
             waiting: AtomicBool::new(false),
             woken: AtomicBool::new(false),
         });
-        lock(&self.sources).push(bell.clone());
+        sources.push(bell.clone());
         bell
     }
 
@@ -348,9 +393,7 @@ impl RunState {
 
     pub(crate) fn ring_waiting(&self) {
         for bell in lock(&self.sources).iter() {
-            if bell.waiting.swap(false, SeqCst) {
-                bell.ring();
-            }
+            bell.ring_if_waiting();
         }
     }
 }

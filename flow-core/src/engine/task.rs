@@ -6,6 +6,7 @@ use flow_store::{
     Changes, Epoch, KEY_GROUPS, Look, Manifest, Rewrite, Row, StoreError, StoredStep,
 };
 
+use super::{Block, Offer, Receipt, Worked};
 use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
     error::{BoxError, ResumeError, RunError, SourceError},
@@ -188,23 +189,22 @@ impl HeadContext<'_> {
     pub(crate) fn all_rows(
         &self,
     ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
-        self.rows(0..KEY_GROUPS)
+        Ok(self.rows(0..KEY_GROUPS)?.into_iter().flatten())
     }
 
     /// The stored rows of some key groups.
     pub(crate) fn rows(
         &self,
         groups: std::ops::Range<u16>,
-    ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
+    ) -> Result<Option<flow_store::Rows<'_>>, ResumeError> {
         let stored = self.resume.and_then(|resume| {
             let step = resume.stored(self.step)?;
             Some((&resume.look, step.number))
         });
-        let rows = match stored {
+        Ok(match stored {
             Some((look, number)) => Some(look.rows(number, groups)?),
             None => None,
-        };
-        Ok(rows.into_iter().flatten())
+        })
     }
 }
 
@@ -262,6 +262,22 @@ pub(crate) trait SourceTask {
 
     /// Writes the tokens of all partitions that have been read further since the last call.
     fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault>;
+
+    /// Whether what is read here can be worked off on other workers, and the other way round.
+    fn splits(&self) -> bool;
+
+    /// What could be taken as a block now, of at most so many lines. Nothing if records wait to be pushed.
+    fn offer(&mut self, lines: usize) -> Option<Offer>;
+
+    /// Takes a block of what has been offered. It does not count as read before it is worked off.
+    fn take(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)>;
+
+    /// Has a block, which may come from another worker, go through the chain.
+    fn work(&mut self, block: &Block) -> Result<Worked, Fault>;
+
+    /// Notes that a block that was taken here has been worked off: the first one that had not been. On a failure the
+    /// token of its partition points at the line that failed.
+    fn worked_off(&mut self, receipt: &Receipt, worked: &mut Worked) -> Option<RecordFailure>;
 }
 
 /// What a source has to offer.

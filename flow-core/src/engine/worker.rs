@@ -23,7 +23,7 @@ use super::{
     in_order::SharedTask,
     ledger::{self, Closed, SharedFlight},
     outputs::Wires,
-    source,
+    source::{self, Desks},
 };
 use crate::{
     chain::{Whereabouts, Wiring},
@@ -55,7 +55,10 @@ pub(crate) struct Launch {
     /// For each worker, the partitions that it reads of each source.
     pub(crate) partitions: Vec<Vec<(StepIndex, Vec<String>)>>,
     pub(crate) whereabouts: Vec<Whereabouts>,
-    pub(crate) skips: Arc<Skips>,
+    /// A table for each worker.
+    pub(crate) skips: Vec<Arc<Skips>>,
+    /// How many lines a block has that one worker gives another, where a test says so.
+    pub(crate) block: Option<usize>,
 }
 
 /// The workers, ready to go.
@@ -137,6 +140,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
         partitions: launch.partitions,
         whereabouts: launch.whereabouts,
         skips: launch.skips,
+        desks: Arc::new(Desks::new(workers, launch.block)),
         gate: gate.clone(),
         channels: Mutex::new(vec![Some((ready, closed_sender)); workers]),
     };
@@ -218,7 +222,8 @@ struct Shared {
     resume: Mutex<Vec<Option<Arc<Resume>>>>,
     partitions: Vec<Vec<(StepIndex, Vec<String>)>>,
     whereabouts: Vec<Whereabouts>,
-    skips: Arc<Skips>,
+    skips: Vec<Arc<Skips>>,
+    desks: Arc<Desks>,
     gate: Arc<Gate>,
     channels: Mutex<Vec<Option<Channels>>>,
 }
@@ -324,6 +329,8 @@ impl Shared {
         let mut tasks: Vec<SharedTask> = Vec::new();
         let flight = SharedFlight::default();
         let workers = worker.peers();
+        let skips = self.skips.get(index).cloned();
+        let skips = skips.unwrap_or_else(|| Arc::new(Skips::new(0)));
         worker.dataflow::<u64, _, _>(|scope| {
             let mut wires = Wires::default();
             // In the order in which they were made, so whatever leads to a step comes before it.
@@ -339,7 +346,7 @@ impl Shared {
                         outlets: Vec::new(),
                         fallible: false,
                         only_first: false,
-                        skips: self.skips.clone(),
+                        skips: skips.clone(),
                     },
                     resume: resume.as_deref(),
                     partitions,
@@ -352,8 +359,13 @@ impl Shared {
                 let (state, name) = (&self.state, graph.id(step));
                 match made {
                     Made::Source(task) => {
-                        let flight = flight.clone();
-                        source::build(&scope, &mut wires, state, &name, task, outlets, flight);
+                        let made = source::Made {
+                            step,
+                            task,
+                            outlets,
+                        };
+                        let (desks, flight) = (&self.desks, flight.clone());
+                        source::build(&scope, &mut wires, state, desks, &name, made, flight);
                     }
                     Made::Step { inlet, task } => {
                         let task: SharedTask = Rc::new(RefCell::new(task));

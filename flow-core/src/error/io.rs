@@ -56,3 +56,14 @@ macro_rules! io_error {
 
 io_error!(SourceError);
 io_error!(SinkError);
+
+impl SourceError {
+    /// An error that says what its cause says.
+    pub(crate) fn because(cause: impl Into<BoxError>) -> Self {
+        let cause = cause.into();
+        SourceError {
+            message: cause.to_string(),
+            cause: Some(cause),
+        }
+    }
+}

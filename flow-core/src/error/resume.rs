@@ -104,7 +104,7 @@ pub enum ResumeError {
     },
     /// What was read under another name would be read again.
     #[error(
-        "source `{step}` would read `{new}` from its beginning, and has read it already as `{old}`\nhelp: give it the name that it had, or agree to read it again with `--drop-partition {old}`"
+        "source `{step}` would read `{new}` from its beginning, and has read it already as `{old}`: it is the same, or begins with all that was read of that one\nhelp: give it the name that it had, or agree to read it again with `--drop-partition {old}`"
     )]
     PartitionRenamed {
         /// The source.

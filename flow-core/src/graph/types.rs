@@ -1,6 +1,6 @@
 //! The types of what a step keeps.
 
-use std::any::TypeId;
+use std::{any::TypeId, sync::OnceLock};
 
 use flow_store::{Schema, Schemas};
 
@@ -16,6 +16,18 @@ impl PartialEq for Trace {
 
 impl Eq for Trace {}
 
+/// What tracing has found, which takes a while and is the same each time. It says nothing about which types a step has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Traced(OnceLock<Schemas>);
+
+impl PartialEq for Traced {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Traced {}
+
 /// What a step keeps, and what it can make it of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Types {
@@ -29,6 +41,8 @@ pub(crate) struct Types {
     pub(crate) old_keys: Vec<Old>,
     /// The types that its states can be converted from.
     pub(crate) old_states: Vec<Old>,
+    /// Set when all of these are known.
+    pub(crate) traced: Traced,
 }
 
 /// A type that a step had before.
@@ -42,14 +56,42 @@ pub(crate) struct Old {
 }
 
 impl Types {
-    /// Traces all of them.
+    /// Traces all of them, once.
     pub(crate) fn schemas(&self) -> Schemas {
         let all = |old: &[Old]| old.iter().map(|old| (old.trace.0)()).collect();
-        Schemas {
+        let traced = self.traced.0.get_or_init(|| Schemas {
             key: self.key.map(|trace| (trace.0)()),
             state: self.state.map(|trace| (trace.0)()),
             old_keys: all(&self.old_keys),
             old_states: all(&self.old_states),
-        }
+        });
+        traced.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+    use super::*;
+
+    #[test]
+    fn a_type_is_traced_once() {
+        static TRACED: AtomicU64 = AtomicU64::new(0);
+        let types = Types {
+            state: Some(Trace(|| {
+                TRACED.fetch_add(1, SeqCst);
+                flow_store::trace::<u64>()
+            })),
+            ..Types::default()
+        };
+        assert!(types.schemas().state.is_some());
+        assert_eq!(types.schemas(), types.clone().schemas());
+        assert_eq!(TRACED.load(SeqCst), 1);
+        let untraced = Types {
+            state: types.state,
+            ..Types::default()
+        };
+        assert_eq!(types, untraced);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 /// The clock of a run: the system's, or one that a test moves by hand.
 ///
-/// It says when an epoch is old enough and when an idle reader is asked again.
+/// It says when an epoch is old enough, when an idle reader is asked again, and when a source gives way to other steps.
 ///
 /// ```
 /// use std::time::Duration;

@@ -5,7 +5,8 @@ use std::{str::FromStr, time::Duration};
 /// When an epoch ends and becomes durable.
 ///
 /// An epoch ends only when something has been read in it: an idle flow makes none. It also ends when the
-/// budget of what is in flight is used up, at the end of the input, and when the flow stops.
+/// budget of what is in flight is used up ([`Runner::in_flight`](crate::Runner::in_flight)), at the end of the input, and
+/// when the flow stops.
 ///
 /// As a text, for command lines: `every-item`, a number of records (`200`), or a duration (`7ms`, `1s`, `1h`).
 ///
@@ -36,6 +37,9 @@ impl Epochs {
     }
 
     /// After this many records, counted over all sources, and at the latest after one second.
+    ///
+    /// An epoch has fewer of them while fewer may be in flight: at the beginning of a run, and in a flow with a slow step. See
+    /// [`Runner::in_flight`](crate::Runner::in_flight).
     #[must_use]
     pub fn items(items: u64) -> Self {
         Epochs {

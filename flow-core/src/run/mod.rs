@@ -25,6 +25,7 @@ pub use handle::{Progress, RunHandle};
 pub use outcome::{Ended, Outcome, Started};
 pub use recovery::Recovery;
 pub(crate) use skips::Skips;
+use start::As;
 
 use crate::{
     chain::Whereabouts,
@@ -72,6 +73,7 @@ pub struct Runner {
     handle: RunHandle,
     on_start: Option<Told>,
     communication: Communication,
+    block: Option<usize>,
 }
 
 type Told = Box<dyn FnOnce(&Started) + Send>;
@@ -86,7 +88,7 @@ struct Prepared {
     failed_before: Option<(String, u64)>,
     news: Receiver<News>,
     state: Arc<RunState>,
-    skips: Arc<Skips>,
+    skips: Vec<Arc<Skips>>,
     whereabouts: Vec<Whereabouts>,
     crew: Crew,
 }
@@ -111,6 +113,7 @@ impl Runner {
             handle: RunHandle::default(),
             on_start: None,
             communication: Communication::Threads,
+            block: None,
         }
     }
 
@@ -135,6 +138,12 @@ impl Runner {
 
     /// Sets how many records, and about how many bytes, may be read and not yet durable: 100,000 records and
     /// 256 MiB unless told otherwise. When they are used up, the open epoch ends and the sources wait.
+    ///
+    /// That is the most. Below it the flow itself says how many records may be in flight: about as many as its steps get
+    /// through in the time of an epoch ([`Epochs`]), or in a tenth of a second where epochs are shorter, so that a slow
+    /// step has short epochs too and a stop has little to wait for. A run begins with 16 records and has more as fast as it
+    /// turns out to be: a fast flow the whole 100,000 after five epochs of some milliseconds. Sources that wait share what
+    /// there is. How many bytes may be in flight does not follow the flow.
     pub fn in_flight(mut self, records: u64, bytes: u64) -> Self {
         self.in_flight = (records, bytes);
         self
@@ -168,6 +177,14 @@ impl Runner {
         self
     }
 
+    /// Has workers give each other blocks of so many lines, however few there are. For tests: what is worth it is else
+    /// found out by the run.
+    #[doc(hidden)]
+    pub fn blocks_of(mut self, lines: usize) -> Self {
+        self.block = Some(lines);
+        self
+    }
+
     /// What watches and stops this run from another thread.
     #[must_use]
     pub fn handle(&self) -> RunHandle {
@@ -198,7 +215,8 @@ impl Runner {
     }
 
     /// Does all that a start does before the store is changed, and then stops: opens inputs and outputs, compares steps and
-    /// types, reads every stored state, converts what has to be converted. Nothing is changed.
+    /// types, reads every stored state, converts what has to be converted. Nothing is changed, not even the text of the store's
+    /// lock file, and others may read the store meanwhile.
     ///
     /// What a run would be told when it starts is returned: what is different, and was accepted.
     ///
@@ -219,24 +237,33 @@ impl Runner {
     /// ```
     pub fn dry_run(self) -> Result<Started, RunError> {
         let Prepared {
+            graph,
+            resume,
+            mut dropped,
             started,
             news,
-            crew,
+            mut crew,
             ..
-        } = self.prepare()?;
+        } = self.prepare(As::Check)?;
+        let mut opening = std::mem::take(&mut crew.opening);
+        opening.append(&mut dropped);
         crew.dismiss(&news);
+        if let Some(resume) = resume {
+            let checked = start::check(&resume, &graph, self.workers, &opening);
+            checked.map_err(ResumeError::from)?;
+        }
         Ok(started)
     }
 
     /// All that a start does before the store is changed.
-    fn prepare(&self) -> Result<Prepared, RunError> {
+    fn prepare(&self, how: As) -> Result<Prepared, RunError> {
         self.check()?;
         let (graph, heads) = self.plan()?;
         let listed = start::list_partitions(&graph, &heads);
         forget(heads)?;
         let listed = listed?;
         let resume = match &self.recovery {
-            Some(recovery) => Some(start::look(&graph, recovery, &listed)?),
+            Some(recovery) => Some(start::look(&graph, recovery, &listed, how)?),
             None => None,
         };
         let (resume, dropped) = match resume {
@@ -265,7 +292,10 @@ impl Runner {
         let (teller, news) = channel();
         let first = Epoch::first(number).to_u64();
         let state = RunState::new(first, limits, self.epochs, self.clock.clone(), teller);
-        let skips = Arc::new(Skips::new(graph.steps().len()));
+        let steps = graph.steps().len();
+        let skips: Vec<_> = (0..self.workers)
+            .map(|_| Arc::new(Skips::new(steps)))
+            .collect();
         let whereabouts: Vec<_> = (0..self.workers).map(|_| Whereabouts::new()).collect();
         let crew = launch(
             Launch {
@@ -278,6 +308,7 @@ impl Runner {
                 partitions: start::deal(&listed, self.workers),
                 whereabouts: whereabouts.clone(),
                 skips: skips.clone(),
+                block: self.block,
             },
             &news,
         )?;
@@ -314,7 +345,7 @@ impl Runner {
             skips,
             whereabouts,
             mut crew,
-        } = self.prepare()?;
+        } = self.prepare(As::Start)?;
         flow_store::FailPoint::Restored.pass();
         let mut opening = std::mem::take(&mut crew.opening);
         opening.append(&mut dropped);
@@ -326,7 +357,7 @@ impl Runner {
                     "a worker still holds the store".to_owned(),
                 ));
             }
-            Some(Ok(resume)) => match start::open(resume, &graph, self.workers, opening) {
+            Some(Ok(resume)) => match start::open(resume, &graph, self.workers, &opening) {
                 Ok(execution) => Some(execution),
                 Err(error) => {
                     crew.dismiss(&news);
@@ -460,7 +491,7 @@ struct Finished<'a> {
 }
 
 impl Finished<'_> {
-    fn end(&self, execution: Option<Execution>, skips: &Skips) -> Result<Outcome, RunError> {
+    fn end(&self, execution: Option<Execution>, skips: &[Arc<Skips>]) -> Result<Outcome, RunError> {
         let (aborted, record) = self.state.take_failures();
         let ended = match self.state.stop() {
             Stop::No => Ended::Finished,
@@ -509,7 +540,7 @@ impl Finished<'_> {
             (None, Ok(())) => Ok(Outcome {
                 ended,
                 records: self.state.records_read(),
-                skipped: skips.by_step(self.graph),
+                skipped: Skips::by_step(skips, self.graph),
                 epoch: self.durable,
             }),
         }

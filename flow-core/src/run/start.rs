@@ -6,8 +6,8 @@ use std::{
 };
 
 use flow_store::{
-    Agreed, Changes, End, Execution, FailPoint, KEY_GROUPS, Look, Start, StepKind, StepSpec,
-    StoreError,
+    Agreed, Changes, End, Execution, FailPoint, KEY_GROUPS, Look, Manifest, Start, StepKind,
+    StepSpec, StoreError,
 };
 
 use super::{Recovery, failure::first_line};
@@ -71,13 +71,25 @@ pub(super) fn deal(listed: &[Listed], workers: usize) -> Vec<Vec<(StepIndex, Vec
     dealt
 }
 
+/// How a store is looked at: alone, to be started from, or together with others that only read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum As {
+    Start,
+    Check,
+}
+
 /// Looks at the store, and decides whether the flow can go on from it. Changes nothing.
 pub(super) fn look(
     graph: &Graph,
     recovery: &Recovery,
     listed: &[Listed],
+    how: As,
 ) -> Result<(Resume, Changes), RunError> {
-    let look = Look::at(recovery.directory()).map_err(ResumeError::from)?;
+    let look = match how {
+        As::Start => Look::at(recovery.directory()),
+        As::Check => Look::read(recovery.directory()),
+    };
+    let look = look.map_err(ResumeError::from)?;
     let look = look.retaining(recovery.retained());
     let look = match recovery.epoch() {
         Some(epoch) => look.go_back(epoch).map_err(ResumeError::from)?,
@@ -230,15 +242,36 @@ pub(super) fn open(
     resume: Resume,
     graph: &Graph,
     workers: usize,
-    opening: Changes,
+    opening: &Changes,
 ) -> Result<Execution, StoreError> {
-    resume.look.start(Start {
-        manifest: &resume.manifest,
+    let Resume { look, manifest, .. } = resume;
+    look.start(with(&manifest, graph, workers, opening))
+}
+
+/// Refuses what [`open`] would refuse before it changes anything.
+pub(super) fn check(
+    resume: &Resume,
+    graph: &Graph,
+    workers: usize,
+    opening: &Changes,
+) -> Result<(), StoreError> {
+    let start = with(&resume.manifest, graph, workers, opening);
+    resume.look.check_start(&start)
+}
+
+fn with<'a>(
+    manifest: &'a Manifest,
+    graph: &'a Graph,
+    workers: usize,
+    changes: &'a Changes,
+) -> Start<'a> {
+    Start {
+        manifest,
         flow_name: graph.name(),
         workers,
         build: env!("CARGO_PKG_VERSION"),
-        changes: &opening,
-    })
+        changes,
+    }
 }
 
 #[cfg(test)]

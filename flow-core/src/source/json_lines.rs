@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Excerpt, FileToken, Next, Reader, Source, SourceError,
     file::Files,
-    lines::{LineOptions, Lines},
+    lines::{LineOptions, LineParser, Lines},
 };
 use crate::stream::OnError;
 
@@ -42,6 +42,30 @@ impl<T> JsonLinesSource<T> {
         self.options.on_error = on_error;
         self
     }
+
+    /// Has all lines of a file worked off by one worker, also where others have nothing to do.
+    ///
+    /// See [`TextLinesSource::on_one_worker`](super::TextLinesSource::on_one_worker).
+    #[must_use]
+    pub fn on_one_worker(mut self) -> Self {
+        self.options.whole = true;
+        self
+    }
+}
+
+impl<T: DeserializeOwned> JsonLinesSource<T> {
+    fn parser(&self) -> LineParser<T> {
+        LineParser::new(self.options, |line| {
+            if line.iter().all(u8::is_ascii_whitespace) {
+                return Ok(None);
+            }
+            serde_json::from_slice(line).map(Some).map_err(|error| {
+                // The line is always 1: only the column says something.
+                let text = error.to_string();
+                text.replace(" at line 1 column ", ", at column ")
+            })
+        })
+    }
 }
 
 impl<T: DeserializeOwned + 'static> Source for JsonLinesSource<T> {
@@ -69,8 +93,12 @@ impl<T: DeserializeOwned + 'static> Source for JsonLinesSource<T> {
         let path = self.files.path(partition)?;
         Ok(JsonLinesReader {
             lines: Lines::open(path, partition, self.options, resume.as_ref())?,
-            item: PhantomData,
+            parser: self.parser(),
         })
+    }
+
+    fn line_parser(&self) -> Option<LineParser<T>> {
+        Some(self.parser())
     }
 }
 
@@ -78,7 +106,7 @@ impl<T: DeserializeOwned + 'static> Source for JsonLinesSource<T> {
 #[derive(Debug)]
 pub struct JsonLinesReader<T> {
     lines: Lines,
-    item: PhantomData<fn() -> T>,
+    parser: LineParser<T>,
 }
 
 impl<T: DeserializeOwned + 'static> Reader for JsonLinesReader<T> {
@@ -86,16 +114,11 @@ impl<T: DeserializeOwned + 'static> Reader for JsonLinesReader<T> {
     type Token = FileToken;
 
     fn read(&mut self, out: &mut Vec<T>, _: &Waker) -> Result<Next, SourceError> {
-        self.lines.read(out, |line| {
-            if line.iter().all(u8::is_ascii_whitespace) {
-                return Ok(None);
-            }
-            serde_json::from_slice(line).map(Some).map_err(|error| {
-                // The line is always 1: only the column says something.
-                let text = error.to_string();
-                text.replace(" at line 1 column ", ", at column ")
-            })
-        })
+        self.lines.read(out, &self.parser)
+    }
+
+    fn file_lines(&mut self) -> Option<&mut Lines> {
+        Some(&mut self.lines)
     }
 
     fn token(&self, index: usize) -> FileToken {

@@ -3,21 +3,27 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Seek, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
+
+use memchr::{memchr, memchr_iter};
 
 use super::{
     Excerpt, FileToken, Next, SourceError,
     file::{FileHead, Opened, grown_line, open_at},
+    input::Input,
 };
 use crate::stream::OnError;
 
-/// What is to be done with lines that are not as they should be.
+/// How lines are to be read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LineOptions {
     /// The longest line that is read, in bytes.
     pub(super) max_line: usize,
+    /// What is to be done with lines that are not as they should be.
     pub(super) on_error: OnError,
+    /// Whether the worker that reads a file also makes records of all of its lines.
+    pub(super) whole: bool,
 }
 
 impl Default for LineOptions {
@@ -25,7 +31,52 @@ impl Default for LineOptions {
         LineOptions {
             max_line: 16 << 20,
             on_error: OnError::Fail,
+            whole: false,
         }
+    }
+}
+
+/// Makes records of lines. All workers have the same, so it does not matter which of them has a line.
+#[derive(Debug)]
+pub struct LineParser<T> {
+    options: LineOptions,
+    parse: fn(&[u8]) -> Result<Option<T>, String>,
+}
+
+impl<T> Clone for LineParser<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for LineParser<T> {}
+
+impl<T> LineParser<T> {
+    /// `parse` gets lines without their ends, and makes a record of each or leaves it out.
+    pub(super) fn new(options: LineOptions, parse: fn(&[u8]) -> Result<Option<T>, String>) -> Self {
+        LineParser { options, parse }
+    }
+
+    /// Makes a record of a line with its end.
+    pub(super) fn record(&self, line: &[u8]) -> Result<Option<T>, String> {
+        let line = line_content(line);
+        let max_line = self.options.max_line;
+        if line.len() > max_line {
+            return Err(format!(
+                "the line is longer than {max_line} bytes\nhelp: `.max_line(..)` sets what is allowed"
+            ));
+        }
+        (self.parse)(line)
+    }
+
+    /// Whether lines of which no record can be made are left out.
+    pub(super) fn skips(&self) -> bool {
+        self.options.on_error == OnError::Skip
+    }
+
+    /// Whether other workers may make records of a file's lines.
+    pub(super) fn splits(&self) -> bool {
+        !self.options.whole
     }
 }
 
@@ -33,27 +84,35 @@ impl Default for LineOptions {
 const RUN_LINES: usize = 256;
 const RUN_BYTES: u64 = 64 << 10;
 
+/// A block is about as long, and no longer than a line of the second length: what is longer is read line by line.
+const BLOCK: usize = 64 << 10;
+const LONG: usize = 1 << 20;
+
 /// How much of a line is shown in a message, in characters.
 const EXCERPT: usize = 200;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Position {
     offset: u64,
     line: u64,
 }
 
-/// Reads the lines of one file.
+/// Reads the lines of one file, in runs of records or in blocks that are not looked into.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub struct Lines {
     path: PathBuf,
     name: String,
-    input: BufReader<File>,
+    input: Input,
     options: LineOptions,
     head: FileHead,
     /// Where each record of the last run starts.
     starts: Vec<Position>,
     /// Where the next unread line starts.
     next: Position,
+    /// How many bytes and lines before it are in blocks that have been taken and not been worked off.
+    ahead: Position,
+    /// What `look` has found last: how many lines, and how many bytes they are.
+    seen: (usize, usize),
     run_bytes: usize,
     run_skipped: u64,
     /// The last line that was read had no end: what comes next must be that end.
@@ -63,7 +122,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(
-        path: PathBuf,
+        path: &Path,
         name: &str,
         options: LineOptions,
         resume: Option<&FileToken>,
@@ -73,11 +132,11 @@ impl Lines {
             head,
             token,
             open_line,
-        } = open_at(&path, name, resume)?;
+        } = open_at(path, name, resume)?;
         Ok(Lines {
-            path,
+            path: path.to_path_buf(),
             name: name.to_owned(),
-            input: BufReader::with_capacity(1 << 16, file),
+            input: Input::new(file),
             options,
             head,
             starts: Vec::new(),
@@ -85,6 +144,8 @@ impl Lines {
                 offset: token.offset,
                 line: token.line,
             },
+            ahead: Position::default(),
+            seen: (0, 0),
             run_bytes: 0,
             run_skipped: 0,
             open_line,
@@ -92,11 +153,11 @@ impl Lines {
         })
     }
 
-    /// Reads a run of lines; `parse` makes a record of each, or leaves the line out.
+    /// Reads a run of lines, and makes records of them.
     pub(super) fn read<T>(
         &mut self,
         out: &mut Vec<T>,
-        mut parse: impl FnMut(&[u8]) -> Result<Option<T>, String>,
+        parser: &LineParser<T>,
     ) -> Result<Next, SourceError> {
         self.starts.clear();
         let start = self.next.offset;
@@ -113,25 +174,14 @@ impl Lines {
                 self.advance(length, 0);
                 continue;
             }
-            let max_line = self.options.max_line;
-            let line = line_content(&self.line);
-            let record = if line.len() > max_line {
-                Err(format!(
-                    "the line is longer than {max_line} bytes\nhelp: `.max_line(..)` sets what is allowed"
-                ))
-            } else {
-                parse(line)
-            };
-            match record {
+            match parser.record(&self.line) {
                 Ok(Some(record)) => {
                     self.starts.push(self.next);
                     self.run_bytes += self.line.len();
                     out.push(record);
                 }
                 Ok(None) => {}
-                Err(cause) if self.options.on_error == OnError::Fail => {
-                    return Err(self.error(&cause));
-                }
+                Err(cause) if !parser.skips() => return Err(self.error(&cause)),
                 Err(_) => {
                     self.run_skipped += 1;
                     length += self.skip_rest()?;
@@ -145,6 +195,68 @@ impl Lines {
             }
         }
         Ok(Next::Ready)
+    }
+
+    /// How many whole lines can be taken as a block, at most `most`, and how many bytes they are. There is none where
+    /// the file ends without a line's end, at a line that is very long, or where reading fails: all that is for
+    /// [`Lines::read`] to meet.
+    pub(super) fn look(&mut self, most: usize) -> Option<(usize, usize)> {
+        if self.open_line {
+            return None;
+        }
+        let mut ahead = self.input.look(BLOCK).ok()?;
+        if memchr(b'\n', ahead).is_none() {
+            ahead = self.input.look(LONG).ok()?;
+        }
+        let ends = memchr_iter(b'\n', &ahead[..ahead.len().min(LONG)]);
+        let mut block = None;
+        for (before, end) in ends.take(most).enumerate() {
+            if before > 0 && end >= BLOCK {
+                break;
+            }
+            block = Some((before + 1, end + 1));
+        }
+        self.seen = block.unwrap_or_default();
+        block
+    }
+
+    /// Takes the next lines as they are, at most `most` of those that `look` has found.
+    pub(super) fn take_block(
+        &mut self,
+        most: usize,
+        mut into: Vec<u8>,
+    ) -> Option<(usize, Vec<u8>)> {
+        let (lines, bytes) = match self.seen.0 <= most {
+            true => self.seen,
+            false => self.look(most)?,
+        };
+        into.clear();
+        into.extend_from_slice(self.input.look(bytes).ok()?.get(..bytes)?);
+        self.input.consume(bytes);
+        self.head.read(self.next.offset, &into);
+        self.next.offset += bytes as u64;
+        self.next.line += lines as u64;
+        self.ahead.offset += bytes as u64;
+        self.ahead.line += lines as u64;
+        // Tokens are now those of blocks.
+        self.starts.clear();
+        self.run_bytes = 0;
+        self.run_skipped = 0;
+        Some((lines, into))
+    }
+
+    /// Notes that the next lines that had been taken have been worked off.
+    pub(super) fn worked_off(&mut self, lines: usize, bytes: usize) {
+        self.ahead.line -= lines as u64;
+        self.ahead.offset -= bytes as u64;
+    }
+
+    /// Where the first line starts that has not been worked off, unless it is in a run.
+    fn first(&self) -> Position {
+        Position {
+            offset: self.next.offset - self.ahead.offset,
+            line: self.next.line - self.ahead.line,
+        }
     }
 
     fn advance(&mut self, length: u64, lines: u64) {
@@ -176,17 +288,18 @@ impl Lines {
     }
 
     /// An error about the line that comes next.
-    fn error(&self, cause: &str) -> SourceError {
+    pub(super) fn error(&self, cause: &str) -> SourceError {
         SourceError::new(format!(
             "{}, line {}: {cause}",
             self.name,
-            self.next.line + 1
+            self.first().line + 1
         ))
     }
 
     pub(super) fn token(&self, index: usize) -> FileToken {
-        let at = self.starts.get(index).unwrap_or(&self.next);
-        self.head.token(at.offset, at.line)
+        let at = self.starts.get(index).copied();
+        let at = at.unwrap_or_else(|| self.first());
+        self.head.token(self.input.file(), at.offset, at.line)
     }
 
     pub(super) fn run_bytes(&self) -> usize {

@@ -5,9 +5,12 @@
 //! back when the flow starts again. A record that a later step skips, drops or fails on has still
 //! been read.
 
+mod blocks;
+mod compressed;
 mod file;
 mod from_fn;
 mod from_iter;
+mod input;
 mod json_lines;
 mod lines;
 mod reading;
@@ -17,6 +20,7 @@ use std::{any::TypeId, task::Waker, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub use compressed::Compressed;
 pub use file::FileToken;
 pub use from_fn::{FnReader, FnSource, FnToken, from_fn};
 pub use from_iter::{IterReader, IterSource, from_iter};
@@ -24,6 +28,7 @@ pub use json_lines::{JsonLinesReader, JsonLinesSource};
 pub(crate) use reading::{NO_GROUP, StoredToken, drop_partition, head};
 pub use text_lines::{TextLinesReader, TextLinesSource};
 
+use self::lines::{LineParser, Lines};
 pub use crate::error::SourceError;
 use crate::record::State;
 
@@ -108,6 +113,12 @@ pub trait Source: 'static {
         Ok(false)
     }
 
+    /// What makes records of lines that were read on another worker, where the source reads lines of files.
+    #[doc(hidden)]
+    fn line_parser(&self) -> Option<LineParser<Self::Item>> {
+        None
+    }
+
     /// Agrees that a source which can't resume loses what was not read when the flow stops.
     #[must_use]
     fn lossy(self) -> Lossy<Self>
@@ -157,6 +168,12 @@ pub trait Reader: 'static {
     /// How many records the last run left out because they could not be read, where the source has been told to.
     fn run_skipped(&self) -> u64 {
         0
+    }
+
+    /// The lines of the partition, for a source that has a [`line_parser`](Source::line_parser).
+    #[doc(hidden)]
+    fn file_lines(&mut self) -> Option<&mut Lines> {
+        None
     }
 
     /// What stands at a token, for the message about a record that failed there. Called only then.
@@ -215,6 +232,10 @@ impl<S: Source> Source for Lossy<S> {
 
     fn is_renamed(&self, old: &str, token: &S::Token, new: &str) -> Result<bool, SourceError> {
         self.0.is_renamed(old, token, new)
+    }
+
+    fn line_parser(&self) -> Option<LineParser<S::Item>> {
+        self.0.line_parser()
     }
 
     fn is_lossy(&self) -> bool {

@@ -4,10 +4,13 @@ use std::{collections::VecDeque, rc::Rc, sync::Arc, task::Waker, time::Instant};
 
 use flow_store::{Changes, CodecError, decode, encode};
 
-use super::{Excerpt, Next, Reader, Source, SourceError};
+use super::{Excerpt, Next, Reader, Source, SourceError, lines::LineParser};
 use crate::{
-    chain::{At, BoxConsumer, Fault, OutletRef, Port},
-    engine::{Filled, Head, HeadContext, Made, RecordFailure, Rows, SourceFault, SourceTask},
+    chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
+    engine::{
+        Block, Filled, Head, HeadContext, Made, Offer, Receipt, RecordFailure, Rows, SourceFault,
+        SourceTask, Worked,
+    },
     error::{BuildError, ResumeError, RunError, TypeChange},
     graph::StepIndex,
     record::{NoKey, State},
@@ -31,8 +34,11 @@ pub(crate) fn head<S: Source>(
             number: context.store_number(),
             partitions,
             turn: 0,
+            parser: source.line_parser().filter(LineParser::splits),
             chain,
-            fallible: context.wiring.fallible && !context.wiring.only_first,
+            batch: Vec::new(),
+            fallible: context.wiring.fallible,
+            only_first: context.wiring.only_first,
             outlets: context.wiring.outlets.clone(),
             skips: context.wiring.skips.clone(),
         })))
@@ -202,41 +208,53 @@ pub(crate) fn drop_partition(step: u16, name: &str, changes: &mut Changes) {
     changes.remove(step, NO_GROUP, &partition_key(name));
 }
 
-struct Partition<S: Source> {
+pub(super) struct Partition<S: Source> {
     name: String,
     key: Vec<u8>,
-    reader: S::Reader,
+    pub(super) reader: S::Reader,
     /// What the last read brought and has not been pushed yet.
-    run: VecDeque<S::Item>,
+    pub(super) run: VecDeque<S::Item>,
     /// How many records of the last read have been pushed.
-    pushed: usize,
+    pub(super) pushed: usize,
     bytes_each: usize,
-    at_end: bool,
+    pub(super) at_end: bool,
     /// It has nothing to read until its waker is woken, or until this time.
     idle: Option<Option<Instant>>,
     /// The record behind `run` could not be read.
-    failure: Option<SourceError>,
+    pub(super) failure: Option<SourceError>,
     /// Whether it was read from since its token was written.
-    moved: bool,
+    pub(super) moved: bool,
     /// The value of its row in the store.
     written: Vec<u8>,
 }
 
-struct Reading<S: Source> {
-    step: StepIndex,
-    at: At,
+pub(super) struct Reading<S: Source> {
+    pub(super) step: StepIndex,
+    pub(super) at: At,
     number: Option<u16>,
-    partitions: Vec<Partition<S>>,
+    pub(super) partitions: Vec<Partition<S>>,
     /// The partition to push from.
-    turn: usize,
-    chain: BoxConsumer<(NoKey, S::Item)>,
-    fallible: bool,
-    outlets: Vec<OutletRef>,
-    skips: Arc<Skips>,
+    pub(super) turn: usize,
+    /// What makes records of lines, where any worker may do that.
+    pub(super) parser: Option<LineParser<S::Item>>,
+    pub(super) chain: BoxConsumer<(NoKey, S::Item)>,
+    /// Records of a block on their way to the chain.
+    pub(super) batch: Vec<(NoKey, S::Item)>,
+    /// Whether a step of the chain may fail.
+    pub(super) fallible: bool,
+    /// And whether only the first one may: then a batch stops at the right record by itself.
+    only_first: bool,
+    pub(super) outlets: Vec<OutletRef>,
+    pub(super) skips: Arc<Skips>,
 }
 
 impl<S: Source> Reading<S> {
-    fn failure(&mut self, step: StepIndex, cause: crate::error::BoxError) -> RecordFailure {
+    /// A failure at the first record that has not been pushed, of the partition that has its turn.
+    pub(super) fn failure(
+        &mut self,
+        step: StepIndex,
+        cause: crate::error::BoxError,
+    ) -> RecordFailure {
         let mut failure = RecordFailure {
             step,
             source_step: self.step,
@@ -267,18 +285,14 @@ impl<S: Source> Reading<S> {
                 break;
             };
             if let Err(fault) = self.chain.push((NoKey, record)) {
-                for outlet in &self.outlets {
-                    outlet.borrow_mut().rollback();
-                }
+                rollback(&self.outlets);
                 // It has not been read to its end: the next run starts at this record.
                 partition.at_end = false;
                 let (step, cause) = fault.into_parts();
                 let failure = self.failure(step, cause);
                 return Err(SourceFault::Record { pushed, failure });
             }
-            for outlet in &self.outlets {
-                outlet.borrow_mut().settle();
-            }
+            settle(&self.outlets);
             partition.pushed += 1;
         }
         Ok(())
@@ -385,7 +399,7 @@ impl<S: Source> SourceTask for Reading<S> {
             // Also when a record fails: those before it have been read.
             partition.moved = true;
         }
-        if self.fallible {
+        if self.fallible && !self.only_first {
             self.push_each(count)?;
         } else {
             self.push_all(count)?;
@@ -426,5 +440,25 @@ impl<S: Source> SourceTask for Reading<S> {
             }
         }
         Ok(())
+    }
+
+    fn splits(&self) -> bool {
+        self.parser.is_some()
+    }
+
+    fn offer(&mut self, lines: usize) -> Option<Offer> {
+        self.offer_block(lines)
+    }
+
+    fn take(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)> {
+        self.take_lines(lines, into)
+    }
+
+    fn work(&mut self, block: &Block) -> Result<Worked, Fault> {
+        self.work_off(block)
+    }
+
+    fn worked_off(&mut self, receipt: &Receipt, worked: &mut Worked) -> Option<RecordFailure> {
+        self.note(receipt, worked)
     }
 }

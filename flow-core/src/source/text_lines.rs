@@ -5,7 +5,7 @@ use std::{path::PathBuf, task::Waker};
 use super::{
     Excerpt, FileToken, Next, Reader, Source, SourceError,
     file::Files,
-    lines::{LineOptions, Lines},
+    lines::{LineOptions, LineParser, Lines},
 };
 use crate::stream::OnError;
 
@@ -37,6 +37,38 @@ impl TextLinesSource {
         self.options.on_error = on_error;
         self
     }
+
+    /// Has all lines of a file worked off by one worker, also where others have nothing to do.
+    ///
+    /// Else workers that have read their own files help with the lines of a large one: each of them runs the steps up to
+    /// the next shuffle on blocks of lines, in a copy of its own. The results are the same, unless a closure in one of these
+    /// steps keeps something from one record to the next, such as a count of what it has seen: each copy then sees some of
+    /// the lines. Such a closure needs this, or one worker.
+    ///
+    /// ```no_run
+    /// # use flow::prelude::*;
+    /// # Runner::new(|flow| {
+    /// let lines = flow.source(TextLines::open("orders.csv").on_one_worker());
+    /// let mut first = true;
+    /// let orders = lines.filter(move |_| !std::mem::take(&mut first)); // without the header
+    /// # orders.sink(TextLines::stdout());
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn on_one_worker(mut self) -> Self {
+        self.options.whole = true;
+        self
+    }
+
+    fn parser(&self) -> LineParser<String> {
+        LineParser::new(self.options, |line| match std::str::from_utf8(line) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(error) => Err(format!(
+                "the line is not UTF-8, from its byte {} on",
+                error.valid_up_to() + 1
+            )),
+        })
+    }
 }
 
 impl Source for TextLinesSource {
@@ -62,41 +94,49 @@ impl Source for TextLinesSource {
         resume: Option<FileToken>,
     ) -> Result<TextLinesReader, SourceError> {
         let path = self.files.path(partition)?;
-        Lines::open(path, partition, self.options, resume.as_ref()).map(TextLinesReader)
+        Ok(TextLinesReader {
+            lines: Lines::open(path, partition, self.options, resume.as_ref())?,
+            parser: self.parser(),
+        })
+    }
+
+    fn line_parser(&self) -> Option<LineParser<String>> {
+        Some(self.parser())
     }
 }
 
 /// Reads the lines of one file.
 #[derive(Debug)]
-pub struct TextLinesReader(Lines);
+pub struct TextLinesReader {
+    lines: Lines,
+    parser: LineParser<String>,
+}
 
 impl Reader for TextLinesReader {
     type Item = String;
     type Token = FileToken;
 
     fn read(&mut self, out: &mut Vec<String>, _: &Waker) -> Result<Next, SourceError> {
-        self.0.read(out, |line| match std::str::from_utf8(line) {
-            Ok(text) => Ok(Some(text.to_owned())),
-            Err(error) => Err(format!(
-                "the line is not UTF-8, from its byte {} on",
-                error.valid_up_to() + 1
-            )),
-        })
+        self.lines.read(out, &self.parser)
+    }
+
+    fn file_lines(&mut self) -> Option<&mut Lines> {
+        Some(&mut self.lines)
     }
 
     fn token(&self, index: usize) -> FileToken {
-        self.0.token(index)
+        self.lines.token(index)
     }
 
     fn run_skipped(&self) -> u64 {
-        self.0.run_skipped()
+        self.lines.run_skipped()
     }
 
     fn run_bytes(&self) -> usize {
-        self.0.run_bytes()
+        self.lines.run_bytes()
     }
 
     fn excerpt(&mut self, at: &FileToken) -> Option<Excerpt> {
-        Some(self.0.excerpt(at))
+        Some(self.lines.excerpt(at))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use flow_store::{CodecError, KEY_GROUPS, Row, group, groups_of};
+use flow_store::{CodecError, KEY_GROUPS, RowRef, group, groups_of};
 
 use super::{Table, convert::Read, key_text};
 use crate::{
@@ -48,6 +48,7 @@ pub(super) fn restore<K: Key, S: 'static>(
         old: old_key.flatten(),
         own: groups_of(context.wiring.worker, context.wiring.workers),
         met: HashMap::new(),
+        bytes: Vec::new(),
     };
     let number = context.store_number();
     let mut written = flow_store::Changes::new();
@@ -60,24 +61,36 @@ pub(super) fn restore<K: Key, S: 'static>(
         step: context.step,
         ..Taken::default()
     };
-    for row in context.rows(groups)? {
-        let row = row.map_err(ResumeError::from)?;
-        Taken::add(&mut taken.all, &row.key);
-        let Some((hash, bytes, key)) = keys.read(&row)? else {
+    let mut rows = context.rows(groups)?;
+    while let Some(rows) = &mut rows {
+        let Some(row) = rows.advance().map_err(ResumeError::from)? else {
+            break;
+        };
+        if keys.old.is_some() {
+            Taken::add(&mut taken.all, row.key);
+        }
+        let Some((hash, key)) = keys.read(row)? else {
             continue;
         };
-        Taken::add(&mut taken.own, &row.key);
-        let state = states.read(&row)?;
+        if keys.old.is_some() {
+            Taken::add(&mut taken.own, row.key);
+        }
+        let state = states.read(row)?;
         if let (Some(_), Some(number)) = (&rewrite, number) {
             written
-                .put(number, group(hash), &bytes, |into| {
+                .put(number, group(hash), &keys.bytes, |into| {
                     (codec.encode)(&state, into)
                 })
-                .map_err(|error| states.error(&row, &error))?;
+                .map_err(|error| states.error(row, &error))?;
         }
+        let first = table.is_empty();
         table
             .restore(hash, key, state)
             .map_err(|error| keys.error(error.to_string()))?;
+        if first {
+            // Growing step by step costs as much as all the rest.
+            table.reserve(rows.estimate());
+        }
     }
     context.opening.append(&mut written);
     if keys.old.is_some() {
@@ -115,18 +128,18 @@ struct States<'a, S> {
 }
 
 impl<S> States<'_, S> {
-    fn read(&self, row: &Row) -> Result<S, ResumeError> {
+    fn read(&self, row: RowRef<'_>) -> Result<S, ResumeError> {
         let state = match self.old {
-            Some(old) => old(&row.value),
-            None => (self.codec.decode)(&row.value),
+            Some(old) => old(row.value),
+            None => (self.codec.decode)(row.value),
         };
         state.map_err(|error| self.error(row, &error))
     }
 
-    fn error(&self, row: &Row, error: &CodecError) -> ResumeError {
+    fn error(&self, row: RowRef<'_>, error: &CodecError) -> ResumeError {
         ResumeError::State {
             step: self.step.clone(),
-            key: key_text(&row.key),
+            key: key_text(row.key),
             state: crate::names::short(std::any::type_name::<S>()),
             cause: error.to_string(),
             change: Box::new(self.change.clone()),
@@ -142,39 +155,41 @@ struct Keys<'a, K> {
     own: std::ops::Range<u16>,
     /// The keys that were converted, each with what it was made of.
     met: HashMap<Vec<u8>, String>,
+    /// Of the key that was read last.
+    bytes: Vec<u8>,
 }
 
 impl<K: Key> Keys<'_, K> {
-    /// A row's key, with its hash and its bytes; `None` if it belongs to another worker.
-    fn read(&mut self, row: &Row) -> Result<Option<(u64, Vec<u8>, K)>, ResumeError> {
-        let shown = || key_text(&row.key);
+    /// A row's key, with its hash; `None` if it belongs to another worker.
+    fn read(&mut self, row: RowRef<'_>) -> Result<Option<(u64, K)>, ResumeError> {
+        let shown = || key_text(row.key);
         let key = match self.old {
-            Some(old) => old(&row.key),
-            None => K::decode(&row.key),
+            Some(old) => old(row.key),
+            None => K::decode(row.key),
         };
         let key =
             key.map_err(|error| self.error(format!("the stored key {}: {error}", shown())))?;
-        let mut bytes = Vec::new();
-        key.encode(&mut bytes)
+        self.bytes.clear();
+        key.encode(&mut self.bytes)
             .map_err(|error| self.error(error.to_string()))?;
-        let hash = flow_store::hash(&bytes);
+        let hash = flow_store::hash(&self.bytes);
         if self.old.is_none() {
-            if bytes != row.key {
-                let now = key_text(&bytes);
+            if self.bytes != row.key {
+                let now = key_text(&self.bytes);
                 return Err(self.error(format!(
                     "the stored key {} would now be written as {now}",
                     shown()
                 )));
             }
-            return Ok(Some((hash, bytes, key)));
+            return Ok(Some((hash, key)));
         }
         if !self.own.contains(&group(hash)) {
             return Ok(None);
         }
-        match self.met.entry(bytes.clone()) {
+        match self.met.entry(self.bytes.clone()) {
             Entry::Vacant(entry) => {
                 entry.insert(shown());
-                Ok(Some((hash, bytes, key)))
+                Ok(Some((hash, key)))
             }
             Entry::Occupied(entry) => Err(ResumeError::KeysMeet {
                 step: self.step.clone(),

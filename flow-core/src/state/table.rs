@@ -89,6 +89,18 @@ impl<K: Key, S> Table<K, S> {
         self.writes = false;
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Makes room for so many keys.
+    pub(crate) fn reserve(&mut self, keys: usize) {
+        let slots = &self.slots;
+        self.index
+            .reserve(keys, |place| bucket(slots[place.at()].hash));
+        self.slots.reserve(keys);
+    }
+
     /// Puts a stored state back.
     pub(crate) fn restore(&mut self, hash: u64, key: K, state: S) -> Result<(), KeyError> {
         self.add(hash, key, Some(state))?;

@@ -33,6 +33,10 @@ use crate::{
 /// Order: the records of one partition of a source stay in order up to the next shuffle, and those
 /// of one key stay in order through it. Nothing is promised between keys or partitions, except that
 /// with one worker nothing changes places.
+///
+/// Each worker has a copy of every function that a step is given, and sees some of the records: a closure that keeps
+/// something from one record to the next sees only what its worker does. What is to be kept belongs in the state of a
+/// stateful step.
 #[must_use = "a stream does nothing until it reaches a sink"]
 pub struct Stream<T, Key = NoKey> {
     flow: Flow,

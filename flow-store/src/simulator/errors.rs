@@ -7,7 +7,7 @@ use super::history::{History, Store};
 use super::life::{self, Plan};
 use super::seen::Seen;
 use super::{Desk, Random, Wrong, expect};
-use crate::copy::Source;
+use crate::copy;
 use crate::error::{Cause, StoreError};
 use crate::guard::guard;
 use crate::key::KEY_GROUPS;
@@ -197,13 +197,8 @@ fn of_a_copy() {
     let desk = Desk::new();
     let store = killed(&desk);
     let look = desk.look(&store.image).unwrap();
-    let source = Source {
-        database: look.database.get().unwrap(),
-        path: Path::new("simulated"),
-        steps: look.steps(),
-    };
-    let copy = |disk: &Disk| {
-        let fill = || source.fill(part::open(disk.clone())?, &mut |_, _| ());
+    let make_copy = |disk: &Disk| {
+        let fill = || copy::fill(&look, part::open(disk.clone())?, &mut |_, _| ());
         let failed = |cause| StoreError::CopyFailed {
             path: "copy".into(),
             cause,
@@ -211,7 +206,7 @@ fn of_a_copy() {
         guard(fill).map_err(|failure| failure.while_writing(failed))
     };
     let disk = Disk::new(&[]);
-    assert_eq!(copy(&disk).unwrap(), store.seen.rows.len() as u64);
+    assert_eq!(make_copy(&disk).unwrap(), store.seen.rows.len() as u64);
     let tape = disk.tape();
     let mut moment = Moment::new(&[], &tape);
     moment.go_on_to(tape.len(), &mut Random::new(1));
@@ -223,12 +218,12 @@ fn of_a_copy() {
 
     let all = faults(|failing| {
         let disk = Disk::failing(&[], Fault::never(failing));
-        copy(&disk).unwrap();
+        make_copy(&disk).unwrap();
         disk.calls()
     });
     for fault in all {
         let disk = Disk::failing(&[], fault);
-        match copy(&disk) {
+        match make_copy(&disk) {
             Ok(_) => panic!("{fault:?}: it says that it is done"),
             Err(StoreError::CopyFailed { cause, .. }) => {
                 life::check_cause(&disk, &cause)

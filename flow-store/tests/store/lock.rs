@@ -268,6 +268,75 @@ fn those_who_read_do_it_together_and_a_start_waits_for_them() {
     drop(execution);
 }
 
+/// Readers that overlap, each of them short, must not keep a start waiting.
+#[test]
+fn whoever_would_read_while_a_start_waits_is_told_to_try_again() {
+    let home = Home::new();
+    drop(home.start(&[step("a")]));
+    let reading = Look::read(home.store()).unwrap();
+    let store = home.store();
+    let start = std::thread::spawn(move || Look::at(store).map(|look| look.epoch()));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(8);
+    let error = loop {
+        match Look::read(home.store()) {
+            Err(error) => break error,
+            Ok(_) => assert!(std::time::Instant::now() < deadline, "it still may read"),
+        }
+    };
+    assert!(matches!(error, StoreError::AboutToStart { .. }), "{error}");
+    drop(reading);
+    assert_eq!(start.join().unwrap().unwrap(), Epoch::opening(1));
+    // and when the start is over, however it ended, they may read
+    Look::read(home.store()).unwrap();
+
+    // what a start holds meanwhile ends with its process
+    let announced = fs::File::open(home.store()).unwrap();
+    announced.try_lock().unwrap();
+    let error = Look::read(home.store()).unwrap_err();
+    assert!(matches!(error, StoreError::AboutToStart { .. }), "{error}");
+    announced.unlock().unwrap();
+    Look::read(home.store()).unwrap();
+}
+
+/// The lock file was removed, as it may be in a copy: redb's own lock keeps those apart that read and those that write.
+#[test]
+fn those_who_read_without_a_lock_file_are_safe_from_a_writer() {
+    let home = Home::new();
+    let mut execution = home.start(&[step("a")]);
+    fs::remove_file(home.lock()).unwrap();
+    let error = Look::read(home.store()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Locked { pid: None, .. }),
+        "{error}"
+    );
+    // also where somebody has made the file anew
+    fs::write(home.lock(), "").unwrap();
+    let error = Look::read(home.store()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Locked { pid: None, .. }),
+        "{error}"
+    );
+    execution.commit(epoch(1, 1), []).unwrap();
+    execution.end(End::Finished).unwrap();
+
+    // and a start waits for one who reads without the file
+    fs::remove_file(home.lock()).unwrap();
+    let reading = Look::read(home.store()).unwrap();
+    let second = Look::read(home.store()).unwrap();
+    assert!(!home.lock().exists());
+    let store = home.store();
+    let start = std::thread::spawn(move || Look::at(store).map(|look| look.epoch()));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(8);
+    while !home.lock().exists() {
+        assert!(std::time::Instant::now() < deadline, "the start has begun");
+        std::thread::yield_now();
+    }
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(!start.is_finished(), "it waits");
+    drop((reading, second));
+    assert_eq!(start.join().unwrap().unwrap(), epoch(1, 1));
+}
+
 #[test]
 fn a_look_that_only_reads_changes_nothing() {
     let home = Home::new();

@@ -2,8 +2,8 @@
 //! stays as it was to the byte.
 
 use crate::support::*;
-use flow_store::{Agreed, Changes, End, Look, StepKind, StepSpec, StoreError};
-use redb::{ReadableTable, TableDefinition};
+use flow_store::{Agreed, Changes, End, Look, Manifest, Start, StepKind, StepSpec, StoreError};
+use redb::TableDefinition;
 use std::fs;
 
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
@@ -146,7 +146,7 @@ fn versions_before_and_after() {
         assert_eq!(
             home.refused().1,
             format!(
-                "the store file state/{PART} has format 7, and this version of flow reads up to 1: \
+                "the store file state/{PART} has format 7, and this version of flow reads up to 2: \
                  use the version that wrote it, or a later one"
             )
         );
@@ -205,7 +205,12 @@ fn numbers_that_contradict_each_other() {
         (
             "base_epoch",
             Some(5),
-            "it is at epoch 1.1, its rows at 0.5, and it saw 1.0 durable",
+            "part 0 of what epoch 1.0 changed is out of place",
+        ),
+        (
+            "oldest",
+            Some(epoch(1, 5).to_u64()),
+            "it is at epoch 1.1, its chunks at 0.0, it can go back to 1.5, and it saw 1.0 durable",
         ),
         ("epoch", None, "`epoch` is missing in its table `meta`"),
         (
@@ -228,32 +233,49 @@ fn numbers_that_contradict_each_other() {
 }
 
 #[test]
-fn a_row_that_was_changed_in_a_valid_file() {
-    const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
-    for home in stores() {
+fn a_delta_that_was_changed_in_a_valid_file() {
+    const DELTAS: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("deltas");
+    let key = (epoch(1, 1).to_u64(), 0);
+    let change = |home: &Home, removed: bool| {
         let database = redb::Database::create(home.part()).unwrap();
         let transaction = database.begin_write().unwrap();
-        let mut table = transaction.open_table(BASE).unwrap();
-        let key = [&[0, 0, 0, 5][..], b"anna"].concat();
-        let mut value = table.get(&key[..]).unwrap().unwrap().value().to_vec();
+        let mut table = transaction.open_table(DELTAS).unwrap();
+        let mut value = table.remove(key).unwrap().unwrap().value().to_vec();
         *value.last_mut().unwrap() ^= 1;
-        table.insert(&key[..], &value[..]).unwrap();
+        if !removed {
+            table.insert(key, &value[..]).unwrap();
+        }
         drop(table);
         transaction.commit().unwrap();
-        drop(database);
-        let look = home.look();
-        let mut rows = look.rows(0, 0..1024).unwrap();
-        let message = rows.next().unwrap().unwrap_err().to_string();
+    };
+    let says = |error: StoreError, home: &Home, what: &str| {
+        let message = error.to_string();
         let message = message.replace(&home.path("").display().to_string(), "");
         assert_eq!(
             message,
             format!(
-                "the store file state/{PART} is damaged: the row of step `joiner`, key group 5, \
-                 key 0x616e6e61 does not match its CRC. Nothing was changed; put a backup in its \
-                 place"
+                "the store file state/{PART} is damaged: {what}. Nothing was changed; put a backup \
+                 in its place"
             )
         );
-        assert!(rows.next().is_none());
+    };
+    for home in stores() {
+        change(&home, false);
+        let error = home.look().rows(0, 0..1024).unwrap_err();
+        says(
+            error,
+            &home,
+            "part 0 of what epoch 1.1 changed does not match its CRC",
+        );
+    }
+    for home in stores() {
+        change(&home, true);
+        let error = Look::at(home.store()).unwrap_err();
+        says(
+            error,
+            &home,
+            "what it has ends with epoch 1.0, and it is at 1.1",
+        );
     }
 }
 
@@ -280,6 +302,64 @@ fn what_the_manifest_refuses_changes_nothing() {
         }
         assert!(before == fs::read(home.part()).unwrap());
     }
+}
+
+/// Whoever only reads finds out what a start would say.
+#[test]
+fn what_a_start_would_refuse_is_found_without_starting() {
+    let check = |home: &Home, manifest: Option<&Manifest>, changes: &Changes| {
+        let look = Look::read(home.store()).unwrap();
+        let own = look.reconcile(&[step("joiner"), step("other")], &Agreed::default());
+        look.check_start(&Start {
+            manifest: manifest.unwrap_or(&own.unwrap()),
+            flow_name: "cart_join",
+            workers: 1,
+            build: "",
+            changes,
+        })
+    };
+    for home in stores() {
+        let before = [
+            fs::read(home.part()).unwrap(),
+            fs::read(home.lock()).unwrap(),
+        ];
+        check(&home, None, &changes(0, &[("k", "v")])).unwrap();
+        let error = check(&home, None, &changes(7, &[("k", "v")])).unwrap_err();
+        assert!(matches!(error, StoreError::WrongChange { .. }), "{error}");
+        let other = Home::new()
+            .look()
+            .reconcile(&[], &Agreed::default())
+            .unwrap();
+        let error = check(&home, Some(&other), &Changes::new()).unwrap_err();
+        assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+        let after = [
+            fs::read(home.part()).unwrap(),
+            fs::read(home.lock()).unwrap(),
+        ];
+        assert!(before == after);
+
+        // files that must not be written to, where that holds for whoever runs this
+        let mut permissions = fs::metadata(home.part()).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(home.part(), permissions).unwrap();
+        let opened = fs::File::options().write(true).open(home.part());
+        let checked = check(&home, None, &Changes::new());
+        assert_eq!(checked.is_ok(), opened.is_ok(), "{checked:?}");
+    }
+    let [home, _] = stores();
+    let last = (1 << 24) - 1;
+    for (name, value) in [
+        ("execution", last),
+        ("epoch", last << 40),
+        ("base_epoch", last << 40),
+    ] {
+        set_meta(&home, name, Some(value));
+    }
+    let error = check(&home, None, &Changes::new()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::TooManyExecutions { .. }),
+        "{error}"
+    );
 }
 
 #[test]

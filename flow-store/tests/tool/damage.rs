@@ -2,27 +2,40 @@
 
 use crate::support::*;
 use flow_store::{Changes, StepKind};
-use redb::TableDefinition;
+use redb::{ReadableTable, TableDefinition};
 use std::fs;
 
-const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
+const CHUNKS: TableDefinition<'static, (u16, u16, u64, u32), &[u8]> =
+    TableDefinition::new("chunks");
+const DELTAS: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("deltas");
 
-/// Changes the row of a key in a file that is valid afterwards.
-fn edit(home: &Home, store: &str, step: u16, key: &[u8], edit: impl FnOnce(&mut Vec<u8>)) {
-    let group = match step {
-        1 => StepKind::State.group(key),
-        _ => 0,
-    };
-    let whole = [&step.to_be_bytes()[..], &group.to_be_bytes(), key].concat();
+/// Changes the last byte of a row of a table, in a file that is valid afterwards.
+fn edit<K: redb::Key>(
+    home: &Home,
+    store: &str,
+    table: TableDefinition<'static, K, &'static [u8]>,
+    is_it: impl Fn(K::SelfType<'_>) -> bool,
+) {
     let database = redb::Database::create(home.part(store)).unwrap();
     let transaction = database.begin_write().unwrap();
-    let mut table = transaction.open_table(BASE).unwrap();
-    let mut value = {
-        let value = table.remove(&whole[..]).unwrap().unwrap();
-        value.value().to_vec()
-    };
-    edit(&mut value);
-    table.insert(&whole[..], &value[..]).unwrap();
+    let mut table = transaction.open_table(table).unwrap();
+    let mut edited = 0;
+    let mut copies = Vec::new();
+    for row in table.iter().unwrap() {
+        let (key, value) = row.unwrap();
+        if is_it(key.value()) {
+            copies.push((
+                K::as_bytes(&key.value()).as_ref().to_vec(),
+                value.value().to_vec(),
+            ));
+        }
+    }
+    for (key, mut value) in copies {
+        *value.last_mut().unwrap() ^= 1;
+        table.insert(K::from_bytes(&key), &value[..]).unwrap();
+        edited += 1;
+    }
+    assert_eq!(edited, 1);
     drop(table);
     transaction.commit().unwrap();
 }
@@ -37,33 +50,53 @@ fn a_whole_store() {
 }
 
 #[test]
-fn a_row_whose_crc_is_wrong() {
+fn a_chunk_whose_crc_is_wrong() {
     let home = Home::stores();
+    home.run(&["compact", "clean"]).ok();
     let key = [0xa4, b'a', b'n', b'n', b'a'];
-    edit(&home, "clean", 1, &key, |value| {
-        *value.last_mut().unwrap() ^= 1
-    });
     let group = StepKind::State.group(&key);
-    let row = format!("the row of step `counts`, key group {group}, key \"anna\"");
+    edit(&home, "clean", CHUNKS, |(step, of, ..)| {
+        (step, of) == (1, group)
+    });
     let ran = home.run(&["verify", "clean"]);
-    assert_eq!(
-        (ran.code, ran.stdout.as_str()),
-        (3, &*format!("{row} does not match its CRC\n"))
-    );
+    assert_eq!(ran.code, 3);
+    let said = ran.stdout.trim_end().to_owned();
+    let end = format!(" of step `counts`, key group {group}, does not match its CRC");
+    assert!(said.starts_with("chunk ") && said.ends_with(&end), "{said}");
     assert_eq!(
         ran.message(),
         format!(
-            "the store file clean/{PART} is damaged: 1 of its records and 6 rows are wrong. \
-             Nothing was changed; put a backup in its place"
+            "the store file clean/{PART} is damaged: 1 of its records, chunks, deltas and rows are \
+             wrong. Nothing was changed; put a backup in its place"
         )
     );
+    is_refused(&home, &said, &["get", "clean", "counts", "anna"]);
+    // the others are there
+    home.run(&["get", "clean", "counts", "carla"]).ok();
+    home.run(&["export", "clean", "lines"]).ok();
+}
+
+#[test]
+fn a_delta_whose_crc_is_wrong() {
+    let home = Home::stores();
+    edit(&home, "clean", DELTAS, |(epoch_, _)| {
+        epoch_ == epoch(1, 1).to_u64()
+    });
+    let said = "part 0 of what epoch 1.1 changed does not match its CRC";
+    let ran = home.run(&["verify", "clean"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, &*format!("{said}\n")));
+    is_refused(&home, said, &["get", "clean", "counts", "carla"]);
+}
+
+/// What the verbs say that come upon it.
+fn is_refused(home: &Home, what: &str, get: &[&str]) {
     let expected = format!(
-        "the store file clean/{PART} is damaged: {row} does not match its CRC. Nothing was \
+        "the store file clean/{PART} is damaged: {what}. Nothing was \
          changed; put a backup in its place"
     );
     let before = home.bytes("clean");
     for args in [
-        &["get", "clean", "counts", "anna"][..],
+        get,
         &["steps", "clean"],
         &["backup", "clean", "target"],
         &["compact", "clean"],
@@ -81,9 +114,6 @@ fn a_row_whose_crc_is_wrong() {
         assert_eq!(ran.code, 3);
         assert_eq!(ran.message(), expected, "{args:?}");
     }
-    // the others are there
-    home.run(&["get", "clean", "counts", "carla"]).ok();
-    home.run(&["export", "clean", "lines"]).ok();
 }
 
 #[test]
@@ -171,14 +201,14 @@ fn a_table_of_another_version() {
     let home = Home::stores();
     let database = redb::Database::create(home.part("clean")).unwrap();
     let transaction = database.begin_write().unwrap();
-    let delta: TableDefinition<'static, u64, u64> = TableDefinition::new("delta");
-    drop(transaction.open_table(delta).unwrap());
+    let outbox: TableDefinition<'static, u64, u64> = TableDefinition::new("outbox");
+    drop(transaction.open_table(outbox).unwrap());
     transaction.commit().unwrap();
     drop(database);
     for args in [&["compact", "clean"][..], &["backup", "clean", "target"]] {
         let message = home.run(args).refused(3);
         assert!(
-            message.contains("it has a table `delta`, which this version does not know"),
+            message.contains("it has a table `outbox`, which this version does not know"),
             "{message}"
         );
     }
@@ -186,7 +216,7 @@ fn a_table_of_another_version() {
     assert_eq!(ran.code, 3);
     assert_eq!(
         ran.stdout,
-        "it has a table `delta`, which this version does not know\n"
+        "it has a table `outbox`, which this version does not know\n"
     );
     home.run(&["export", "clean"]).ok();
 }

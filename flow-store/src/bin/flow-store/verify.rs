@@ -20,6 +20,6 @@ pub(crate) fn verify(look: &Look, out: &mut Out) -> Result<bool, Failure> {
     let damaged = HumanCount(verified.damaged);
     Err(Failure::Store(StoreError::Damaged {
         path: look.about().map(|about| about.path).unwrap_or_default(),
-        what: format!("{damaged} of its records and {rows} are wrong"),
+        what: format!("{damaged} of its records, chunks, deltas and rows are wrong"),
     }))
 }

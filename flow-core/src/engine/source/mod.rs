@@ -1,5 +1,9 @@
 //! The operator of a source: reads within the budget, follows the epoch counter, ends epochs.
 
+mod ahead;
+mod blocks;
+mod desk;
+
 use std::{
     sync::Arc,
     task::Waker,
@@ -14,6 +18,8 @@ use timely::{
     scheduling::Activator,
 };
 
+pub(crate) use self::desk::Desks;
+use self::{ahead::Ahead, blocks::Share};
 use super::{
     Failed, Filled, Rows, RunState, SourceFault, SourceTask, Stop,
     in_order::PARCEL,
@@ -21,7 +27,10 @@ use super::{
     outputs::{Outputs, Wires},
     state::SourceBell,
 };
-use crate::chain::{Fault, OutletRef};
+use crate::{
+    chain::{Fault, OutletRef},
+    graph::StepIndex,
+};
 
 /// An activation ends after this many records or epochs, or this time, so that other operators have their turn.
 const RECORDS: u64 = 2048;
@@ -31,21 +40,37 @@ const TURN: Duration = Duration::from_millis(10);
 /// A timer is set for no longer than this, and then set again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
+/// A source on one worker.
+pub(super) struct Made {
+    pub(super) step: StepIndex,
+    pub(super) task: Box<dyn SourceTask>,
+    pub(super) outlets: Vec<OutletRef>,
+}
+
 pub(super) fn build<'scope>(
     scope: &Scope<'scope, u64>,
     wires: &mut Wires<'scope>,
     state: &Arc<RunState>,
+    desks: &Arc<Desks>,
     name: &str,
-    task: Box<dyn SourceTask>,
-    outlets: Vec<OutletRef>,
+    made: Made,
     flight: SharedFlight,
 ) {
+    let Made {
+        step,
+        task,
+        outlets,
+    } = made;
     let mut builder = OperatorBuilder::new(name.to_owned(), *scope);
     let outputs = Outputs::new(&mut builder, outlets, wires);
     let address = builder.operator_info().address;
     let bell = state.add_source(scope.worker().sync_activator_for(address.to_vec()));
+    let desk = desks.of(step).filter(|_| task.splits());
     let mut driver = Driver {
         worker: scope.index(),
+        ahead: desk.map(|desk| Ahead::new(desk, scope.index(), &bell, desks.fixed())),
+        desks: desks.clone(),
+        busy: false,
         activator: scope.activator_for(address),
         waker: Waker::from(bell.clone()),
         bell,
@@ -83,6 +108,11 @@ struct Driver {
     task: Box<dyn SourceTask>,
     outputs: Outputs,
     flight: SharedFlight,
+    desks: Arc<Desks>,
+    /// The blocks that are out, where lines of this source may go to other workers.
+    ahead: Option<Ahead>,
+    /// Whether it counts as one that has something to read.
+    busy: bool,
     /// The capabilities of the open epoch; none when the source is done.
     open: Option<Vec<Capability<u64>>>,
     /// All partitions have ended.
@@ -102,8 +132,10 @@ enum Rest {
     Yield,
     /// There is nothing to do until someone rings, or until this time.
     Until(Option<Instant>),
-    /// There is nothing to do until the budget has room for a record of this many bytes.
+    /// There is nothing to do until the budget has room for a record of this many bytes, and it is this source's turn.
     Room(u64),
+    /// There is nothing to do until a block comes back.
+    Block,
 }
 
 impl Driver {
@@ -118,11 +150,15 @@ impl Driver {
 
     fn turn(&mut self) -> Result<(), Fault> {
         let (mut records, mut epochs) = (RECORDS, EPOCHS);
-        let began = Instant::now();
+        let began = self.state.clock.now();
         loop {
-            if self.state.aborted() || self.open.is_none() {
+            if self.state.aborted() {
                 return Ok(());
             }
+            if self.open.is_none() {
+                return self.help();
+            }
+            self.set_busy(true);
             self.bell.go_on();
             let (open, current) = (self.open_epoch(), self.state.epoch());
             let stopping = self.ended || self.state.stop() != Stop::No;
@@ -139,9 +175,12 @@ impl Driver {
                 self.state.cut(open);
                 continue;
             }
-            if records == 0 || began.elapsed() > TURN {
+            if records == 0 || self.since(began) > TURN {
                 self.activator.activate();
                 return Ok(());
+            }
+            if self.take_back(open, &mut records) {
+                continue;
             }
             match self.step(open, &mut records)? {
                 None => {}
@@ -150,20 +189,29 @@ impl Driver {
                     return Ok(());
                 }
                 Some(Rest::Room(bytes)) => {
-                    if self.state.has_uncut() {
+                    self.bell.wait();
+                    if self.state.open_epoch_is_full(bytes) {
                         // What is open holds the budget, so it has to end.
                         self.state.cut(open);
                         continue;
                     }
-                    self.bell.wait();
-                    if !self.changed(open) && !self.state.has_room(bytes) {
+                    if !self.changed(open) && !self.state.has_turn(&self.bell, bytes) {
+                        self.set_timer(None);
                         return Ok(());
                     }
                 }
                 Some(Rest::Until(time)) => {
                     self.bell.wait();
                     if !self.changed(open) {
+                        self.set_busy(false);
                         self.set_timer(time);
+                        return Ok(());
+                    }
+                }
+                Some(Rest::Block) => {
+                    self.bell.wait();
+                    if !self.changed(open) && !self.is_ready() {
+                        self.set_timer(None);
                         return Ok(());
                     }
                 }
@@ -173,8 +221,17 @@ impl Driver {
 
     /// Reads and pushes some records of the open epoch.
     fn step(&mut self, open: u64, records: &mut u64) -> Result<Option<Rest>, Fault> {
+        match self.share(open, records)? {
+            Share::Done => return Ok(None),
+            Share::Wait => return Ok(Some(Rest::Block)),
+            Share::Alone => {}
+        }
         let (now, woken) = (self.state.clock.now(), self.bell.woken());
-        let (count, bytes_each) = match self.task.fill(&self.waker, now, woken) {
+        let filled = self.task.fill(&self.waker, now, woken);
+        if !matches!(filled, Ok(Filled::Records { .. })) {
+            self.state.withdraw(&self.bell);
+        }
+        let (count, bytes_each) = match filled {
             Ok(Filled::Records { count, bytes_each }) => (count as u64, bytes_each as u64),
             Ok(Filled::End) => {
                 self.ended = true;
@@ -193,14 +250,14 @@ impl Driver {
         };
         let wanted = count.min(*records).min(self.at_a_time);
         let wanted = wanted.min(self.state.room_in_epoch());
-        let granted = self.state.reserve(wanted, bytes_each);
+        let granted = self.state.reserve(&self.bell, wanted, bytes_each);
         if granted == 0 {
             return Ok(Some(Rest::Room(bytes_each)));
         }
-        let began = Instant::now();
+        let began = self.state.clock.now();
         #[allow(clippy::cast_possible_truncation)] // at most `count`, which is a usize
         let pushed = self.task.push(granted as usize);
-        self.adapt(granted, began.elapsed());
+        self.adapt(granted, self.since(began));
         let pushed = match pushed {
             Ok(()) => granted,
             Err(SourceFault::Step(fault)) => return Err(fault),
@@ -212,19 +269,29 @@ impl Driver {
                 pushed
             }
         };
-        if pushed > 0 {
-            let mut bytes = pushed * bytes_each;
-            if !std::mem::replace(&mut self.read_in_epoch, true) {
-                bytes += self.state.budget.weigh_epoch();
-            }
-            self.flight.borrow_mut().add(open, pushed, bytes);
-            self.state.add_read(open, pushed);
-        }
+        self.count(open, pushed, bytes_each);
         if let Some(capabilities) = &self.open {
             self.outputs.send(capabilities, PARCEL);
         }
-        *records -= granted;
+        *records = records.saturating_sub(granted);
         Ok(None)
+    }
+
+    /// Notes that records have been read in the open epoch.
+    fn count(&mut self, open: u64, read: u64, bytes_each: u64) {
+        if read > 0 {
+            let mut bytes = read * bytes_each;
+            if !std::mem::replace(&mut self.read_in_epoch, true) {
+                bytes += self.state.budget.weigh_epoch();
+            }
+            self.flight.borrow_mut().add(open, read, bytes);
+            self.state.add_read(open, read);
+        }
+    }
+
+    /// With a clock that stands still no turn is too long, so that what is done does not depend on how fast the machine is.
+    fn since(&self, began: Instant) -> Duration {
+        self.state.clock.now().saturating_duration_since(began)
     }
 
     /// Has the next push take about a tenth of a turn, or all that there is.
@@ -251,9 +318,23 @@ impl Driver {
             Some(next) => capabilities
                 .iter_mut()
                 .for_each(|capability| capability.downgrade(&next)),
-            None => self.open = None,
+            None => {
+                self.give_up();
+                self.open = None;
+                self.set_busy(false);
+            }
         }
         Ok(())
+    }
+
+    fn set_busy(&mut self, busy: bool) {
+        if std::mem::replace(&mut self.busy, busy) != busy {
+            self.desks.set_busy(self.worker, busy);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ahead.as_ref().is_some_and(Ahead::is_ready)
     }
 
     fn open_epoch(&self) -> u64 {

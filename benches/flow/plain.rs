@@ -1,0 +1,56 @@
+//! The plain loop: one thread, one hash map. Nothing that processes these events can do less.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+};
+
+use hashbrown::HashMap;
+
+use crate::{
+    Result,
+    cart::{Cart, Event, Summary, Tally},
+    events,
+    side::{Join, Report, Scratch, timed},
+};
+
+pub(crate) fn run(join: &Join, scratch: &Scratch) -> Result<Report> {
+    if join.json {
+        let path = scratch.json(join);
+        return timed(|| {
+            let mut carts = Carts::default();
+            let mut file = BufReader::with_capacity(64 << 10, File::open(path)?);
+            let mut line = Vec::new();
+            while file.read_until(b'\n', &mut line)? > 0 {
+                carts.take(serde_json::from_slice(&line)?);
+                line.clear();
+            }
+            Ok(carts.tally)
+        });
+    }
+    let packed = events::partition(join.users, join.events, 0, 1);
+    timed(|| {
+        let mut carts = Carts::default();
+        for packed in packed {
+            carts.take(packed.event());
+        }
+        Ok(carts.tally)
+    })
+}
+
+#[derive(Default)]
+struct Carts {
+    carts: HashMap<String, Cart>,
+    tally: Tally,
+}
+
+impl Carts {
+    fn take(&mut self, event: Event) {
+        let cart = self.carts.entry_ref(&event.user_id).or_default();
+        let totals = cart.join(event.kind, event.order_id);
+        self.tally.add(Summary {
+            user_id: event.user_id,
+            totals,
+        });
+    }
+}

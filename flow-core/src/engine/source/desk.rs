@@ -1,0 +1,186 @@
+//! Where the workers of a process leave blocks for each other.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use crate::{
+    engine::{Block, Worked, state::SourceBell},
+    graph::StepIndex,
+};
+
+/// What the sources of all workers share.
+pub(crate) struct Desks {
+    /// How many sources of each worker have something to read of their own.
+    busy: Arc<[AtomicUsize]>,
+    desks: Mutex<BTreeMap<StepIndex, Arc<Desk>>>,
+    /// How many lines each block has, where a test says so.
+    fixed: Option<usize>,
+}
+
+/// The blocks of one source step.
+pub(super) struct Desk {
+    busy: Arc<[AtomicUsize]>,
+    jobs: Mutex<VecDeque<Job>>,
+    helpers: Mutex<Vec<Arc<Helper>>>,
+}
+
+/// A block that waits for a worker.
+pub(super) struct Job {
+    pub(super) number: u64,
+    pub(super) block: Block,
+    pub(super) tray: Arc<Tray>,
+}
+
+/// Where what came of a worker's blocks is left for it.
+pub(super) struct Tray {
+    worked: Mutex<Option<BTreeMap<u64, (Worked, Block)>>>,
+    bell: Arc<SourceBell>,
+}
+
+/// The operator of the source step on a worker that may work off blocks of others.
+pub(super) struct Helper {
+    worker: usize,
+    bell: Arc<SourceBell>,
+    /// It has looked for a block and found none.
+    waits: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desks {
+    pub(crate) fn new(workers: usize, fixed: Option<usize>) -> Self {
+        Desks {
+            busy: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
+            desks: Mutex::default(),
+            fixed,
+        }
+    }
+
+    pub(super) fn fixed(&self) -> Option<usize> {
+        self.fixed
+    }
+
+    /// The desk of a step; none where a single worker has nobody to share with.
+    pub(super) fn of(&self, step: StepIndex) -> Option<Arc<Desk>> {
+        let new = || Desk {
+            busy: self.busy.clone(),
+            jobs: Mutex::default(),
+            helpers: Mutex::default(),
+        };
+        let mut desks = lock(&self.desks);
+        let desk = desks.entry(step).or_insert_with(|| Arc::new(new()));
+        (self.busy.len() > 1).then(|| desk.clone())
+    }
+
+    /// Notes that a source of a worker has something to read, or has not any more.
+    pub(super) fn set_busy(&self, worker: usize, is: bool) {
+        if let Some(busy) = self.busy.get(worker) {
+            match is {
+                true => busy.fetch_add(1, SeqCst),
+                false => busy.fetch_sub(1, SeqCst),
+            };
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn workers(&self) -> usize {
+        self.busy.len()
+    }
+
+    /// Adds the operator of a worker to those that are called when there is a block.
+    pub(super) fn join(&self, worker: usize, bell: Arc<SourceBell>) -> Arc<Helper> {
+        let helper = Arc::new(Helper {
+            worker,
+            bell,
+            waits: AtomicBool::new(false),
+        });
+        lock(&self.helpers).push(helper.clone());
+        helper
+    }
+
+    fn is_idle(&self, worker: usize) -> bool {
+        let busy = self.busy.get(worker);
+        busy.is_some_and(|busy| busy.load(SeqCst) == 0)
+    }
+
+    /// Whether there is a worker that has nothing to read of its own.
+    pub(super) fn has_idle(&self) -> bool {
+        (0..self.busy.len()).any(|worker| self.is_idle(worker))
+    }
+
+    /// Leaves a block, and calls a worker that waits for one.
+    pub(super) fn put(&self, job: Job) {
+        lock(&self.jobs).push_back(job);
+        let waits =
+            |helper: &&Arc<Helper>| self.is_idle(helper.worker) && helper.waits.swap(false, SeqCst);
+        if let Some(helper) = lock(&self.helpers).iter().find(waits) {
+            helper.bell.ring();
+        }
+    }
+
+    /// Takes the block that has been here longest.
+    pub(super) fn take(&self) -> Option<Job> {
+        lock(&self.jobs).pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.jobs).is_empty()
+    }
+
+    /// Takes back the blocks of a worker that nobody has begun.
+    pub(super) fn take_back(&self, tray: &Arc<Tray>) {
+        lock(&self.jobs).retain(|job| !Arc::ptr_eq(&job.tray, tray));
+    }
+}
+
+impl Helper {
+    /// Says that the worker wants to be called for the next block.
+    pub(super) fn wait(&self) {
+        self.waits.store(true, SeqCst);
+    }
+}
+
+impl Tray {
+    pub(super) fn new(bell: Arc<SourceBell>) -> Self {
+        Tray {
+            worked: Mutex::new(Some(BTreeMap::new())),
+            bell,
+        }
+    }
+
+    /// Leaves what came of a block, with its buffer.
+    pub(super) fn put(&self, number: u64, worked: Worked, block: Block) {
+        let refused = match &mut *lock(&self.worked) {
+            Some(there) => there.insert(number, (worked, block)),
+            None => Some((worked, block)),
+        };
+        // The user's records are not dropped under the lock.
+        drop(refused);
+        self.bell.ring_if_waiting();
+    }
+
+    pub(super) fn has(&self, number: u64) -> bool {
+        let worked = lock(&self.worked);
+        worked
+            .as_ref()
+            .is_some_and(|there| there.contains_key(&number))
+    }
+
+    pub(super) fn take(&self, number: u64) -> Option<(Worked, Block)> {
+        lock(&self.worked).as_mut()?.remove(&number)
+    }
+
+    /// Drops what is here, and what still comes.
+    pub(super) fn close(&self) {
+        let there = lock(&self.worked).take();
+        drop(there);
+    }
+}

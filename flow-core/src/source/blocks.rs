@@ -1,0 +1,133 @@
+//! Blocks of lines: read by the worker that has the file, worked off by any.
+//!
+//! A block is worked off as its lines would be in their turn, so it does not show in the results by whom it was. The
+//! worker that has the file takes what came of the blocks in their order, and only then counts them as read.
+
+use memchr::memchr_iter;
+
+use super::{Reader, Source, reading::Reading};
+use crate::{
+    chain::{Fault, rollback, settle},
+    engine::{Block, FailedLine, Offer, Receipt, RecordFailure, Worked},
+    record::NoKey,
+};
+
+/// So many records go through the chain at a time.
+const BATCH: usize = 256;
+
+impl<S: Source> Reading<S> {
+    /// What can be taken as a block, at most so many lines.
+    pub(super) fn offer_block(&mut self, lines: usize) -> Option<Offer> {
+        self.parser?;
+        self.at.enter();
+        for _ in 0..self.partitions.len() {
+            let partition = self.partitions.get_mut(self.turn)?;
+            if !partition.at_end {
+                if !partition.run.is_empty() || partition.failure.is_some() {
+                    return None;
+                }
+                let (lines, bytes) = partition.reader.file_lines()?.look(lines)?;
+                return Some(Offer {
+                    lines,
+                    bytes,
+                    bytes_each: size_of::<S::Item>() + bytes / lines,
+                });
+            }
+            self.turn = (self.turn + 1) % self.partitions.len();
+        }
+        None
+    }
+
+    /// Takes the next lines of the partition that has its turn.
+    pub(super) fn take_lines(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)> {
+        let partition = self.partitions.get_mut(self.turn)?;
+        let (lines, bytes) = partition.reader.file_lines()?.take_block(lines, into)?;
+        partition.pushed = 0;
+        let receipt = Receipt {
+            partition: self.turn,
+            lines,
+            bytes: bytes.len(),
+        };
+        self.turn = (self.turn + 1) % self.partitions.len();
+        Some((Block { lines, bytes }, receipt))
+    }
+
+    /// Has the lines of a block, which may be another worker's, go through the chain of this one.
+    pub(super) fn work_off(&mut self, block: &Block) -> Result<Worked, Fault> {
+        let mut worked = Worked::default();
+        let Some(parser) = self.parser else {
+            return Ok(worked);
+        };
+        let counted = self.skips.counts();
+        let (mut bytes, mut lines) = (0, 0);
+        let mut failed = None;
+        // A failed step may have left some.
+        self.batch.clear();
+        for end in memchr_iter(b'\n', &block.bytes) {
+            let line = &block.bytes[bytes..=end];
+            self.at.enter();
+            match parser.record(line) {
+                Ok(Some(record)) if self.fallible => {
+                    if let Err(fault) = self.chain.push((NoKey, record)) {
+                        rollback(&self.outlets);
+                        let (step, cause) = fault.into_parts();
+                        failed = Some((Some(step), cause));
+                        break;
+                    }
+                    settle(&self.outlets);
+                    worked.records += 1;
+                }
+                Ok(Some(record)) => {
+                    self.batch.push((NoKey, record));
+                    if self.batch.len() == BATCH {
+                        worked.records += BATCH;
+                        self.chain.push_batch(&mut self.batch)?;
+                    }
+                }
+                Ok(None) => {}
+                Err(_) if parser.skips() => self.skips.add(self.step),
+                Err(cause) => {
+                    failed = Some((None, cause.into()));
+                    break;
+                }
+            }
+            bytes += line.len();
+            lines += 1;
+        }
+        worked.records += self.batch.len();
+        self.chain.push_batch(&mut self.batch)?;
+        worked.skips = self.skips.take_since(&counted);
+        worked.failed = failed.map(|(step, cause)| FailedLine {
+            lines,
+            bytes,
+            step,
+            cause,
+        });
+        Ok(worked)
+    }
+
+    /// Notes that a block has been worked off, as far as it was. The failure that ended it comes back in the words of
+    /// the source.
+    pub(super) fn note(&mut self, receipt: &Receipt, worked: &mut Worked) -> Option<RecordFailure> {
+        for (step, count) in worked.skips.drain(..) {
+            self.skips.add_many(step, count);
+        }
+        let partition = self.partitions.get_mut(receipt.partition)?;
+        partition.moved = true;
+        let lines = partition.reader.file_lines()?;
+        let Some(failed) = worked.failed.take() else {
+            lines.worked_off(receipt.lines, receipt.bytes);
+            return None;
+        };
+        lines.worked_off(failed.lines, failed.bytes);
+        let (step, cause) = match failed.step {
+            Some(step) => (step, failed.cause),
+            None => {
+                let error = lines.error(&failed.cause.to_string());
+                (self.step, error.into())
+            }
+        };
+        self.turn = receipt.partition;
+        Some(self.failure(step, cause))
+    }
+}

@@ -1,0 +1,301 @@
+//! Stores of format 1, and how they become format 2.
+//!
+//! Format 1 had a row of redb for each row, in `base`, and kept what commits replaced in `undo`. A look upgrades what it
+//! sees, in memory; a start does the same to the store itself, in the transaction that opens the execution.
+//! Going back along `undo` gives the rows of the oldest epoch, which become chunks, and on the way what each later
+//! epoch had changed, which become deltas.
+
+use crate::changes::Changes;
+use crate::chunk;
+use crate::delta::Delta;
+use crate::epoch::Epoch;
+use crate::error::StoreError;
+use crate::guard::Failure;
+use crate::manifest::StoredStep;
+use crate::steps;
+use crate::tables::format_1::{BASE, STEPS, UNDO};
+use crate::tables::{CHUNKS, DELTAS, META, Meta};
+use redb::{ReadableTable, Table, TableHandle, WriteTransaction};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Makes format 2 of format 1, and returns what `meta` says then.
+pub(crate) fn upgrade(
+    transaction: &WriteTransaction,
+    meta: Meta,
+    path: &Path,
+) -> Result<Meta, Failure> {
+    let damaged = |what: String| {
+        Failure::Store(StoreError::Damaged {
+            path: path.to_path_buf(),
+            what,
+        })
+    };
+    let mut base = transaction.open_table(BASE)?;
+    let mut step_rows = transaction.open_table(STEPS)?;
+    let mut now: BTreeMap<u16, StoredStep> = BTreeMap::new();
+    for row in step_rows.iter()? {
+        let (number, value) = row?;
+        let step = decode_step(number.value(), value.value()).map_err(damaged)?;
+        now.insert(number.value(), step);
+    }
+
+    // from the last epoch back to the oldest
+    let (mut deltas, mut manifests) = (Vec::new(), Vec::new());
+    let mut reached = meta.epoch;
+    for entry in entries(transaction, meta.epoch)? {
+        let (mut changes, mut before) = (Changes::new(), now.clone());
+        for record in entry.records.iter().rev() {
+            match record {
+                Record::Base(key, old) => {
+                    let current = base.get(&key[..])?.map(|value| value.value().to_vec());
+                    // of several records of a row the last one is met first
+                    changes_of(key, current.as_deref(), &mut changes).map_err(damaged)?;
+                    match old {
+                        Some(old) => drop(base.insert(&key[..], &old[..])?),
+                        None => drop(base.remove(&key[..])?),
+                    }
+                }
+                Record::Step(number, old) => match old {
+                    Some(old) => {
+                        drop(before.insert(*number, decode_step(*number, old).map_err(damaged)?))
+                    }
+                    None => drop(before.remove(number)),
+                },
+            }
+        }
+        if before != now {
+            manifests.push((entry.epoch, std::mem::replace(&mut now, before)));
+        }
+        let mut delta = Delta::new(entry.epoch, entry.before);
+        delta.at = entry.at;
+        reached = entry.before;
+        deltas.push((delta, changes));
+    }
+    manifests.push((reached, now));
+
+    transaction.open_table(DELTAS)?;
+    for (epoch, steps) in manifests {
+        let steps: Vec<StoredStep> = steps.into_values().collect();
+        steps::write(transaction, epoch, &steps, path)?;
+    }
+    for (delta, changes) in deltas.into_iter().rev() {
+        delta.write(transaction, std::iter::once(&changes))?;
+    }
+    chunk_all(transaction, &base).map_err(|wrong| match wrong {
+        Wrong::Damaged(what) => damaged(what),
+        Wrong::Failure(failure) => failure,
+    })?;
+    base.retain(|_, _| false)?;
+    step_rows.retain(|_, _| false)?;
+    forget_undo(transaction)?;
+    let meta = Meta {
+        base_epoch: reached,
+        oldest: reached,
+        runs: 1,
+        ..meta
+    };
+    meta.write(&mut transaction.open_table(META)?)?;
+    Ok(meta)
+}
+
+fn decode_step(number: u16, value: &[u8]) -> Result<StoredStep, String> {
+    let step: StoredStep =
+        crate::decode(value).map_err(|error| format!("step number {number}: {error}"))?;
+    match step.number == number {
+        true => Ok(step),
+        false => Err(format!(
+            "step `{}` has the number {number}, which is not its own",
+            step.id
+        )),
+    }
+}
+
+/// Adds what a row is after an epoch to what that changed.
+fn changes_of(key: &[u8], current: Option<&[u8]>, changes: &mut Changes) -> Result<(), String> {
+    let (step, group, short) = split_key(key)?;
+    // The epoch's own change of a row comes first, so a later one of the same row must not win.
+    if changes
+        .iter()
+        .any(|change| (change.step, change.group, change.key) == (step, group, short))
+    {
+        return Ok(());
+    }
+    match current {
+        None => changes.remove(step, group, short),
+        Some(stored) => {
+            let value = value(key, stored)?;
+            let Ok(()) = changes.put(step, group, short, |bytes| {
+                bytes.extend_from_slice(value);
+                Ok::<(), std::convert::Infallible>(())
+            });
+        }
+    }
+    Ok(())
+}
+
+enum Wrong {
+    Damaged(String),
+    Failure(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for Wrong {
+    fn from(error: E) -> Wrong {
+        Wrong::Failure(error.into())
+    }
+}
+
+/// Writes the rows of `base` as chunks.
+fn chunk_all(
+    transaction: &WriteTransaction,
+    base: &Table<'_, &'static [u8], &'static [u8]>,
+) -> Result<(), Wrong> {
+    let mut chunks = transaction.open_table(CHUNKS)?;
+    let mut group: Option<(u16, u16)> = None;
+    let mut rows: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut write = |group: Option<(u16, u16)>, rows: &mut Vec<(Vec<u8>, Vec<u8>)>| {
+        if let Some((step, group)) = group {
+            let all = rows.iter().map(|(key, value)| (&key[..], Some(&value[..])));
+            chunk::write(&mut chunks, (step, group, 1), None, all)?;
+        }
+        rows.clear();
+        Ok::<(), Failure>(())
+    };
+    for row in base.iter()? {
+        let (key, stored) = row?;
+        let (key, stored) = (key.value(), stored.value());
+        let (step, of, short) = split_key(key).map_err(Wrong::Damaged)?;
+        let value = value(key, stored).map_err(Wrong::Damaged)?;
+        if group != Some((step, of)) {
+            write(group, &mut rows)?;
+            group = Some((step, of));
+        }
+        rows.push((short.to_vec(), value.to_vec()));
+    }
+    write(group, &mut rows)?;
+    Ok(())
+}
+
+fn split_key(key: &[u8]) -> Result<(u16, u16, &[u8]), String> {
+    match key.split_first_chunk::<4>() {
+        Some(([s0, s1, g0, g1], short)) => Ok((
+            u16::from_be_bytes([*s0, *s1]),
+            u16::from_be_bytes([*g0, *g1]),
+            short,
+        )),
+        None => Err("a row has a key that is too short".to_owned()),
+    }
+}
+
+/// What is behind `flags u8`, which are 0, and the `CRC-32C u32` of flags, whole key and value.
+fn value<'a>(key: &[u8], stored: &'a [u8]) -> Result<&'a [u8], String> {
+    let whole = stored.split_first_chunk::<5>().filter(|(head, value)| {
+        let [flags, sum @ ..] = **head;
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&[flags]), key);
+        flags == 0 && u32::from_be_bytes(sum) == crc32c::crc32c_append(crc, value)
+    });
+    match whole {
+        Some((_, value)) => Ok(value),
+        None => {
+            let (step, group, _) = split_key(key)?;
+            Err(format!(
+                "a row of step {step}, key group {group}, does not match its CRC"
+            ))
+        }
+    }
+}
+
+/// What one epoch had replaced.
+struct Entry {
+    epoch: Epoch,
+    before: Epoch,
+    at: i64,
+    /// In the order in which they were written.
+    records: Vec<Record>,
+}
+
+enum Record {
+    Base(Vec<u8>, Option<Vec<u8>>),
+    Step(u16, Option<Vec<u8>>),
+}
+
+/// The entries by which one could go back from the last epoch, the latest first; those behind a gap or damage led
+/// nowhere.
+fn entries(transaction: &WriteTransaction, last: Epoch) -> Result<Vec<Entry>, Failure> {
+    let mut tables = transaction.list_tables()?;
+    if !tables.any(|table| table.name() == UNDO.name()) {
+        return Ok(Vec::new());
+    }
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut expected = last;
+    let mut parts: Vec<Vec<Record>> = Vec::new();
+    for row in transaction.open_table(UNDO)?.iter()?.rev() {
+        let (key, value) = row?;
+        let key = key.value();
+        let Some((before, at, last, records)) = entry_part(key, value.value()) else {
+            break;
+        };
+        if Epoch::from_u64(key.0) != expected || last != parts.is_empty() {
+            break;
+        }
+        parts.push(records);
+        if key.1 == 0 {
+            entries.push(Entry {
+                epoch: expected,
+                before,
+                at,
+                records: parts.drain(..).rev().flatten().collect(),
+            });
+            expected = before;
+        }
+    }
+    Ok(entries)
+}
+
+/// A row of `undo`: `CRC-32C u32`, `last u8`, `before u64`, `at u64`, records.
+fn entry_part(
+    (epoch, index): (u64, u32),
+    stored: &[u8],
+) -> Option<(Epoch, i64, bool, Vec<Record>)> {
+    let (sum, rest) = stored.split_first_chunk::<4>()?;
+    let crc = crc32c::crc32c(&epoch.to_be_bytes());
+    let crc = crc32c::crc32c_append(crc, &index.to_be_bytes());
+    if u32::from_be_bytes(*sum) != crc32c::crc32c_append(crc, rest) {
+        return None;
+    }
+    let (last, rest) = rest.split_first()?;
+    let (before, rest) = rest.split_first_chunk::<8>()?;
+    let (at, mut rest) = rest.split_first_chunk::<8>()?;
+    let mut records = Vec::new();
+    while let Some((tag, tail)) = rest.split_first() {
+        rest = tail;
+        let key = counted(&mut rest)?;
+        let old = match tag & 1 {
+            0 => None,
+            _ => Some(counted(&mut rest)?),
+        };
+        records.push(match tag & !1 {
+            0 => Record::Base(key, old),
+            2 => Record::Step(u16::from_be_bytes(key.try_into().ok()?), old),
+            _ => return None,
+        });
+    }
+    let (before, at) = (u64::from_be_bytes(*before), i64::from_be_bytes(*at));
+    Some((Epoch::from_u64(before), at, *last != 0, records))
+}
+
+fn counted(rest: &mut &[u8]) -> Option<Vec<u8>> {
+    let (length, tail) = rest.split_first_chunk::<8>()?;
+    let length = usize::try_from(u64::from_be_bytes(*length)).ok()?;
+    let (bytes, tail) = tail.split_at_checked(length)?;
+    *rest = tail;
+    Some(bytes.to_vec())
+}
+
+fn forget_undo(transaction: &WriteTransaction) -> Result<(), Failure> {
+    let mut tables = transaction.list_tables()?;
+    if tables.any(|table| table.name() == UNDO.name()) {
+        transaction.open_table(UNDO)?.retain(|_, _| false)?;
+    }
+    Ok(())
+}
