@@ -11,7 +11,7 @@ use flow::{
 
 use crate::{
     Result,
-    cart::{Cart, Event, SharedTally, Summary, Totals},
+    cart::{Cart, Event, Kind, SharedTally, Summary, Totals},
     events::{self, Packed},
     side::{Join, Report, Scratch, timed},
 };
@@ -92,6 +92,14 @@ fn joiner(cart: &mut Cart, event: Event) -> Totals {
     cart.join(event.kind, event.order_id)
 }
 
+fn by_user(event: Event) -> (String, (Kind, u64)) {
+    (event.user_id, (event.kind, event.order_id))
+}
+
+fn join_by_user(cart: &mut Cart, (kind, order_id): (Kind, u64)) -> Totals {
+    cart.join(kind, order_id)
+}
+
 fn summary((user_id, totals): (String, Totals)) -> Summary {
     Summary { user_id, totals }
 }
@@ -119,7 +127,13 @@ pub(crate) fn cart_join(events: Stream<Event>, join: &Join, tally: &SharedTally)
     if join.fallible {
         events = events.try_map(check);
     }
-    let carts = events.key_on(user_id).stateful_map(joiner);
+    let carts = match join.clones_key {
+        true => events.key_on(user_id).stateful_map(joiner).named("carts"),
+        false => events
+            .key_by(by_user)
+            .stateful_map(join_by_user)
+            .named("carts"),
+    };
     let mut part = tally.part();
     let count = sink::from_fn(move |summary| part.add(summary));
     carts.map(summary).sink(count);

@@ -39,6 +39,7 @@ fn paths() -> [Path; 5] {
         repeatable: true,
         more_steps: 0,
         fallible: false,
+        clones_key: false,
     };
     let fallible = Join {
         fallible: true,

@@ -88,6 +88,7 @@ impl Resume {
             repeatable: false,
             more_steps: 0,
             fallible: false,
+            clones_key: false,
         };
         // Where everything has been read, no events are needed.
         let is_first = self.program == By::Writer;

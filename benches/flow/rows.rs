@@ -132,6 +132,7 @@ fn join(users: u32, events: u32) -> Join {
         repeatable: false,
         more_steps: 0,
         fallible: false,
+        clones_key: false,
     }
 }
 
@@ -179,6 +180,10 @@ fn engine(size: Size) -> Group {
         fallible: true,
         ..join
     };
+    let clones_key = Join {
+        clones_key: true,
+        ..join
+    };
     Group {
         name: "engine",
         rounds: size.rounds(11),
@@ -221,7 +226,14 @@ fn engine(size: Size) -> Group {
                 "without it",
                 Value::Time(fallible.flow(), join.flow()),
             )
-            .why("Where a step may fail, records go through the chain one at a time, so that the run can stop exactly at one."),
+            .why("The first step of a chain stops its batch at the record that fails. A later one would have records go one at a time."),
+            Row::new(
+                "engine/key-on",
+                "`key_on`, which clones the key",
+                "`key_by`, which moves it",
+                Value::Time(clones_key.flow(), join.flow()),
+            )
+            .why("A text for each record, made on one worker and freed on another."),
             Row::new(
                 "engine/step",
                 "one more stateless step",
@@ -317,7 +329,7 @@ fn json(size: Size) -> Group {
                 Value::Time(join.workers(2).flow(), join.flow()),
             )
             .limits(0.9, 0.6)
-            .why("A file is one partition, so one worker reads and parses; the other one has only half of the carts."),
+            .why("The lines go out in blocks, and are parsed where there is time; what came of them is sent on in the order of the file."),
             Row::new(
                 "json/memory",
                 "peak memory, JSON lines, 1k users",

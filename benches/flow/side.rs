@@ -53,6 +53,8 @@ pub(crate) struct Join {
     pub(crate) more_steps: u32,
     /// With a step before the join that could fail.
     pub(crate) fallible: bool,
+    /// The key is taken with `key_on`, which leaves the record whole.
+    pub(crate) clones_key: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -90,6 +90,7 @@ const METHODS: &[(Kind, &[&str])] = &[
             "flat_map_values",
             "inspect",
             "inspect_values",
+            "key_by",
             "key_on",
             "map",
             "map_batch",

