@@ -53,13 +53,13 @@ pub(crate) fn sizes(
     }
 }
 
-/// Writes a run: these rows, sorted, behind what is there.
+/// Writes a run: these rows, sorted, behind what is there. Returns how large the group is then.
 pub(crate) fn write<'a>(
     table: &mut Table<'_, ChunkKey, &[u8]>,
     (step, group, run): (u16, u16, u64),
     before: Option<Sizes>,
     rows: impl Iterator<Item = ChunkRow<'a>>,
-) -> Result<(), Failure> {
+) -> Result<Sizes, Failure> {
     let mut chunks = vec![vec![0; HEAD]];
     for row in rows {
         let start = chunks.last().map_or(0, Vec::len);
@@ -90,7 +90,7 @@ pub(crate) fn write<'a>(
         seal(&mut chunk, key, sizes);
         table.insert(key, &chunk[..])?;
     }
-    Ok(())
+    Ok(sizes)
 }
 
 fn push(into: &mut Vec<u8>, (key, value): ChunkRow<'_>) {

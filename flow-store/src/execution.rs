@@ -36,6 +36,7 @@ pub struct Execution {
     retain: Retain,
     /// What is not folded, oldest first.
     deltas: VecDeque<Delta>,
+    folding: Folding,
     /// Nobody knows what is in the file since a commit failed.
     failed: bool,
     /// Last, so that it is released last; none over a backend without a directory.
@@ -57,6 +58,7 @@ impl Execution {
             steps: started.steps,
             retain: started.retain,
             deltas: started.deltas,
+            folding: Folding::new(),
             failed: false,
             _lock: lock,
         }
@@ -107,6 +109,7 @@ impl Execution {
         meta.durable_seen = meta.epoch;
         meta.epoch = epoch;
         let mut deltas = std::mem::take(&mut self.deltas);
+        let mut folding = std::mem::replace(&mut self.folding, Folding::new());
         let mut begun = false;
         let write = || {
             let transaction = write::begin(self.database.get())?;
@@ -123,13 +126,12 @@ impl Execution {
             let delta = Delta::new(epoch, self.meta.epoch).write(&transaction, changes.clone())?;
             deltas.push_back(delta);
             meta.oldest = delta::oldest(&deltas, meta.oldest, self.retain);
-            let folding = Folding::new();
             if let Some(amount) = folding.amount(&deltas, meta.oldest, delta.bytes) {
                 fold::fold(
                     &transaction,
                     &mut meta,
                     &mut deltas,
-                    folding,
+                    &mut folding,
                     amount,
                     &self.part,
                 )?;
@@ -142,6 +144,7 @@ impl Execution {
         let (path, last) = (&self.part, self.meta.epoch);
         let written = guard(write);
         self.deltas = deltas;
+        self.folding = folding;
         // then the deltas are as they would have been, and nothing is committed any more
         self.failed = written.is_err() && begun;
         written.map_err(|failure| {

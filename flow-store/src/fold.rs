@@ -5,7 +5,7 @@
 //! group has not many more bytes than its rows.
 
 use crate::changes::Change;
-use crate::chunk::{self, ChunkRow};
+use crate::chunk::{self, ChunkRow, Sizes};
 use crate::delta::{Delta, Part};
 use crate::epoch::Epoch;
 use crate::error::StoreError;
@@ -14,7 +14,7 @@ use crate::steps;
 use crate::tables::{CHUNKS, ChunkKey, DELTAS, Meta};
 use crate::versions::Versions;
 use redb::{ReadableTable, Table, WriteTransaction};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
 /// How many bytes of deltas may lie unfolded, beyond those that are retained.
@@ -27,10 +27,12 @@ const UNFOLDED: u64 = 400;
 const DELTA: u64 = 512;
 
 /// How much is folded, and when.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Folding {
     /// How many bytes of deltas may lie unfolded.
     unfolded: u64,
+    /// Of the groups that were folded into since the start: to look it up costs a page of the file each time.
+    sizes: HashMap<(u16, u16), Option<Sizes>>,
 }
 
 impl Folding {
@@ -39,12 +41,19 @@ impl Folding {
         let unfolded = UNFOLDED;
         #[cfg(all(not(test), feature = "fail-points"))]
         let unfolded = crate::fail_point::unfolded();
-        Folding { unfolded }
+        Folding::of(unfolded)
+    }
+
+    fn of(unfolded: u64) -> Folding {
+        Folding {
+            unfolded,
+            sizes: HashMap::new(),
+        }
     }
 
     /// The bytes to fold when a commit has written so many; none if there is nothing that has to be.
     pub(crate) fn amount(
-        self,
+        &self,
         deltas: &VecDeque<Delta>,
         oldest: Epoch,
         written: u64,
@@ -61,7 +70,7 @@ impl Folding {
     }
 
     /// Whether a group is merged: with so many bytes of runs, when more come.
-    fn merges(self, sizes: chunk::Sizes, more: u64, left: &mut u64) -> bool {
+    fn merges(&self, sizes: Sizes, more: u64, left: &mut u64) -> bool {
         let all = sizes.first + sizes.later + more;
         if all <= self.unfolded >> 10 {
             // to add to it costs as much
@@ -82,7 +91,7 @@ pub(crate) fn fold(
     transaction: &WriteTransaction,
     meta: &mut Meta,
     deltas: &mut VecDeque<Delta>,
-    folding: Folding,
+    folding: &mut Folding,
     amount: u64,
     path: &Path,
 ) -> Result<(), Failure> {
@@ -125,18 +134,22 @@ pub(crate) fn fold(
         };
         rows.sort_by(|a, b| a.key.cmp(b.key));
         let key = (step, group, meta.runs);
-        let sizes = chunk::sizes(&table, step, group)?;
+        let sizes = match folding.sizes.get(&(step, group)) {
+            Some(sizes) => *sizes,
+            None => chunk::sizes(&table, step, group)?,
+        };
         let bytes = rows
             .iter()
             .map(|row| row.key.len() + row.value.map_or(0, <[u8]>::len));
         let more = bytes.sum::<usize>() as u64;
-        if folding.merges(sizes.unwrap_or_default(), more, &mut left) {
-            merge(&mut table, key, rows, &mut versions).map_err(|wrong| wrong.at(path))?;
+        let written = if folding.merges(sizes.unwrap_or_default(), more, &mut left) {
+            merge(&mut table, key, rows, &mut versions).map_err(|wrong| wrong.at(path))
         } else {
             let last_of_each = rows.chunk_by(|a, b| a.key == b.key).filter_map(<[_]>::last);
             let rows = last_of_each.map(|row| -> ChunkRow<'_> { (row.key, row.value) });
-            chunk::write(&mut table, key, sizes, rows)?;
-        }
+            chunk::write(&mut table, key, sizes, rows).map(Some)
+        };
+        folding.sizes.insert((step, group), written?);
     }
     Ok(())
 }
@@ -148,8 +161,8 @@ pub(crate) fn fold_all(
     deltas: &mut VecDeque<Delta>,
     path: &Path,
 ) -> Result<(), Failure> {
-    let all = Folding { unfolded: u64::MAX };
-    fold(transaction, meta, deltas, all, u64::MAX, path)?;
+    let mut all = Folding::of(u64::MAX);
+    fold(transaction, meta, deltas, &mut all, u64::MAX, path)?;
     let mut table = transaction.open_table(CHUNKS)?;
     let mut several = Vec::new();
     let mut last = None;
@@ -175,7 +188,7 @@ fn merge(
     (step, group, run): (u16, u16, u64),
     rows: &[Change<'_>],
     versions: &mut Versions,
-) -> Result<(), Wrong> {
+) -> Result<Option<Sizes>, Wrong> {
     versions.clear();
     read_all(table, step, group, versions)?;
     for row in rows {
@@ -185,11 +198,12 @@ fn merge(
     table
         .retain_in(chunk::all_of(step, group), |_, _| false)
         .map_err(|error| Wrong::Failure(error.into()))?;
-    if versions.len() > 0 {
-        let rows = versions.iter().map(|(key, value)| (key, Some(value)));
-        chunk::write(table, (step, group, run), None, rows).map_err(Wrong::Failure)?;
+    if versions.len() == 0 {
+        return Ok(None);
     }
-    Ok(())
+    let rows = versions.iter().map(|(key, value)| (key, Some(value)));
+    let sizes = chunk::write(table, (step, group, run), None, rows);
+    sizes.map(Some).map_err(Wrong::Failure)
 }
 
 fn place(change: &Change<'_>) -> u32 {

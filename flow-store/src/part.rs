@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// redb's own default is 1 GiB.
-const CACHE: usize = 32 << 20;
+const CACHE: usize = 64 << 20;
 
 /// The first bytes of redb's file format: the fields that are checked here, at their offsets.
 mod header {
