@@ -22,6 +22,12 @@ pub(crate) struct Sizes {
     pub(crate) later: u64,
 }
 
+impl Sizes {
+    pub(crate) fn all(self) -> u64 {
+        self.first.saturating_add(self.later)
+    }
+}
+
 /// One row of a chunk; without a value it is gone.
 pub(crate) type ChunkRow<'a> = (&'a [u8], Option<&'a [u8]>);
 
@@ -30,14 +36,18 @@ pub(crate) fn all_of(step: u16, group: u16) -> RangeInclusive<ChunkKey> {
     (step, group, 0, 0)..=(step, group, u64::MAX, u32::MAX)
 }
 
-/// Removes all chunks of a step.
+/// Removes all chunks of a step, and returns how many bytes they had.
 pub(crate) fn remove_all_of(
     step: u16,
     table: &mut Table<'_, ChunkKey, &[u8]>,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let all = (step, 0, 0, 0)..=(step, u16::MAX, u64::MAX, u32::MAX);
-    table.retain_in::<ChunkKey, _>(all, |_, _| false)?;
-    Ok(())
+    let mut bytes = 0;
+    table.retain_in::<ChunkKey, _>(all, |_, chunk| {
+        bytes += chunk.len() as u64;
+        false
+    })?;
+    Ok(bytes)
 }
 
 /// How large a group is.

@@ -126,7 +126,7 @@ impl Execution {
             let delta = Delta::new(epoch, self.meta.epoch).write(&transaction, changes.clone())?;
             deltas.push_back(delta);
             meta.oldest = delta::oldest(&deltas, meta.oldest, self.retain);
-            if let Some(amount) = folding.amount(&deltas, meta.oldest, delta.bytes) {
+            if let Some(amount) = folding.amount(&deltas, &meta, delta.bytes) {
                 fold::fold(
                     &transaction,
                     &mut meta,

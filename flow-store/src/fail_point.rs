@@ -80,14 +80,16 @@ impl FailPoint {
     }
 }
 
-/// How many bytes of deltas may lie unfolded.
-#[cfg(all(feature = "fail-points", not(test)))]
-pub(crate) fn unfolded() -> u64 {
-    static UNFOLDED: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
-        let text = std::env::var("FLOW_UNFOLDED").ok();
-        text.and_then(|text| text.parse().ok())
-            .unwrap_or(crate::fold::UNFOLDED)
-    });
+/// How many bytes of deltas may lie unfolded, where a test says so.
+pub(crate) fn unfolded() -> Option<u64> {
+    if cfg!(test) {
+        return Some(400);
+    }
+    if cfg!(not(feature = "fail-points")) {
+        return None;
+    }
+    static UNFOLDED: std::sync::LazyLock<Option<u64>> =
+        std::sync::LazyLock::new(|| std::env::var("FLOW_UNFOLDED").ok()?.parse().ok());
     *UNFOLDED
 }
 

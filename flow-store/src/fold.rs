@@ -17,36 +17,40 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
-/// How many bytes of deltas may lie unfolded, beyond those that are retained.
-#[cfg(not(test))]
-pub(crate) const UNFOLDED: u64 = 4 << 20;
-/// So that tests get through it.
-#[cfg(test)]
-const UNFOLDED: u64 = 400;
+/// How many bytes of deltas may lie unfolded, beyond those that are retained: a quarter of what is folded, within these.
+/// The less is folded, the sooner it is worth it, as keys come again; the more, the more rows find others of their group.
+const LEAST: u64 = 256 << 10;
+const MOST: u64 = 8 << 20;
+/// A group of so few bytes is merged each time: to add to it costs as much.
+const SMALL: u64 = 4 << 10;
 /// A delta counts for this much more than its bytes, so that tiny ones are not too many.
 const DELTA: u64 = 512;
 
 /// How much is folded, and when.
 #[derive(Debug)]
 pub(crate) struct Folding {
-    /// How many bytes of deltas may lie unfolded.
-    unfolded: u64,
+    /// The bounds of how many bytes of deltas may lie unfolded.
+    least: u64,
+    most: u64,
+    /// The bytes of groups that are merged each time.
+    small: u64,
     /// Of the groups that were folded into since the start: to look it up costs a page of the file each time.
     sizes: HashMap<(u16, u16), Option<Sizes>>,
 }
 
 impl Folding {
     pub(crate) fn new() -> Folding {
-        #[cfg(any(test, not(feature = "fail-points")))]
-        let unfolded = UNFOLDED;
-        #[cfg(all(not(test), feature = "fail-points"))]
-        let unfolded = crate::fail_point::unfolded();
-        Folding::of(unfolded)
+        match crate::fail_point::unfolded() {
+            Some(unfolded) => Folding::of(unfolded, unfolded, 0),
+            None => Folding::of(LEAST, MOST, SMALL),
+        }
     }
 
-    fn of(unfolded: u64) -> Folding {
+    fn of(least: u64, most: u64, small: u64) -> Folding {
         Folding {
-            unfolded,
+            least,
+            most,
+            small,
             sizes: HashMap::new(),
         }
     }
@@ -55,15 +59,16 @@ impl Folding {
     pub(crate) fn amount(
         &self,
         deltas: &VecDeque<Delta>,
-        oldest: Epoch,
+        meta: &Meta,
         written: u64,
     ) -> Option<u64> {
+        let unfolded = (meta.chunk_bytes / 4).clamp(self.least, self.most);
         let mut foldable = 0;
-        for delta in deltas.iter().take_while(|delta| delta.epoch <= oldest) {
+        for delta in deltas.iter().take_while(|delta| delta.epoch <= meta.oldest) {
             foldable += delta.bytes + DELTA;
-            if foldable > self.unfolded {
+            if foldable > unfolded {
                 // more than comes in, so it ends
-                return Some(self.unfolded.max(2 * written));
+                return Some(unfolded.max(2 * written));
             }
         }
         None
@@ -71,9 +76,8 @@ impl Folding {
 
     /// Whether a group is merged: with so many bytes of runs, when more come.
     fn merges(&self, sizes: Sizes, more: u64, left: &mut u64) -> bool {
-        let all = sizes.first + sizes.later + more;
-        if all <= self.unfolded >> 10 {
-            // to add to it costs as much
+        let all = sizes.all() + more;
+        if all <= self.small {
             return true;
         }
         if (sizes.later + more) * 2 <= sizes.first {
@@ -101,7 +105,7 @@ pub(crate) fn fold(
             what,
         })
     };
-    let known = steps::prune(transaction, meta.oldest, path)?;
+    let known = steps::prune(transaction, meta, path)?;
     let taken = take(transaction, meta.oldest, amount)?;
     let mut changes: Vec<Change<'_>> = Vec::new();
     for (key, value) in &taken {
@@ -149,7 +153,10 @@ pub(crate) fn fold(
             let rows = last_of_each.map(|row| -> ChunkRow<'_> { (row.key, row.value) });
             chunk::write(&mut table, key, sizes, rows).map(Some)
         };
-        folding.sizes.insert((step, group), written?);
+        let now = written?;
+        let bytes = |sizes: Option<Sizes>| sizes.map_or(0, Sizes::all);
+        meta.chunk_bytes = (meta.chunk_bytes + bytes(now)).saturating_sub(bytes(sizes));
+        folding.sizes.insert((step, group), now);
     }
     Ok(())
 }
@@ -161,7 +168,7 @@ pub(crate) fn fold_all(
     deltas: &mut VecDeque<Delta>,
     path: &Path,
 ) -> Result<(), Failure> {
-    let mut all = Folding::of(u64::MAX);
+    let mut all = Folding::of(0, 0, u64::MAX);
     fold(transaction, meta, deltas, &mut all, u64::MAX, path)?;
     let mut table = transaction.open_table(CHUNKS)?;
     let mut several = Vec::new();
@@ -178,6 +185,10 @@ pub(crate) fn fold_all(
     for (step, group) in several {
         let key = (step, group, meta.runs);
         merge(&mut table, key, &[], &mut versions).map_err(|wrong| wrong.at(path))?;
+    }
+    meta.chunk_bytes = 0;
+    for row in table.iter()? {
+        meta.chunk_bytes += row?.1.value().len() as u64;
     }
     Ok(())
 }

@@ -377,7 +377,7 @@ fn apply(
     }
     meta.oldest = meta.epoch;
     steps::write(transaction, meta.epoch, &steps, &place.part)?;
-    steps::prune(transaction, meta.oldest, &place.part)?;
+    steps::prune(transaction, meta, &place.part)?;
     Ok(())
 }
 

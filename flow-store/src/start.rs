@@ -206,7 +206,7 @@ fn start_in(
     };
     transaction.open_table(CHUNKS)?;
     steps::write(transaction, meta.epoch, &start.manifest.steps, &place.part)?;
-    steps::prune(transaction, meta.oldest, &place.part)?;
+    steps::prune(transaction, &mut meta, &place.part)?;
     meta.write(&mut transaction.open_table(META)?)?;
     write_record(&place.part, transaction, &record)?;
     Ok(Started {

@@ -5,7 +5,7 @@ use crate::epoch::Epoch;
 use crate::error::StoreError;
 use crate::guard::{Failure, guard};
 use crate::manifest::StoredStep;
-use crate::tables::{CHUNKS, MANIFESTS};
+use crate::tables::{CHUNKS, MANIFESTS, Meta};
 use crate::write;
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use std::collections::BTreeSet;
@@ -91,11 +91,11 @@ pub(crate) fn remove_after(transaction: &WriteTransaction, epoch: Epoch) -> Resu
 /// numbers of all that are, sorted.
 pub(crate) fn prune(
     transaction: &WriteTransaction,
-    oldest: Epoch,
+    meta: &mut Meta,
     path: &Path,
 ) -> Result<Vec<u16>, Failure> {
     let mut table = transaction.open_table(MANIFESTS)?;
-    let first = match table.range(..=oldest.to_u64())?.next_back() {
+    let first = match table.range(..=meta.oldest.to_u64())?.next_back() {
         Some(row) => row?.0.value(),
         None => 0,
     };
@@ -117,7 +117,8 @@ pub(crate) fn prune(
     table.retain_in(..first, |_, _| false)?;
     let mut chunks = transaction.open_table(CHUNKS)?;
     for step in gone.difference(&known) {
-        chunk::remove_all_of(*step, &mut chunks)?;
+        let bytes = chunk::remove_all_of(*step, &mut chunks)?;
+        meta.chunk_bytes = meta.chunk_bytes.saturating_sub(bytes);
     }
     Ok(known.into_iter().collect())
 }

@@ -71,6 +71,8 @@ pub(crate) struct Meta {
     pub(crate) oldest: Epoch,
     /// How many runs were written.
     pub(crate) runs: u64,
+    /// The bytes of all chunks.
+    pub(crate) chunk_bytes: u64,
     /// Whether the last execution said how it ended.
     pub(crate) clean: bool,
     /// The number of the next new step.
@@ -94,6 +96,7 @@ impl Meta {
             base_epoch: Epoch::default(),
             oldest: Epoch::default(),
             runs: 0,
+            chunk_bytes: 0,
             clean: false,
             next_step: 0,
             maintained: 0,
@@ -143,10 +146,10 @@ impl Meta {
             Some(_) => number("maintained")?,
             None => Ok(0),
         };
-        // format 1 has neither: its rows are those of the last epoch
-        let (oldest, runs) = match table.get("oldest")? {
-            Some(_) => (number("oldest")?, number("runs")?),
-            None => (base_epoch, Ok(0)),
+        // format 1 has none of these: its rows are those of the last epoch
+        let (oldest, runs, chunk_bytes) = match table.get("oldest")? {
+            Some(_) => (number("oldest")?, number("runs")?, number("chunk_bytes")?),
+            None => (base_epoch, Ok(0), Ok(0)),
         };
         let meta = || {
             Ok(Meta {
@@ -161,6 +164,7 @@ impl Meta {
                 base_epoch: Epoch::from_u64(base_epoch?),
                 oldest: Epoch::from_u64(oldest?),
                 runs: runs?,
+                chunk_bytes: chunk_bytes?,
                 clean: clean? != 0,
                 next_step: u32::try_from(next_step?).map_err(|_| "next_step")?,
                 maintained: maintained?,
@@ -198,7 +202,9 @@ impl Meta {
         ] {
             table.insert(name, &epoch.to_u64().to_be_bytes()[..])?;
         }
-        table.insert("runs", &self.runs.to_be_bytes()[..])?;
+        for (name, number) in [("runs", self.runs), ("chunk_bytes", self.chunk_bytes)] {
+            table.insert(name, &number.to_be_bytes()[..])?;
+        }
         Ok(())
     }
 

@@ -82,7 +82,7 @@ pub(crate) fn upgrade(
     for (delta, changes) in deltas.into_iter().rev() {
         delta.write(transaction, std::iter::once(&changes))?;
     }
-    chunk_all(transaction, &base).map_err(|wrong| match wrong {
+    let chunk_bytes = chunk_all(transaction, &base).map_err(|wrong| match wrong {
         Wrong::Damaged(what) => damaged(what),
         Wrong::Failure(failure) => failure,
     })?;
@@ -93,6 +93,7 @@ pub(crate) fn upgrade(
         base_epoch: reached,
         oldest: reached,
         runs: 1,
+        chunk_bytes,
         ..meta
     };
     meta.write(&mut transaction.open_table(META)?)?;
@@ -145,18 +146,19 @@ impl<E: Into<Failure>> From<E> for Wrong {
     }
 }
 
-/// Writes the rows of `base` as chunks.
+/// Writes the rows of `base` as chunks; returns how many bytes these have.
 fn chunk_all(
     transaction: &WriteTransaction,
     base: &Table<'_, &'static [u8], &'static [u8]>,
-) -> Result<(), Wrong> {
+) -> Result<u64, Wrong> {
+    let mut bytes = 0;
     let mut chunks = transaction.open_table(CHUNKS)?;
     let mut group: Option<(u16, u16)> = None;
     let mut rows: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let mut write = |group: Option<(u16, u16)>, rows: &mut Vec<(Vec<u8>, Vec<u8>)>| {
         if let Some((step, group)) = group {
             let all = rows.iter().map(|(key, value)| (&key[..], Some(&value[..])));
-            chunk::write(&mut chunks, (step, group, 1), None, all)?;
+            bytes += chunk::write(&mut chunks, (step, group, 1), None, all)?.all();
         }
         rows.clear();
         Ok::<(), Failure>(())
@@ -173,7 +175,7 @@ fn chunk_all(
         rows.push((short.to_vec(), value.to_vec()));
     }
     write(group, &mut rows)?;
-    Ok(())
+    Ok(bytes)
 }
 
 fn split_key(key: &[u8]) -> Result<(u16, u16, &[u8]), String> {

@@ -104,8 +104,10 @@ impl Look {
                 transaction.open_table(DELTAS)?,
             );
             let (all, mut done) = (chunks.len()? + deltas.len()?, 0);
+            let mut chunk_bytes = 0;
             for entry in chunks.iter()? {
                 let (key, value) = entry?;
+                chunk_bytes += value.value().len() as u64;
                 let (step, group, ..) = key.value();
                 match chunk::read(key.value(), value.value()) {
                     Ok(rows) => {
@@ -119,6 +121,15 @@ impl Look {
                 }
                 done += 1;
                 progress(done, all);
+            }
+            let noted = self
+                .contents
+                .as_ref()
+                .map(|contents| contents.meta.chunk_bytes);
+            if noted != Some(chunk_bytes) {
+                found.add(format!(
+                    "its chunks have {chunk_bytes} bytes, and not what it says"
+                ));
             }
             for entry in deltas.iter()? {
                 let (key, value) = entry?;
