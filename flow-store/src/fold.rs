@@ -22,9 +22,24 @@ use std::path::Path;
 pub(crate) const UNFOLDED: u64 = 4 << 20;
 /// So that tests get through it.
 #[cfg(test)]
-const UNFOLDED: u64 = 400;
+pub(crate) const UNFOLDED: u64 = 400;
+
+#[cfg(any(test, not(any(feature = "fail-points", feature = "fuzzing"))))]
+fn unfolded() -> u64 {
+    UNFOLDED
+}
+
+#[cfg(all(not(test), feature = "fuzzing"))]
+use crate::fuzzing::unfolded;
+
+#[cfg(all(not(test), feature = "fail-points", not(feature = "fuzzing")))]
+use crate::fail_point::unfolded;
+
 /// A delta counts for this much more than its bytes, so that tiny ones are not too many.
 const DELTA: u64 = 512;
+
+/// How many bytes are folded at once where all are.
+const ALL_AT_ONCE: u64 = if cfg!(test) { 1000 } else { 64 << 20 };
 
 /// How much is folded, and when.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +50,9 @@ pub(crate) struct Folding {
 
 impl Folding {
     pub(crate) fn new() -> Folding {
-        #[cfg(any(test, not(feature = "fail-points")))]
-        let unfolded = UNFOLDED;
-        #[cfg(all(not(test), feature = "fail-points"))]
-        let unfolded = crate::fail_point::unfolded();
-        Folding { unfolded }
+        Folding {
+            unfolded: unfolded(),
+        }
     }
 
     /// The bytes to fold when a commit has written so many; none if there is nothing that has to be.
@@ -62,12 +75,13 @@ impl Folding {
 
     /// Whether a group is merged: with so many bytes of runs, when more come.
     fn merges(self, sizes: chunk::Sizes, more: u64, left: &mut u64) -> bool {
-        let all = sizes.first + sizes.later + more;
+        let later = sizes.later.saturating_add(more);
+        let all = sizes.first.saturating_add(later);
         if all <= self.unfolded >> 10 {
             // to add to it costs as much
             return true;
         }
-        if (sizes.later + more) * 2 <= sizes.first {
+        if later <= sizes.first / 2 {
             return false;
         }
         // Groups grow at the same pace: what is left over has its turn at the next fold.
@@ -125,7 +139,11 @@ pub(crate) fn fold(
         };
         rows.sort_by(|a, b| a.key.cmp(b.key));
         let key = (step, group, meta.runs);
-        let sizes = chunk::sizes(&table, step, group)?;
+        let last = chunk::last_of(&table, step, group)?;
+        if let Some((last, _)) = last.filter(|((_, _, run, _), _)| *run >= meta.runs) {
+            return Err(damaged(chunk::out_of_place(last)));
+        }
+        let sizes = last.map(|(_, sizes)| sizes);
         let bytes = rows
             .iter()
             .map(|row| row.key.len() + row.value.map_or(0, <[u8]>::len));
@@ -148,8 +166,13 @@ pub(crate) fn fold_all(
     deltas: &mut VecDeque<Delta>,
     path: &Path,
 ) -> Result<(), Failure> {
-    let all = Folding { unfolded: u64::MAX };
-    fold(transaction, meta, deltas, all, u64::MAX, path)?;
+    let oldest = meta.oldest;
+    let foldable = |deltas: &VecDeque<Delta>| deltas.front().is_some_and(|it| it.epoch <= oldest);
+    while {
+        // once in any case, which forgets steps that are gone
+        fold(transaction, meta, deltas, Folding::new(), ALL_AT_ONCE, path)?;
+        foldable(deltas)
+    } {}
     let mut table = transaction.open_table(CHUNKS)?;
     let mut several = Vec::new();
     let mut last = None;
@@ -177,7 +200,7 @@ fn merge(
     versions: &mut Versions,
 ) -> Result<(), Wrong> {
     versions.clear();
-    read_all(table, step, group, versions)?;
+    read_all(table, (step, group, run), versions)?;
     for row in rows {
         versions.add(row.key, row.value);
     }
@@ -236,25 +259,18 @@ impl Wrong {
 }
 
 /// Adds all folded rows of a group.
-pub(crate) fn read_all(
+fn read_all(
     table: &impl ReadableTable<ChunkKey, &'static [u8]>,
-    step: u16,
-    group: u16,
+    (step, group, runs): (u16, u16, u64),
     into: &mut Versions,
 ) -> Result<(), Wrong> {
     let failure = |error| Wrong::Failure(Failure::from(error));
+    let mut chunks = chunk::Reader::new(runs);
     for row in table.range(chunk::all_of(step, group)).map_err(failure)? {
         let (key, value) = row.map_err(failure)?;
-        add_chunk(key.value(), value.value(), into)?;
+        chunks
+            .add(key.value(), value.value(), into)
+            .map_err(Wrong::Damaged)?;
     }
-    Ok(())
-}
-
-/// Adds the rows of a chunk.
-pub(crate) fn add_chunk(key: ChunkKey, chunk: &[u8], into: &mut Versions) -> Result<(), Wrong> {
-    for row in chunk::read(key, chunk).map_err(Wrong::Damaged)? {
-        let (key, value) = row.map_err(Wrong::Damaged)?;
-        into.add(key, value);
-    }
-    Ok(())
+    chunks.end().map_err(Wrong::Damaged)
 }

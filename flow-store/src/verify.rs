@@ -104,10 +104,16 @@ impl Look {
                 transaction.open_table(DELTAS)?,
             );
             let (all, mut done) = (chunks.len()? + deltas.len()?, 0);
+            let runs = self.contents.as_ref().map_or(0, |it| it.meta.runs);
+            let (mut reader, mut place) = (chunk::Reader::new(runs), None);
             for entry in chunks.iter()? {
                 let (key, value) = entry?;
                 let (step, group, ..) = key.value();
-                match chunk::read(key.value(), value.value()) {
+                if place.replace((step, group)) != Some((step, group)) {
+                    found.check(reader.end(), &known);
+                    reader = chunk::Reader::new(runs);
+                }
+                match reader.next(key.value(), value.value()) {
                     Ok(rows) => {
                         for row in rows {
                             let checked =
@@ -120,6 +126,7 @@ impl Look {
                 done += 1;
                 progress(done, all);
             }
+            found.check(reader.end(), &known);
             for entry in deltas.iter()? {
                 let (key, value) = entry?;
                 match Part::checked(key.value(), value.value()) {

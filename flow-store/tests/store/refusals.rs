@@ -20,6 +20,8 @@ fn stores() -> [Home; 2] {
     [home, killed]
 }
 
+const DELTAS: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("deltas");
+
 fn set_meta(home: &Home, name: &str, value: Option<u64>) {
     let database = redb::Database::create(home.part()).unwrap();
     let transaction = database.begin_write().unwrap();
@@ -234,7 +236,6 @@ fn numbers_that_contradict_each_other() {
 
 #[test]
 fn a_delta_that_was_changed_in_a_valid_file() {
-    const DELTAS: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("deltas");
     let key = (epoch(1, 1).to_u64(), 0);
     let change = |home: &Home, removed: bool| {
         let database = redb::Database::create(home.part()).unwrap();
@@ -352,9 +353,17 @@ fn what_a_start_would_refuse_is_found_without_starting() {
         ("execution", last),
         ("epoch", last << 40),
         ("base_epoch", last << 40),
+        ("oldest", last << 40),
     ] {
         set_meta(&home, name, Some(value));
     }
+    let database = redb::Database::create(home.part()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut deltas = transaction.open_table(DELTAS).unwrap();
+    deltas.retain(|_, _| false).unwrap();
+    drop(deltas);
+    transaction.commit().unwrap();
+    drop(database);
     let error = check(&home, None, &Changes::new()).unwrap_err();
     assert!(
         matches!(error, StoreError::TooManyExecutions { .. }),

@@ -335,7 +335,7 @@ fn info_says_what_the_store_is() {
     assert_eq!(json["store"], uuid);
     assert_eq!(
         (&json["format"], &json["next_execution"]),
-        (&1.into(), &2.into())
+        (&2.into(), &2.into())
     );
     assert_eq!(json["file"]["bytes"], length);
     assert_eq!(
