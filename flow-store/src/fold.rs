@@ -274,3 +274,188 @@ fn read_all(
     }
     chunks.end().map_err(Wrong::Damaged)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Changes;
+    use crate::delta;
+    use crate::manifest::{StepKind, StoredStep};
+    use crate::rows::{Rows, Unfolded};
+    use crate::{part, write};
+    use redb::{Database, ReadableDatabase};
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    type Now = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    /// Without directory and executions: rows of one step and one key group.
+    struct Store {
+        database: Database,
+        steps: [StoredStep; 1],
+        meta: Meta,
+        deltas: VecDeque<Delta>,
+        now: Now,
+    }
+
+    impl Store {
+        fn new() -> Store {
+            let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
+            let steps = [StoredStep {
+                number: 1,
+                id: "a".to_owned(),
+                kind: StepKind::State,
+                operator: String::new(),
+                key_type: String::new(),
+                state_type: String::new(),
+                key_schema: None,
+                state_schema: None,
+            }];
+            let first = Epoch::opening(1);
+            let meta = Meta {
+                execution: 1,
+                epoch: first,
+                base_epoch: first,
+                oldest: first,
+                ..Meta::new(Uuid::nil())
+            };
+            let transaction = write::begin(Some(&database)).unwrap();
+            steps::write(&transaction, first, &steps, Path::new("")).unwrap();
+            transaction.open_table(CHUNKS).unwrap();
+            transaction.commit().unwrap();
+            Store {
+                database,
+                steps,
+                meta,
+                deltas: VecDeque::new(),
+                now: Now::new(),
+            }
+        }
+
+        /// A value of so many bytes, or none: the row is gone.
+        fn commit(&mut self, rows: &[(u8, Option<usize>)]) {
+            let mut changes = Changes::new();
+            for (n, (key, value)) in rows.iter().enumerate() {
+                let value = value.map(|len| vec![n as u8; len]);
+                match &value {
+                    Some(value) => {
+                        let put = changes.put(1, 2, &[*key], |bytes| {
+                            bytes.extend_from_slice(value);
+                            Ok::<(), ()>(())
+                        });
+                        put.unwrap();
+                    }
+                    None => changes.remove(1, 2, &[*key]),
+                }
+                match value {
+                    Some(value) => drop(self.now.insert(vec![*key], value)),
+                    None => drop(self.now.remove(&[*key][..])),
+                }
+            }
+            let transaction = write::begin(Some(&self.database)).unwrap();
+            let delta = Delta::new(self.meta.epoch.next(), self.meta.epoch);
+            let delta = delta.write(&transaction, [changes].iter()).unwrap();
+            transaction.commit().unwrap();
+            self.deltas.push_back(delta);
+            self.meta.epoch = delta.epoch;
+        }
+
+        fn fold(&mut self, amount: u64) {
+            let transaction = write::begin(Some(&self.database)).unwrap();
+            let (meta, deltas) = (&mut self.meta, &mut self.deltas);
+            let folding = Folding { unfolded: 1000 };
+            fold(&transaction, meta, deltas, folding, amount, Path::new("")).unwrap();
+            transaction.commit().unwrap();
+            let chain = delta::chain(&self.database, &self.meta, Path::new("")).unwrap();
+            assert_eq!(chain, self.deltas);
+        }
+
+        fn rows(&self) -> Now {
+            let path = Path::new("");
+            let unfolded = Arc::new(Unfolded::read(&self.database, path).unwrap());
+            let runs = self.meta.runs;
+            let rows = Rows::of(
+                &self.database,
+                unfolded,
+                runs,
+                path,
+                &self.steps,
+                1,
+                0..1024,
+            );
+            let rows = rows.unwrap().map(|row| row.map(|row| (row.key, row.value)));
+            rows.collect::<Result<_, _>>().unwrap()
+        }
+
+        fn runs(&self) -> usize {
+            let chunks = self.database.begin_read().unwrap();
+            let chunks = chunks.open_table(CHUNKS).unwrap();
+            let keys = chunks.iter().unwrap().map(|row| row.unwrap().0.value());
+            keys.map(|(.., run, _)| run).collect::<BTreeSet<_>>().len()
+        }
+    }
+
+    /// Of a row the last version counts, of those that are folded at once and of all runs; and none, if that is the last.
+    #[test]
+    fn what_was_folded_later_hides_what_was_before() {
+        let mut store = Store::new();
+        let all: Vec<_> = (0..100).map(|key| (key, Some(100))).collect();
+        store.commit(&all);
+        store.meta.oldest = store.meta.epoch;
+        store.fold(u64::MAX);
+        assert_eq!((store.runs(), store.deltas.len()), (1, 0));
+        store.commit(&[(3, Some(5)), (7, None), (3, Some(6)), (8, None)]);
+        store.commit(&[
+            (3, Some(7)),
+            (8, Some(1)),
+            (50, Some(2)),
+            (50, None),
+            (200, None),
+        ]);
+        store.meta.oldest = store.meta.epoch;
+        assert_eq!(store.rows(), store.now);
+        store.fold(u64::MAX);
+        assert_eq!((store.runs(), store.rows() == store.now), (2, true));
+        // until a merge, in which it goes
+        let half: Vec<_> = (40..95).map(|key| (key, Some(101))).collect();
+        store.commit(&half);
+        store.meta.oldest = store.meta.epoch;
+        store.fold(u64::MAX);
+        assert_eq!((store.runs(), store.rows() == store.now), (1, true));
+    }
+
+    #[test]
+    fn what_can_be_gone_back_to_is_not_folded() {
+        let mut store = Store::new();
+        store.commit(&[(1, Some(500)), (2, Some(500))]);
+        let (oldest, then) = (store.meta.epoch, store.now.clone());
+        store.commit(&[(1, Some(501)), (2, None)]);
+        store.commit(&[(1, None), (3, Some(1))]);
+        store.meta.oldest = oldest;
+        store.fold(u64::MAX);
+        assert_eq!((store.meta.base_epoch, store.deltas.len()), (oldest, 2));
+        assert_eq!(store.rows(), store.now);
+        let transaction = write::begin(Some(&store.database)).unwrap();
+        delta::remove_after(&transaction, oldest).unwrap();
+        transaction.commit().unwrap();
+        assert_eq!(store.rows(), then);
+    }
+
+    #[test]
+    fn a_part_of_a_delta_is_folded() {
+        let mut store = Store::new();
+        let before = store.meta.epoch;
+        let rows: Vec<_> = (0..30).map(|key| (key % 25, Some(50_000))).collect();
+        store.commit(&rows);
+        let last = store.meta.epoch;
+        store.meta.oldest = last;
+        for more in [true, true, false] {
+            store.fold(600_000);
+            assert_eq!(store.deltas.is_empty(), !more);
+            let at = if more { before } else { last };
+            assert_eq!(store.meta.base_epoch, at);
+            assert_eq!(store.rows(), store.now);
+        }
+    }
+}

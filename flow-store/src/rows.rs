@@ -414,3 +414,62 @@ impl fmt::Debug for Rows<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Changes;
+    use crate::delta::Delta;
+    use crate::epoch::Epoch;
+    use crate::{part, write};
+
+    /// What is retained may be much more than there is, and is not all in memory.
+    #[test]
+    fn of_many_deltas_the_last_versions_are_kept() {
+        let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
+        let mut expected = std::collections::BTreeMap::new();
+        let mut epoch = Epoch::opening(1);
+        for n in 0..100u8 {
+            let mut changes = Changes::new();
+            for key in 0..10 {
+                let value = (n % 7 != key).then(|| vec![n; 50]);
+                match &value {
+                    Some(value) => {
+                        let put = changes.put(1, u16::from(key / 4), &[key], |bytes| {
+                            bytes.extend_from_slice(value);
+                            Ok::<(), ()>(())
+                        });
+                        put.unwrap();
+                    }
+                    None => changes.remove(1, u16::from(key / 4), &[key]),
+                }
+                expected.insert((u16::from(key / 4), vec![key]), value);
+            }
+            let transaction = write::begin(Some(&database)).unwrap();
+            let delta = Delta::new(epoch.next(), epoch);
+            delta.write(&transaction, [changes].iter()).unwrap();
+            transaction.commit().unwrap();
+            epoch = epoch.next();
+        }
+        let unfolded = Unfolded::read(&database, Path::new("")).unwrap();
+        assert!(
+            unfolded.bytes.len() <= 3 * SETTLE,
+            "{}",
+            unfolded.bytes.len()
+        );
+        let (mut versions, mut rows) = (Versions::default(), Vec::new());
+        let mut index = unfolded.first_of(1, 0);
+        while let Some(group) = unfolded.group(1, index) {
+            versions.clear();
+            index = unfolded.add_to(1, group, index, &mut versions);
+            versions.settle();
+            let of_group = versions.iter();
+            rows.extend(of_group.map(|(key, value)| ((group, key.to_vec()), value.to_vec())));
+        }
+        let expected: Vec<_> = expected
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect();
+        assert_eq!(rows, expected);
+    }
+}
