@@ -5,6 +5,7 @@
 
 use crate::guard::Failure;
 use crate::tables::ChunkKey;
+use crate::versions::Versions;
 use redb::{ReadableTable, Table};
 use std::ops::RangeInclusive;
 
@@ -50,15 +51,27 @@ pub(crate) fn remove_all_of(
     Ok(bytes)
 }
 
-/// How large a group is.
-pub(crate) fn sizes(
+/// The steps that have chunks.
+pub(crate) fn steps(table: &Table<'_, ChunkKey, &[u8]>) -> Result<Vec<u16>, Failure> {
+    let (mut steps, mut next) = (Vec::new(), Some(0));
+    while let Some(from) = next {
+        let first = table.range((from, 0, 0, 0)..)?.next().transpose()?;
+        let step = first.map(|(key, _)| key.value().0);
+        steps.extend(step);
+        next = step.and_then(|step| step.checked_add(1));
+    }
+    Ok(steps)
+}
+
+/// The last chunk of a group, and how large the group is.
+pub(crate) fn last_of(
     table: &Table<'_, ChunkKey, &[u8]>,
     step: u16,
     group: u16,
-) -> Result<Option<Sizes>, Failure> {
+) -> Result<Option<(ChunkKey, Sizes)>, Failure> {
     let last = table.range(all_of(step, group))?.next_back();
-    match last {
-        Some(row) => Ok(Some(head(row?.1.value()))),
+    match last.transpose()? {
+        Some((key, chunk)) => Ok(Some((key.value(), head(chunk.value())))),
         None => Ok(None),
     }
 }
@@ -70,20 +83,15 @@ pub(crate) fn write<'a>(
     before: Option<Sizes>,
     rows: impl Iterator<Item = ChunkRow<'a>>,
 ) -> Result<Sizes, Failure> {
-    let mut chunks = vec![vec![0; HEAD]];
+    let mut chunks = vec![];
+    let mut chunk = vec![0; HEAD];
     for row in rows {
-        let start = chunks.last().map_or(0, Vec::len);
-        let Some(chunk) = chunks.last_mut() else {
-            continue;
-        };
-        push(chunk, row);
-        if chunk.len() > CHUNK && start > HEAD {
-            let mut next = vec![0; HEAD];
-            next.extend_from_slice(chunk.get(start..).unwrap_or_default());
-            chunk.truncate(start);
-            chunks.push(next);
+        if chunk.len() > HEAD && chunk.len() + len(row) > CHUNK {
+            chunks.push(std::mem::replace(&mut chunk, vec![0; HEAD]));
         }
+        push(&mut chunk, row);
     }
+    chunks.push(chunk);
     let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
     let sizes = match before {
         None => Sizes {
@@ -109,6 +117,13 @@ fn push(into: &mut Vec<u8>, (key, value): ChunkRow<'_>) {
     number(into, value.map_or(0, |value| value.len() as u64 + 1));
     into.extend_from_slice(key);
     into.extend_from_slice(value.unwrap_or_default());
+}
+
+/// The bytes that a row has in a chunk.
+fn len((key, value): ChunkRow<'_>) -> usize {
+    let digits = |number: usize| (number | 1).ilog2() as usize / 7 + 1;
+    let of_value = value.map_or(1, |value| digits(value.len() + 1) + value.len());
+    digits(key.len()) + key.len() + of_value
 }
 
 /// Seven bits a byte, the lowest first; the eighth says that there are more (LEB128).
@@ -189,8 +204,90 @@ pub(crate) fn read(key: ChunkKey, chunk: &[u8]) -> Result<ChunkRows<'_>, String>
     }
 }
 
+/// Reads the chunks of a group, in their order, and sees whether they are all that were written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader {
+    /// No run is later.
+    runs: u64,
+    /// Of the chunk before: its key, and what it says of the group.
+    before: Option<(ChunkKey, Sizes)>,
+    /// The bytes up to it.
+    read: Sizes,
+}
+
+impl Reader {
+    pub(crate) fn new(runs: u64) -> Reader {
+        Reader {
+            runs,
+            before: None,
+            read: Sizes::default(),
+        }
+    }
+
+    /// The rows of the next chunk.
+    pub(crate) fn next<'a>(
+        &mut self,
+        key: ChunkKey,
+        chunk: &'a [u8],
+    ) -> Result<ChunkRows<'a>, String> {
+        let rows = read(key, chunk)?;
+        let (_, _, run, index) = key;
+        let said = head(chunk);
+        let in_place = match self.before {
+            Some(((_, _, before, last), sizes)) if before == run => {
+                Some(index) == last.checked_add(1) && sizes == said
+            }
+            _ => {
+                self.end()?;
+                index == 0 && run <= self.runs
+            }
+        };
+        let bytes = match said.later {
+            0 => &mut self.read.first,
+            _ => &mut self.read.later,
+        };
+        *bytes = bytes.saturating_add(chunk.len() as u64);
+        self.before = Some((key, said));
+        match in_place {
+            true => Ok(rows),
+            false => Err(out_of_place(key)),
+        }
+    }
+
+    /// Adds the rows of the next chunk.
+    pub(crate) fn add(
+        &mut self,
+        key: ChunkKey,
+        chunk: &[u8],
+        into: &mut Versions,
+    ) -> Result<(), String> {
+        for row in self.next(key, chunk)? {
+            let (key, value) = row?;
+            into.add(key, value);
+        }
+        Ok(())
+    }
+
+    /// Whether those that were read are all.
+    pub(crate) fn end(&self) -> Result<(), String> {
+        match self.before {
+            Some((key, said)) if said != self.read => {
+                let (step, group, run, _) = key;
+                Err(format!(
+                    "run {run} of step {step}, key group {group}, is not whole"
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn out_of_place(key: ChunkKey) -> String {
+    format!("{} is out of place", name(key))
+}
+
 /// A chunk as messages name it.
-pub(crate) fn name((step, group, run, index): ChunkKey) -> String {
+fn name((step, group, run, index): ChunkKey) -> String {
     format!("chunk {run}.{index} of step {step}, key group {group},")
 }
 
@@ -315,6 +412,71 @@ mod tests {
             found.extend(rows);
         }
         assert!(found == rows);
+    }
+
+    /// What says that rows are missing, where redb has none to miss.
+    #[test]
+    fn a_group_that_is_not_whole_is_damaged() {
+        let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
+        let transaction = transaction::begin(Some(&database)).unwrap();
+        let mut table = transaction.open_table(CHUNKS).unwrap();
+        let value = vec![7; CHUNK / 3];
+        let keys: Vec<[u8; 1]> = (0..5).map(|key| [key]).collect();
+        for run in [3, 5, 9] {
+            let before = last_of(&table, 1, 2).unwrap().map(|(_, sizes)| sizes);
+            let rows = keys.iter().map(|key| (&key[..], Some(&value[..])));
+            write(&mut table, (1, 2, run), before, rows).unwrap();
+        }
+        assert_eq!(steps(&table).unwrap(), [1]);
+        let chunks: Vec<(ChunkKey, Vec<u8>)> = table
+            .iter()
+            .unwrap()
+            .map(|row| row.map(|(key, value)| (key.value(), value.value().to_vec())))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let read = |runs, chunks: &[&(ChunkKey, Vec<u8>)]| {
+            let (mut reader, mut versions) = (Reader::new(runs), Versions::default());
+            for (key, chunk) in chunks {
+                reader.add(*key, chunk, &mut versions)?;
+            }
+            reader.end().map(|()| versions.len())
+        };
+        let all: Vec<_> = chunks.iter().collect();
+        assert_eq!(all.len(), 9);
+        assert_eq!(read(9, &all), Ok(15));
+        // but for whole runs at the end, of which nothing else knows
+        for missing in 0..all.len() {
+            let mut some = all.clone();
+            some.remove(missing);
+            let error = read(9, &some).unwrap_err();
+            let says = ["is out of place", "is not whole"];
+            assert!(says.iter().any(|says| error.contains(says)), "{error}");
+        }
+        assert_eq!(
+            read(8, &all),
+            Err("chunk 9.0 of step 1, key group 2, is out of place".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_length_of_a_row_is_known_before_it_is_written() {
+        for value in [
+            None,
+            Some(0),
+            Some(1),
+            Some(126),
+            Some(127),
+            Some(16_382),
+            Some(16_383),
+        ] {
+            for key in [0, 127, 128, 20_000] {
+                let (key, value) = (vec![1; key], value.map(|len| vec![2; len]));
+                let row = (&key[..], value.as_deref());
+                let mut bytes = Vec::new();
+                push(&mut bytes, row);
+                assert_eq!(bytes.len(), len(row));
+            }
+        }
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
     }
     let transaction = database.begin_read()?;
     transaction.open_table(CHUNKS)?;
-    let steps = steps::read_last(database, meta.next_step, path)?;
+    let steps = steps::read_last(database, meta.epoch, meta.next_step, path)?;
     let last_execution = match transaction.open_table(EXECS)?.last()? {
         Some((number, value)) => Some(record(number.value(), value.value()).map_err(&damaged)?),
         None => None,

@@ -220,8 +220,11 @@ pub(crate) fn chain(
         let epoch = Epoch::from_u64(key.0);
         let continues = match next {
             Some(expected) => key == expected && part.before == reached,
-            // of the first one parts may be folded already
-            None => part.before == reached && epoch > reached && (key.1 == 0 || deltas.is_empty()),
+            // of the first one parts may be folded already, if it is not retained
+            None => {
+                let may_lack = deltas.is_empty() && epoch <= meta.oldest;
+                part.before == reached && epoch > reached && (key.1 == 0 || may_lack)
+            }
         };
         if !continues {
             return Err(damaged(format!("{} is out of place", name(key))));
@@ -269,17 +272,18 @@ pub(crate) fn oldest(deltas: &VecDeque<Delta>, oldest: Epoch, retain: Retain) ->
     let Some(last) = deltas.back() else {
         return oldest;
     };
-    let restorable = || deltas.iter().filter(|delta| delta.before >= oldest);
+    let start = deltas.partition_point(|delta| delta.before < oldest);
+    let mut restorable = deltas.range(start..);
     let first = match retain {
         Retain::Nothing => None,
         Retain::Epochs(most) => {
-            let extra = (restorable().count() as u64).saturating_sub(most);
-            restorable().nth(usize::try_from(extra).unwrap_or(usize::MAX))
+            let extra = (restorable.len() as u64).saturating_sub(most);
+            restorable.nth(usize::try_from(extra).unwrap_or(usize::MAX))
         }
         Retain::For(duration) => {
             let age = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
             let since = last.at.saturating_sub(age);
-            restorable().find(|delta| delta.at >= since)
+            restorable.find(|delta| delta.at >= since)
         }
     };
     first.map_or(last.epoch, |delta| delta.before)

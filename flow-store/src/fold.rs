@@ -26,6 +26,18 @@ const SMALL: u64 = 4 << 10;
 /// A delta counts for this much more than its bytes, so that tiny ones are not too many.
 const DELTA: u64 = 512;
 
+/// How many bytes are folded at once where all are.
+const ALL_AT_ONCE: u64 = if cfg!(test) { 1000 } else { 64 << 20 };
+
+/// How many bytes may lie unfolded in tests, which have to get through it.
+fn set_by_a_test() -> Option<u64> {
+    #[cfg(feature = "fuzzing")]
+    let fuzzed = Some(crate::fuzzing::unfolded());
+    #[cfg(not(feature = "fuzzing"))]
+    let fuzzed = None;
+    crate::fail_point::unfolded().or(fuzzed)
+}
+
 /// How much is folded, and when.
 #[derive(Debug)]
 pub(crate) struct Folding {
@@ -40,7 +52,7 @@ pub(crate) struct Folding {
 
 impl Folding {
     pub(crate) fn new() -> Folding {
-        match crate::fail_point::unfolded() {
+        match set_by_a_test() {
             Some(unfolded) => Folding::of(unfolded, unfolded, 0),
             None => Folding::of(LEAST, MOST, SMALL),
         }
@@ -76,11 +88,12 @@ impl Folding {
 
     /// Whether a group is merged: with so many bytes of runs, when more come.
     fn merges(&self, sizes: Sizes, more: u64, left: &mut u64) -> bool {
-        let all = sizes.all() + more;
+        let later = sizes.later.saturating_add(more);
+        let all = sizes.first.saturating_add(later);
         if all <= self.small {
             return true;
         }
-        if (sizes.later + more) * 2 <= sizes.first {
+        if later <= sizes.first / 2 {
             return false;
         }
         // Groups grow at the same pace: what is left over has its turn at the next fold.
@@ -140,7 +153,13 @@ pub(crate) fn fold(
         let key = (step, group, meta.runs);
         let sizes = match folding.sizes.get(&(step, group)) {
             Some(sizes) => *sizes,
-            None => chunk::sizes(&table, step, group)?,
+            None => {
+                let last = chunk::last_of(&table, step, group)?;
+                if let Some((last, _)) = last.filter(|((_, _, run, _), _)| *run >= meta.runs) {
+                    return Err(damaged(chunk::out_of_place(last)));
+                }
+                last.map(|(_, sizes)| sizes)
+            }
         };
         let bytes = rows
             .iter()
@@ -168,8 +187,14 @@ pub(crate) fn fold_all(
     deltas: &mut VecDeque<Delta>,
     path: &Path,
 ) -> Result<(), Failure> {
-    let mut all = Folding::of(0, 0, u64::MAX);
-    fold(transaction, meta, deltas, &mut all, u64::MAX, path)?;
+    let oldest = meta.oldest;
+    let foldable = |deltas: &VecDeque<Delta>| deltas.front().is_some_and(|it| it.epoch <= oldest);
+    let mut folding = Folding::new();
+    while {
+        // once in any case, which forgets steps that are gone
+        fold(transaction, meta, deltas, &mut folding, ALL_AT_ONCE, path)?;
+        foldable(deltas)
+    } {}
     let mut table = transaction.open_table(CHUNKS)?;
     let mut several = Vec::new();
     let mut last = None;
@@ -201,7 +226,7 @@ fn merge(
     versions: &mut Versions,
 ) -> Result<Option<Sizes>, Wrong> {
     versions.clear();
-    read_all(table, step, group, versions)?;
+    read_all(table, (step, group, run), versions)?;
     for row in rows {
         versions.add(row.key, row.value);
     }
@@ -261,25 +286,211 @@ impl Wrong {
 }
 
 /// Adds all folded rows of a group.
-pub(crate) fn read_all(
+fn read_all(
     table: &impl ReadableTable<ChunkKey, &'static [u8]>,
-    step: u16,
-    group: u16,
+    (step, group, runs): (u16, u16, u64),
     into: &mut Versions,
 ) -> Result<(), Wrong> {
     let failure = |error| Wrong::Failure(Failure::from(error));
+    let mut chunks = chunk::Reader::new(runs);
     for row in table.range(chunk::all_of(step, group)).map_err(failure)? {
         let (key, value) = row.map_err(failure)?;
-        add_chunk(key.value(), value.value(), into)?;
+        chunks
+            .add(key.value(), value.value(), into)
+            .map_err(Wrong::Damaged)?;
     }
-    Ok(())
+    chunks.end().map_err(Wrong::Damaged)
 }
 
-/// Adds the rows of a chunk.
-pub(crate) fn add_chunk(key: ChunkKey, chunk: &[u8], into: &mut Versions) -> Result<(), Wrong> {
-    for row in chunk::read(key, chunk).map_err(Wrong::Damaged)? {
-        let (key, value) = row.map_err(Wrong::Damaged)?;
-        into.add(key, value);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Changes;
+    use crate::delta;
+    use crate::manifest::{StepKind, StoredStep};
+    use crate::rows::{Rows, Unfolded};
+    use crate::{part, write};
+    use redb::{Database, ReadableDatabase};
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    type Now = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    /// Without directory and executions: rows of one step and one key group.
+    struct Store {
+        database: Database,
+        steps: [StoredStep; 1],
+        meta: Meta,
+        deltas: VecDeque<Delta>,
+        now: Now,
     }
-    Ok(())
+
+    impl Store {
+        fn new() -> Store {
+            let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
+            let steps = [StoredStep {
+                number: 1,
+                id: "a".to_owned(),
+                kind: StepKind::State,
+                operator: String::new(),
+                key_type: String::new(),
+                state_type: String::new(),
+                key_schema: None,
+                state_schema: None,
+            }];
+            let first = Epoch::opening(1);
+            let meta = Meta {
+                execution: 1,
+                epoch: first,
+                base_epoch: first,
+                oldest: first,
+                ..Meta::new(Uuid::nil())
+            };
+            let transaction = write::begin(Some(&database)).unwrap();
+            steps::write(&transaction, first, &steps, Path::new("")).unwrap();
+            transaction.open_table(CHUNKS).unwrap();
+            transaction.commit().unwrap();
+            Store {
+                database,
+                steps,
+                meta,
+                deltas: VecDeque::new(),
+                now: Now::new(),
+            }
+        }
+
+        /// A value of so many bytes, or none: the row is gone.
+        fn commit(&mut self, rows: &[(u8, Option<usize>)]) {
+            let mut changes = Changes::new();
+            for (n, (key, value)) in rows.iter().enumerate() {
+                let value = value.map(|len| vec![n as u8; len]);
+                match &value {
+                    Some(value) => {
+                        let put = changes.put(1, 2, &[*key], |bytes| {
+                            bytes.extend_from_slice(value);
+                            Ok::<(), ()>(())
+                        });
+                        put.unwrap();
+                    }
+                    None => changes.remove(1, 2, &[*key]),
+                }
+                match value {
+                    Some(value) => drop(self.now.insert(vec![*key], value)),
+                    None => drop(self.now.remove(&[*key][..])),
+                }
+            }
+            let transaction = write::begin(Some(&self.database)).unwrap();
+            let delta = Delta::new(self.meta.epoch.next(), self.meta.epoch);
+            let delta = delta.write(&transaction, [changes].iter()).unwrap();
+            transaction.commit().unwrap();
+            self.deltas.push_back(delta);
+            self.meta.epoch = delta.epoch;
+        }
+
+        fn fold(&mut self, amount: u64) {
+            let transaction = write::begin(Some(&self.database)).unwrap();
+            let (meta, deltas) = (&mut self.meta, &mut self.deltas);
+            let mut folding = Folding::of(1000, 1000, 0);
+            fold(
+                &transaction,
+                meta,
+                deltas,
+                &mut folding,
+                amount,
+                Path::new(""),
+            )
+            .unwrap();
+            transaction.commit().unwrap();
+            let chain = delta::chain(&self.database, &self.meta, Path::new("")).unwrap();
+            assert_eq!(chain, self.deltas);
+        }
+
+        fn rows(&self) -> Now {
+            let path = Path::new("");
+            let unfolded = Arc::new(Unfolded::read(&self.database, path).unwrap());
+            let runs = self.meta.runs;
+            let rows = Rows::of(
+                &self.database,
+                unfolded,
+                runs,
+                path,
+                &self.steps,
+                1,
+                0..1024,
+            );
+            let rows = rows.unwrap().map(|row| row.map(|row| (row.key, row.value)));
+            rows.collect::<Result<_, _>>().unwrap()
+        }
+
+        fn runs(&self) -> usize {
+            let chunks = self.database.begin_read().unwrap();
+            let chunks = chunks.open_table(CHUNKS).unwrap();
+            let keys = chunks.iter().unwrap().map(|row| row.unwrap().0.value());
+            keys.map(|(.., run, _)| run).collect::<BTreeSet<_>>().len()
+        }
+    }
+
+    /// Of a row the last version counts, of those that are folded at once and of all runs; and none, if that is the last.
+    #[test]
+    fn what_was_folded_later_hides_what_was_before() {
+        let mut store = Store::new();
+        let all: Vec<_> = (0..100).map(|key| (key, Some(100))).collect();
+        store.commit(&all);
+        store.meta.oldest = store.meta.epoch;
+        store.fold(u64::MAX);
+        assert_eq!((store.runs(), store.deltas.len()), (1, 0));
+        store.commit(&[(3, Some(5)), (7, None), (3, Some(6)), (8, None)]);
+        store.commit(&[
+            (3, Some(7)),
+            (8, Some(1)),
+            (50, Some(2)),
+            (50, None),
+            (200, None),
+        ]);
+        store.meta.oldest = store.meta.epoch;
+        assert_eq!(store.rows(), store.now);
+        store.fold(u64::MAX);
+        assert_eq!((store.runs(), store.rows() == store.now), (2, true));
+        // until a merge, in which it goes
+        let half: Vec<_> = (40..95).map(|key| (key, Some(101))).collect();
+        store.commit(&half);
+        store.meta.oldest = store.meta.epoch;
+        store.fold(u64::MAX);
+        assert_eq!((store.runs(), store.rows() == store.now), (1, true));
+    }
+
+    #[test]
+    fn what_can_be_gone_back_to_is_not_folded() {
+        let mut store = Store::new();
+        store.commit(&[(1, Some(500)), (2, Some(500))]);
+        let (oldest, then) = (store.meta.epoch, store.now.clone());
+        store.commit(&[(1, Some(501)), (2, None)]);
+        store.commit(&[(1, None), (3, Some(1))]);
+        store.meta.oldest = oldest;
+        store.fold(u64::MAX);
+        assert_eq!((store.meta.base_epoch, store.deltas.len()), (oldest, 2));
+        assert_eq!(store.rows(), store.now);
+        let transaction = write::begin(Some(&store.database)).unwrap();
+        delta::remove_after(&transaction, oldest).unwrap();
+        transaction.commit().unwrap();
+        assert_eq!(store.rows(), then);
+    }
+
+    #[test]
+    fn a_part_of_a_delta_is_folded() {
+        let mut store = Store::new();
+        let before = store.meta.epoch;
+        let rows: Vec<_> = (0..30).map(|key| (key % 25, Some(50_000))).collect();
+        store.commit(&rows);
+        let last = store.meta.epoch;
+        store.meta.oldest = last;
+        for more in [true, true, false] {
+            store.fold(600_000);
+            assert_eq!(store.deltas.is_empty(), !more);
+            let at = if more { before } else { last };
+            assert_eq!(store.meta.base_epoch, at);
+            assert_eq!(store.rows(), store.now);
+        }
+    }
 }

@@ -16,6 +16,18 @@ use crate::write;
 use redb::Database;
 use redb::backends::InMemoryBackend;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static UNFOLDED: AtomicU64 = AtomicU64::new(4 << 20);
+
+/// Has executions fold as soon as so many bytes of deltas lie unfolded.
+pub fn fold_at(bytes: u64) {
+    UNFOLDED.store(bytes, Relaxed);
+}
+
+pub(crate) fn unfolded() -> u64 {
+    UNFOLDED.load(Relaxed)
+}
 
 /// A row of one of the tables, as it is stored.
 #[derive(Clone, Debug)]
@@ -49,6 +61,30 @@ pub fn whole_chunk(key: ChunkKey, first: u64, later: u64, rows: &[u8]) -> RawRow
 pub fn whole_delta(key: (u64, u32), last: bool, before: u64, changes: &[u8]) -> RawRow {
     let part = delta::whole(key, last, Epoch::from_u64(before), changes);
     RawRow::Delta(key, part)
+}
+
+/// Of format 1: a row of a step, whose CRC is right.
+#[must_use]
+pub fn whole_base(step: u16, group: u16, key: &[u8], value: &[u8]) -> RawRow {
+    let whole_key = [&step.to_be_bytes()[..], &group.to_be_bytes(), key].concat();
+    let crc = crc32c::crc32c(&[&[0][..], &whole_key, value].concat());
+    let stored = [&[0][..], &crc.to_be_bytes(), value].concat();
+    RawRow::Base(whole_key, stored)
+}
+
+/// Of format 1: a part of what an epoch replaced, whose CRC is right.
+#[must_use]
+pub fn whole_undo((epoch, index): (u64, u32), last: bool, before: u64, records: &[u8]) -> RawRow {
+    let rest = [
+        &[u8::from(last)][..],
+        &before.to_be_bytes(),
+        &[0; 8],
+        records,
+    ]
+    .concat();
+    let covered = [&epoch.to_be_bytes()[..], &index.to_be_bytes(), &rest].concat();
+    let crc = crc32c::crc32c(&covered).to_be_bytes();
+    RawRow::Undo((epoch, index), [&crc[..], &rest].concat())
 }
 
 /// Checks a chunk; returns how many rows it has.

@@ -327,7 +327,7 @@ impl Look {
             Ok(transaction.commit()?)
         };
         guard(go).map_err(|failure| failure.while_reading(path))?;
-        contents.steps = steps::last(database, contents.meta.next_step, path)?;
+        contents.steps = steps::last(database, epoch, contents.meta.next_step, path)?;
         self.unfolded = Mutex::default();
         self.back_to = Some(epoch);
         Ok(self)
@@ -417,7 +417,9 @@ impl Look {
         let path = &self.place.part;
         match self.database.get() {
             Some(database) => {
-                Rows::of(database, self.unfolded()?, path, self.steps(), step, groups)
+                let runs = self.contents.as_ref().map_or(0, |it| it.meta.runs);
+                let unfolded = self.unfolded()?;
+                Rows::of(database, unfolded, runs, path, self.steps(), step, groups)
             }
             None => Ok(Rows::none(path)),
         }

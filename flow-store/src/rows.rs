@@ -1,8 +1,9 @@
 //! Reading the rows of a step, for a range of key groups.
 
+use crate::chunk;
 use crate::delta::Part;
 use crate::error::StoreError;
-use crate::fold::{self, Wrong};
+use crate::fold::Wrong;
 use crate::guard::{Failure, guard};
 use crate::manifest::StoredStep;
 use crate::tables::{CHUNKS, ChunkKey, DELTAS};
@@ -109,7 +110,10 @@ pub(crate) fn with_id(message: &str, steps: &[StoredStep]) -> String {
         .unwrap_or_else(|| message.to_owned())
 }
 
-/// All that deltas have, by step and key group, and there in the order in which it was written.
+/// What was replaced is forgotten when so many bytes have come: what is retained may be much more than what there is.
+const SETTLE: usize = if cfg!(test) { 1000 } else { 64 << 20 };
+
+/// What deltas have, by step and key group, and there in the order in which it was written.
 #[derive(Default)]
 pub(crate) struct Unfolded {
     bytes: Vec<u8>,
@@ -128,7 +132,7 @@ struct Place {
 impl Unfolded {
     pub(crate) fn read(database: &Database, path: &Path) -> Result<Unfolded, StoreError> {
         let read = || {
-            let mut unfolded = Unfolded::default();
+            let (mut unfolded, mut settle_at) = (Unfolded::default(), SETTLE);
             let table = database.begin_read()?.open_table(DELTAS)?;
             for row in table.iter()? {
                 let (key, value) = row?;
@@ -150,12 +154,36 @@ impl Unfolded {
                         .bytes
                         .extend_from_slice(change.value.unwrap_or_default());
                 }
+                if unfolded.bytes.len() > settle_at {
+                    unfolded.settle();
+                    settle_at = SETTLE.max(2 * unfolded.bytes.len());
+                }
             }
             // stable
             unfolded.rows.sort_by_key(|row| (row.step, row.group));
             Ok(unfolded)
         };
         guard(read).map_err(|failure| failure.while_reading(path))
+    }
+
+    /// Leaves what was written last of each row.
+    fn settle(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let key = |row: &Place| bytes.get(row.start..row.start + row.key_len);
+        let whole = |row: &Place| (row.step, row.group, key(row));
+        // stable: of one row's versions the last one stays last
+        self.rows.sort_by(|a, b| whole(a).cmp(&whole(b)));
+        let rows = std::mem::take(&mut self.rows);
+        let last_of_each = rows.chunk_by(|a, b| whole(a) == whole(b));
+        for row in last_of_each.filter_map(<[_]>::last) {
+            let end = row.start + row.key_len + row.value_len.unwrap_or_default();
+            self.rows.push(Place {
+                start: self.bytes.len(),
+                ..*row
+            });
+            let row = bytes.get(row.start..end);
+            self.bytes.extend_from_slice(row.unwrap_or_default());
+        }
     }
 
     /// Where the rows of a step begin, from this group on.
@@ -204,6 +232,8 @@ pub struct Rows<'a> {
 
 struct Source {
     chunks: redb::Range<'static, ChunkKey, &'static [u8]>,
+    /// None of them is of a later run.
+    runs: u64,
     /// The chunk that comes next.
     chunk: Option<Chunk>,
     unfolded: Arc<Unfolded>,
@@ -235,15 +265,19 @@ impl Source {
         let Some(group) = next.filter(|group| *group < groups.end) else {
             return Ok(None);
         };
+        let mut chunks = chunk::Reader::new(self.runs);
         while self
             .chunk
             .as_ref()
             .is_some_and(|(key, _)| key.value().1 == group)
         {
             if let Some((key, value)) = self.next_chunk().map_err(Wrong::Failure)? {
-                fold::add_chunk(key.value(), value.value(), versions)?;
+                chunks
+                    .add(key.value(), value.value(), versions)
+                    .map_err(Wrong::Damaged)?;
             }
         }
+        chunks.end().map_err(Wrong::Damaged)?;
         self.row = self.unfolded.add_to(step, group, self.row, versions);
         Ok(Some(group))
     }
@@ -266,6 +300,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn of(
         database: &Database,
         unfolded: Arc<Unfolded>,
+        runs: u64,
         path: &'a Path,
         steps: &'a [StoredStep],
         step: u16,
@@ -280,6 +315,7 @@ impl<'a> Rows<'a> {
             let chunks = table.range((step, groups.start, 0, 0)..(step, groups.end, 0, 0))?;
             let mut source = Source {
                 chunks,
+                runs,
                 chunk: None,
                 row: unfolded.first_of(step, groups.start),
                 unfolded,
@@ -376,5 +412,65 @@ impl fmt::Debug for Rows<'_> {
         f.debug_struct("Rows")
             .field("path", &self.path)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Changes;
+    use crate::delta::Delta;
+    use crate::epoch::Epoch;
+    use crate::{part, write};
+
+    /// What is retained may be much more than there is, and is not all in memory.
+    #[test]
+    fn of_many_deltas_the_last_versions_are_kept() {
+        let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
+        let mut expected = std::collections::BTreeMap::new();
+        let mut epoch = Epoch::opening(1);
+        for n in 0..100u8 {
+            let mut changes = Changes::new();
+            // some do not change any more
+            for key in if n < 50 { 0..10 } else { 5..10 } {
+                let value = (n % 7 != key % 5).then(|| vec![n; 50]);
+                match &value {
+                    Some(value) => {
+                        let put = changes.put(1, u16::from(key / 4), &[key], |bytes| {
+                            bytes.extend_from_slice(value);
+                            Ok::<(), ()>(())
+                        });
+                        put.unwrap();
+                    }
+                    None => changes.remove(1, u16::from(key / 4), &[key]),
+                }
+                expected.insert((u16::from(key / 4), vec![key]), value);
+            }
+            let transaction = write::begin(Some(&database)).unwrap();
+            let delta = Delta::new(epoch.next(), epoch);
+            delta.write(&transaction, [changes].iter()).unwrap();
+            transaction.commit().unwrap();
+            epoch = epoch.next();
+        }
+        let unfolded = Unfolded::read(&database, Path::new("")).unwrap();
+        assert!(
+            unfolded.bytes.len() <= 3 * SETTLE,
+            "{}",
+            unfolded.bytes.len()
+        );
+        let (mut versions, mut rows) = (Versions::default(), Vec::new());
+        let mut index = unfolded.first_of(1, 0);
+        while let Some(group) = unfolded.group(1, index) {
+            versions.clear();
+            index = unfolded.add_to(1, group, index, &mut versions);
+            versions.settle();
+            let of_group = versions.iter();
+            rows.extend(of_group.map(|(key, value)| ((group, key.to_vec()), value.to_vec())));
+        }
+        let expected: Vec<_> = expected
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect();
+        assert_eq!(rows, expected);
     }
 }

@@ -11,17 +11,21 @@ use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The last steps, by number.
+/// The steps at the last epoch, by number.
 pub(crate) fn last(
     database: &Database,
+    epoch: Epoch,
     next_step: u32,
     path: &Path,
 ) -> Result<Vec<StoredStep>, StoreError> {
-    guard(|| read_last(database, next_step, path)).map_err(|failure| failure.while_reading(path))
+    guard(|| read_last(database, epoch, next_step, path))
+        .map_err(|failure| failure.while_reading(path))
 }
 
+/// The same; those of before are read and checked too.
 pub(crate) fn read_last(
     database: &Database,
+    epoch: Epoch,
     next_step: u32,
     path: &Path,
 ) -> Result<Vec<StoredStep>, Failure> {
@@ -32,13 +36,19 @@ pub(crate) fn read_last(
         })
     };
     let table = database.begin_read()?.open_table(MANIFESTS)?;
-    let Some(last) = table.last()? else {
-        return Err(damaged("it has no steps, not even none".to_owned()));
-    };
-    let (epoch, value) = (Epoch::from_u64(last.0.value()), last.1.value());
-    let steps = decode(epoch, value).map_err(damaged)?;
-    check(&steps, next_step).map_err(damaged)?;
-    Ok(steps)
+    let mut last = None;
+    for row in table.iter()? {
+        let (from, value) = row?;
+        let from = Epoch::from_u64(from.value());
+        let steps = decode(from, value.value()).map_err(damaged)?;
+        check(&steps, next_step).map_err(damaged)?;
+        if from > epoch {
+            let what = format!("it has the steps of epoch {from}, and it is at {epoch}");
+            return Err(damaged(what));
+        }
+        last = Some(steps);
+    }
+    last.ok_or_else(|| damaged("it has no steps, not even none".to_owned()))
 }
 
 pub(crate) fn decode(epoch: Epoch, value: &[u8]) -> Result<Vec<StoredStep>, String> {
@@ -87,8 +97,8 @@ pub(crate) fn remove_after(transaction: &WriteTransaction, epoch: Epoch) -> Resu
     Ok(())
 }
 
-/// Forgets the steps of before those of this epoch, with the chunks of those that are no longer there, and returns the
-/// numbers of all that are, sorted.
+/// Forgets the steps of before those of this epoch, with all chunks of steps that are no longer there, and returns the
+/// numbers of those that are, sorted.
 pub(crate) fn prune(
     transaction: &WriteTransaction,
     meta: &mut Meta,
@@ -99,7 +109,8 @@ pub(crate) fn prune(
         Some(row) => row?.0.value(),
         None => 0,
     };
-    let (mut gone, mut known) = (BTreeSet::new(), BTreeSet::new());
+    table.retain_in(..first, |_, _| false)?;
+    let mut known = BTreeSet::new();
     for row in table.iter()? {
         let (epoch, value) = row?;
         let steps = decode(Epoch::from_u64(epoch.value()), value.value()).map_err(|what| {
@@ -108,17 +119,14 @@ pub(crate) fn prune(
                 what,
             })
         })?;
-        let numbers = steps.iter().map(|step| step.number);
-        match epoch.value() < first {
-            true => gone.extend(numbers),
-            false => known.extend(numbers),
-        }
+        known.extend(steps.iter().map(|step| step.number));
     }
-    table.retain_in(..first, |_, _| false)?;
     let mut chunks = transaction.open_table(CHUNKS)?;
-    for step in gone.difference(&known) {
-        let bytes = chunk::remove_all_of(*step, &mut chunks)?;
-        meta.chunk_bytes = meta.chunk_bytes.saturating_sub(bytes);
+    for step in chunk::steps(&chunks)? {
+        if !known.contains(&step) {
+            let bytes = chunk::remove_all_of(step, &mut chunks)?;
+            meta.chunk_bytes = meta.chunk_bytes.saturating_sub(bytes);
+        }
     }
     Ok(known.into_iter().collect())
 }

@@ -222,6 +222,9 @@ impl Meta {
                 self.epoch, self.execution
             ));
         }
+        if self.runs > u64::MAX / 2 {
+            return Some(format!("it has written {} runs", self.runs));
+        }
         let ordered = self.base_epoch <= self.oldest && self.oldest <= self.epoch;
         if !ordered || self.durable_seen > self.epoch {
             return Some(format!(

@@ -16,7 +16,7 @@ use crate::steps;
 use crate::tables::format_1::{BASE, STEPS, UNDO};
 use crate::tables::{CHUNKS, DELTAS, META, Meta};
 use redb::{ReadableTable, Table, TableHandle, WriteTransaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// Makes format 2 of format 1, and returns what `meta` says then.
@@ -45,12 +45,15 @@ pub(crate) fn upgrade(
     let mut reached = meta.epoch;
     for entry in entries(transaction, meta.epoch)? {
         let (mut changes, mut before) = (Changes::new(), now.clone());
+        let mut changed = HashSet::new();
         for record in entry.records.iter().rev() {
             match record {
                 Record::Base(key, old) => {
                     let current = base.get(&key[..])?.map(|value| value.value().to_vec());
-                    // of several records of a row the last one is met first
-                    changes_of(key, current.as_deref(), &mut changes).map_err(damaged)?;
+                    // of several records of a row the last one is met first, which knows what it was after the epoch
+                    if changed.insert(&key[..]) {
+                        put_change(key, current.as_deref(), &mut changes).map_err(damaged)?;
+                    }
                     match old {
                         Some(old) => drop(base.insert(&key[..], &old[..])?),
                         None => drop(base.remove(&key[..])?),
@@ -113,15 +116,8 @@ fn decode_step(number: u16, value: &[u8]) -> Result<StoredStep, String> {
 }
 
 /// Adds what a row is after an epoch to what that changed.
-fn changes_of(key: &[u8], current: Option<&[u8]>, changes: &mut Changes) -> Result<(), String> {
+fn put_change(key: &[u8], current: Option<&[u8]>, changes: &mut Changes) -> Result<(), String> {
     let (step, group, short) = split_key(key)?;
-    // The epoch's own change of a row comes first, so a later one of the same row must not win.
-    if changes
-        .iter()
-        .any(|change| (change.step, change.group, change.key) == (step, group, short))
-    {
-        return Ok(());
-    }
     match current {
         None => changes.remove(step, group, short),
         Some(stored) => {
@@ -231,15 +227,22 @@ fn entries(transaction: &WriteTransaction, last: Epoch) -> Result<Vec<Entry>, Fa
     let mut entries: Vec<Entry> = Vec::new();
     let mut expected = last;
     let mut parts: Vec<Vec<Record>> = Vec::new();
+    // The part before those of an entry that has begun.
+    let mut next = None;
     for row in transaction.open_table(UNDO)?.iter()?.rev() {
         let (key, value) = row?;
         let key = key.value();
         let Some((before, at, last, records)) = entry_part(key, value.value()) else {
             break;
         };
-        if Epoch::from_u64(key.0) != expected || last != parts.is_empty() {
+        let follows = match next {
+            None => last,
+            Some(index) => !last && key.1 == index,
+        };
+        if Epoch::from_u64(key.0) != expected || !follows {
             break;
         }
+        next = key.1.checked_sub(1);
         parts.push(records);
         if key.1 == 0 {
             entries.push(Entry {
@@ -300,4 +303,135 @@ fn forget_undo(transaction: &WriteTransaction) -> Result<(), Failure> {
         transaction.open_table(UNDO)?.retain(|_, _| false)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::look::Look;
+    use crate::manifest::StepKind;
+    use crate::tables::EXECS;
+    use crate::{part, write};
+    use redb::TableDefinition;
+    use uuid::Uuid;
+
+    const GROUP: u16 = 7;
+
+    type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    fn whole_key(key: &[u8]) -> Vec<u8> {
+        [&0u16.to_be_bytes()[..], &GROUP.to_be_bytes(), key].concat()
+    }
+
+    fn stored(key: &[u8], value: &[u8]) -> Vec<u8> {
+        let crc = crc32c::crc32c(&[&[0][..], &whole_key(key), value].concat());
+        [&[0][..], &crc.to_be_bytes(), value].concat()
+    }
+
+    /// As `undo` had what a row was before.
+    fn record(key: &[u8], old: Option<&Vec<u8>>) -> Vec<u8> {
+        let counted = |bytes: &[u8]| [&(bytes.len() as u64).to_be_bytes()[..], bytes].concat();
+        let mut record = vec![u8::from(old.is_some())];
+        record.extend(counted(&whole_key(key)));
+        record.extend(old.map_or(vec![], |old| counted(&stored(key, old))));
+        record
+    }
+
+    fn undo_part((epoch, index): (u64, u32), last: bool, records: &[u8]) -> Vec<u8> {
+        let before = (epoch - 1).to_be_bytes();
+        let rest = [&[u8::from(last)][..], &before, &[0; 8], records].concat();
+        let covered = [&epoch.to_be_bytes()[..], &index.to_be_bytes(), &rest].concat();
+        [&crc32c::crc32c(&covered).to_be_bytes()[..], &rest].concat()
+    }
+
+    fn put<K: redb::Key + 'static>(
+        transaction: &WriteTransaction,
+        table: TableDefinition<'static, K, &[u8]>,
+        key: K::SelfType<'_>,
+        value: &[u8],
+    ) {
+        let mut table = transaction.open_table(table).unwrap();
+        table.insert(key, value).unwrap();
+    }
+
+    /// With so many rows that looking for each among all others would not come to an end.
+    #[test]
+    fn each_retained_epoch_has_what_it_had() {
+        let first = Epoch::opening(1).to_u64();
+        let (mut rows, mut past) = (Rows::new(), Vec::new());
+        let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
+        let transaction = write::begin(Some(&database)).unwrap();
+        for (epoch, size) in [(0, 3), (1, 100), (2, 40_000), (3, 50)] {
+            let epoch = first + epoch;
+            let mut parts = vec![Vec::new()];
+            for n in 0..size {
+                let key = u32::to_be_bytes(n * 7 % size);
+                // some come, some get another value, some go, and some do that twice
+                for turn in 0..=u64::from(n % 5 == 0) {
+                    let old = match (epoch + turn + u64::from(n)) % 4 {
+                        0 => rows.remove(&key[..]),
+                        _ => rows.insert(key.to_vec(), vec![epoch as u8, turn as u8, n as u8]),
+                    };
+                    let part = parts.last_mut().unwrap();
+                    part.extend(record(&key, old.as_ref()));
+                    if part.len() > 100_000 {
+                        parts.push(Vec::new());
+                    }
+                }
+            }
+            past.push((Epoch::from_u64(epoch), rows.clone()));
+            // to what was before the first one one cannot go back
+            for (index, part) in parts.iter().enumerate().skip(usize::from(epoch == first)) {
+                let key = (epoch, index as u32);
+                let value = undo_part(key, index + 1 == parts.len(), part);
+                put(&transaction, UNDO, key, &value);
+            }
+        }
+        for (key, value) in &rows {
+            put(&transaction, BASE, &whole_key(key)[..], &stored(key, value));
+        }
+        let step = StoredStep {
+            number: 0,
+            id: "a".to_owned(),
+            kind: StepKind::State,
+            operator: String::new(),
+            key_type: String::new(),
+            state_type: String::new(),
+            key_schema: None,
+            state_schema: None,
+        };
+        let bytes = write::encoded(&step, "a step", Path::new("")).unwrap();
+        put(&transaction, STEPS, 0, &bytes);
+        let last = past[3].0;
+        let meta = Meta {
+            execution: 1,
+            epoch: last,
+            base_epoch: last,
+            next_step: 1,
+            ..Meta::new(Uuid::nil())
+        };
+        meta.write(&mut transaction.open_table(META).unwrap())
+            .unwrap();
+        put(&transaction, META, "format_version", &1u64.to_be_bytes());
+        for name in ["oldest", "runs"] {
+            drop(transaction.open_table(META).unwrap().remove(name).unwrap());
+        }
+        drop(transaction.open_table(EXECS).unwrap());
+        transaction.commit().unwrap();
+
+        let mut look = Look::of(database, Path::new("state/part")).unwrap();
+        let retained: Vec<Epoch> = look.retained().iter().map(|it| it.epoch).collect();
+        let expected: Vec<Epoch> = past[..3].iter().map(|(epoch, _)| *epoch).collect();
+        assert_eq!(retained, expected);
+        for (epoch, rows) in past.into_iter().rev() {
+            look = look.see(epoch).unwrap();
+            let read: Rows = look
+                .rows(0, 0..1024)
+                .unwrap()
+                .map(|row| row.map(|row| (row.key, row.value)))
+                .collect::<Result<_, _>>()
+                .unwrap();
+            assert!(read == rows, "{epoch}");
+        }
+    }
 }

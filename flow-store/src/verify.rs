@@ -105,11 +105,17 @@ impl Look {
             );
             let (all, mut done) = (chunks.len()? + deltas.len()?, 0);
             let mut chunk_bytes = 0;
+            let runs = self.contents.as_ref().map_or(0, |it| it.meta.runs);
+            let (mut reader, mut place) = (chunk::Reader::new(runs), None);
             for entry in chunks.iter()? {
                 let (key, value) = entry?;
                 chunk_bytes += value.value().len() as u64;
                 let (step, group, ..) = key.value();
-                match chunk::read(key.value(), value.value()) {
+                if place.replace((step, group)) != Some((step, group)) {
+                    found.check(reader.end(), &known);
+                    reader = chunk::Reader::new(runs);
+                }
+                match reader.next(key.value(), value.value()) {
                     Ok(rows) => {
                         for row in rows {
                             let checked =
@@ -122,6 +128,7 @@ impl Look {
                 done += 1;
                 progress(done, all);
             }
+            found.check(reader.end(), &known);
             let noted = self
                 .contents
                 .as_ref()

@@ -469,6 +469,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_back_unused_does_not_count() {
+        let budget = budget(10);
+        let mut used = [0, 0];
+        for _ in 0..200 {
+            for source in [0, 1, 0] {
+                loop {
+                    let granted = budget.reserve(source, 0, 5, 1).records;
+                    // one of them never needs what it asks for
+                    let needed = if source == 0 { granted.min(1) } else { granted };
+                    budget.refund(source, granted - needed, granted - needed);
+                    used[source] += needed;
+                    if granted == 0 {
+                        break;
+                    }
+                }
+            }
+            budget.release(10, 10);
+        }
+        let [one, other] = used;
+        assert!(one.abs_diff(other) <= 10, "{one} and {other}");
+        assert_eq!((one + other, budget.records_in_flight()), (2000, 0));
+    }
+
+    #[test]
     fn a_source_that_has_nothing_to_read_keeps_no_one_waiting() {
         let budget = budget(4);
         assert_eq!(budget.reserve(0, 0, 10, 0).records, 4);

@@ -1,53 +1,54 @@
 //! Whatever parses the bytes of a record, and a store whose tables have any rows.
 #![no_main]
 
-use flow_store::fuzzing::{self, RawRow};
+use flow_store::fuzzing::{self, RawRow, whole_chunk, whole_delta};
 use flow_store::{Agreed, Schema, StepKind, StoredStep, decode};
-use flow_store_fuzz::Memory;
+use flow_store_fuzz::{Chain, Chunk, Content, FIRST, Memory, Undo};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
     Bytes(&'a [u8]),
-    Row {
-        key: &'a [u8],
-        stored: &'a [u8],
-    },
-    Undo {
-        epoch: u64,
-        index: u32,
+    Chunk {
+        key: (u16, u16, u64, u32),
         value: &'a [u8],
     },
+    WholeChunk(Content<'a>),
+    Delta {
+        key: (u64, u32),
+        value: &'a [u8],
+    },
+    WholeDelta(Content<'a>),
     Schema {
         text: &'a str,
         other: &'a str,
     },
-    Tables(Vec<Table<'a>>),
+    Tables(Chain<'a>, Vec<Table<'a>>),
+    TablesOfFormat1(Vec<Table<'a>>),
 }
 
 #[derive(Arbitrary, Debug)]
 enum Table<'a> {
     Meta(Name<'a>, &'a [u8]),
     Number(Name<'a>, u64),
+    Manifest(u64, &'a [u8]),
+    WholeManifest(u8, Vec<Step<'a>>),
+    Chunk((u16, u16, u64, u32), &'a [u8]),
+    WholeChunk(Chunk<'a>),
+    Delta((u64, u32), &'a [u8]),
+    Execution(u64, &'a [u8]),
     Step(u16, &'a [u8]),
     WholeStep(u16, Step<'a>),
     Base(&'a [u8], &'a [u8]),
-    WholeRow {
+    WholeBase {
         step: u16,
         group: u16,
         key: &'a [u8],
         value: &'a [u8],
     },
-    Execution(u64, &'a [u8]),
-    Undo(u64, u32, &'a [u8]),
-    WholeUndo {
-        number: u8,
-        index: u32,
-        last: bool,
-        before: u8,
-        records: &'a [u8],
-    },
+    Undo((u64, u32), &'a [u8]),
+    WholeUndo(Undo<'a>),
 }
 
 #[derive(Arbitrary, Debug)]
@@ -64,7 +65,7 @@ struct Step<'a> {
     schema: Option<&'a str>,
 }
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "format_version",
     "store_uuid",
     "flow_name",
@@ -75,6 +76,8 @@ const NAMES: [&str; 13] = [
     "epoch",
     "durable_seen",
     "base_epoch",
+    "oldest",
+    "runs",
     "clean",
     "next_step",
     "maintained",
@@ -94,46 +97,46 @@ impl Table<'_> {
         match self {
             Table::Meta(name, value) => RawRow::Meta(name.text(), value.to_vec()),
             Table::Number(name, value) => RawRow::Meta(name.text(), value.to_be_bytes().to_vec()),
+            Table::Manifest(epoch, value) => RawRow::Manifest(*epoch, value.to_vec()),
+            Table::WholeManifest(epoch, steps) => {
+                let steps: Vec<_> = steps.iter().map(Step::stored).collect();
+                RawRow::Manifest(FIRST + u64::from(*epoch) % 8, encoded(&steps))
+            }
+            Table::Chunk(key, value) => RawRow::Chunk(*key, value.to_vec()),
+            Table::WholeChunk(chunk) => chunk.row(),
+            Table::Delta(key, value) => RawRow::Delta(*key, value.to_vec()),
+            Table::Execution(number, value) => RawRow::Execution(*number, value.to_vec()),
             Table::Step(number, value) => RawRow::Step(*number, value.to_vec()),
-            Table::WholeStep(number, step) => RawRow::Step(*number, step.bytes()),
+            Table::WholeStep(number, step) => RawRow::Step(*number, encoded(&step.stored())),
             Table::Base(key, value) => RawRow::Base(key.to_vec(), value.to_vec()),
-            Table::WholeRow {
+            Table::WholeBase {
                 step,
                 group,
                 key,
                 value,
-            } => fuzzing::whole_row(*step, *group, key, value),
-            Table::Execution(number, value) => RawRow::Execution(*number, value.to_vec()),
-            Table::Undo(epoch, index, value) => RawRow::Undo((*epoch, *index), value.to_vec()),
-            Table::WholeUndo {
-                number,
-                index,
-                last,
-                before,
-                records,
-            } => {
-                // around the epoch that the store is at
-                let epoch = |number: &u8| (1 << 40) - 4 + u64::from(*number) % 8;
-                fuzzing::whole_undo((epoch(number), *index), *last, epoch(before), records)
-            }
+            } => fuzzing::whole_base(*step, *group, key, value),
+            Table::Undo(key, value) => RawRow::Undo(*key, value.to_vec()),
+            Table::WholeUndo(undo) => undo.row(),
         }
     }
 }
 
+/// As it is stored.
+#[derive(serde::Serialize)]
+struct Stored<'a> {
+    number: u16,
+    id: &'a str,
+    kind: StepKind,
+    operator: &'a str,
+    key_type: &'a str,
+    state_type: &'a str,
+    state_schema: Option<&'a str>,
+}
+
 impl Step<'_> {
-    fn bytes(&self) -> Vec<u8> {
-        #[derive(serde::Serialize)]
-        struct Stored<'a> {
-            number: u16,
-            id: &'a str,
-            kind: StepKind,
-            operator: &'a str,
-            key_type: &'a str,
-            state_type: &'a str,
-            state_schema: Option<&'a str>,
-        }
+    fn stored(&self) -> Stored<'_> {
         let kinds = [StepKind::Source, StepKind::State, StepKind::Sink];
-        let stored = Stored {
+        Stored {
             number: self.number,
             id: self.id,
             kind: kinds[usize::from(self.kind) % 3],
@@ -141,15 +144,18 @@ impl Step<'_> {
             key_type: "",
             state_type: "",
             state_schema: self.schema,
-        };
-        let mut bytes = Vec::new();
-        flow_store::encode(&stored, &mut bytes).expect("a step");
-        bytes
+        }
     }
 }
 
+fn encoded(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    flow_store::encode(value, &mut bytes).expect("bytes");
+    bytes
+}
+
 /// What a store just started has; what the input says comes on top.
-fn valid() -> Vec<RawRow> {
+fn valid(format: u64) -> Vec<RawRow> {
     let number =
         |name: &str, value: u64| RawRow::Meta(name.to_owned(), value.to_be_bytes().to_vec());
     let mut rows = vec![
@@ -157,18 +163,31 @@ fn valid() -> Vec<RawRow> {
         RawRow::Meta("flow_name".to_owned(), b"fuzzed".to_vec()),
     ];
     let numbers = [
-        ("format_version", 1),
+        ("format_version", format),
         ("part_index", 0),
         ("part_count", 1),
         ("key_groups", 1024),
         ("execution", 1),
-        ("epoch", 1 << 40),
+        ("epoch", FIRST),
         ("durable_seen", 0),
-        ("base_epoch", 1 << 40),
+        ("base_epoch", FIRST),
         ("clean", 0),
         ("next_step", 3),
     ];
     rows.extend(numbers.map(|(name, value)| number(name, value)));
+    if format > 1 {
+        rows.extend([("oldest", FIRST), ("runs", 3)].map(|(name, value)| number(name, value)));
+        let steps: [_; 3] = std::array::from_fn(|n| Stored {
+            number: n as u16,
+            id: ["lines", "counts", "out"][n],
+            kind: [StepKind::Source, StepKind::State, StepKind::Sink][n],
+            operator: "",
+            key_type: "",
+            state_type: "",
+            state_schema: None,
+        });
+        rows.push(RawRow::Manifest(FIRST, encoded(&steps)));
+    }
     rows
 }
 
@@ -208,8 +227,7 @@ fn schema(text: &str, other: &str) {
     }
 }
 
-fn tables(tables: &[Table<'_>]) {
-    let mut rows = valid();
+fn tables(mut rows: Vec<RawRow>, tables: &[Table<'_>]) {
     rows.extend(tables.iter().map(Table::row));
     let look = match fuzzing::look(&rows) {
         Ok(look) => look,
@@ -232,14 +250,24 @@ fuzz_target!(
     |input: Input<'_>| {
         flow_store_fuzz::run(Memory::Most(4 << 20), || match &input {
             Input::Bytes(bytes) => parse(bytes),
-            Input::Row { key, stored } => {
-                if let Ok(RawRow::Base(same_key, same)) = fuzzing::row(key, stored) {
-                    assert_eq!((&same_key[..], &same[..]), (*key, *stored));
+            Input::Chunk { key, value } => drop(fuzzing::chunk(*key, value)),
+            Input::WholeChunk(content) => {
+                let (step, group, rows) = content.of_chunk();
+                if let RawRow::Chunk(key, value) = whole_chunk((step, group, 1, 0), 0, 0, &rows) {
+                    let read = fuzzing::chunk(key, &value);
+                    assert!(read.is_ok() || matches!(content, Content::Bytes(_)));
                 }
             }
-            Input::Undo { epoch, index, value } => drop(fuzzing::undo((*epoch, *index), value)),
+            Input::Delta { key, value } => drop(fuzzing::delta(*key, value)),
+            Input::WholeDelta(content) => {
+                if let RawRow::Delta(key, value) = whole_delta((1, 0), true, 0, &content.of_delta()) {
+                    let read = fuzzing::delta(key, &value);
+                    assert!(read.is_ok() || matches!(content, Content::Bytes(_)));
+                }
+            }
             Input::Schema { text, other } => schema(text, other),
-            Input::Tables(rows) => tables(rows),
+            Input::Tables(chain, rows) => tables([valid(2), chain.rows()].concat(), rows),
+            Input::TablesOfFormat1(rows) => tables(valid(1), rows),
         });
     }
 );

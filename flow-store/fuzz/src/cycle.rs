@@ -2,39 +2,54 @@
 
 use crate::seeds::{FLOW, spec};
 use flow_store::{
-    Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Row, Start, StepSpec, StoreError,
+    Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Retain, Start, StepSpec, StoreError,
 };
+use std::collections::BTreeMap;
 use std::path::Path;
 
-/// All rows, by step.
-type Rows = Vec<(u16, Vec<Row>)>;
+/// All rows, by step, key group and key.
+pub type Rows = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
+
+/// All that a look showed.
+pub struct Read {
+    /// What it had.
+    pub rows: Rows,
+    /// It has also what no flow writes.
+    pub damaged: bool,
+}
 
 /// Reads all that a look can show.
 ///
 /// # Errors
 ///
 /// The first.
-pub fn read_all(look: &Look) -> Result<Rows, StoreError> {
+pub fn read_all(look: &Look) -> Result<Read, StoreError> {
     look.executions()?;
     let _ = (
         look.about(),
         look.last_execution(),
         look.next_execution().to_string(),
     );
-    let mut all = Vec::new();
+    let mut all = Rows::new();
     for step in look.steps() {
-        let rows: Vec<Row> = look
-            .rows(step.number, 0..KEY_GROUPS)?
-            .collect::<Result<_, _>>()?;
-        for row in &rows {
+        let mut before = None;
+        for row in look.rows(step.number, 0..KEY_GROUPS)? {
+            let row = row?;
             let _ = row.name(step);
+            let key = (step.number, row.group, row.key);
+            assert!(before < Some(key.clone()), "rows are not in their order");
+            before = Some(key.clone());
+            all.insert(key, row.value);
         }
-        all.push((step.number, rows));
     }
     // what a step has under no id is damage, not an error
     let verified = look.verify(&mut |_, _| ())?;
     assert_eq!(verified.damaged > 0, !verified.damage.is_empty());
-    Ok(all)
+    assert_eq!(verified.rows, all.len() as u64);
+    Ok(Read {
+        rows: all,
+        damaged: verified.damaged > 0,
+    })
 }
 
 /// Looks at the store as it was, as far back as that goes: an error or valid rows.
@@ -80,28 +95,59 @@ pub(crate) fn start(look: Look, changes: &Changes) -> Result<Execution, StoreErr
     })
 }
 
-/// Goes on with a store that a look found nothing wrong with, and holds what comes of it against
-/// what was in it: whether it is the same.
+/// Goes on with a store that a look found nothing wrong with: commits that fold, a way back, a compaction. Holds what
+/// comes of it against what was in it: whether it is the same.
 ///
 /// # Errors
 ///
 /// All that there are: the first. See [`resume_whole`].
 pub fn resume(store: &Path) -> Result<bool, StoreError> {
-    let look = Look::at(store)?;
-    let mut expected = read_all(&look)?;
+    let look = Look::at(store)?.retaining(Retain::Epochs(2));
+    let mut rows = read_all(&look)?.rows;
+    let keys: Vec<_> = rows.keys().cloned().collect();
+    let first = look.steps().first().map(|step| step.number);
     let (number, from) = (look.next_execution(), look.epoch());
-    let changes = one_more(&mut expected);
     let mut execution = start(look, &Changes::new())?;
     assert_eq!(
         (execution.number(), execution.resumed_from()),
         (number, from)
     );
-    let epoch = Epoch::first(number);
-    execution.commit(epoch, [&changes])?;
+    let mut past = Vec::new();
+    for n in 0..5 {
+        past.push((execution.epoch(), rows.clone()));
+        let mut changes = Changes::new();
+        if let Some(step) = first {
+            // a row behind all others
+            let last = (step, KEY_GROUPS - 1, vec![0xff; 64]);
+            set(&mut rows, &mut changes, last, Some(vec![7; 9000 >> n]));
+        }
+        for (at, key) in keys.iter().enumerate() {
+            match (at + n) % 4 {
+                0 => set(&mut rows, &mut changes, key.clone(), Some(vec![7; n + 1])),
+                1 => set(&mut rows, &mut changes, key.clone(), None),
+                _ => {}
+            }
+        }
+        execution.commit(execution.epoch().next(), [&changes])?;
+    }
+    let epoch = execution.epoch();
     execution.end(End::Stopped)?;
     let look = Look::at(store)?;
     assert_eq!((look.epoch(), look.next_execution()), (epoch, number + 1));
-    Ok(read_all(&look)? == expected)
+    let mut same = read_all(&look)?.rows == rows;
+
+    let Some((before, rows)) = past.pop() else {
+        return Ok(same);
+    };
+    let look = look.go_back(before)?;
+    same &= read_all(&look)?.rows == rows;
+    let execution = start(look, &Changes::new())?;
+    assert_eq!(execution.epoch(), Epoch::opening(number + 1));
+    drop(execution);
+    let look = Look::at(store)?;
+    same &= read_all(&look)?.rows == rows;
+    look.compact(&mut |_, _| ())?;
+    Ok(same && read_all(&Look::at(store)?)?.rows == rows)
 }
 
 /// The same with a file whose pages nobody has forged: nothing goes wrong, but that the store has given
@@ -118,20 +164,21 @@ pub fn resume_whole(store: &Path) {
     }
 }
 
-/// A row behind all others, of the first step.
-fn one_more(rows: &mut Rows) -> Changes {
-    let mut changes = Changes::new();
-    let Some((step, rows)) = rows.first_mut() else {
-        return changes;
-    };
-    let (group, key, value) = (KEY_GROUPS - 1, vec![0xff; 64], vec![7; 9000]);
-    let put = changes.put(*step, group, &key, |bytes| {
-        bytes.extend_from_slice(&value);
-        Ok::<(), ()>(())
-    });
-    put.expect("a row");
-    rows.retain(|row| row.group != group || row.key != key);
-    rows.push(Row { group, key, value });
-    rows.sort_by(|a, b| (a.group, &a.key).cmp(&(b.group, &b.key)));
-    changes
+/// Changes a row, in the store and in what it should have.
+fn set(rows: &mut Rows, changes: &mut Changes, at: (u16, u16, Vec<u8>), value: Option<Vec<u8>>) {
+    let (step, group, key) = &at;
+    match value {
+        Some(value) => {
+            let put = changes.put(*step, *group, key, |bytes| {
+                bytes.extend_from_slice(&value);
+                Ok::<(), ()>(())
+            });
+            put.expect("a row");
+            rows.insert(at, value);
+        }
+        None => {
+            changes.remove(*step, *group, key);
+            rows.remove(&at);
+        }
+    }
 }

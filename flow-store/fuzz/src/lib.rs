@@ -4,11 +4,13 @@
 #![feature(alloc_error_hook)]
 
 mod cycle;
+mod forge;
 mod memory;
 mod seal;
 mod seeds;
 
 pub use cycle::{read_all, resume, resume_whole, see_all};
+pub use forge::{Chain, Chunk, Content, FIRST, Undo};
 pub use seeds::{FLOW, Seeds};
 
 use std::panic::{self, AssertUnwindSafe};
@@ -29,6 +31,8 @@ pub enum Memory {
 /// Takes the place of libFuzzer's hook, to which every panic is a crash.
 pub fn init() {
     memory::init();
+    // every few rows, so that little is enough
+    flow_store::fuzzing::fold_at(1000);
     panic::set_hook(Box::new(|info| {
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
         *last = info.to_string();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Where stores are, and the part files of those to begin with.
 pub struct Seeds {
     directory: tempfile::TempDir,
-    /// Just started; ended; killed after some commits; one with rows of several pages, killed.
+    /// Killed and ended ones, with more or fewer rows, of which more or fewer are folded; and those of format 1.
     pub parts: Vec<Vec<u8>>,
     /// Of each the checksums.
     pub seals: Vec<Seals>,
@@ -20,6 +20,14 @@ pub const FLOW: [(&str, StepKind); 3] = [
     ("lines", StepKind::Source),
     ("counts", StepKind::State),
     ("out", StepKind::Sink),
+];
+
+const FORMAT_1: [&[u8]; 5] = [
+    include_bytes!("../../tests/golden/format-1/started.redb.zlib"),
+    include_bytes!("../../tests/golden/format-1/killed.redb.zlib"),
+    include_bytes!("../../tests/golden/format-1/ended.redb.zlib"),
+    include_bytes!("../../tests/golden/format-1/changed.redb.zlib"),
+    include_bytes!("../../tests/golden/format-1/retained.redb.zlib"),
 ];
 
 impl Seeds {
@@ -36,13 +44,15 @@ impl Seeds {
             parts: Vec::new(),
             seals: Vec::new(),
         };
-        for rows in [0, 30, 400] {
+        for (rows, retain) in [
+            (0, Retain::Epochs(9)),
+            (30, Retain::Epochs(9)),
+            (30, Retain::Epochs(1)),
+            (400, Retain::Nothing),
+        ] {
             let _ = fs::remove_dir_all(seeds.store());
             let look = Look::at(seeds.store()).expect("a new store");
-            let look = match rows {
-                400 => look,
-                _ => look.retaining(Retain::Epochs(9)),
-            };
+            let look = look.retaining(retain);
             let mut execution = start(look, &Changes::new()).expect("a start");
             for n in 1..=3 {
                 let epoch = Epoch::from_u64(Epoch::opening(1).to_u64() + n);
@@ -53,6 +63,10 @@ impl Seeds {
             seeds.parts.push(fs::read(seeds.part()).expect("a file"));
             execution.end(End::Finished).expect("an end");
             seeds.parts.push(fs::read(seeds.part()).expect("a file"));
+        }
+        for packed in FORMAT_1 {
+            let part = miniz_oxide::inflate::decompress_to_vec_zlib(packed);
+            seeds.parts.push(part.expect("a file"));
         }
         for part in &seeds.parts {
             let seals = Seals::of(part);

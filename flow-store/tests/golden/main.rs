@@ -16,7 +16,7 @@ mod make;
 use contents::contents;
 use flow_store::{
     Agreed, Changes, End, Epoch, KEY_GROUPS, Look, Retain, Row, Schemas, Start, StepSpec,
-    StoredStep,
+    StoreError, StoredStep,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -158,6 +158,91 @@ fn they_are_gone_on_with() {
         assert_eq!(look.steps(), steps, "{name}");
         assert_eq!(rows(&look), expected, "{name}");
     });
+}
+
+/// An older format becomes the present one by whatever is written first.
+#[test]
+fn they_are_gone_back_with() {
+    each(|name, home, _| {
+        let look = || Look::at(home.path()).unwrap();
+        let retained: Vec<Epoch> = look().retained().iter().map(|it| it.epoch).collect();
+        for epoch in retained {
+            let home = copy(home.path());
+            let look = match Look::at(home.path()).unwrap().go_back(epoch) {
+                Ok(look) => look,
+                // some have been gone back to there
+                Err(StoreError::WentBack { .. }) => continue,
+                Err(error) => panic!("{name}: {error}"),
+            };
+            let look = look.retaining(Retain::Epochs(100));
+            let (expected, number) = (rows(&look), look.next_execution());
+            let before: Vec<Epoch> = look.retained().iter().map(|it| it.epoch).collect();
+            let flow = flow(look.steps());
+            let manifest = look.reconcile(&flow, &Agreed::default()).unwrap();
+            let start = Start {
+                manifest: &manifest,
+                flow_name: "golden",
+                workers: 3,
+                build: "now",
+                changes: &Changes::new(),
+            };
+            drop(look.start(start).unwrap());
+            let look = Look::at(home.path()).unwrap();
+            assert_eq!(look.about().unwrap().format, FORMAT);
+            assert_eq!(look.epoch(), Epoch::opening(number), "{name}");
+            assert_eq!(rows(&look), expected, "{name}, {epoch}");
+            let now: Vec<Epoch> = look.retained().iter().map(|it| it.epoch).collect();
+            assert_eq!(now, [before, vec![epoch]].concat(), "{name}, {epoch}");
+            let verified = look.verify(&mut |_, _| ()).unwrap();
+            assert_eq!(verified.damage, Vec::<String>::new(), "{name}, {epoch}");
+        }
+    });
+}
+
+#[test]
+fn they_are_worked_on_by_hand() {
+    each(|name, home, _| {
+        let original = rows(&Look::at(home.path()).unwrap());
+        for work in ["compact", "backup", "rename", "drop"] {
+            let home = copy(home.path());
+            let target = home.path().join("backup");
+            let mut expected = original.clone();
+            let look = Look::at(home.path()).unwrap();
+            let retained = look.retained();
+            let first = look.steps().first().cloned();
+            let first = first.map(|step| (step.number, step.id));
+            match (work, first) {
+                ("compact", _) => drop(look.compact(&mut |_, _| ()).unwrap()),
+                ("backup", _) => drop(look.backup(&target, &mut |_, _| ()).unwrap()),
+                ("rename", Some((_, id))) => drop(look.rename_step(&id, "other").unwrap()),
+                ("drop", Some((number, id))) => {
+                    expected.retain(|(step, _)| *step != number);
+                    drop(look.drop_step(&id).unwrap());
+                }
+                _ => continue,
+            }
+            let at = if work == "backup" {
+                &target
+            } else {
+                home.path()
+            };
+            let look = Look::at(at).unwrap();
+            assert_eq!(look.about().unwrap().format, FORMAT, "{name}, {work}");
+            assert_eq!(rows(&look), expected, "{name}, {work}");
+            let verified = look.verify(&mut |_, _| ()).unwrap();
+            assert_eq!(verified.damage, Vec::<String>::new(), "{name}, {work}");
+            match work {
+                "compact" | "backup" => assert_eq!(look.retained(), retained),
+                _ => assert_eq!(look.retained(), []),
+            }
+        }
+    });
+}
+
+fn copy(store: &Path) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    fs::copy(store.join(PART), home.path().join(PART)).unwrap();
+    home
 }
 
 /// Else a store of the present format would be missing here.

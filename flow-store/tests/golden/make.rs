@@ -11,8 +11,10 @@ use std::fs;
 use std::path::Path;
 
 /// What each is: started and nothing more; ended; killed; with steps dropped, renamed and written anew; with epochs
-/// retained, and gone back to one of them.
-pub(crate) const NAMES: [&str; 5] = ["started", "ended", "killed", "changed", "retained"];
+/// retained, and gone back to one of them; the same, compacted, so that all is in chunks that can be.
+pub(crate) const NAMES: [&str; 6] = [
+    "started", "ended", "killed", "changed", "retained", "folded",
+];
 
 #[derive(Serialize, Deserialize)]
 struct Token {
@@ -175,6 +177,15 @@ pub(crate) fn a_store(directory: &Path, name: &str) {
         }
         "changed" => changed(directory),
         "retained" => retained(directory),
+        "folded" => {
+            retained(directory);
+            let look = || Look::at(directory).unwrap();
+            look().compact(&mut |_, _| ()).unwrap();
+            // and something on top of it, which is not
+            let mut execution = start(directory, &flow(), &agreed, &nothing);
+            run(&mut execution, 1, 2);
+            execution.end(End::Stopped).unwrap();
+        }
         other => panic!("{other}"),
     }
 }

@@ -12,5 +12,7 @@ mod model;
 mod refusals;
 #[cfg(test)]
 mod retain;
+#[cfg(all(test, unix))]
+mod size;
 #[cfg(test)]
 mod support;

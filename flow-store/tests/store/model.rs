@@ -1,13 +1,14 @@
 //! Whatever is done to a store, in any order, against a model of it: a map of rows, a list of steps and
-//! two numbers.
+//! two numbers, and the same of each epoch that is retained.
 
 use crate::support::*;
 use flow_store::{
-    Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Start, StepSpec, StoreError,
+    Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Retain, Start, StepSpec, StoreError,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
 type Rows = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
 
@@ -15,10 +16,19 @@ type Rows = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
 enum Act {
     /// Changes in how many buffers, and how far the epoch goes on.
     Commit(Vec<Vec<Edit>>, u64),
+    /// A commit of so much that two or three of them are folded: the first key, and what the values are made of.
+    Large(usize, u8, u8),
     /// A commit that is refused.
     Refused(Refused),
     /// How the execution stops, what is done to the store while nobody has it, and the next start.
-    Restart(Stop, Vec<Work>, Next),
+    Restart(Stop, Vec<Work>, Next, Setting),
+}
+
+/// What the next execution retains, and where it goes on, if not at the end.
+#[derive(Debug, Clone)]
+struct Setting {
+    retain: Retain,
+    back_to: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -112,12 +122,32 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..3usize).prop_map(Next::Renamed),
         1 => (0..3usize, any::<bool>()).prop_map(|(at, stays)| Next::Dropped(at, stays)),
     ];
+    let retain = prop_oneof![
+        2 => Just(Retain::Nothing),
+        3 => (1..6u64).prop_map(Retain::Epochs),
+        1 => Just(Retain::For(Duration::from_secs(3600))),
+    ];
+    let setting = (retain, prop::option::weighted(0.3, 0..8usize))
+        .prop_map(|(retain, back_to)| Setting { retain, back_to });
     prop_oneof![
         5 => (changes, 1..5u64).prop_map(|(changes, on)| Act::Commit(changes, on)),
+        2 => (0..3usize, 0..8u8, any::<u8>()).prop_map(|(step, key, byte)| Act::Large(step, key, byte)),
         1 => refused.prop_map(Act::Refused),
-        3 => (stop, prop::collection::vec(work, 0..3), next)
-            .prop_map(|(stop, work, next)| Act::Restart(stop, work, next)),
+        3 => (stop, prop::collection::vec(work, 0..3), next, setting)
+            .prop_map(|(stop, work, next, setting)| Act::Restart(stop, work, next, setting)),
     ]
+}
+
+/// The changes of [`Act::Large`].
+fn large(step: usize, key: u8, byte: u8) -> Vec<Vec<Edit>> {
+    let edits = (key..key + 24).map(|key| Edit {
+        step,
+        group: u16::from(key % 5) * 200,
+        key: vec![key],
+        // some are gone, as others come
+        value: (key % 4 != byte % 7).then(|| vec![byte; 64 << 10]),
+    });
+    vec![edits.collect()]
 }
 
 /// What a store is.
@@ -131,6 +161,68 @@ struct Model {
     steps: Vec<(u16, String)>,
     next_step: u16,
     rows: Rows,
+}
+
+/// What the store was at the epochs that it can go back to, oldest first.
+#[derive(Debug)]
+struct Past {
+    retain: Retain,
+    all: Vec<Model>,
+}
+
+impl Past {
+    /// A commit takes the place of this one.
+    fn keep(&mut self, model: &Model) {
+        self.all.push(model.clone());
+        let most = match self.retain {
+            Retain::Nothing => 0,
+            Retain::Epochs(most) => most as usize,
+            Retain::For(_) => usize::MAX,
+        };
+        let over = self.all.len().saturating_sub(most);
+        self.all.drain(..over);
+    }
+
+    /// Can the store go back there, and was it that?
+    fn check(&self, look: Look) -> Result<(), TestCaseError> {
+        let retained: Vec<_> = look.retained().iter().map(|it| it.epoch).collect();
+        let expected: Vec<_> = self.all.iter().map(|model| model.epoch).collect();
+        prop_assert_eq!(retained, expected);
+        let Some(then) = self.all.get(self.all.len() / 2) else {
+            return Ok(());
+        };
+        let look = look.see(then.epoch).unwrap();
+        prop_assert_eq!(
+            read(&look, then.next_step),
+            (then.steps.clone(), then.rows.clone())
+        );
+        whole(&look, then)
+    }
+}
+
+fn read(look: &Look, next_step: u16) -> (Vec<(u16, String)>, Rows) {
+    let steps = look.steps().iter();
+    let steps = steps.map(|step| (step.number, step.id.clone())).collect();
+    let mut rows = Rows::new();
+    for step in 0..=next_step {
+        for row in look.rows(step, 0..KEY_GROUPS).unwrap() {
+            let row = row.unwrap();
+            rows.insert((step, row.group, row.key), row.value);
+        }
+    }
+    (steps, rows)
+}
+
+/// Nothing is damaged but what the rows are, which are no MessagePack here.
+fn whole(look: &Look, model: &Model) -> Result<(), TestCaseError> {
+    let verified = look.verify(&mut |_, _| ()).unwrap();
+    prop_assert_eq!(verified.rows, model.rows.len() as u64);
+    let damage = verified.damage.iter();
+    let damage: Vec<_> = damage
+        .filter(|what| !what.starts_with("the row of step `"))
+        .collect();
+    prop_assert_eq!(damage, Vec::<&String>::new());
+    Ok(())
 }
 
 impl Model {
@@ -213,15 +305,7 @@ impl Model {
 
     /// Is the store this?
     fn check(&self, look: &Look) -> Result<(), TestCaseError> {
-        let steps = look.steps().iter();
-        let steps = steps.map(|step| (step.number, step.id.clone())).collect();
-        let mut rows = Rows::new();
-        for step in 0..=self.next_step {
-            for row in look.rows(step, 0..KEY_GROUPS).unwrap() {
-                let row = row.unwrap();
-                rows.insert((step, row.group, row.key), row.value);
-            }
-        }
+        let (steps, rows) = read(look, self.next_step);
         let executions = look.executions().unwrap();
         let ended = executions.iter().map(|record| record.ended.is_some());
         let found = Model {
@@ -232,9 +316,9 @@ impl Model {
             next_step: self.next_step,
             rows,
         };
-        prop_assert_eq!(&found, self);
+        prop_assert!(&found == self, "found {:?}", &found);
         prop_assert_eq!(look.about().unwrap().ended, *self.ended.last().unwrap());
-        Ok(())
+        whole(look, self)
     }
 }
 
@@ -320,7 +404,12 @@ fn refuse(
     Ok(())
 }
 
-fn work(home: &mut Home, model: &mut Model, work: &Work) -> Result<(), TestCaseError> {
+fn work(
+    home: &mut Home,
+    model: &mut Model,
+    past: &mut Past,
+    work: &Work,
+) -> Result<(), TestCaseError> {
     let look = home.look();
     match work {
         Work::Compact => {
@@ -341,6 +430,7 @@ fn work(home: &mut Home, model: &mut Model, work: &Work) -> Result<(), TestCaseE
             };
             let dropped = look.drop_step(&model.steps[at].1).unwrap();
             prop_assert_eq!(dropped.rows, model.drop_step(at) as u64);
+            past.all.clear();
         }
         Work::Rename(at) => {
             let Some(at) = model.at(*at) else {
@@ -349,6 +439,7 @@ fn work(home: &mut Home, model: &mut Model, work: &Work) -> Result<(), TestCaseE
             let to = model.new_id();
             look.rename_step(&model.steps[at].1, &to).unwrap();
             model.steps[at].1 = to;
+            past.all.clear();
         }
         Work::WrongFlow(at) => {
             let Some(at) = model.at(*at) else {
@@ -371,8 +462,30 @@ fn work(home: &mut Home, model: &mut Model, work: &Work) -> Result<(), TestCaseE
 }
 
 /// Starts as the model says, and not with a manifest that was made before `older` became old.
-fn restart(home: &Home, model: &mut Model, next: &Next) -> Result<Execution, TestCaseError> {
-    let look = home.look();
+fn restart(
+    home: &Home,
+    model: &mut Model,
+    past: &mut Past,
+    next: &Next,
+    setting: &Setting,
+) -> Result<Execution, TestCaseError> {
+    let mut look = home.look();
+    let back_to = setting.back_to.filter(|_| !past.all.is_empty());
+    if let Some(at) = back_to.map(|at| at % past.all.len()) {
+        look = match look.go_back(past.all[at].epoch) {
+            Ok(back) => {
+                let then = past.all.drain(at..).next().unwrap();
+                (model.epoch, model.steps, model.rows) = (then.epoch, then.steps, then.rows);
+                back
+            }
+            // once more is by another name
+            Err(StoreError::WentBack { .. }) => home.look(),
+            Err(error) => panic!("{error}"),
+        };
+    }
+    let look = look.retaining(setting.retain);
+    past.retain = setting.retain;
+    past.keep(model);
     let older = look.reconcile(&model.flow(), &Agreed::default()).unwrap();
     let from = model.epoch;
     let (flow, agreed) = model.next(next);
@@ -416,13 +529,24 @@ proptest! {
         for id in ["a", "b"] {
             model.add_step(id.to_owned());
         }
+        let mut past = Past { retain: Retain::Nothing, all: Vec::new() };
         let mut execution = home.start(&model.flow());
         model.start();
         for act in acts {
+            let killed = home.killed();
+            model.check(&killed.look())?;
+            past.check(killed.look())?;
             match act {
-                Act::Commit(buffers, on) => commit(&mut execution, &mut model, &buffers, on)?,
+                Act::Commit(buffers, on) => {
+                    past.keep(&model);
+                    commit(&mut execution, &mut model, &buffers, on)?;
+                }
+                Act::Large(step, key, byte) => {
+                    past.keep(&model);
+                    commit(&mut execution, &mut model, &large(step, key, byte), 1)?;
+                }
                 Act::Refused(refused) => refuse(&home, &mut execution, &model, &refused)?,
-                Act::Restart(stop, works, next) => {
+                Act::Restart(stop, works, next, setting) => {
                     match stop {
                         Stop::End => {
                             execution.end(End::Stopped).unwrap();
@@ -436,14 +560,17 @@ proptest! {
                         }
                     }
                     model.check(&home.look())?;
+                    past.check(home.look())?;
                     for one in works {
-                        work(&mut home, &mut model, &one)?;
+                        work(&mut home, &mut model, &mut past, &one)?;
                     }
-                    execution = restart(&home, &mut model, &next)?;
+                    past.check(home.look())?;
+                    execution = restart(&home, &mut model, &mut past, &next, &setting)?;
                 }
             }
         }
         drop(execution);
         model.check(&home.look())?;
+        past.check(home.look())?;
     }
 }

@@ -147,6 +147,28 @@ fn copies_keep_them_and_work_by_hand_forgets_them() {
     }
 }
 
+/// Also when the last execution committed nothing, so that no other start says that there was such a step.
+#[test]
+fn of_a_step_that_is_dropped_by_hand_nothing_is_left() {
+    for commits in [false, true] {
+        let home = Home::new();
+        run(&home, &flow(), Retain::Nothing)
+            .end(End::Stopped)
+            .unwrap();
+        // which folds all that there is
+        home.look().compact(&mut |_, _| ()).unwrap();
+        let mut execution = home.start(&flow());
+        if commits {
+            execution.commit(epoch(2, 1), []).unwrap();
+        }
+        drop(execution);
+        home.look().rename_step("b", "c").unwrap();
+        assert_eq!(home.look().drop_step("a").unwrap().rows, 1);
+        let verified = home.look().verify(&mut |_, _| ()).unwrap();
+        assert_eq!(verified.damage, Vec::<String>::new());
+    }
+}
+
 /// What of the entries is damaged; the rows of these tests are not MessagePack, which is damage of its own.
 fn damage(home: &Home) -> Vec<String> {
     let damage = home.look().verify(&mut |_, _| ()).unwrap().damage;

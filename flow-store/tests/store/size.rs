@@ -1,0 +1,50 @@
+//! How large the file is of a store that goes on and on with the same keys.
+
+use crate::support::*;
+use flow_store::{Changes, Retain, StepKind, StoreError};
+use std::os::unix::fs::MetadataExt;
+
+const KEYS: u32 = 20_000;
+const PER_EPOCH: u32 = 2000;
+const VALUE: usize = 400;
+/// What is not folded yet, what a commit needs beside it, and what redb has for itself.
+const BESIDE: u64 = 16 << 20;
+
+/// Deltas are folded as they come, and what is folded takes the place of what it replaces.
+#[test]
+fn a_store_of_the_same_keys_does_not_grow() {
+    let home = Home::new();
+    let flow = [step("a")];
+    let live = u64::from(KEYS) * (VALUE as u64 + 5);
+    let mut written = 0;
+    for (execution, retain) in [
+        (1, Retain::Nothing),
+        (2, Retain::Epochs(2)),
+        (3, Retain::Nothing),
+    ] {
+        let look = home.look().retaining(retain);
+        let manifest = look.reconcile(&flow, &agree(&[])).unwrap();
+        let mut running = start(look, &manifest);
+        for n in 0..40 {
+            let mut changes = Changes::new();
+            for row in 0..PER_EPOCH {
+                let row = (n * PER_EPOCH + row * 7) % KEYS;
+                let key = row.to_be_bytes();
+                let group = StepKind::State.group(&key);
+                let put = changes.put(0, group, &key, |bytes| {
+                    bytes.resize(VALUE, (n + execution) as u8);
+                    Ok::<(), StoreError>(())
+                });
+                put.unwrap();
+            }
+            written += changes.byte_len() as u64;
+            running.commit(running.epoch().next(), [&changes]).unwrap();
+            let taken = std::fs::metadata(home.part()).unwrap().blocks() * 512;
+            assert!(
+                taken < 3 * live + BESIDE,
+                "{taken} bytes of {live}, after {written}"
+            );
+        }
+    }
+    assert!(written > 10 * live);
+}
