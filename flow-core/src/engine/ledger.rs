@@ -210,7 +210,7 @@ mod tests {
                 wires.rows.push(rows(&scope));
                 build(&scope, &mut wires, &state, committer, flight.clone());
             });
-            let source = state.add_source(worker.sync_activator_for(Vec::new().into()));
+            let source = state.add_source(worker.sync_activator_for(Vec::new()));
             assert_eq!(state.reserve(&source, 15, 1), 15);
             flight.borrow_mut().add(1, 10, 10);
             flight.borrow_mut().add(2, 5, 5);
