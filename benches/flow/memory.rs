@@ -348,9 +348,9 @@ fn svg(lines: &[Line], records: f64) -> String {
     let at = y(budget);
     put(format!(
         "<path d=\"M{LEFT} {at:.1}H{RIGHT}\" stroke=\"black\" stroke-dasharray=\"5 4\"/>\
-         <text x=\"{}\" y=\"{:.1}\">100,000 records in flight</text>",
-        RIGHT + 6.0,
-        at + 4.0
+         <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">100,000 records in flight</text>",
+        RIGHT - 6.0,
+        at - 6.0
     ));
     let mut ends: Vec<f64> = Vec::new();
     for ((label, points), color) in lines.iter().zip(COLORS) {

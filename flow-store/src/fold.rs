@@ -17,7 +17,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
-/// How many bytes of deltas may lie unfolded, beyond those that are retained: a quarter of what is folded, within these.
+/// How many bytes of deltas may lie unfolded, beyond those that are retained: a third of what is folded, within these.
 /// The less is folded, the sooner it is worth it, as keys come again; the more, the more rows find others of their group.
 const LEAST: u64 = 256 << 10;
 const MOST: u64 = 8 << 20;
@@ -74,13 +74,13 @@ impl Folding {
         meta: &Meta,
         written: u64,
     ) -> Option<u64> {
-        let unfolded = (meta.chunk_bytes / 4).clamp(self.least, self.most);
+        let unfolded = (meta.chunk_bytes / 3).clamp(self.least, self.most);
         let mut foldable = 0;
         for delta in deltas.iter().take_while(|delta| delta.epoch <= meta.oldest) {
             foldable += delta.bytes + DELTA;
             if foldable > unfolded {
-                // more than comes in, so it ends
-                return Some(unfolded.max(2 * written));
+                // all that is likely to be there, and more than comes in, so it ends
+                return Some(unfolded.max(written).saturating_add(written));
             }
         }
         None
@@ -143,7 +143,7 @@ pub(crate) fn fold(
 
     meta.runs += 1;
     let mut table = transaction.open_table(CHUNKS)?;
-    let mut left = amount.saturating_mul(4);
+    let mut left = amount.saturating_mul(2);
     let mut versions = Versions::default();
     for rows in changes.chunk_by_mut(|a, b| place(a) == place(b)) {
         let Some((step, group)) = rows.first().map(|row| (row.step, row.group)) else {
