@@ -90,7 +90,8 @@ impl Folding {
     fn merges(&self, sizes: Sizes, more: u64, left: &mut u64) -> bool {
         let later = sizes.later.saturating_add(more);
         let all = sizes.first.saturating_add(later);
-        if all <= self.small {
+        // Of a group that has nothing yet there is nothing to read, and nothing that is gone has to hide anything.
+        if all <= self.small || sizes == Sizes::default() {
             return true;
         }
         if later <= sizes.first / 2 {
@@ -273,8 +274,14 @@ pub(crate) enum Wrong {
     Failure(Failure),
 }
 
+impl<E: Into<Failure>> From<E> for Wrong {
+    fn from(error: E) -> Wrong {
+        Wrong::Failure(error.into())
+    }
+}
+
 impl Wrong {
-    fn at(self, path: &Path) -> Failure {
+    pub(crate) fn at(self, path: &Path) -> Failure {
         match self {
             Wrong::Damaged(what) => Failure::Store(StoreError::Damaged {
                 path: path.to_path_buf(),
@@ -308,7 +315,8 @@ mod tests {
     use crate::Changes;
     use crate::delta;
     use crate::manifest::{StepKind, StoredStep};
-    use crate::rows::{Rows, Unfolded};
+    use crate::rows::Rows;
+    use crate::unfolded::Unfolded;
     use crate::{part, write};
     use redb::{Database, ReadableDatabase};
     use std::collections::{BTreeMap, BTreeSet};
@@ -492,5 +500,18 @@ mod tests {
             assert_eq!(store.meta.base_epoch, at);
             assert_eq!(store.rows(), store.now);
         }
+    }
+
+    /// However little may be merged: the first run of a group has no rows that are gone.
+    #[test]
+    fn what_was_never_there_leaves_nothing() {
+        let mut store = Store::new();
+        store.commit(&[(1, None)]);
+        store.meta.oldest = store.meta.epoch;
+        store.fold(0);
+        let transaction = store.database.begin_read().unwrap();
+        let chunks = transaction.open_table(CHUNKS).unwrap();
+        assert!(store.deltas.is_empty() && chunks.first().unwrap().is_none());
+        assert_eq!(store.meta.chunk_bytes, 0);
     }
 }

@@ -218,6 +218,7 @@ mod sole_writer;
 mod start;
 mod steps;
 mod tables;
+mod unfolded;
 mod upgrade;
 mod verify;
 mod versions;

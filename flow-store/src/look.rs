@@ -13,9 +13,10 @@ use crate::manifest::{self, Agreed, Basis, Manifest, Notice, StepSpec, Stored, S
 use crate::part::{self, Header, Held};
 use crate::record::ExecutionRecord;
 use crate::retain::Retain;
-use crate::rows::{Row, Rows, Unfolded};
+use crate::rows::{Row, Rows};
 use crate::start;
 use crate::steps;
+use crate::unfolded::Unfolded;
 use redb::Database;
 use std::fmt;
 use std::ops::Range;

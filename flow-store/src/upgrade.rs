@@ -10,6 +10,7 @@ use crate::chunk;
 use crate::delta::Delta;
 use crate::epoch::Epoch;
 use crate::error::StoreError;
+use crate::fold::Wrong;
 use crate::guard::Failure;
 use crate::manifest::StoredStep;
 use crate::steps;
@@ -85,10 +86,7 @@ pub(crate) fn upgrade(
     for (delta, changes) in deltas.into_iter().rev() {
         delta.write(transaction, std::iter::once(&changes))?;
     }
-    let chunk_bytes = chunk_all(transaction, &base).map_err(|wrong| match wrong {
-        Wrong::Damaged(what) => damaged(what),
-        Wrong::Failure(failure) => failure,
-    })?;
+    let chunk_bytes = chunk_all(transaction, &base).map_err(|wrong| wrong.at(path))?;
     base.retain(|_, _| false)?;
     step_rows.retain(|_, _| false)?;
     forget_undo(transaction)?;
@@ -129,17 +127,6 @@ fn put_change(key: &[u8], current: Option<&[u8]>, changes: &mut Changes) -> Resu
         }
     }
     Ok(())
-}
-
-enum Wrong {
-    Damaged(String),
-    Failure(Failure),
-}
-
-impl<E: Into<Failure>> From<E> for Wrong {
-    fn from(error: E) -> Wrong {
-        Wrong::Failure(error.into())
-    }
 }
 
 /// Writes the rows of `base` as chunks; returns how many bytes these have.
