@@ -14,7 +14,7 @@ use std::{
 
 use flow::{
     prelude::*,
-    sink::{Guarantee, Shards, Sink, SinkError, Sync, Writer},
+    sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer},
     source::{Excerpt, Next, Reader, Source, SourceError},
 };
 
@@ -139,7 +139,7 @@ impl Sink for TableFile {
         Shards::One
     }
 
-    fn open(&self, _: u32, resume: Option<Table>) -> Result<TableWriter, SinkError> {
+    fn open(&self, _: &OutputId, resume: Option<Table>) -> Result<TableWriter, SinkError> {
         Ok(TableWriter {
             path: self.path.clone(),
             table: resume.unwrap_or_default(),

@@ -13,7 +13,7 @@ use std::{
 use flow::{
     Epochs, Recovery, RunError, Runner, Stream,
     prelude::{Deserialize, Serialize},
-    sink::{self, NoResume, Shards, Sink, SinkError, Sync, Writer},
+    sink::{self, NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer},
     source::{self, Next, Reader, Source, SourceError},
     testing::Harness,
 };
@@ -221,7 +221,7 @@ impl Sink for Shaky {
         Shards::One
     }
 
-    fn open(&self, _: u32, resume: Option<u64>) -> Result<ShakyWriter, SinkError> {
+    fn open(&self, _: &OutputId, resume: Option<u64>) -> Result<ShakyWriter, SinkError> {
         Ok(ShakyWriter {
             shaky: self.clone(),
             written: resume.unwrap_or(0),
@@ -380,7 +380,7 @@ fn a_failure_while_the_flow_stops_for_another_one_is_told_too() {
         fn shards(&self) -> Shards {
             Shards::One
         }
-        fn open(&self, _: u32, _: Option<NoResume>) -> Result<Never, SinkError> {
+        fn open(&self, _: &OutputId, _: Option<NoResume>) -> Result<Never, SinkError> {
             Ok(Never)
         }
     }
@@ -502,7 +502,7 @@ fn an_epoch_whose_output_could_not_be_synced_is_not_durable() {
         fn shards(&self) -> Shards {
             Shards::One
         }
-        fn open(&self, _: u32, _: Option<u64>) -> Result<Unsynced, SinkError> {
+        fn open(&self, _: &OutputId, _: Option<u64>) -> Result<Unsynced, SinkError> {
             Ok(Unsynced)
         }
     }
@@ -543,7 +543,7 @@ fn a_sinks_sync_is_run_without_a_store_too() {
         fn shards(&self) -> Shards {
             Shards::One
         }
-        fn open(&self, _: u32, _: Option<NoResume>) -> Result<Counts, SinkError> {
+        fn open(&self, _: &OutputId, _: Option<NoResume>) -> Result<Counts, SinkError> {
             Ok(Counts(self.0.clone()))
         }
     }

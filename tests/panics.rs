@@ -21,7 +21,7 @@ use std::{
 use flow::{
     BuildError, Epochs, Flow, Outcome, Recovery, RunError, Runner, Stream,
     prelude::{Deserialize, JsonLines, OnError, Serialize, TextLines},
-    sink::{Guarantee, Shards, Sink, SinkError, Sync, Writer},
+    sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer},
     source::{self, Next, Reader, Source, SourceError},
     testing::Harness,
 };
@@ -336,7 +336,7 @@ impl Sink for Shaky {
         Shards::One
     }
 
-    fn open(&self, _: u32, resume: Option<Position>) -> Result<ShakyWriter, SinkError> {
+    fn open(&self, _: &OutputId, resume: Option<Position>) -> Result<ShakyWriter, SinkError> {
         self.lane.pass("open of an output");
         Ok(ShakyWriter {
             written: resume.map_or(0, |position| position.value),

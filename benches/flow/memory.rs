@@ -13,7 +13,7 @@ use std::{
 
 use flow::{
     prelude::*,
-    sink::{NoResume, Shards, Sink, SinkError, Sync, Writer},
+    sink::{NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer},
     source::{Next, Reader, Source, SourceError},
 };
 use serde::{Deserialize, Serialize};
@@ -242,7 +242,11 @@ impl Sink for Drain {
         Shards::One
     }
 
-    fn open(&self, _: u32, _: Option<NoResume>) -> std::result::Result<DrainWriter, SinkError> {
+    fn open(
+        &self,
+        _: &OutputId,
+        _: Option<NoResume>,
+    ) -> std::result::Result<DrainWriter, SinkError> {
         Ok(DrainWriter { slow: self.slow })
     }
 }

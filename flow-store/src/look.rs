@@ -22,6 +22,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
 
 /// A store as it is, whole and checked, before anything is written.
 ///
@@ -36,6 +37,8 @@ pub struct Look {
     pub(crate) database: Held,
     /// None when the store is new.
     pub(crate) contents: Option<Contents>,
+    /// The uuid of the store; of a new one, the uuid that its first start gives it.
+    pub(crate) store: Uuid,
     /// What is not folded, once somebody has asked for rows.
     pub(crate) unfolded: Mutex<Option<Arc<Unfolded>>>,
     /// Of the part file; nothing when the store is new.
@@ -182,6 +185,7 @@ impl Look {
             place,
             database: database.into(),
             contents: Some(contents),
+            store,
             unfolded: Mutex::default(),
             header,
             back_to: None,
@@ -196,6 +200,7 @@ impl Look {
             place,
             database: Held::none(),
             contents: None,
+            store: Uuid::new_v4(),
             unfolded: Mutex::default(),
             header: Header::default(),
             back_to: None,
@@ -209,6 +214,15 @@ impl Look {
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.contents.is_none()
+    }
+
+    /// The uuid of the store. A store gets it when it is made, and backups and compactions keep it.
+    ///
+    /// Of a store that is still new it is the uuid that [`start`](Look::start) gives it. Another look before that start
+    /// chooses another one.
+    #[must_use]
+    pub fn uuid(&self) -> String {
+        self.store.to_string()
     }
 
     /// The directory of the store, as it was given.
@@ -545,6 +559,7 @@ impl Look {
     fn origin(&self) -> start::Origin {
         let contents = self.contents.as_ref();
         start::Origin {
+            store: self.store,
             seen: contents.map(|contents| contents.meta.clone()),
             deltas: contents.map_or_else(Default::default, |contents| contents.deltas.clone()),
             back_to: self.back_to,
@@ -575,6 +590,7 @@ impl Look {
         let place = Place::new(path.parent().unwrap_or(path));
         let nothing = Look::new(place, None);
         Ok(Look {
+            store: contents.meta.store,
             database: database.into(),
             contents: Some(contents),
             ..nothing

@@ -33,8 +33,10 @@ pub(crate) struct Started {
 }
 
 /// What a start goes on from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Origin {
+    /// The uuid of the store, also of one that is new.
+    pub(crate) store: Uuid,
     /// The store as it was looked at; none of a new one.
     pub(crate) seen: Option<Meta>,
     /// What is not folded of it.
@@ -171,7 +173,7 @@ fn start_in(
     start: &Start<'_>,
 ) -> Result<Started, Failure> {
     let mut meta = match &origin.seen {
-        None => Meta::new(Uuid::new_v4()),
+        None => Meta::new(origin.store),
         Some(seen) => as_seen(place, transaction, seen)?,
     };
     let mut deltas = origin.deltas.clone();

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use flow::sink::{Guarantee, Shards, Sink, SinkError, Sync, Writer};
+use flow::sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer};
 
 use crate::{description::Item, faults::Probe};
 
@@ -98,7 +98,8 @@ impl Sink for TapeSink {
         self.shards
     }
 
-    fn open(&self, shard: u32, resume: Option<u64>) -> Result<TapeWriter, SinkError> {
+    fn open(&self, output: &OutputId, resume: Option<u64>) -> Result<TapeWriter, SinkError> {
+        let shard = output.shard();
         let there = self
             .tape
             .lock()

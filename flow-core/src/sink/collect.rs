@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{NoResume, Shards, Sink, SinkError, Sync, Writer};
+use super::{NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer};
 use crate::record::Record;
 
 /// Collects records, in the order in which they arrive at one worker, and hands them to the test.
@@ -77,7 +77,7 @@ impl<T: Record> Sink for CollectSink<T> {
         Shards::One
     }
 
-    fn open(&self, _: u32, _: Option<NoResume>) -> Result<Self::Writer, SinkError> {
+    fn open(&self, _: &OutputId, _: Option<NoResume>) -> Result<Self::Writer, SinkError> {
         Ok(self.clone())
     }
 }

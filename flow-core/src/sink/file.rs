@@ -14,7 +14,7 @@ use std::{
 use flow_store::FailPoint;
 use serde::{Deserialize, Serialize};
 
-use super::{Guarantee, Shards, Sink, SinkError, Sync, Writer};
+use super::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer};
 
 /// How much is gathered before it is handed to the operating system, in bytes.
 const BUFFER: usize = 1 << 16;
@@ -116,7 +116,7 @@ impl Sink for FileLines {
         Shards::One
     }
 
-    fn open(&self, _: u32, resume: Option<FilePosition>) -> Result<FileWriter, SinkError> {
+    fn open(&self, _: &OutputId, resume: Option<FilePosition>) -> Result<FileWriter, SinkError> {
         let file = open_existing(&self.path)?;
         match resume {
             None => self.begin(file),

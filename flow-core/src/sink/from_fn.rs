@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, marker::PhantomData, rc::Rc};
 
-use super::{NoResume, Shards, Sink, SinkError, Sync, Writer};
+use super::{NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer};
 use crate::{
     error::{BoxError, Failure},
     record::Record,
@@ -86,7 +86,7 @@ where
         Shards::PerWorker
     }
 
-    fn open(&self, _: u32, _: Option<NoResume>) -> Result<Self::Writer, SinkError> {
+    fn open(&self, _: &OutputId, _: Option<NoResume>) -> Result<Self::Writer, SinkError> {
         Ok(FnWriter {
             f: self.f.clone(),
             types: PhantomData,

@@ -7,6 +7,7 @@ mod collect;
 mod file;
 mod format;
 mod from_fn;
+mod output;
 mod stdout;
 mod step;
 
@@ -16,6 +17,7 @@ pub use collect::{CollectSink, Collected, collect};
 pub use file::{FileLines, FilePosition};
 pub use format::{IntoSink, Json, LineFormat, LineSink, Text};
 pub use from_fn::{FnSink, Written, from_fn};
+pub use output::OutputId;
 pub use stdout::StdoutLines;
 pub(crate) use step::{head, keeps_positions};
 
@@ -56,12 +58,20 @@ pub trait Sink: 'static {
 
     /// Opens one output: as it is, or as it was at `resume`.
     ///
-    /// Nothing may be changed yet: that begins with [`Writer::start`], when the store has recorded the start.
+    /// `output` says which output of which step, store and execution this is. A sink that writes to another system makes
+    /// its transactional id and its fence of it; see [`OutputId`].
+    ///
+    /// Nothing may be changed yet: that begins with [`Writer::start`], when the store has recorded the start. A dry run
+    /// opens outputs too, and starts none.
     ///
     /// # Errors
     /// When it can't be opened, or can't be brought back to the position. The run ends before anything has
     /// been changed.
-    fn open(&self, shard: u32, resume: Option<Self::Position>) -> Result<Self::Writer, SinkError>;
+    fn open(
+        &self,
+        output: &OutputId,
+        resume: Option<Self::Position>,
+    ) -> Result<Self::Writer, SinkError>;
 }
 
 /// Writes one output of a sink, on one worker.
@@ -143,6 +153,12 @@ pub enum Guarantee {
     AtLeastOnce,
     /// Every result is there once.
     ExactlyOnce,
+    /// Every result is there once for readers that see committed data only.
+    ///
+    /// The output publishes the results of an epoch as one unit, after the epoch is durable, as a transaction of a broker or a
+    /// database does. Readers that also see what is not committed (`isolation.level=read_uncommitted`) may see results that
+    /// are rolled back and written again.
+    ExactlyOnceCommitted,
 }
 
 impl fmt::Display for Guarantee {
@@ -150,6 +166,7 @@ impl fmt::Display for Guarantee {
         f.write_str(match self {
             Guarantee::AtLeastOnce => "at least once",
             Guarantee::ExactlyOnce => "exactly once",
+            Guarantee::ExactlyOnceCommitted => "exactly once for readers of committed data",
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{NoResume, Shards, Sink, SinkError, Sync, Writer};
+use super::{NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer};
 
 /// Writes lines to standard output as soon as they arrive, in the order of their epochs.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Sink for StdoutLines {
         Shards::One
     }
 
-    fn open(&self, _: u32, _: Option<NoResume>) -> Result<StdoutWriter, SinkError> {
+    fn open(&self, _: &OutputId, _: Option<NoResume>) -> Result<StdoutWriter, SinkError> {
         Ok(StdoutWriter { lines: Vec::new() })
     }
 }

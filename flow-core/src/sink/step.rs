@@ -4,7 +4,7 @@ use std::any::TypeId;
 
 use flow_store::{Epoch, decode, encode};
 
-use super::{NoResume, Shards, Sink, Writer};
+use super::{NoResume, OutputId, Shards, Sink, Writer};
 use crate::{
     chain::{At, Fault, InletId, Parcel, Plain, recycle},
     engine::{Head, HeadContext, Made, PendingSync, Rows, Task},
@@ -78,7 +78,11 @@ fn open<S: Sink>(
         let resume = stored.iter().find(|(stored, _)| *stored == shard);
         let resume = resume.map(|(_, position)| position.clone());
         let resumes = resume.is_some();
-        let writer = sink.open(shard, resume).map_err(|error| -> RunError {
+        let mut output = OutputId::new(&step, shard);
+        if let Some(resume) = context.resume {
+            output = output.in_store(resume.look.uuid(), resume.look.next_execution());
+        }
+        let writer = sink.open(&output, resume).map_err(|error| -> RunError {
             let step = step.clone();
             if resumes {
                 let stored_id = context.stored_id();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
     record::Record,
-    sink::{Guarantee, Shards, Sink, SinkError, Sync, Writer},
+    sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer},
 };
 
 /// A sink that keeps what comes out, over any number of runs: what an aborted run had written of epochs that were not
@@ -58,7 +58,7 @@ impl<T: Record> Sink for TestSink<T> {
         Shards::One
     }
 
-    fn open(&self, _: u32, resume: Option<u64>) -> Result<TestWriter<T>, SinkError> {
+    fn open(&self, _: &OutputId, resume: Option<u64>) -> Result<TestWriter<T>, SinkError> {
         let there = self.lock().len() as u64;
         let committed = resume.unwrap_or(there);
         if committed > there {

@@ -1,0 +1,85 @@
+//! Which output a sink opens.
+
+/// Which output a sink opens: one shard of one step, in one execution of one store.
+///
+/// # For authors of connectors
+///
+/// - **A transactional id**, or the name of a row that holds a marker: [`store`](OutputId::store), [`step`](OutputId::step)
+///   and [`shard`](OutputId::shard), as in `flow.<store>.<step>.<shard>`. The three together are the same in every execution,
+///   whatever its number of workers, and differ from those of every other output of every other store.
+/// - **A fence**: [`execution`](OutputId::execution). It grows with each start, so an output that has seen execution 8 refuses
+///   what a process of execution 7 still sends. Do not put it into the transactional id: the id is what the fence is kept
+///   under.
+/// - **A rename** of the step (`.renamed_from("old")`) changes `step`, and with it such an id. A sink that needs an
+///   identity that survives renames chooses it at its first opening, when `resume` is `None`, and keeps it in its
+///   [`Position`](super::Sink::Position), which is handed back under the new name.
+/// - **A copy** of a store has the uuid of its original. Of two copies that both run, the fence stops the one whose execution is
+///   lower.
+/// - Without a store there is nothing to resume, and `store` is `None`. Then an id needs a random part of its own.
+///
+/// ```
+/// use flow::sink::OutputId;
+///
+/// let id = |output: &OutputId| {
+///     let store = output.store()?;
+///     Some(format!("flow.{store}.{}.{}", output.step(), output.shard()))
+/// };
+/// let output = OutputId::new("payments", 0).in_store("0f1e", 8);
+/// assert_eq!(id(&output), Some("flow.0f1e.payments.0".to_owned()));
+/// assert_eq!(id(&OutputId::new("payments", 0)), None);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputId {
+    store: Option<String>,
+    step: String,
+    execution: u64,
+    shard: u32,
+}
+
+impl OutputId {
+    /// An output of a run without a store. For the tests of a sink; a run makes its own.
+    pub fn new(step: impl Into<String>, shard: u32) -> Self {
+        OutputId {
+            store: None,
+            step: step.into(),
+            execution: 1,
+            shard,
+        }
+    }
+
+    /// The same output in an execution of a store.
+    #[must_use]
+    pub fn in_store(mut self, store: impl Into<String>, execution: u64) -> Self {
+        self.store = Some(store.into());
+        self.execution = execution;
+        self
+    }
+
+    /// The uuid of the store, in its usual form: `67e55044-10b1-426f-9247-bb680e5fe0c8`. `None` for a run without a store.
+    ///
+    /// It is chosen before the store is made, so the first run has it too. If that start fails, the next one chooses another.
+    #[must_use]
+    pub fn store(&self) -> Option<&str> {
+        self.store.as_deref()
+    }
+
+    /// The id of the step: `carts.orders`.
+    #[must_use]
+    pub fn step(&self) -> &str {
+        &self.step
+    }
+
+    /// The number of this execution of the store, from 1. It grows with each start and is never used twice. 1 for a run
+    /// without a store.
+    #[must_use]
+    pub fn execution(&self) -> u64 {
+        self.execution
+    }
+
+    /// Which of the step's outputs this is, from 0. A sink with [`Shards::One`](super::Shards::One) has only 0; one with
+    /// [`Shards::PerWorker`](super::Shards::PerWorker) has the number of the worker.
+    #[must_use]
+    pub fn shard(&self) -> u32 {
+        self.shard
+    }
+}
