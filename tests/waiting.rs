@@ -216,6 +216,149 @@ fn a_reader_that_named_a_time_is_left_alone_until_then() {
     assert_eq!(reads.load(SeqCst), 4);
 }
 
+/// A partition is asked when its own waker is woken, not when another one's is.
+#[test]
+fn a_waker_wakes_its_own_partition_only() {
+    for workers in [1, 2] {
+        let polled = Arc::new(AtomicU64::new(0));
+        let feeds: Arc<Mutex<Vec<Waker>>> = Arc::default();
+        let (counter, wakers) = (polled.clone(), feeds.clone());
+        let clock = Clock::manual();
+        let runner = Runner::new(move |flow| {
+            let (counter, wakers) = (counter.clone(), wakers.clone());
+            let names = vec![
+                "feed 1", "feed 2", "polls 1", "polls 2", "waits 1", "waits 2",
+            ];
+            let source = Scripted(names, move |name: &str| -> Read {
+                let (counter, wakers) = (counter.clone(), wakers.clone());
+                let (feeds, polls) = (name.starts_with("feed"), name.starts_with("polls"));
+                let start = Instant::now();
+                Box::new(move |out, waker| {
+                    if feeds {
+                        wakers.lock().unwrap().push(waker.clone());
+                        out.push(1);
+                        return Next::Idle;
+                    }
+                    counter.fetch_add(1, SeqCst);
+                    match polls {
+                        true => Next::IdleUntil(start + Duration::from_secs(3600)),
+                        false => Next::Idle,
+                    }
+                })
+            });
+            let numbers = flow.source(source).named("numbers");
+            numbers.sink(sink::from_fn(|_: u64| ()));
+        })
+        .clock(clock)
+        .workers(workers);
+        let (handle, run) = start(runner);
+        for round in 1..=20 {
+            let read = || {
+                handle
+                    .progress()
+                    .is_some_and(|progress| progress.records == 2 * round)
+            };
+            until("both feeds are read", read);
+            let wakers = std::mem::take(&mut *feeds.lock().unwrap());
+            wakers.iter().for_each(Waker::wake_by_ref);
+        }
+        handle.stop();
+        run.join().unwrap().unwrap();
+        assert_eq!(polled.load(SeqCst), 4, "each of the others was asked once");
+    }
+}
+
+/// Under a manual clock nobody would ring for a time that has passed.
+#[test]
+fn a_time_that_is_now_or_has_passed_is_no_wait() {
+    for manual in [true, false] {
+        let clock = if manual {
+            Clock::manual()
+        } else {
+            Clock::system()
+        };
+        let earlier = clock.now();
+        clock.advance(Duration::from_secs(5));
+        let times = clock.clone();
+        let runner = Runner::new(move |flow| {
+            let clock = times.clone();
+            let source = Scripted(vec!["one", "other"], move |_: &str| -> Read {
+                let (clock, mut reads) = (clock.clone(), 0);
+                Box::new(move |out, _| {
+                    reads += 1;
+                    match reads {
+                        1 => return Next::IdleUntil(clock.now()),
+                        2 => return Next::IdleUntil(earlier),
+                        // With records too.
+                        3 => {}
+                        _ => return Next::End,
+                    }
+                    out.push(1);
+                    Next::IdleUntil(clock.now())
+                })
+            });
+            let numbers = flow.source(source).named("numbers");
+            numbers.sink(sink::from_fn(|_: u64| ()));
+        })
+        .clock(clock);
+        assert_eq!(runner.run().unwrap().records, 2);
+    }
+}
+
+/// The waker is woken, and has been dropped by all others, before `read` has returned.
+#[test]
+fn a_wake_that_comes_before_the_reader_rests_is_not_lost() {
+    for workers in [1, 2] {
+        let runner = Runner::new(move |flow| {
+            let source = Scripted(vec!["one", "other"], move |_: &str| -> Read {
+                let mut reads = 0;
+                Box::new(move |out, waker| {
+                    reads += 1;
+                    if reads > 200 {
+                        // And one that comes after the end does no harm.
+                        waker.wake_by_ref();
+                        return Next::End;
+                    }
+                    let waker = waker.clone();
+                    let woken = std::thread::spawn(move || waker.wake());
+                    if reads % 2 == 0 {
+                        woken.join().unwrap();
+                        out.push(reads);
+                    }
+                    Next::Idle
+                })
+            });
+            let numbers = flow.source(source).named("numbers");
+            numbers.sink(sink::from_fn(|_: u64| ()));
+        })
+        .clock(Clock::manual())
+        .workers(workers);
+        assert_eq!(runner.run().unwrap().records, 200);
+    }
+}
+
+#[test]
+fn a_waker_may_outlive_its_run() {
+    let kept: Arc<Mutex<Vec<Waker>>> = Arc::default();
+    let wakers = kept.clone();
+    let runner = Runner::new(move |flow| {
+        let wakers = wakers.clone();
+        let source = Scripted(vec!["one"], move |_: &str| -> Read {
+            let wakers = wakers.clone();
+            Box::new(move |_, waker| {
+                wakers.lock().unwrap().push(waker.clone());
+                Next::End
+            })
+        });
+        let numbers = flow.source(source).named("numbers");
+        numbers.sink(sink::from_fn(|_: u64| ()));
+    });
+    runner.run().unwrap();
+    let kept = std::mem::take(&mut *kept.lock().unwrap());
+    assert_eq!(kept.len(), 1);
+    kept.into_iter().for_each(Waker::wake);
+}
+
 #[test]
 fn settings_without_end_are_no_times_that_overflow() {
     let runner = Runner::new(|flow| {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
         mpsc::Sender,
     },
@@ -106,8 +106,6 @@ pub(crate) struct SourceBell {
     activator: SyncActivator,
     /// The operator is at rest and wants to know of anything that changes.
     waiting: AtomicBool,
-    /// A reader has woken its waker.
-    woken: AtomicBool,
 }
 
 impl SourceBell {
@@ -117,11 +115,6 @@ impl SourceBell {
 
     pub(crate) fn go_on(&self) {
         self.waiting.store(false, SeqCst);
-    }
-
-    /// Whether a reader has woken its waker since this was last asked.
-    pub(crate) fn woken(&self) -> bool {
-        self.woken.swap(false, SeqCst)
     }
 
     pub(crate) fn ring(&self) {
@@ -137,10 +130,36 @@ impl SourceBell {
     }
 }
 
-impl std::task::Wake for SourceBell {
+/// What is behind the waker of one partition: it wakes the operator, which then asks this partition and no other.
+#[derive(Default)]
+pub(crate) struct PartitionBell {
+    source: OnceLock<Arc<SourceBell>>,
+    woken: AtomicBool,
+}
+
+impl PartitionBell {
+    pub(crate) fn attach(&self, source: Arc<SourceBell>) {
+        // There is one operator for each partition.
+        let _ = self.source.set(source);
+    }
+
+    /// Whether the waker was woken since the last call. This is asked before a read: a wake during the read counts for the
+    /// next one.
+    pub(crate) fn woken(&self) -> bool {
+        self.woken.load(SeqCst) && self.woken.swap(false, SeqCst)
+    }
+}
+
+impl std::task::Wake for PartitionBell {
     fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, SeqCst);
-        self.ring();
+        if let Some(source) = self.source.get() {
+            source.ring();
+        }
     }
 }
 
@@ -375,7 +394,6 @@ impl RunState {
             number: sources.len(),
             activator,
             waiting: AtomicBool::new(false),
-            woken: AtomicBool::new(false),
         });
         sources.push(bell.clone());
         bell

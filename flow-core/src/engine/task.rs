@@ -1,16 +1,17 @@
 //! What the engine runs.
 
-use std::{collections::BTreeSet, task::Waker, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use flow_store::{
     Changes, Epoch, KEY_GROUPS, Look, Manifest, Rewrite, Row, StoreError, StoredStep,
 };
 
-use super::{Block, Offer, Receipt, Worked};
+use super::{Block, Offer, Receipt, SourceBell, Worked};
 use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
     error::{BoxError, ResumeError, RunError, SourceError},
     graph::{Graph, Place, StepIndex},
+    run::Clock,
     sink::Sync,
     state::Conversions,
 };
@@ -251,9 +252,12 @@ pub(crate) trait Task {
 
 /// The partitions of a source on one worker, and the chain behind them.
 pub(crate) trait SourceTask {
-    /// Makes sure that there are records to push, and says how many. Partitions that are idle are asked again when their
-    /// time has come, and all of them if the waker was `woken`.
-    fn fill(&mut self, waker: &Waker, now: Instant, woken: bool) -> Result<Filled, RecordFailure>;
+    /// Connects the waker of each partition with the operator, and tells the readers by which clock the run goes.
+    fn attach(&mut self, bell: &Arc<SourceBell>, clock: &Clock);
+
+    /// Makes sure that there are records to push, and says how many. A partition that is idle is asked again when its
+    /// time has come or its own waker was woken.
+    fn fill(&mut self, now: Instant) -> Result<Filled, RecordFailure>;
 
     /// Pushes the next `count` records, at most as many as `fill` announced, through the chain.
     ///

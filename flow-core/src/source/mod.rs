@@ -30,7 +30,7 @@ pub use text_lines::{TextLinesReader, TextLinesSource};
 
 use self::lines::{LineParser, Lines};
 pub use crate::error::SourceError;
-use crate::record::State;
+use crate::{record::State, run::Clock};
 
 /// Where records come from.
 ///
@@ -149,10 +149,20 @@ pub trait Reader: 'static {
     /// means that the reader wants to be asked again. It is called again only when all records of the
     /// last run have been used.
     ///
+    /// Each partition has a waker of its own, the same one in each call. A wake counts from the moment of the call on:
+    /// one that comes before `read` has returned `Idle` is not lost, and one that comes when nobody waits does nothing.
+    /// So a reader hands the waker on first and then looks whether there is something to read.
+    ///
     /// # Errors
     /// When the next record can't be read. The records appended before are good, and
     /// `token(out.len())` is where the bad one starts: the flow stops exactly there.
     fn read(&mut self, out: &mut Vec<Self::Item>, waker: &Waker) -> Result<Next, SourceError>;
+
+    /// Hands the reader the clock of the run, once, before the first `read`. A reader that returns [`Next::IdleUntil`] takes
+    /// the time from it, so that a test can move the time by hand.
+    fn set_clock(&mut self, clock: &Clock) {
+        let _ = clock;
+    }
 
     /// Where record `index` of the last run starts. `index` equal to the run's length is where the next
     /// unread record starts, skipped ones counted; before the first run it is where the reader was
@@ -188,9 +198,11 @@ pub trait Reader: 'static {
 pub enum Next {
     /// Ask again.
     Ready,
-    /// Nothing now; ask again at this time.
+    /// Nothing now; ask again at this time of the run's clock ([`Reader::set_clock`]), or when the waker is woken. A time that
+    /// has passed is the same as [`Ready`](Next::Ready).
     IdleUntil(Instant),
-    /// Nothing now; the waker will be woken.
+    /// Nothing now; ask again when the waker is woken. If nobody keeps a clone of the waker, that never happens: the
+    /// partition stays idle until the run is stopped.
     Idle,
     /// Nothing any more in this run.
     End,

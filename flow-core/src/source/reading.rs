@@ -8,13 +8,13 @@ use super::{Excerpt, Next, Reader, Source, SourceError, lines::LineParser};
 use crate::{
     chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
     engine::{
-        Block, Filled, Head, HeadContext, Made, Offer, Receipt, RecordFailure, Rows, SourceFault,
-        SourceTask, Worked,
+        Block, Filled, Head, HeadContext, Made, Offer, PartitionBell, Receipt, RecordFailure, Rows,
+        SourceBell, SourceFault, SourceTask, Worked,
     },
     error::{BuildError, ResumeError, RunError, TypeChange},
     graph::StepIndex,
     record::{NoKey, State},
-    run::Skips,
+    run::{Clock, Skips},
 };
 
 /// What makes the source on a worker.
@@ -144,7 +144,10 @@ fn open<S: Source>(
                 BuildError::Source { step, place, error }.into()
             }
         })?;
+        let bell: Arc<PartitionBell> = Arc::default();
         partitions.push(Partition {
+            waker: Waker::from(bell.clone()),
+            bell,
             key: partition_key(name),
             name: name.clone(),
             reader,
@@ -218,6 +221,8 @@ pub(super) struct Partition<S: Source> {
     pub(super) pushed: usize,
     bytes_each: usize,
     pub(super) at_end: bool,
+    bell: Arc<PartitionBell>,
+    waker: Waker,
     /// It has nothing to read until its waker is woken, or until this time.
     idle: Option<Option<Instant>>,
     /// The record behind `run` could not be read.
@@ -332,19 +337,24 @@ impl<S: Source> Reading<S> {
 }
 
 impl<S: Source> SourceTask for Reading<S> {
-    fn fill(&mut self, waker: &Waker, now: Instant, woken: bool) -> Result<Filled, RecordFailure> {
-        if woken {
-            for partition in &mut self.partitions {
-                partition.idle = None;
-            }
+    fn attach(&mut self, bell: &Arc<SourceBell>, clock: &Clock) {
+        self.at.enter();
+        for partition in &mut self.partitions {
+            partition.bell.attach(bell.clone());
+            partition.reader.set_clock(clock);
         }
+    }
+
+    fn fill(&mut self, now: Instant) -> Result<Filled, RecordFailure> {
         let mut until: Option<Instant> = None;
         let (mut idle, mut again) = (false, false);
         for _ in 0..self.partitions.len() {
             let Some(partition) = self.partitions.get_mut(self.turn) else {
                 break;
             };
-            if matches!(partition.idle, Some(Some(time)) if time <= now) {
+            if let Some(until) = partition.idle
+                && (until.is_some_and(|time| time <= now) || partition.bell.woken())
+            {
                 partition.idle = None;
             }
             if partition.run.is_empty()
@@ -354,7 +364,8 @@ impl<S: Source> SourceTask for Reading<S> {
             {
                 self.at.enter();
                 let mut out = Vec::from(std::mem::take(&mut partition.run));
-                let next = partition.reader.read(&mut out, waker);
+                partition.bell.woken();
+                let next = partition.reader.read(&mut out, &partition.waker);
                 partition.pushed = 0;
                 partition.moved = true;
                 self.skips
@@ -366,6 +377,8 @@ impl<S: Source> SourceTask for Reading<S> {
                 partition.run = out.into();
                 match next {
                     Ok(Next::Ready) => again = true,
+                    // A manual clock would not ring for a time that has passed.
+                    Ok(Next::IdleUntil(time)) if time <= now => again = true,
                     Ok(Next::IdleUntil(time)) => partition.idle = Some(Some(time)),
                     Ok(Next::Idle) => partition.idle = Some(None),
                     Ok(Next::End) => partition.at_end = true,

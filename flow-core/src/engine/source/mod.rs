@@ -6,7 +6,6 @@ mod desk;
 
 use std::{
     sync::Arc,
-    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -58,13 +57,14 @@ pub(super) fn build<'scope>(
 ) {
     let Made {
         step,
-        task,
+        mut task,
         outlets,
     } = made;
     let mut builder = OperatorBuilder::new(name.to_owned(), *scope);
     let outputs = Outputs::new(&mut builder, outlets, wires);
     let address = builder.operator_info().address;
     let bell = state.add_source(scope.worker().sync_activator_for(address.to_vec()));
+    task.attach(&bell, &state.clock);
     let desk = desks.of(step).filter(|_| task.splits());
     let mut driver = Driver {
         worker: scope.index(),
@@ -72,7 +72,6 @@ pub(super) fn build<'scope>(
         desks: desks.clone(),
         busy: false,
         activator: scope.activator_for(address),
-        waker: Waker::from(bell.clone()),
         bell,
         state: state.clone(),
         task,
@@ -102,7 +101,6 @@ pub(super) fn build<'scope>(
 struct Driver {
     worker: usize,
     activator: Activator,
-    waker: Waker,
     bell: Arc<SourceBell>,
     state: Arc<RunState>,
     task: Box<dyn SourceTask>,
@@ -226,8 +224,7 @@ impl Driver {
             Share::Wait => return Ok(Some(Rest::Block)),
             Share::Alone => {}
         }
-        let (now, woken) = (self.state.clock.now(), self.bell.woken());
-        let filled = self.task.fill(&self.waker, now, woken);
+        let filled = self.task.fill(self.state.clock.now());
         if !matches!(filled, Ok(Filled::Records { .. })) {
             self.state.withdraw(&self.bell);
         }
