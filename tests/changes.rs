@@ -495,6 +495,30 @@ fn shop(number: u8) -> Shop {
     }
 }
 
+fn lower_case<S: serde::Serializer>(name: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&name.to_lowercase())
+}
+
+/// A shape is that of what is read. Where only the writing has changed, the state of the key would be lost.
+#[test]
+fn a_key_that_is_now_written_in_another_way_is_refused() {
+    #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, serde::Deserialize)]
+    struct Name(#[serde(serialize_with = "lower_case")] String);
+
+    for workers in [1, 2] {
+        let store = Store::new().workers(workers);
+        store.put([("anna".to_owned(), 1u64), ("bert".to_owned(), 2)]);
+        assert_eq!(store.go_on::<Name, u64>(|cart| cart), Ok(Notices::new()));
+
+        let store = Store::new().workers(workers);
+        store.put([("anna".to_owned(), 1u64), ("Carla".to_owned(), 3)]);
+        let told = store.go_on::<Name, u64>(|cart| cart).unwrap_err();
+        for part in ["`cart`", "`Name`", "\"Carla\"", "\"carla\""] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+}
+
 #[test]
 fn the_fields_of_a_key_have_an_order() {
     #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

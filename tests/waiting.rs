@@ -5,7 +5,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::SeqCst},
-        mpsc::channel,
+        mpsc::{Receiver, channel},
     },
     task::Waker,
     thread::JoinHandle,
@@ -13,8 +13,9 @@ use std::{
 };
 
 use flow::{
-    Clock, Ended, Epochs, Outcome, Recovery, RunError, RunHandle, Runner, sink,
-    source::{Next, Reader, Source, SourceError},
+    Clock, Ended, Epochs, Outcome, Recovery, RunError, RunHandle, Runner,
+    sink::{self, OutputId, Shards, Sink, SinkError, Writer},
+    source::{Next, NoResume, Reader, Source, SourceError},
 };
 
 type Read = Box<dyn FnMut(&mut Vec<u64>, &Waker) -> Next>;
@@ -399,6 +400,16 @@ fn endless() -> Scripted<impl Fn(&str) -> Read> {
     })
 }
 
+/// Reads the numbers up to one.
+fn counting(end: u64) -> Scripted<impl Fn(&str) -> Read> {
+    Scripted(vec!["numbers"], move |_: &str| -> Read {
+        Box::new(move |out, _| {
+            out.extend(0..end);
+            Next::End
+        })
+    })
+}
+
 /// How many records had been read when the first epoch was durable, and when the run had stopped.
 fn read_ahead(
     workers: usize,
@@ -529,4 +540,78 @@ fn a_source_that_has_come_to_its_end_keeps_no_other_waiting() {
             }
         }
     }
+}
+
+/// A sink whose first epoch does not become durable before something arrives, or some time has passed.
+#[derive(Clone)]
+struct Held {
+    until: Arc<Mutex<Option<Receiver<u64>>>>,
+    arrived: Arc<Mutex<Option<u64>>>,
+}
+
+impl Sink for Held {
+    type Item = u64;
+    type Position = NoResume;
+    type Writer = Held;
+
+    fn shards(&self) -> Shards {
+        Shards::One
+    }
+
+    fn open(&self, _: &OutputId, _: Option<NoResume>) -> Result<Held, SinkError> {
+        Ok(self.clone())
+    }
+}
+
+impl Writer for Held {
+    type Item = u64;
+    type Position = NoResume;
+
+    fn position(&self) -> NoResume {
+        NoResume
+    }
+
+    fn write(&mut self, items: &mut Vec<u64>) -> Result<(), SinkError> {
+        items.clear();
+        Ok(())
+    }
+
+    fn close_epoch(&mut self) -> Result<(NoResume, Option<sink::Sync>), SinkError> {
+        let Held { until, arrived } = self.clone();
+        let wait = move || {
+            if let Some(until) = until.lock().unwrap().take() {
+                *arrived.lock().unwrap() = until.recv_timeout(Duration::from_millis(500)).ok();
+            }
+            Ok(())
+        };
+        Ok((NoResume, Some(sink::Sync::new(wait))))
+    }
+}
+
+/// An epoch has rows, messages and bookkeeping of its own, so thousands of epochs of one record each are not small.
+#[test]
+fn an_open_epoch_takes_room_beside_its_records() {
+    let (sender, receiver) = channel();
+    let held = Held {
+        until: Arc::new(Mutex::new(Some(receiver))),
+        arrived: Arc::default(),
+    };
+    let sink = held.clone();
+    let runner = Runner::new(move |flow| {
+        let (sender, sink) = (sender.clone(), sink.clone());
+        let numbers = flow.source(counting(10)).named("numbers");
+        let told = numbers.inspect(move |n| {
+            if *n > 0 {
+                // Nobody listens any more once the first epoch is durable.
+                let _ = sender.send(*n);
+            }
+        });
+        told.sink(sink).named("held");
+    })
+    .epochs(Epochs::every_item())
+    // Room for many records, and for one epoch.
+    .in_flight(1000, 8 << 10);
+    assert_eq!(runner.run().unwrap().records, 10);
+    // The next record is not read before the first one's epoch is durable.
+    assert_eq!(*held.arrived.lock().unwrap(), None);
 }

@@ -136,10 +136,12 @@ impl<B: StorageBackend> StorageBackend for SoleWriter<B> {
 
 #[cfg(test)]
 mod tests {
+    use super::SoleWriter;
     use crate::{Agreed, Changes, End, Epoch, Execution, Look, Start, StoreError};
     use redb::StorageBackend;
     use std::io;
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use std::sync::{Arc, Mutex};
 
     /// A file system without locks: every copy has the same bytes.
@@ -176,6 +178,65 @@ mod tests {
             bytes.resize(end, 0);
             bytes[from..from + data.len()].copy_from_slice(data);
             Ok(())
+        }
+    }
+
+    /// A disk that writes half of what it is told, once, and says that it failed.
+    #[derive(Clone, Debug, Default)]
+    struct Torn {
+        bytes: Shared,
+        fails: Arc<AtomicBool>,
+    }
+
+    impl StorageBackend for Torn {
+        fn len(&self) -> io::Result<u64> {
+            self.bytes.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.bytes.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.bytes.set_len(len)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.bytes.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            if self.fails.swap(false, SeqCst) {
+                self.bytes.write(offset, &data[..data.len() / 2])?;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.bytes.write(offset, data)
+        }
+    }
+
+    /// What the file holds is not known then: neither whose header it has, nor which page is whole.
+    #[test]
+    fn nothing_is_written_after_a_write_that_failed() {
+        // In the header, and in a page behind it.
+        for offset in [0, 4096] {
+            let torn = Torn::default();
+            torn.set_len(8192).unwrap();
+            let writer = SoleWriter::new(torn.clone()).unwrap();
+            writer.write(offset, &[1; 64]).unwrap();
+            torn.fails.store(true, SeqCst);
+            let error = writer.write(offset, &[2; 64]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+            let before = torn.bytes.0.lock().unwrap().clone();
+            for again in [
+                writer.write(offset, &[2; 64]),
+                writer.write(offset + 512, &[2; 64]),
+                writer.set_len(4096),
+                writer.sync_data(),
+            ] {
+                let text = again.unwrap_err().to_string();
+                assert_eq!(text, "an earlier write to it failed");
+            }
+            assert!(before == *torn.bytes.0.lock().unwrap(), "it has written");
         }
     }
 

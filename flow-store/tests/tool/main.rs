@@ -10,5 +10,7 @@ mod killed;
 mod reading;
 #[cfg(test)]
 mod support;
+#[cfg(all(test, target_os = "linux"))]
+mod syncs;
 #[cfg(test)]
 mod writing;

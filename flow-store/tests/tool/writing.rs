@@ -3,6 +3,7 @@
 use crate::support::*;
 use flow_store::{Changes, End, Look, StepKind, StoreError};
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn drop_takes_a_step_and_its_rows() {
@@ -159,6 +160,61 @@ fn a_backup_is_the_store() {
             (execution.number(), execution.resumed_from()),
             (2, epoch(1, 2))
         );
+    }
+}
+
+/// A copy that is a store, and not this one: an older one, and one that differs in a single value.
+#[test]
+fn a_copy_that_is_not_the_store_is_not_given_its_name() {
+    let home = Home::stores();
+    let other_words = |words| {
+        let mut changes = later_words();
+        put(&mut changes, 1, StepKind::State, &"dora", &words);
+        changes
+    };
+    for (store, words) in [("one", 1u64), ("other", 2)] {
+        let mut execution = home.start(store);
+        execution.commit(epoch(1, 1), [&some_words()]).unwrap();
+        let changes = other_words(words);
+        execution.commit(epoch(1, 2), [&changes]).unwrap();
+        execution.end(End::Stopped).unwrap();
+    }
+    home.run(&["compact", "clean"]).ok();
+    home.run(&["compact", "other"]).ok();
+    let contents = home.contents("one");
+    let bytes = home.bytes("one");
+    for false_copy in ["clean", "other"] {
+        // Behind the back of the one who writes it, the new file becomes another one.
+        let replace = |unfinished: &Path| {
+            fs::remove_file(unfinished).unwrap();
+            fs::copy(home.part(false_copy), unfinished).unwrap();
+        };
+        let is_last = |done, all| done == all;
+        let unfinished = home.path("target").join(format!("{PART}.new"));
+        let error = home
+            .look("one")
+            .backup(home.path("target"), &mut |done, all| {
+                if is_last(done, all) {
+                    replace(&unfinished);
+                }
+            });
+        let told = error.unwrap_err();
+        assert!(matches!(told, StoreError::Damaged { .. }), "{told}");
+        assert!(!home.path("target").exists(), "{false_copy}");
+
+        let unfinished = home.path("one").join(format!("{PART}.new"));
+        let error = home.look("one").compact(&mut |done, all| {
+            if is_last(done, all) {
+                replace(&unfinished);
+            }
+        });
+        let told = error.unwrap_err();
+        assert!(matches!(told, StoreError::Damaged { .. }), "{told}");
+        assert!(
+            !unfinished.exists() && bytes == home.bytes("one"),
+            "{false_copy}"
+        );
+        assert_eq!(home.contents("one"), contents);
     }
 }
 
