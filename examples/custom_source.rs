@@ -15,7 +15,7 @@ use std::{
 use flow::{
     prelude::*,
     sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer},
-    source::{Excerpt, Next, Reader, Source, SourceError},
+    source::{At, Excerpt, Next, Reader, Source, SourceError},
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,11 +65,11 @@ impl Source for BrokerSource {
         Ok(self.broker.topics())
     }
 
-    fn open(&self, topic: &str, resume: Option<usize>) -> Result<TopicReader, SourceError> {
+    fn open(&self, topic: &str, at: At<usize>) -> Result<TopicReader, SourceError> {
         Ok(TopicReader {
             broker: self.broker.clone(),
             topic: topic.to_owned(),
-            next: resume.unwrap_or(0),
+            next: at.token().unwrap_or(0),
             run: 0,
         })
     }

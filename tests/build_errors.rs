@@ -169,7 +169,7 @@ impl source::Source for Once {
         Ok(vec!["once".to_owned()])
     }
 
-    fn open(&self, _: &str, _: Option<NoResume>) -> Result<OnceReader, source::SourceError> {
+    fn open(&self, _: &str, _: source::At<NoResume>) -> Result<OnceReader, source::SourceError> {
         Ok(OnceReader)
     }
 }

@@ -978,9 +978,9 @@ impl<T: From<u64> + Into<u64> + AsState> source::Source for Count<T> {
         Ok(self.1.iter().map(|name| (*name).to_owned()).collect())
     }
 
-    fn open(&self, _: &str, resume: Option<T>) -> Result<CountReader<T>, source::SourceError> {
+    fn open(&self, _: &str, at: source::At<T>) -> Result<CountReader<T>, source::SourceError> {
         Ok(CountReader {
-            next: resume.map_or(0, Into::into),
+            next: at.token().map_or(0, Into::into),
             run: 0,
             token: PhantomData,
         })

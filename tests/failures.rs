@@ -14,7 +14,7 @@ use flow::{
     Epochs, Recovery, RunError, Runner, Stream,
     prelude::{Deserialize, Serialize},
     sink::{self, NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer},
-    source::{self, Next, Reader, Source, SourceError},
+    source::{self, At, Next, Reader, Source, SourceError},
     testing::Harness,
 };
 
@@ -175,10 +175,10 @@ impl Source for Shaky {
         Ok(vec!["numbers".to_owned()])
     }
 
-    fn open(&self, _: &str, resume: Option<u64>) -> Result<ShakyReader, SourceError> {
+    fn open(&self, _: &str, at: At<u64>) -> Result<ShakyReader, SourceError> {
         Ok(ShakyReader {
             trouble: self.trouble,
-            next: resume.unwrap_or(0),
+            next: at.token().unwrap_or(0),
             run: 0,
         })
     }
@@ -423,7 +423,7 @@ fn a_panic_before_the_run_starts_names_its_step_and_changes_nothing() {
             assert!(self.0 != "partitions", "in partitions");
             Ok(vec!["one".to_owned()])
         }
-        fn open(&self, _: &str, _: Option<u64>) -> Result<ShakyReader, SourceError> {
+        fn open(&self, _: &str, _: At<u64>) -> Result<ShakyReader, SourceError> {
             panic!("in {}", self.0);
         }
     }

@@ -231,3 +231,33 @@ fn one_file_under_two_names_is_refused() {
     let error = runner.run().unwrap_err().to_string();
     assert!(error.contains("are one file"), "{error}");
 }
+
+/// All partitions are known from the start on, not only those that were read from.
+#[test]
+fn a_file_that_is_gone_before_anything_of_it_was_read_is_missed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("state");
+    let [first, later] = ["first", "later"].map(|name| directory.path().join(name));
+    fs::write(&first, "x\n").unwrap();
+    fs::write(&later, "2\n").unwrap();
+    let run = |files: Vec<PathBuf>, recovery: Recovery| {
+        let runner = Runner::new(move |flow| {
+            let lines = flow.source(TextLines::open_all(files.clone()));
+            let numbers = lines.named("lines").try_map(|line| line.parse::<u64>());
+            numbers.sink(sink::from_fn(|_: u64| ()));
+        });
+        runner.recover(recovery).run()
+    };
+    let error = run(vec![first.clone(), later.clone()], Recovery::at(&store)).unwrap_err();
+    assert!(matches!(error, RunError::Record(_)), "{error}");
+    fs::remove_file(&later).unwrap();
+    fs::write(&first, "1\n").unwrap();
+    let error = run(vec![first.clone()], Recovery::at(&store)).unwrap_err();
+    let RunError::Resume(ResumeError::PartitionGone { partitions, .. }) = error else {
+        panic!("{error}");
+    };
+    let later = later.display().to_string();
+    assert_eq!(partitions, [later.clone()]);
+    let agreed = Recovery::at(&store).drop_partition(later);
+    assert_eq!(run(vec![first], agreed).unwrap().records, 1);
+}

@@ -22,7 +22,7 @@ use flow::{
     BuildError, Epochs, Flow, Outcome, Recovery, RunError, Runner, Stream,
     prelude::{Deserialize, JsonLines, OnError, Serialize, TextLines},
     sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer},
-    source::{self, Next, Reader, Source, SourceError},
+    source::{self, At, Next, Reader, Source, SourceError},
     testing::Harness,
 };
 use tempfile::TempDir;
@@ -239,9 +239,9 @@ impl Source for Numbers {
         Ok(vec!["0".to_owned(), "1".to_owned()])
     }
 
-    fn open(&self, partition: &str, resume: Option<Token>) -> Result<NumbersReader, SourceError> {
+    fn open(&self, partition: &str, at: At<Token>) -> Result<NumbersReader, SourceError> {
         self.0.pass("open of a partition");
-        let next = resume.map_or(0, |token| token.value);
+        let next = at.token().map_or(0, |token| token.value);
         Ok(NumbersReader {
             lane: self.0,
             partition: partition.parse().unwrap(),

@@ -6,9 +6,15 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    task::Waker,
 };
 
-use flow::{OnError, Outcome, prelude::*, source};
+use flow::{
+    OnError, Outcome,
+    prelude::*,
+    source::{self, At, Next, Reader, Source, SourceError},
+};
 use tempfile::TempDir;
 
 /// The numbers of the records: some of each kind, see [`Test::run`].
@@ -193,4 +199,107 @@ fn every_source_that_ships_knows_where_it_stands() {
             test.assert_outputs(RECORDS + 6, &context);
         }
     }
+}
+
+/// Begins at 10 where the flow begins with it, and notes how its partitions are opened.
+#[derive(Clone)]
+struct Noted {
+    partitions: &'static [&'static str],
+    /// Its reader fails before its first record.
+    fails: bool,
+    openings: Arc<Mutex<Vec<(String, At<u64>)>>>,
+}
+
+struct NotedReader {
+    next: u64,
+    fails: bool,
+}
+
+impl Source for Noted {
+    type Item = u64;
+    type Token = u64;
+    type Reader = NotedReader;
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        Ok(self.partitions.iter().map(|name| (*name).into()).collect())
+    }
+
+    fn open(&self, partition: &str, at: At<u64>) -> Result<NotedReader, SourceError> {
+        self.openings.lock().unwrap().push((partition.into(), at));
+        let next = match at {
+            At::Start => 10,
+            At::New => 0,
+            At::Token(next) => next,
+        };
+        let fails = self.fails;
+        Ok(NotedReader { next, fails })
+    }
+}
+
+impl Reader for NotedReader {
+    type Item = u64;
+    type Token = u64;
+
+    fn read(&mut self, out: &mut Vec<u64>, _: &Waker) -> Result<Next, SourceError> {
+        if self.fails {
+            return Err(SourceError::new("not now"));
+        }
+        out.extend(self.next..12);
+        self.next = 12;
+        Ok(Next::End)
+    }
+
+    fn token(&self, _: usize) -> u64 {
+        self.next
+    }
+}
+
+#[test]
+fn an_opening_tells_a_first_run_a_new_partition_and_a_resume_apart() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |partitions, fails, recovery: Option<Recovery>| {
+        let source = Noted {
+            partitions,
+            fails,
+            openings: Arc::default(),
+        };
+        let openings = source.openings.clone();
+        let runner = Runner::new(move |flow| {
+            let numbers = flow.source(source.clone()).named("numbers");
+            numbers.sink(flow::sink::from_fn(|_: u64| ()));
+        });
+        let result = match recovery {
+            Some(recovery) => runner.recover(recovery).run(),
+            None => runner.run(),
+        };
+        let openings = std::mem::take(&mut *openings.lock().unwrap());
+        let records = result.map(|outcome| outcome.records);
+        (records.map_err(|error| error.to_string()), openings)
+    };
+    let of = |name: &str, at| (name.to_owned(), at);
+    let store = || Some(Recovery::at(home.path().join("state")));
+    // Without a store each run is the first one.
+    for _ in 0..2 {
+        let (read, openings) = run(&["a"], false, None);
+        assert_eq!((read, openings), (Ok(2), vec![of("a", At::Start)]));
+    }
+    // Nothing is read, and all the same the flow has begun with it: where, stands in the store.
+    let (read, openings) = run(&["a"], true, store());
+    assert!(read.unwrap_err().contains("not now"));
+    assert_eq!(openings, [of("a", At::Start)]);
+    let (read, openings) = run(&["a", "b"], true, store());
+    assert!(read.unwrap_err().contains("not now"));
+    assert_eq!(openings, [of("a", At::Token(10)), of("b", At::New)]);
+    let (read, openings) = run(&["a", "b"], false, store());
+    assert_eq!(read, Ok(2 + 12));
+    assert_eq!(openings, [of("a", At::Token(10)), of("b", At::Token(0))]);
+    // A partition that was given up and is back is new, a source whose state was given up begins.
+    let given_up = store().map(|recovery| recovery.drop_partition("b"));
+    let (read, openings) = run(&["a"], false, given_up);
+    assert_eq!((read, openings), (Ok(0), vec![of("a", At::Token(12))]));
+    let (_, openings) = run(&["a", "b"], false, store());
+    assert_eq!(openings, [of("a", At::Token(12)), of("b", At::New)]);
+    let anew = store().map(|recovery| recovery.drop_step("numbers"));
+    let (_, openings) = run(&["a"], false, anew);
+    assert_eq!(openings, [of("a", At::Start)]);
 }

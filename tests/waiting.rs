@@ -15,7 +15,7 @@ use std::{
 use flow::{
     Clock, Ended, Epochs, Outcome, Recovery, RunError, RunHandle, Runner,
     sink::{self, OutputId, Shards, Sink, SinkError, Writer},
-    source::{Next, NoResume, Reader, Source, SourceError},
+    source::{At, Next, NoResume, Reader, Source, SourceError},
 };
 
 type Read = Box<dyn FnMut(&mut Vec<u64>, &Waker) -> Next>;
@@ -38,10 +38,10 @@ impl<F: Fn(&str) -> Read + 'static> Source for Scripted<F> {
         Ok(self.0.iter().map(|name| (*name).to_owned()).collect())
     }
 
-    fn open(&self, partition: &str, resume: Option<u64>) -> Result<ScriptedReader, SourceError> {
+    fn open(&self, partition: &str, at: At<u64>) -> Result<ScriptedReader, SourceError> {
         Ok(ScriptedReader {
             read: (self.1)(partition),
-            start: resume.unwrap_or(0),
+            start: at.token().unwrap_or(0),
             count: 0,
         })
     }

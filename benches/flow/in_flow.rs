@@ -6,7 +6,7 @@ use flow::{
     Clock,
     prelude::*,
     sink,
-    source::{Next, Reader, Source, SourceError},
+    source::{At, Next, Reader, Source, SourceError},
 };
 
 use crate::{
@@ -38,16 +38,12 @@ impl Source for Events {
         Ok((0..self.0.len()).map(|part| part.to_string()).collect())
     }
 
-    fn open(
-        &self,
-        partition: &str,
-        resume: Option<usize>,
-    ) -> std::result::Result<PartReader, SourceError> {
+    fn open(&self, partition: &str, at: At<usize>) -> std::result::Result<PartReader, SourceError> {
         let part = partition.parse();
         Ok(PartReader {
             events: self.clone(),
             part: part.map_err(|error| SourceError::caused_by(partition, error))?,
-            next: resume.unwrap_or(0),
+            next: at.token().unwrap_or(0),
             run: 0,
         })
     }

@@ -14,7 +14,7 @@ use std::{
 use flow::{
     prelude::*,
     sink::{NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer},
-    source::{Next, Reader, Source, SourceError},
+    source::{At, Next, Reader, Source, SourceError},
 };
 use serde::{Deserialize, Serialize};
 
@@ -167,14 +167,10 @@ impl Source for Numbers {
         Ok(vec!["numbers".to_owned()])
     }
 
-    fn open(
-        &self,
-        _: &str,
-        resume: Option<u64>,
-    ) -> std::result::Result<NumbersReader, SourceError> {
+    fn open(&self, _: &str, at: At<u64>) -> std::result::Result<NumbersReader, SourceError> {
         Ok(NumbersReader {
             numbers: self.clone(),
-            next: resume.unwrap_or(0),
+            next: at.token().unwrap_or(0),
             run: 0,
             sample: 0,
         })

@@ -11,7 +11,7 @@ use std::{
 
 use flow::{
     prelude::*,
-    source::{Next, Reader, Source, SourceError},
+    source::{At, Next, Reader, Source, SourceError},
 };
 
 #[derive(Clone, Debug, clap::Args)]
@@ -115,11 +115,11 @@ impl Source for Numbers {
         Ok((0..self.0.partitions).map(|p| format!("p{p}")).collect())
     }
 
-    fn open(&self, partition: &str, resume: Option<u64>) -> Result<NumbersReader, SourceError> {
+    fn open(&self, partition: &str, at: At<u64>) -> Result<NumbersReader, SourceError> {
         if self.0.hang == Some(Hang::Open) {
             hang("open");
         }
-        let first = resume.unwrap_or(0);
+        let first = at.token().unwrap_or(0);
         Ok(NumbersReader {
             args: self.0.clone(),
             partition: partition.to_owned(),

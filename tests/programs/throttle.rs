@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flow::source::{Excerpt, Next, Reader, Source, SourceError};
+use flow::source::{At, Excerpt, Next, Reader, Source, SourceError};
 
 /// A source whose partitions give out a record an interval, from when they are opened.
 pub(crate) struct Throttled<S> {
@@ -36,9 +36,9 @@ impl<S: Source> Source for Throttled<S> {
         self.source.partitions()
     }
 
-    fn open(&self, partition: &str, resume: Option<S::Token>) -> Result<Self::Reader, SourceError> {
+    fn open(&self, partition: &str, at: At<S::Token>) -> Result<Self::Reader, SourceError> {
         Ok(ThrottledReader {
-            reader: self.source.open(partition, resume)?,
+            reader: self.source.open(partition, at)?,
             interval: self.interval,
             due: Instant::now() + self.interval,
             held: VecDeque::new(),

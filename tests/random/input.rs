@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, task::Waker, thread, time::Duration};
 
 use flow::{
     Clock,
-    source::{Excerpt, Next, Reader, Source, SourceError},
+    source::{self, Excerpt, Next, Reader, Source, SourceError},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -191,11 +191,11 @@ impl Source for Scripted {
         Ok(partitions.map(|index| lane(self.source, index)).collect())
     }
 
-    fn open(&self, name: &str, resume: Option<u64>) -> Result<ScriptedReader, SourceError> {
+    fn open(&self, name: &str, at: source::At<u64>) -> Result<ScriptedReader, SourceError> {
         let partitions = &self.input.sources[self.source];
         let index = (0..partitions.len()).find(|index| lane(self.source, *index) == name);
         let script = &partitions[index.ok_or_else(|| SourceError::new("no such partition"))?];
-        let next = usize::try_from(resume.unwrap_or(0)).unwrap();
+        let next = usize::try_from(at.token().unwrap_or(0)).unwrap();
         if next > script.len() {
             return Err(SourceError::new("the token is behind the end"));
         }

@@ -180,6 +180,12 @@ impl HeadContext<'_> {
         self.resume?.rewrite(self.step)
     }
 
+    /// Whether the store knew this step before this start.
+    pub(crate) fn is_known(&self) -> bool {
+        let stored = self.resume.and_then(|resume| resume.stored(self.step));
+        stored.is_some()
+    }
+
     /// The partitions that this worker reads for this source.
     pub(crate) fn partitions(&self) -> &[String] {
         let own = self.partitions.iter().find(|(step, _)| *step == self.step);

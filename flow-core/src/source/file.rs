@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{SourceError, compressed::Compressed};
+use super::{At, SourceError, compressed::Compressed};
 
 /// How much of a file's beginning tells it from another one, in bytes.
 const HEAD: usize = 1024;
@@ -100,11 +100,8 @@ pub(super) struct Opened {
 }
 
 /// Opens a file where a token says, after checking that it is still the file that was read.
-pub(super) fn open_at(
-    path: &Path,
-    name: &str,
-    token: Option<&FileToken>,
-) -> Result<Opened, SourceError> {
+pub(super) fn open_at(path: &Path, name: &str, at: At<&FileToken>) -> Result<Opened, SourceError> {
+    let token = at.token();
     let error = |what: &str, error| SourceError::caused_by(format!("{name}: {what}"), error);
     let mut file = File::open(path).map_err(|e| match (e.kind(), token) {
         (ErrorKind::NotFound, Some(_)) => SourceError::caused_by(

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, task::Waker};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Next, Reader, Source, SourceError};
+use super::{At, Next, Reader, Source, SourceError};
 
 /// How many records are read in one run.
 const RUN: usize = 256;
@@ -75,8 +75,8 @@ where
         Ok(vec!["items".to_owned()])
     }
 
-    fn open(&self, _: &str, resume: Option<FnToken<P>>) -> Result<Self::Reader, SourceError> {
-        let start = resume.unwrap_or(FnToken::Start);
+    fn open(&self, _: &str, at: At<FnToken<P>>) -> Result<Self::Reader, SourceError> {
+        let start = at.token().unwrap_or(FnToken::Start);
         let items = (self.open)(match &start {
             FnToken::Start => None,
             FnToken::After(token) => Some(token.clone()),

@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::{Excerpt, Next, Reader, Source, SourceError};
+use super::{At, Excerpt, Next, Reader, Source, SourceError};
 
 /// How many records are read in one run.
 const RUN: usize = 256;
@@ -51,8 +51,8 @@ where
         Ok(vec!["items".to_owned()])
     }
 
-    fn open(&self, _: &str, resume: Option<u64>) -> Result<Self::Reader, SourceError> {
-        let read = resume.unwrap_or(0);
+    fn open(&self, _: &str, at: At<u64>) -> Result<Self::Reader, SourceError> {
+        let read = at.token().unwrap_or(0);
         let mut items = self.0.clone().into_iter();
         for skipped in 0..read {
             if items.next().is_none() {

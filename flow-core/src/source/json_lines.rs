@@ -5,7 +5,7 @@ use std::{marker::PhantomData, path::PathBuf, task::Waker};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Excerpt, FileToken, Next, Reader, Source, SourceError,
+    At, Excerpt, FileToken, Next, Reader, Source, SourceError,
     file::Files,
     lines::{LineOptions, LineParser, Lines},
 };
@@ -85,14 +85,10 @@ impl<T: DeserializeOwned + 'static> Source for JsonLinesSource<T> {
         self.files.names()
     }
 
-    fn open(
-        &self,
-        partition: &str,
-        resume: Option<FileToken>,
-    ) -> Result<JsonLinesReader<T>, SourceError> {
+    fn open(&self, partition: &str, at: At<FileToken>) -> Result<JsonLinesReader<T>, SourceError> {
         let path = self.files.path(partition)?;
         Ok(JsonLinesReader {
-            lines: Lines::open(path, partition, self.options, resume.as_ref())?,
+            lines: Lines::open(path, partition, self.options, at.as_ref())?,
             parser: self.parser(),
         })
     }

@@ -9,7 +9,7 @@ use std::{
 use memchr::{memchr, memchr_iter};
 
 use super::{
-    Excerpt, FileToken, Next, SourceError,
+    At, Excerpt, FileToken, Next, SourceError,
     file::{FileHead, Opened, grown_line, open_at},
     input::Input,
 };
@@ -125,14 +125,14 @@ impl Lines {
         path: &Path,
         name: &str,
         options: LineOptions,
-        resume: Option<&FileToken>,
+        at: At<&FileToken>,
     ) -> Result<Self, SourceError> {
         let Opened {
             file,
             head,
             token,
             open_line,
-        } = open_at(path, name, resume)?;
+        } = open_at(path, name, at)?;
         Ok(Lines {
             path: path.to_path_buf(),
             name: name.to_owned(),

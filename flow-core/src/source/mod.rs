@@ -39,7 +39,7 @@ use crate::{record::State, run::Clock};
 ///
 /// ```
 /// use std::task::Waker;
-/// use flow::source::{Next, Reader, Source, SourceError};
+/// use flow::source::{At, Next, Reader, Source, SourceError};
 ///
 /// /// Counts up to a limit.
 /// struct Count { to: u64 }
@@ -50,8 +50,8 @@ use crate::{record::State, run::Clock};
 ///     type Token = u64;
 ///     type Reader = CountReader;
 ///     fn partitions(&self) -> Result<Vec<String>, SourceError> { Ok(vec!["numbers".into()]) }
-///     fn open(&self, _partition: &str, resume: Option<u64>) -> Result<CountReader, SourceError> {
-///         Ok(CountReader { next: resume.unwrap_or(0), to: self.to, run: 0 })
+///     fn open(&self, _partition: &str, at: At<u64>) -> Result<CountReader, SourceError> {
+///         Ok(CountReader { next: at.token().unwrap_or(0), to: self.to, run: 0 })
 ///     }
 /// }
 ///
@@ -91,16 +91,15 @@ pub trait Source: 'static {
     /// Whatever keeps the partitions from being listed. The run ends before anything has been changed.
     fn partitions(&self) -> Result<Vec<String>, SourceError>;
 
-    /// Opens one partition: at its start, or where `resume` says.
+    /// Opens one partition where `at` says; see [`At`] for what the three openings mean.
+    ///
+    /// With a store, the first token of the reader is stored with the commit that starts the run. From then on the partition
+    /// is opened at a token, even if nothing of it was read, and the flow notices when it is gone.
     ///
     /// # Errors
     /// When it can't be opened, or when its content no longer fits the token. The message names the
     /// partition. The run ends before anything has been changed.
-    fn open(
-        &self,
-        partition: &str,
-        resume: Option<Self::Token>,
-    ) -> Result<Self::Reader, SourceError>;
+    fn open(&self, partition: &str, at: At<Self::Token>) -> Result<Self::Reader, SourceError>;
 
     /// Whether the partition `new`, which has no token, is what was read as `old` up to `token`, and only has another
     /// name: then its records would be read twice, and the start is refused. Asked of partitions that are gone. By
@@ -135,6 +134,57 @@ pub trait Source: 'static {
     }
 }
 
+/// Where a partition is to be opened.
+///
+/// A source that simply begins at the beginning treats [`Start`](At::Start) and [`New`](At::New) alike, with
+/// [`token`](At::token). The difference matters where a source begins elsewhere. "From the latest message on" is for `Start`
+/// only: a partition that is `New` appeared while the flow was responsible for the source, perhaps while it was stopped, and
+/// what it holds would be lost.
+///
+/// ```
+/// use flow::source::At;
+///
+/// fn offset(at: At<u64>, earliest: u64, latest: u64) -> u64 {
+///     match at {
+///         At::Start => latest,
+///         At::New => earliest,
+///         At::Token(offset) => offset,
+///     }
+/// }
+/// # assert_eq!([At::Start, At::New, At::Token(5)].map(|at| offset(at, 2, 9)), [9, 2, 5]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At<T> {
+    /// The flow begins with this source: it has no store, or a store that does not know the source.
+    Start,
+    /// The store knows the source, but not this partition: it appeared after the last start, or was given up with
+    /// `--drop-partition` and is back.
+    New,
+    /// Where it stood.
+    Token(T),
+}
+
+impl<T> At<T> {
+    /// The token, if there is one.
+    #[must_use]
+    pub fn token(self) -> Option<T> {
+        match self {
+            At::Token(token) => Some(token),
+            At::Start | At::New => None,
+        }
+    }
+
+    /// The same opening, by reference.
+    #[must_use]
+    pub fn as_ref(&self) -> At<&T> {
+        match self {
+            At::Start => At::Start,
+            At::New => At::New,
+            At::Token(token) => At::Token(token),
+        }
+    }
+}
+
 /// Reads one partition of a source.
 pub trait Reader: 'static {
     /// The records.
@@ -166,7 +216,7 @@ pub trait Reader: 'static {
 
     /// Where record `index` of the last run starts. `index` equal to the run's length is where the next
     /// unread record starts, skipped ones counted; before the first run it is where the reader was
-    /// opened.
+    /// opened: `token(0)` is asked then, and stored.
     fn token(&self, index: usize) -> Self::Token;
 
     /// How many bytes the records of the last run hold beyond their own size, for the budget of what is in
@@ -238,8 +288,8 @@ impl<S: Source> Source for Lossy<S> {
         self.0.partitions()
     }
 
-    fn open(&self, partition: &str, resume: Option<S::Token>) -> Result<S::Reader, SourceError> {
-        self.0.open(partition, resume)
+    fn open(&self, partition: &str, at: At<S::Token>) -> Result<S::Reader, SourceError> {
+        self.0.open(partition, at)
     }
 
     fn is_renamed(&self, old: &str, token: &S::Token, new: &str) -> Result<bool, SourceError> {

@@ -103,6 +103,7 @@ fn open<S: Source>(
         }
     }
     let mut partitions = Vec::new();
+    let mut opened = Vec::new();
     for name in context.partitions() {
         let stored = tokens.iter().find(|(stored, _)| stored.partition == *name);
         if stored.is_none() {
@@ -126,29 +127,39 @@ fn open<S: Source>(
                 }
             }
         }
-        let (resume, written) = match stored {
-            Some((stored, value)) => {
-                let token = read(stored, value, false)?;
-                (Some(token), value.clone())
-            }
-            None => (None, Vec::new()),
+        let at = match stored {
+            Some((stored, value)) => super::At::Token(read(stored, value, false)?),
+            None if context.is_known() => super::At::New,
+            None => super::At::Start,
         };
-        let resumes = resume.is_some();
-        let reader = source.open(name, resume).map_err(|error| -> RunError {
-            if resumes {
-                let step = step.clone();
+        let reader = source.open(name, at).map_err(|error| -> RunError {
+            let step = step.clone();
+            if stored.is_some() {
                 ResumeError::Source { step, error }.into()
             } else {
                 let place = context.place();
-                let step = step.clone();
                 BuildError::Source { step, place, error }.into()
             }
         })?;
+        let key = partition_key(name);
+        let written = match stored {
+            Some((_, value)) => value.clone(),
+            None => first_row(&reader).map_err(|error| ResumeError::Source {
+                step: step.clone(),
+                error: SourceError::caused_by(
+                    format!("the token of {name} can't be stored"),
+                    error,
+                ),
+            })?,
+        };
+        if stored.is_none() {
+            opened.push((key.clone(), written.clone()));
+        }
         let bell: Arc<PartitionBell> = Arc::default();
         partitions.push(Partition {
             waker: Waker::from(bell.clone()),
             bell,
-            key: partition_key(name),
+            key,
             name: name.clone(),
             reader,
             run: VecDeque::new(),
@@ -161,7 +172,29 @@ fn open<S: Source>(
             written,
         });
     }
+    // The opening commit knows all partitions: one that is gone before anything of it was read is missed.
+    if let Some(number) = context.store_number() {
+        for (key, value) in &opened {
+            let opening = &mut context.opening;
+            put(opening, number, key, value);
+        }
+    }
     Ok(partitions)
+}
+
+/// The row of a partition of which nothing has been read.
+fn first_row<R: Reader<Token: State>>(reader: &R) -> Result<Vec<u8>, CodecError> {
+    let mut row = vec![NOT_DONE];
+    reader.token(0).encode(&mut row)?;
+    Ok(row)
+}
+
+fn put(changes: &mut Changes, step: u16, key: &[u8], row: &[u8]) {
+    let written = changes.put(step, NO_GROUP, key, |into| {
+        into.extend_from_slice(row);
+        Ok::<_, std::convert::Infallible>(())
+    });
+    written.unwrap_or_else(|never| match never {});
 }
 
 /// The row of a partition's token: whether the partition has been read to its end, and the token.
@@ -443,12 +476,7 @@ impl<S: Source> SourceTask for Reading<S> {
                 .encode(&mut value)
                 .map_err(|error| self.at.fault(error))?;
             if value != partition.written {
-                rows.changes
-                    .put(number, NO_GROUP, &partition.key, |into| {
-                        into.extend_from_slice(&value);
-                        Ok::<_, std::convert::Infallible>(())
-                    })
-                    .unwrap_or_else(|never| match never {});
+                put(&mut rows.changes, number, &partition.key, &value);
                 partition.written = value;
             }
         }

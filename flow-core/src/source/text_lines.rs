@@ -3,7 +3,7 @@
 use std::{path::PathBuf, task::Waker};
 
 use super::{
-    Excerpt, FileToken, Next, Reader, Source, SourceError,
+    At, Excerpt, FileToken, Next, Reader, Source, SourceError,
     file::Files,
     lines::{LineOptions, LineParser, Lines},
 };
@@ -88,14 +88,10 @@ impl Source for TextLinesSource {
         self.files.names()
     }
 
-    fn open(
-        &self,
-        partition: &str,
-        resume: Option<FileToken>,
-    ) -> Result<TextLinesReader, SourceError> {
+    fn open(&self, partition: &str, at: At<FileToken>) -> Result<TextLinesReader, SourceError> {
         let path = self.files.path(partition)?;
         Ok(TextLinesReader {
-            lines: Lines::open(path, partition, self.options, resume.as_ref())?,
+            lines: Lines::open(path, partition, self.options, at.as_ref())?,
             parser: self.parser(),
         })
     }

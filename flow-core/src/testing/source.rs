@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     run::{Clock, RunHandle},
-    source::{Excerpt, Next, Reader, Source, SourceError},
+    source::{At, Excerpt, Next, Reader, Source, SourceError},
 };
 
 /// How many records are read in one run: few, so that tests see many batches.
@@ -106,8 +106,8 @@ impl<T: Clone + 'static> Source for TestSource<T> {
         Ok(self.lock().partitions.keys().cloned().collect())
     }
 
-    fn open(&self, partition: &str, resume: Option<u64>) -> Result<TestReader<T>, SourceError> {
-        let next = usize::try_from(resume.unwrap_or(0)).unwrap_or(usize::MAX);
+    fn open(&self, partition: &str, at: At<u64>) -> Result<TestReader<T>, SourceError> {
+        let next = usize::try_from(at.token().unwrap_or(0)).unwrap_or(usize::MAX);
         Ok(TestReader {
             source: self.clone(),
             partition: partition.to_owned(),

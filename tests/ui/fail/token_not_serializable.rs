@@ -1,6 +1,6 @@
 use std::task::Waker;
 
-use flow::source::{Next, Reader, Source, SourceError};
+use flow::source::{At, Next, Reader, Source, SourceError};
 
 struct Feed;
 
@@ -18,7 +18,7 @@ impl Source for Feed {
         Ok(vec![])
     }
 
-    fn open(&self, _partition: &str, _resume: Option<Page>) -> Result<FeedReader, SourceError> {
+    fn open(&self, _partition: &str, _at: At<Page>) -> Result<FeedReader, SourceError> {
         Ok(FeedReader)
     }
 }
