@@ -6,8 +6,7 @@ use crate::guard::{Failure, guard};
 use crate::manifest::{Basis, StoredStep};
 use crate::record::{ExecutionRecord, StoredExecution};
 use crate::steps;
-use crate::tables::{CHUNKS, EXECS, FORMAT, META, Meta, OLDEST_FORMAT};
-use crate::upgrade;
+use crate::tables::{CHUNKS, EXECS, FORMAT, META, Meta};
 use redb::{Database, ReadableDatabase, ReadableTable};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -15,8 +14,6 @@ use std::path::Path;
 /// The contents of a store that is not new.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    /// The format of the file; what follows is as the present one has it.
-    pub(crate) format: u64,
     pub(crate) meta: Meta,
     /// By number.
     pub(crate) steps: Vec<StoredStep>,
@@ -34,7 +31,7 @@ impl Contents {
         }
     }
 
-    /// Reads and checks them, of a database that is only changed in memory: an older format is upgraded there.
+    /// Reads and checks them.
     pub(crate) fn read(database: &Database, path: &Path) -> Result<Contents, StoreError> {
         guard(|| read(database, path)).map_err(|failure| failure.while_reading(path))
     }
@@ -53,12 +50,7 @@ fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
         path: path.to_path_buf(),
         what,
     };
-    let (format, mut meta) = read_meta(database, path)?;
-    if format == 1 {
-        let transaction = database.begin_write()?;
-        meta = upgrade::upgrade(&transaction, meta, path)?;
-        transaction.commit()?;
-    }
+    let meta = read_meta(database, path)?;
     let transaction = database.begin_read()?;
     transaction.open_table(CHUNKS)?;
     let steps = steps::read_last(database, meta.epoch, meta.next_step, path)?;
@@ -68,7 +60,6 @@ fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
     };
     let deltas = delta::chain(database, &meta, path)?;
     Ok(Contents {
-        format,
         meta,
         steps,
         last_execution,
@@ -76,7 +67,7 @@ fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
     })
 }
 
-fn read_meta(database: &Database, path: &Path) -> Result<(u64, Meta), Failure> {
+fn read_meta(database: &Database, path: &Path) -> Result<Meta, Failure> {
     let damaged = |what: String| StoreError::Damaged {
         path: path.to_path_buf(),
         what,
@@ -94,12 +85,12 @@ fn read_meta(database: &Database, path: &Path) -> Result<(u64, Meta), Failure> {
             known: FORMAT,
         }));
     }
-    if format < OLDEST_FORMAT {
+    if format < FORMAT {
         return Err(Failure::Store(StoreError::FormatTooOld {
             path: path.to_path_buf(),
             what: "flow",
             found: format,
-            known: OLDEST_FORMAT,
+            known: FORMAT,
         }));
     }
     let meta = Meta::read(&table)?
@@ -114,7 +105,7 @@ fn read_meta(database: &Database, path: &Path) -> Result<(u64, Meta), Failure> {
     if let Some(what) = meta.contradiction() {
         return Err(Failure::Store(damaged(what)));
     }
-    Ok((format, meta))
+    Ok(meta)
 }
 
 /// All records that are kept, oldest first.

@@ -102,7 +102,8 @@ pub enum StoreError {
     },
     /// The file was written by a version that is too old.
     #[error(
-        "the store file {path} has {what} format {found}, and this version of flow reads {known} and later: upgrade it with a version that reads both"
+        "the store file {path} has {what} format {found}, and this version of flow reads {what} format {known}: run the flow with the version that wrote the store, or move {} away and start anew",
+        .path.parent().unwrap_or(.path).display()
     )]
     FormatTooOld {
         /// The file.
@@ -111,7 +112,7 @@ pub enum StoreError {
         what: &'static str,
         /// Its format.
         found: u64,
-        /// The oldest that this version reads.
+        /// The format that this version reads.
         known: u64,
     },
     /// The file is one of several, or of another place among them.

@@ -10,7 +10,6 @@ use crate::guard::{Failure, guard};
 use crate::look::Look;
 use crate::msgpack;
 use crate::part;
-use crate::tables::format_1::{BASE, STEPS, UNDO};
 use crate::tables::{CHUNKS, ChunkKey, DELTAS, EXECS, MANIFESTS, META};
 use crate::write;
 use redb::Database;
@@ -42,12 +41,6 @@ pub enum RawRow {
     Chunk(ChunkKey, Vec<u8>),
     /// A part of what an epoch changed.
     Delta((u64, u32), Vec<u8>),
-    /// Of format 1: a step.
-    Step(u16, Vec<u8>),
-    /// Of format 1: a row of a step, the whole key, and the value with its head.
-    Base(Vec<u8>, Vec<u8>),
-    /// Of format 1: a part of what an epoch replaced.
-    Undo((u64, u32), Vec<u8>),
 }
 
 /// A chunk whose CRC is right.
@@ -61,30 +54,6 @@ pub fn whole_chunk(key: ChunkKey, first: u64, later: u64, rows: &[u8]) -> RawRow
 pub fn whole_delta(key: (u64, u32), last: bool, before: u64, changes: &[u8]) -> RawRow {
     let part = delta::whole(key, last, Epoch::from_u64(before), changes);
     RawRow::Delta(key, part)
-}
-
-/// Of format 1: a row of a step, whose CRC is right.
-#[must_use]
-pub fn whole_base(step: u16, group: u16, key: &[u8], value: &[u8]) -> RawRow {
-    let whole_key = [&step.to_be_bytes()[..], &group.to_be_bytes(), key].concat();
-    let crc = crc32c::crc32c(&[&[0][..], &whole_key, value].concat());
-    let stored = [&[0][..], &crc.to_be_bytes(), value].concat();
-    RawRow::Base(whole_key, stored)
-}
-
-/// Of format 1: a part of what an epoch replaced, whose CRC is right.
-#[must_use]
-pub fn whole_undo((epoch, index): (u64, u32), last: bool, before: u64, records: &[u8]) -> RawRow {
-    let rest = [
-        &[u8::from(last)][..],
-        &before.to_be_bytes(),
-        &[0; 8],
-        records,
-    ]
-    .concat();
-    let covered = [&epoch.to_be_bytes()[..], &index.to_be_bytes(), &rest].concat();
-    let crc = crc32c::crc32c(&covered).to_be_bytes();
-    RawRow::Undo((epoch, index), [&crc[..], &rest].concat())
 }
 
 /// Checks a chunk; returns how many rows it has.
@@ -153,9 +122,6 @@ fn put(database: &Database, rows: &[RawRow]) -> Result<(), Failure> {
         let mut manifests = transaction.open_table(MANIFESTS)?;
         let mut chunks = transaction.open_table(CHUNKS)?;
         let mut deltas = transaction.open_table(DELTAS)?;
-        let mut steps = transaction.open_table(STEPS)?;
-        let mut base = transaction.open_table(BASE)?;
-        let mut undo = transaction.open_table(UNDO)?;
         for row in rows {
             match row {
                 RawRow::Meta(name, value) => drop(meta.insert(name.as_str(), &value[..])?),
@@ -165,9 +131,6 @@ fn put(database: &Database, rows: &[RawRow]) -> Result<(), Failure> {
                 RawRow::Manifest(epoch, value) => drop(manifests.insert(epoch, &value[..])?),
                 RawRow::Chunk(key, value) => drop(chunks.insert(*key, &value[..])?),
                 RawRow::Delta(key, value) => drop(deltas.insert(*key, &value[..])?),
-                RawRow::Step(number, value) => drop(steps.insert(number, &value[..])?),
-                RawRow::Base(key, value) => drop(base.insert(&key[..], &value[..])?),
-                RawRow::Undo(key, value) => drop(undo.insert(*key, &value[..])?),
             }
         }
     }

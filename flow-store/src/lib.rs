@@ -80,7 +80,7 @@
 //!
 //! ```text
 //! $ flow-store info state
-//! store    [..] (format 2)
+//! store    [..] (format 3)
 //! flow     words
 //! epoch    1.2, and 2 retained from 1.0 on
 //! state    clean: the last execution said how it ended
@@ -219,7 +219,6 @@ mod start;
 mod steps;
 mod tables;
 mod unfolded;
-mod upgrade;
 mod verify;
 mod versions;
 mod write;

@@ -16,6 +16,7 @@ use crate::retain::Retain;
 use crate::rows::{Row, Rows};
 use crate::start;
 use crate::steps;
+use crate::tables::FORMAT;
 use crate::unfolded::Unfolded;
 use redb::Database;
 use std::fmt;
@@ -376,7 +377,7 @@ impl Look {
         let contents = self.contents.as_ref()?;
         let meta = &contents.meta;
         Some(About {
-            format: contents.format,
+            format: FORMAT,
             store: meta.store.to_string(),
             flow_name: meta.flow_name.clone(),
             ended: meta.clean,

@@ -15,7 +15,6 @@ use crate::record::{ExecutionRecord, StoredExecution, now};
 use crate::retain::Retain;
 use crate::steps;
 use crate::tables::{CHUNKS, EXECS, KEPT_EXECUTIONS, META, Meta};
-use crate::upgrade;
 use crate::write;
 use redb::{ReadableTableMetadata, WriteTransaction};
 use std::collections::VecDeque;
@@ -220,25 +219,15 @@ fn start_in(
     })
 }
 
-/// What the file says, if nobody has started or committed since the look: the fence. An older format is upgraded.
+/// What the file says, if nobody has started or committed since the look: the fence.
 pub(crate) fn as_seen(
     place: &Place,
     transaction: &WriteTransaction,
     seen: &Meta,
 ) -> Result<Meta, Failure> {
-    let (format, meta) = {
-        let table = transaction.open_table(META)?;
-        (Meta::format(&table)?, Meta::read(&table)?)
-    };
+    let meta = Meta::read(&transaction.open_table(META)?)?;
     let changed = || Failure::Store(changed(place, "another process wrote to it"));
-    let mut meta = meta.map_err(|_| changed())?;
-    if format == Some(1) {
-        // before anything is written
-        if (meta.store, meta.epoch, meta.maintained) != (seen.store, seen.epoch, seen.maintained) {
-            return Err(changed());
-        }
-        meta = upgrade::upgrade(transaction, meta, &place.part)?;
-    }
+    let meta = meta.map_err(|_| changed())?;
     match meta == *seen {
         true => Ok(meta),
         false => Err(changed()),

@@ -6,10 +6,8 @@ use crate::key::KEY_GROUPS;
 use redb::{ReadableTable, Table, TableDefinition};
 use uuid::Uuid;
 
-/// What this version writes, and the latest it reads.
-pub(crate) const FORMAT: u64 = 2;
-/// The oldest format that this version reads.
-pub(crate) const OLDEST_FORMAT: u64 = 1;
+/// The format that this version reads and writes: no other.
+pub(crate) const FORMAT: u64 = 3;
 /// How many execution records are kept.
 pub(crate) const KEPT_EXECUTIONS: u64 = 1000;
 
@@ -26,28 +24,8 @@ pub(crate) const CHUNKS: TableDefinition<'static, ChunkKey, &[u8]> = TableDefini
 
 pub(crate) type ChunkKey = (u16, u16, u64, u32);
 
-/// The tables of format 1; a store that was upgraded has them, empty.
-pub(crate) mod format_1 {
-    use redb::TableDefinition;
-
-    pub(crate) const STEPS: TableDefinition<'static, u16, &[u8]> = TableDefinition::new("steps");
-    pub(crate) const BASE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("base");
-    /// It is there only where an execution retained something.
-    pub(crate) const UNDO: TableDefinition<'static, (u64, u32), &[u8]> =
-        TableDefinition::new("undo");
-}
-
 /// The names of all of them.
-pub(crate) const TABLES: [&str; 8] = [
-    "meta",
-    "execs",
-    "manifests",
-    "deltas",
-    "chunks",
-    "steps",
-    "base",
-    "undo",
-];
+pub(crate) const TABLES: [&str; 5] = ["meta", "execs", "manifests", "deltas", "chunks"];
 
 /// The rows of `meta`, of which each has a name: numbers are u64 BE, the uuid 16 bytes, the name
 /// of the flow UTF-8.
@@ -141,16 +119,10 @@ impl Meta {
         let base_epoch = number("base_epoch")?;
         let clean = number("clean")?;
         let next_step = number("next_step")?;
-        // stores of before it was counted do not have it
-        let maintained = match table.get("maintained")? {
-            Some(_) => number("maintained")?,
-            None => Ok(0),
-        };
-        // format 1 has none of these: its rows are those of the last epoch
-        let (oldest, runs, chunk_bytes) = match table.get("oldest")? {
-            Some(_) => (number("oldest")?, number("runs")?, number("chunk_bytes")?),
-            None => (base_epoch, Ok(0), Ok(0)),
-        };
+        let maintained = number("maintained")?;
+        let oldest = number("oldest")?;
+        let runs = number("runs")?;
+        let chunk_bytes = number("chunk_bytes")?;
         let meta = || {
             Ok(Meta {
                 store: uuid.ok_or("store_uuid")?,

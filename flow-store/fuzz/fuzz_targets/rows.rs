@@ -3,7 +3,7 @@
 
 use flow_store::fuzzing::{self, RawRow, whole_chunk, whole_delta};
 use flow_store::{Agreed, Schema, StepKind, StoredStep, decode};
-use flow_store_fuzz::{Chain, Chunk, Content, FIRST, Memory, Undo};
+use flow_store_fuzz::{Chain, Chunk, Content, FIRST, Memory};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -25,7 +25,6 @@ enum Input<'a> {
         other: &'a str,
     },
     Tables(Chain<'a>, Vec<Table<'a>>),
-    TablesOfFormat1(Vec<Table<'a>>),
 }
 
 #[derive(Arbitrary, Debug)]
@@ -38,17 +37,6 @@ enum Table<'a> {
     WholeChunk(Chunk<'a>),
     Delta((u64, u32), &'a [u8]),
     Execution(u64, &'a [u8]),
-    Step(u16, &'a [u8]),
-    WholeStep(u16, Step<'a>),
-    Base(&'a [u8], &'a [u8]),
-    WholeBase {
-        step: u16,
-        group: u16,
-        key: &'a [u8],
-        value: &'a [u8],
-    },
-    Undo((u64, u32), &'a [u8]),
-    WholeUndo(Undo<'a>),
 }
 
 #[derive(Arbitrary, Debug)]
@@ -106,17 +94,6 @@ impl Table<'_> {
             Table::WholeChunk(chunk) => chunk.row(),
             Table::Delta(key, value) => RawRow::Delta(*key, value.to_vec()),
             Table::Execution(number, value) => RawRow::Execution(*number, value.to_vec()),
-            Table::Step(number, value) => RawRow::Step(*number, value.to_vec()),
-            Table::WholeStep(number, step) => RawRow::Step(*number, encoded(&step.stored())),
-            Table::Base(key, value) => RawRow::Base(key.to_vec(), value.to_vec()),
-            Table::WholeBase {
-                step,
-                group,
-                key,
-                value,
-            } => fuzzing::whole_base(*step, *group, key, value),
-            Table::Undo(key, value) => RawRow::Undo(*key, value.to_vec()),
-            Table::WholeUndo(undo) => undo.row(),
         }
     }
 }
@@ -155,7 +132,7 @@ fn encoded(value: &impl serde::Serialize) -> Vec<u8> {
 }
 
 /// What a store just started has; what the input says comes on top.
-fn valid(format: u64) -> Vec<RawRow> {
+fn valid() -> Vec<RawRow> {
     let number =
         |name: &str, value: u64| RawRow::Meta(name.to_owned(), value.to_be_bytes().to_vec());
     let mut rows = vec![
@@ -163,7 +140,7 @@ fn valid(format: u64) -> Vec<RawRow> {
         RawRow::Meta("flow_name".to_owned(), b"fuzzed".to_vec()),
     ];
     let numbers = [
-        ("format_version", format),
+        ("format_version", 3),
         ("part_index", 0),
         ("part_count", 1),
         ("key_groups", 1024),
@@ -173,21 +150,22 @@ fn valid(format: u64) -> Vec<RawRow> {
         ("base_epoch", FIRST),
         ("clean", 0),
         ("next_step", 3),
+        ("maintained", 0),
+        ("oldest", FIRST),
+        ("runs", 3),
+        ("chunk_bytes", 0),
     ];
     rows.extend(numbers.map(|(name, value)| number(name, value)));
-    if format > 1 {
-        rows.extend([("oldest", FIRST), ("runs", 3)].map(|(name, value)| number(name, value)));
-        let steps: [_; 3] = std::array::from_fn(|n| Stored {
-            number: n as u16,
-            id: ["lines", "counts", "out"][n],
-            kind: [StepKind::Source, StepKind::State, StepKind::Sink][n],
-            operator: "",
-            key_type: "",
-            state_type: "",
-            state_schema: None,
-        });
-        rows.push(RawRow::Manifest(FIRST, encoded(&steps)));
-    }
+    let steps: [_; 3] = std::array::from_fn(|n| Stored {
+        number: n as u16,
+        id: ["lines", "counts", "out"][n],
+        kind: [StepKind::Source, StepKind::State, StepKind::Sink][n],
+        operator: "",
+        key_type: "",
+        state_type: "",
+        state_schema: None,
+    });
+    rows.push(RawRow::Manifest(FIRST, encoded(&steps)));
     rows
 }
 
@@ -266,8 +244,7 @@ fuzz_target!(
                 }
             }
             Input::Schema { text, other } => schema(text, other),
-            Input::Tables(chain, rows) => tables([valid(2), chain.rows()].concat(), rows),
-            Input::TablesOfFormat1(rows) => tables(valid(1), rows),
+            Input::Tables(chain, rows) => tables([valid(), chain.rows()].concat(), rows),
         });
     }
 );

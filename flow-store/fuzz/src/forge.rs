@@ -167,22 +167,3 @@ impl Chain<'_> {
         rows
     }
 }
-
-/// A part of what an epoch replaced, of format 1.
-#[derive(Arbitrary, Debug)]
-pub struct Undo<'a> {
-    epoch: u8,
-    index: u32,
-    last: bool,
-    before: u8,
-    records: &'a [u8],
-}
-
-impl Undo<'_> {
-    #[must_use]
-    pub fn row(&self) -> RawRow {
-        let epoch = |n: u8| FIRST - 4 + u64::from(n) % 12;
-        let key = (epoch(self.epoch), self.index);
-        fuzzing::whole_undo(key, self.last, epoch(self.before), self.records)
-    }
-}

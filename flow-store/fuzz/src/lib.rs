@@ -10,7 +10,7 @@ mod seal;
 mod seeds;
 
 pub use cycle::{read_all, resume, resume_whole, see_all};
-pub use forge::{Chain, Chunk, Content, FIRST, Undo};
+pub use forge::{Chain, Chunk, Content, FIRST};
 pub use seeds::{FLOW, Seeds};
 
 use std::panic::{self, AssertUnwindSafe};

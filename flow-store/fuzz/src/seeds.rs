@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Where stores are, and the part files of those to begin with.
 pub struct Seeds {
     directory: tempfile::TempDir,
-    /// Killed and ended ones, with more or fewer rows, of which more or fewer are folded; and those of format 1.
+    /// Killed and ended ones, with more or fewer rows, of which more or fewer are folded.
     pub parts: Vec<Vec<u8>>,
     /// Of each the checksums.
     pub seals: Vec<Seals>,
@@ -20,14 +20,6 @@ pub const FLOW: [(&str, StepKind); 3] = [
     ("lines", StepKind::Source),
     ("counts", StepKind::State),
     ("out", StepKind::Sink),
-];
-
-const FORMAT_1: [&[u8]; 5] = [
-    include_bytes!("../../tests/golden/format-1/started.redb.zlib"),
-    include_bytes!("../../tests/golden/format-1/killed.redb.zlib"),
-    include_bytes!("../../tests/golden/format-1/ended.redb.zlib"),
-    include_bytes!("../../tests/golden/format-1/changed.redb.zlib"),
-    include_bytes!("../../tests/golden/format-1/retained.redb.zlib"),
 ];
 
 impl Seeds {
@@ -63,10 +55,6 @@ impl Seeds {
             seeds.parts.push(fs::read(seeds.part()).expect("a file"));
             execution.end(End::Finished).expect("an end");
             seeds.parts.push(fs::read(seeds.part()).expect("a file"));
-        }
-        for packed in FORMAT_1 {
-            let part = miniz_oxide::inflate::decompress_to_vec_zlib(packed);
-            seeds.parts.push(part.expect("a file"));
         }
         for part in &seeds.parts {
             let seals = Seals::of(part);

@@ -147,18 +147,21 @@ fn versions_before_and_after() {
         assert_eq!(
             home.refused().1,
             format!(
-                "the store file state/{PART} has format 7, and this version of flow reads up to 2: \
+                "the store file state/{PART} has format 7, and this version of flow reads up to 3: \
                  use the version that wrote it, or a later one"
             )
         );
-        set_meta(&home, "format_version", Some(0));
-        assert_eq!(
-            home.refused().1,
-            format!(
-                "the store file state/{PART} has flow format 0, and this version of flow reads 1 \
-                 and later: upgrade it with a version that reads both"
-            )
-        );
+        for older in [0, 1, 2] {
+            set_meta(&home, "format_version", Some(older));
+            assert_eq!(
+                home.refused().1,
+                format!(
+                    "the store file state/{PART} has flow format {older}, and this version of flow reads \
+                     flow format 3: run the flow with the version that wrote the store, or move state \
+                     away and start anew"
+                )
+            );
+        }
     }
 }
 

@@ -295,7 +295,7 @@ fn info_says_what_the_store_is() {
     let clean = home.run(&["info", "clean"]).ok();
     let length = home.bytes("clean").len();
     for line in [
-        format!("store    {uuid} (format 2)"),
+        format!("store    {uuid} (format 3)"),
         "flow     words".to_owned(),
         "epoch    1.2".to_owned(),
         "state    clean: the last execution said how it ended".to_owned(),
@@ -335,7 +335,7 @@ fn info_says_what_the_store_is() {
     assert_eq!(json["store"], uuid);
     assert_eq!(
         (&json["format"], &json["next_execution"]),
-        (&2.into(), &2.into())
+        (&3.into(), &2.into())
     );
     assert_eq!(json["file"]["bytes"], length);
     assert_eq!(

@@ -240,24 +240,3 @@ fn a_backup_has_a_directory_of_its_own() {
         "{message}"
     );
 }
-
-/// What was made before drops and renamings were counted has no `maintained` in its `meta`.
-#[test]
-fn a_store_of_before_they_were_counted() {
-    const META: redb::TableDefinition<'static, &str, &[u8]> = redb::TableDefinition::new("meta");
-    let home = Home::stores();
-    let database = redb::Database::create(home.part("clean")).unwrap();
-    let transaction = database.begin_write().unwrap();
-    let mut table = transaction.open_table(META).unwrap();
-    assert!(table.remove("maintained").unwrap().is_some());
-    drop(table);
-    transaction.commit().unwrap();
-    drop(database);
-    let before = home.contents("clean");
-    home.run(&["verify", "clean"]).ok();
-    home.run(&["compact", "clean"]).ok();
-    home.run(&["rename", "clean", "counts", "totals"]).ok();
-    home.run(&["rename", "clean", "totals", "counts"]).ok();
-    assert_eq!(home.contents("clean"), before);
-    home.start("clean").end(End::Finished).unwrap();
-}
