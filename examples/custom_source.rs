@@ -14,7 +14,7 @@ use std::{
 
 use flow::{
     prelude::*,
-    sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer},
+    sink::{Guarantee, Output, OutputId, Shards, Sink, SinkError, Sync, Writer},
     source::{At, Excerpt, Next, Reader, Source, SourceError},
 };
 
@@ -131,8 +131,8 @@ impl Sink for TableFile {
         Guarantee::ExactlyOnce
     }
 
-    fn output(&self) -> Option<String> {
-        Some(self.path.display().to_string())
+    fn output(&self) -> Option<Output> {
+        Some(Output::File(self.path.clone()))
     }
 
     fn shards(&self) -> Shards {

@@ -65,6 +65,7 @@ impl Flow {
         step.types.state = Some(Trace(<S::Token as State>::schema));
         step.facts = Facts {
             cannot_resume: source::cannot_resume::<S>() && !source.is_lossy(),
+            inputs: source.files(),
             output: None,
         };
         let (index, port) = self.add(step);

@@ -9,6 +9,7 @@
 mod chain;
 mod engine;
 mod error;
+mod files;
 mod flow;
 mod formats;
 mod graph;
@@ -28,8 +29,8 @@ pub mod __private {
 }
 
 pub use error::{
-    BoxError, BuildError, Failure, RecordError, ResumeError, RunError, Safe, SinkError,
-    SourceError, TypeChange,
+    BoxError, BuildError, Failure, InputIsStore, OutputInStore, OutputIsInput, RecordError,
+    ResumeError, RunError, Safe, SinkError, SourceError, TypeChange,
 };
 pub use flow::Flow;
 pub use flow_store::{

@@ -11,6 +11,18 @@ pub(crate) const PART: &str = "part-00000-of-00001.redb";
 const UNFINISHED: &str = "part-00000-of-00001.redb.new";
 const LOCK: &str = "lock";
 
+/// The files that a store in this directory has, or has while it is made, compacted or opened. They need not be there.
+///
+/// ```
+/// let files = flow_store::files_of("state".as_ref());
+/// assert!(files.contains(&"state/lock".into()));
+/// ```
+#[must_use]
+pub fn files_of(directory: &Path) -> Vec<PathBuf> {
+    let place = Place::new(directory);
+    vec![place.part, place.unfinished, place.lock]
+}
+
 /// Where the files of a store are.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {

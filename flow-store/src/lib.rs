@@ -226,6 +226,7 @@ mod write;
 pub use changes::{Change, Changes};
 pub use codec::{CodecError, decode, encode};
 pub use delta::Retained;
+pub use directory::files_of;
 pub use epoch::{Epoch, ParseEpochError};
 pub use error::{AnotherType, Cause, StoreError};
 pub use execution::Execution;

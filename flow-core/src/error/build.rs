@@ -2,7 +2,7 @@
 
 use flow_store::Schema;
 
-use super::{SinkError, SourceError};
+use super::{InputIsStore, OutputInStore, OutputIsInput, SinkError, SourceError};
 use crate::graph::Place;
 
 /// What is wrong with a flow as it was built. Nothing has been opened or changed.
@@ -78,6 +78,15 @@ pub enum BuildError {
         /// The second sink.
         second: Place,
     },
+    /// A sink would write a file that the flow reads.
+    #[error(transparent)]
+    OutputIsInput(Box<OutputIsInput>),
+    /// A sink would write into the directory of the store.
+    #[error(transparent)]
+    OutputInStore(Box<OutputInStore>),
+    /// A source would read a file of the store.
+    #[error(transparent)]
+    InputIsStore(Box<InputIsStore>),
     /// A source that can't go on where it was, in a flow that is to be recovered.
     #[error(
         "{place}: the source `{id}` can't go on where it was, so a restart would lose records\nhelp: read from something that can, or agree to the loss with `.lossy()`"

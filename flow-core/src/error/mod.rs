@@ -3,12 +3,14 @@
 mod build;
 mod change;
 mod io;
+mod output;
 mod resume;
 mod run;
 
 pub use build::BuildError;
 pub use change::TypeChange;
 pub use io::{SinkError, SourceError};
+pub use output::{InputIsStore, OutputInStore, OutputIsInput};
 pub use resume::ResumeError;
 pub use run::{RecordError, RunError, Safe};
 

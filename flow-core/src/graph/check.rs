@@ -1,19 +1,19 @@
 //! What is wrong with a flow as it was built: found before anything is opened, all at once.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
-use super::{Graph, Keeps, Step};
+use super::{Graph, Keeps, Step, files};
 use crate::error::BuildError;
 
-pub(super) fn check(graph: &Graph, under_store: bool) -> Vec<BuildError> {
+pub(super) fn check(graph: &Graph, store: Option<&Path>) -> Vec<BuildError> {
     let mut errors = Vec::new();
     no_name(graph, &mut errors);
     double_ids(graph, &mut errors);
     unused(graph, &mut errors);
     results_in_sinks(graph, &mut errors);
-    double_outputs(graph, &mut errors);
+    files::check(graph, store, &mut errors);
     conversions(graph, &mut errors);
-    if under_store {
+    if store.is_some() {
         types(graph, &mut errors);
         cannot_resume(graph, &mut errors);
     }
@@ -81,22 +81,6 @@ fn results_in_sinks(graph: &Graph, errors: &mut Vec<BuildError>) {
                 id: step.id(),
                 item: crate::names::short(step.item),
                 place: step.place.clone(),
-            });
-        }
-    }
-}
-
-fn double_outputs(graph: &Graph, errors: &mut Vec<BuildError>) {
-    let mut seen: HashMap<&str, &Step> = HashMap::new();
-    for step in &graph.steps {
-        let Some(output) = step.facts.output.as_deref() else {
-            continue;
-        };
-        if let Some(first) = seen.insert(output, step) {
-            errors.push(BuildError::DoubleOutput {
-                output: output.to_owned(),
-                first: first.place.clone(),
-                second: step.place.clone(),
             });
         }
     }

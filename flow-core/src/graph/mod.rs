@@ -5,16 +5,21 @@
 //! what every worker's own build is compared with.
 
 mod check;
+mod files;
 mod scope;
 mod types;
 
-use std::{fmt, panic::Location};
+use std::{
+    fmt,
+    panic::Location,
+    path::{Path, PathBuf},
+};
 
 pub use scope::{Scope, Sites, enter, here, scope};
 pub(crate) use scope::{ScopePath, id_at, path};
 pub(crate) use types::{Old, Trace, Types};
 
-use crate::{error::BuildError, names::short};
+use crate::{error::BuildError, names::short, sink::Output};
 
 /// A place in the user's code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,8 +104,10 @@ pub struct Step {
 pub(crate) struct Facts {
     /// A source whose token says that it can't resume, and that has not been allowed to.
     pub(crate) cannot_resume: bool,
+    /// The files that a source reads.
+    pub(crate) inputs: Vec<PathBuf>,
     /// What a sink writes to, where opening it twice would be wrong.
-    pub(crate) output: Option<String>,
+    pub(crate) output: Option<Output>,
 }
 
 impl Step {
@@ -209,8 +216,8 @@ impl Graph {
     }
 
     /// Everything that is wrong with the flow as it was built.
-    pub(crate) fn check(&self, under_store: bool) -> Vec<BuildError> {
-        check::check(self, under_store)
+    pub(crate) fn check(&self, store: Option<&Path>) -> Vec<BuildError> {
+        check::check(self, store)
     }
 }
 

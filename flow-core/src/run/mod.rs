@@ -11,6 +11,7 @@ mod start;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, channel},
@@ -200,7 +201,10 @@ impl Runner {
     }
 
     fn plan(&self) -> Result<(Graph, Vec<Head>), BuildError> {
-        plan(&*self.build, self.recovery.is_some())
+        plan(
+            &*self.build,
+            self.recovery.as_ref().map(Recovery::directory),
+        )
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -406,7 +410,7 @@ impl Runner {
 /// Builds a flow without running it, and checks it.
 pub(crate) fn plan(
     build: &dyn Fn(&Flow),
-    has_store: bool,
+    store: Option<&Path>,
 ) -> Result<(Graph, Vec<Head>), BuildError> {
     let flow = Flow::new();
     catch_unwind(AssertUnwindSafe(|| build(&flow))).map_err(|panic| BuildError::Panicked {
@@ -414,7 +418,7 @@ pub(crate) fn plan(
         message: message_of(&*panic),
     })?;
     let (graph, heads) = flow.take();
-    match BuildError::from_all(graph.check(has_store)) {
+    match BuildError::from_all(graph.check(store)) {
         Some(error) => Err(error),
         None => Ok((graph, heads)),
     }

@@ -14,7 +14,8 @@ use std::{
 use flow_store::FailPoint;
 use serde::{Deserialize, Serialize};
 
-use super::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer};
+use super::{Guarantee, Output, OutputId, Shards, Sink, SinkError, Sync, Writer};
+use crate::files::folder_of;
 
 /// How much is gathered before it is handed to the operating system, in bytes.
 const BUFFER: usize = 1 << 16;
@@ -101,15 +102,8 @@ impl Sink for FileLines {
         Guarantee::ExactlyOnce
     }
 
-    fn output(&self) -> Option<String> {
-        // Two spellings of one path are one output, also before the file is there.
-        let known = self.path.canonicalize();
-        let known = known.or_else(|_| {
-            let folder = folder_of(&self.path).canonicalize()?;
-            Ok::<_, std::io::Error>(folder.join(self.path.file_name().unwrap_or_default()))
-        });
-        let path = known.as_ref().unwrap_or(&self.path);
-        Some(path.display().to_string())
+    fn output(&self) -> Option<Output> {
+        Some(Output::File(self.path.clone()))
     }
 
     fn shards(&self) -> Shards {
@@ -231,13 +225,6 @@ fn lock(file: &File, path: &Path) -> Result<(), SinkError> {
             format!("{name} can't be locked"),
             error,
         )),
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
     }
 }
 

@@ -17,7 +17,7 @@ pub use collect::{CollectSink, Collected, collect};
 pub use file::{FileLines, FilePosition};
 pub use format::{IntoSink, Json, LineFormat, LineSink, Text};
 pub use from_fn::{FnSink, Written, from_fn};
-pub use output::OutputId;
+pub use output::{Output, OutputId};
 pub use stdout::StdoutLines;
 pub(crate) use step::{head, keeps_positions};
 
@@ -48,8 +48,9 @@ pub trait Sink: 'static {
         Guarantee::AtLeastOnce
     }
 
-    /// What is written to, where two sinks on the same would be wrong: a path.
-    fn output(&self) -> Option<String> {
+    /// What is written to. Two sinks on the same output are refused, and so is a file that the flow also reads. By default
+    /// nothing is known.
+    fn output(&self) -> Option<Output> {
         None
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer};
+use super::{NoResume, Output, OutputId, Shards, Sink, SinkError, Sync, Writer};
 
 /// Writes lines to standard output as soon as they arrive, in the order of their epochs.
 #[derive(Clone, Debug)]
@@ -23,6 +23,10 @@ impl Sink for StdoutLines {
 
     fn kind(&self) -> String {
         self.kind.to_owned()
+    }
+
+    fn output(&self) -> Option<Output> {
+        Some(Output::Stdout)
     }
 
     fn shards(&self) -> Shards {

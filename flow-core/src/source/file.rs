@@ -1,7 +1,7 @@
 //! Files as partitions: where a reader stands in one, and whether it is still the same file.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fs::File,
     io::{self, ErrorKind, Read, Seek, SeekFrom},
     path::{Component, Path, PathBuf},
@@ -11,6 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{At, SourceError, compressed::Compressed};
+use crate::files::FileId;
 
 /// How much of a file's beginning tells it from another one, in bytes.
 const HEAD: usize = 1024;
@@ -193,21 +194,27 @@ impl Files {
     /// The names of the partitions, each of which is a file of its own.
     pub(super) fn names(&self) -> Result<Vec<String>, SourceError> {
         let mut names: Vec<String> = Vec::new();
-        let mut real: BTreeMap<PathBuf, &str> = BTreeMap::new();
+        let mut files: HashMap<FileId, &str> = HashMap::new();
         for (name, path) in &self.named {
             if names.last() == Some(name) {
                 return Err(SourceError::new(format!("{name} is named twice")));
             }
             names.push(name.clone());
-            let Ok(file) = path.canonicalize() else {
+            // What is not there is told when it is opened.
+            if !path.exists() {
                 continue;
-            };
-            if let Some(other) = real.insert(file, name) {
+            }
+            if let Some(other) = files.insert(FileId::of(path), name) {
                 let text = format!("{other} and {name} are one file");
                 return Err(SourceError::new(text));
             }
         }
         Ok(names)
+    }
+
+    /// All of them, also those that are not there.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.named.iter().map(|(_, path)| path.clone()).collect()
     }
 
     pub(super) fn path(&self, name: &str) -> Result<&Path, SourceError> {

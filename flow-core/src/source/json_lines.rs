@@ -85,6 +85,10 @@ impl<T: DeserializeOwned + 'static> Source for JsonLinesSource<T> {
         self.files.names()
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.paths()
+    }
+
     fn open(&self, partition: &str, at: At<FileToken>) -> Result<JsonLinesReader<T>, SourceError> {
         let path = self.files.path(partition)?;
         Ok(JsonLinesReader {

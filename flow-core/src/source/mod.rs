@@ -16,7 +16,7 @@ mod lines;
 mod reading;
 mod text_lines;
 
-use std::{any::TypeId, task::Waker, time::Instant};
+use std::{any::TypeId, path::PathBuf, task::Waker, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,12 @@ pub trait Source: 'static {
     /// # Errors
     /// Whatever keeps the partitions from being listed. The run ends before anything has been changed.
     fn partitions(&self) -> Result<Vec<String>, SourceError>;
+
+    /// The files that are read, if the source reads files: a flow that would write to one of them is refused before
+    /// anything is opened. They need not be there. By default there are none.
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
 
     /// Opens one partition where `at` says; see [`At`] for what the three openings mean.
     ///
@@ -286,6 +292,10 @@ impl<S: Source> Source for Lossy<S> {
 
     fn partitions(&self) -> Result<Vec<String>, SourceError> {
         self.0.partitions()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.0.files()
     }
 
     fn open(&self, partition: &str, at: At<S::Token>) -> Result<S::Reader, SourceError> {

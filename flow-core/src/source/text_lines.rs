@@ -88,6 +88,10 @@ impl Source for TextLinesSource {
         self.files.names()
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.paths()
+    }
+
     fn open(&self, partition: &str, at: At<FileToken>) -> Result<TextLinesReader, SourceError> {
         let path = self.files.path(partition)?;
         Ok(TextLinesReader {

@@ -44,6 +44,7 @@ impl<T, Key> Stream<T, Key> {
         step.guarantee = Some(sink.guarantee());
         step.facts = Facts {
             cannot_resume: false,
+            inputs: Vec::new(),
             output: sink.output(),
         };
         let index = self.flow.add_step(step);

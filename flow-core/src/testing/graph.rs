@@ -54,7 +54,7 @@ macro_rules! assert_graph {
 #[allow(clippy::panic)] // it is an assertion
 pub fn check_graph(flow: impl Fn(&Flow), path: impl AsRef<Path>) {
     let path = path.as_ref();
-    let graph = match plan(&flow, false) {
+    let graph = match plan(&flow, None) {
         Ok((graph, _)) => outline(&graph),
         Err(error) => panic!("{error}"),
     };
