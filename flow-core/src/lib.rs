@@ -42,4 +42,4 @@ pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};
 pub use run::{
     Clock, Ended, Epochs, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner, Started,
 };
-pub use stream::{Convert, Dead, KeyedStream, OnError, SinkStep, Stream};
+pub use stream::{Convert, Dead, KeyedStream, OnError, SinkStep, Stateful, Stream, stateful};

@@ -12,8 +12,10 @@ pub(crate) fn steps(steps: &[Step<'_>], errors: &mut Vec<syn::Error>) {
         match (&step.name, step.place.repeated_by) {
             (Name::Computed, _) => {}
             (Name::Missing, None) => errors.push(anonymous(step)),
-            (Name::Missing, Some(by)) => errors.push(repeated(step.method.span(), "step", by)),
-            (Name::Known(id, at), Some(by)) => errors.push(repeated(*at, id, by)),
+            (Name::Missing, Some(by)) => {
+                errors.push(repeated(step.method.span(), step, "step", by))
+            }
+            (Name::Known(id, at), Some(by)) => errors.push(repeated(*at, step, id, by)),
             (Name::Known(id, at), None) => {
                 let same = |(known, _, place): &&(&str, Span, &Place)| {
                     known == id && place.scope == step.place.scope && !place.excludes(&step.place)
@@ -28,15 +30,25 @@ pub(crate) fn steps(steps: &[Step<'_>], errors: &mut Vec<syn::Error>) {
 }
 
 fn anonymous(step: &Step<'_>) -> syn::Error {
-    let message = "this step keeps a state, but has no id to keep it under\n\
-        help: pass a named function, bind the step with `let name = ..`, or add `.named(\"..\")`";
+    let help = match step.gives_two {
+        true => "pass a named function, or bind the step with `let (name, dead) = ..`",
+        false => {
+            "pass a named function, bind the step with `let name = ..`, or add `.named(\"..\")`"
+        }
+    };
+    let message = format!("this step keeps a state, but has no id to keep it under\nhelp: {help}");
     syn::Error::new(step.method.span(), message)
 }
 
-fn repeated(at: Span, id: &str, by: &str) -> syn::Error {
+fn repeated(at: Span, step: &Step<'_>, id: &str, by: &str) -> syn::Error {
+    let help = match step.gives_two {
+        true => format!(
+            "give each a scope of its own: `flow::scope(format!(\"{id}-{{name}}\"), || ..)`"
+        ),
+        false => format!("give each its own id: `.named(format!(\"{id}-{{name}}\"))`"),
+    };
     let message = format!(
-        "this step keeps a state and stands in a {by}, so it may be made several times under one id\n\
-        help: give each its own id: `.named(format!(\"{id}-{{name}}\"))`"
+        "this step keeps a state and stands in a {by}, so it may be made several times under one id\nhelp: {help}"
     );
     syn::Error::new(at, message)
 }

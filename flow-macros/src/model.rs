@@ -14,6 +14,8 @@ use syn::{
 pub(crate) struct Step<'a> {
     pub(crate) method: &'a Ident,
     pub(crate) keeps_state: bool,
+    /// Whether it gives two streams, so that nothing can be called on what it returns.
+    pub(crate) gives_two: bool,
     pub(crate) name: Name,
     pub(crate) place: Place,
 }
@@ -72,16 +74,20 @@ const METHODS: &[(Kind, &[&str])] = &[
     (
         Kind::Stateful,
         &[
+            "stateful_flat_map",
             "stateful_map",
             "stateful_map_with_key",
             "stateful_map_opt",
             "try_stateful_map",
+            "try_stateful_map_or_dead",
             "try_stateful_map_with",
+            "try_stateful_map_with_key",
         ],
     ),
     (
         Kind::Stateless,
         &[
+            "branch",
             "filter",
             "filter_map",
             "filter_map_values",
@@ -134,6 +140,38 @@ fn kind(method: &Ident) -> Option<Kind> {
         .iter()
         .find(|(_, names)| names.iter().any(|name| method == name));
     found.map(|(kind, _)| *kind)
+}
+
+/// The methods that set options between `.stateful()` and the function.
+const OPTIONS: &[&str] = &["optional", "or_dead", "or_fail", "or_skip", "with_key"];
+
+/// The options of a step that begins with `.stateful()`, for the call that gives it its function.
+fn options(call: &ExprMethodCall) -> Option<Vec<&Ident>> {
+    let mut options = Vec::new();
+    if call.method != "map" && call.method != "flat_map" {
+        return None;
+    }
+    let mut before = &*call.receiver;
+    loop {
+        match before {
+            Expr::MethodCall(call) if call.method == "stateful" && call.args.is_empty() => {
+                return Some(options);
+            }
+            Expr::MethodCall(call) if OPTIONS.iter().any(|name| call.method == name) => {
+                options.push(&call.method);
+                before = &call.receiver;
+            }
+            Expr::Paren(inner) => before = &inner.expr,
+            Expr::Group(inner) => before = &inner.expr,
+            _ => return None,
+        }
+    }
+}
+
+fn gives_two(call: &ExprMethodCall) -> bool {
+    call.method == "branch"
+        || call.method.to_string().ends_with("_or_dead")
+        || options(call).is_some_and(|options| options.iter().any(|option| *option == "or_dead"))
 }
 
 /// The steps of a body, in the order in which they stand there.
@@ -227,7 +265,8 @@ impl<'a> Walk<'a> {
 impl<'a> Visit<'a> for Walk<'a> {
     fn visit_local(&mut self, local: &'a Local) {
         let call = local.init.as_ref().and_then(|init| made_by(&init.expr));
-        let around = std::mem::replace(&mut self.bound, call.zip(bound_name(&local.pat)));
+        let name = bound_name(&local.pat, call.is_some_and(gives_two));
+        let around = std::mem::replace(&mut self.bound, call.zip(name));
         let branch = if is_conditional(&local.attrs) {
             Some(self.next())
         } else {
@@ -265,7 +304,9 @@ impl<'a> Visit<'a> for Walk<'a> {
         {
             self.steps.push(Step {
                 method: &call.method,
-                keeps_state: kind == Kind::Stateful && !call.args.is_empty(),
+                keeps_state: (kind == Kind::Stateful || options(call).is_some())
+                    && !call.args.is_empty(),
+                gives_two: gives_two(call),
                 name,
                 place: self.place.clone(),
             });
@@ -339,10 +380,12 @@ fn made_by(chain: &Expr) -> Option<&ExprMethodCall> {
     }
 }
 
-fn bound_name(pattern: &Pat) -> Option<&Ident> {
+/// The name that a `let` gives a stream; of two streams it is that of the first.
+fn bound_name(pattern: &Pat, two: bool) -> Option<&Ident> {
     match pattern {
         Pat::Ident(name) => Some(&name.ident),
-        Pat::Type(typed) => bound_name(&typed.pat),
+        Pat::Type(typed) => bound_name(&typed.pat, two),
+        Pat::Tuple(pair) if two => bound_name(pair.elems.first()?, false),
         _ => None,
     }
 }

@@ -137,6 +137,8 @@ fn what_may_stand_under_one_id() {
         "flow::scope(name, || a.stateful_map(f)); flow::scope(other, || a.stateful_map(f));",
         "fn inner() { a.stateful_map(f) } a.stateful_map(f);",
         "m!(a.stateful_map(f), b.stateful_map(f));",
+        "a.stateful().map(f); a.map(f);",
+        "a.stateful_map(f); let (f, dead) = b.branch(|x| x); let (f, other) = b.try_map_or_dead(|x| x);",
     ] {
         assert_eq!(errors(right), [""; 0], "{right}");
     }
@@ -150,6 +152,8 @@ fn what_may_stand_under_one_id() {
         "if eu { a.stateful_map(f); } if us { a.stateful_map(f); }",
         "flow::scope(\"eu\", || a.stateful_map(f)); flow::scope(\"eu\", || a.stateful_map(f));",
         "flow::scope(name, || (a.stateful_map(f), a.stateful_map(f)));",
+        "a.stateful().map(f); b.stateful().with_key().optional().or_skip().flat_map(f);",
+        "let (f, dead) = a.stateful().or_dead().map(|x| x); b.stateful_flat_map(f);",
     ] {
         let errors = errors(wrong);
         assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");
@@ -178,6 +182,7 @@ fn what_may_stand_in_a_loop_or_a_closure() {
         "loop { if x { a.stateful_map(|x| x); } }",
         "all.map(|a| a.stateful_map(f));",
         "let make = |a| a.stateful_map(f);",
+        "for i in all { let (x, dead) = (a.stateful().or_dead()).with_key().map(|x| x); }",
         "for i in all { flow::scope(\"eu\", || a.stateful_map(f)); }",
         "std::thread::scope(|s| a.stateful_map(f));",
         "flow::scope(name, || for i in all { a.stateful_map(f); });",
@@ -200,6 +205,10 @@ fn which_steps_have_no_id() {
         "a.stateful_map(|x| x).named(name);",
         "a.stateful_map(self::f::<u8>);",
         "a.stateful_map();",
+        "let x = a.stateful().with_key().map(|x| x);",
+        "let (x, dead): (Stream<u64>, _) = a.stateful().or_dead().map(|x| x);",
+        "let step = a.stateful(); step.map(|x| x);",
+        "a.state().map(|x| x); a.stateful(g).map(|x| x); a.stateful().join().map(|x| x);",
     ] {
         assert_eq!(errors(right), [""; 0], "{right}");
     }
@@ -209,6 +218,9 @@ fn which_steps_have_no_id() {
         "let (x, y) = a.stateful_map(|x| x);",
         "x = a.stateful_map(f(3));",
         "a.stateful_map(|x| x).map(f).named(\"g\");",
+        "a.stateful().or_skip().map(|x| x).map(f);",
+        "let (x, y) = a.stateful().or_fail().map(|x| x);",
+        "(x, y) = a.stateful().or_dead().map(|x| x);",
     ] {
         let errors = errors(wrong);
         assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");

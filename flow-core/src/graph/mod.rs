@@ -150,7 +150,7 @@ impl Step {
         self.renamed_from.push(name);
     }
 
-    fn own_name(&self) -> &str {
+    pub(crate) fn own_name(&self) -> &str {
         match (&self.name, self.keeps) {
             // `let events = lines.try_map(parse)`: the kind tells more than nothing, a name more
             // than the kind; a sink is known by its kind, whatever it is bound to.

@@ -1,11 +1,13 @@
 //! Keyed state: the table that a stateful step keeps, how it is restored and snapshotted.
 
 mod convert;
+mod emit;
 mod restore;
 mod step;
 mod table;
 
 pub(crate) use convert::{Conversion, Conversions};
+pub(crate) use emit::{DeadRecord, Emit, Many, One, Results, ResultsAndDead};
 pub(crate) use restore::change;
 pub(crate) use step::{head, key_text};
 pub(crate) use table::Table;

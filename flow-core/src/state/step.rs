@@ -1,37 +1,36 @@
 //! The step behind a shuffle that keeps a state for each key.
 
-use std::{rc::Rc, sync::Arc};
-
 use flow_store::Epoch;
 
 use super::{
     Table,
+    emit::Emit,
     restore::restore,
     table::{AT_A_TIME, Place},
 };
 use crate::{
-    chain::{At, BoxConsumer, Fault, InletId, Keyed, Parcel, Port, recycle},
+    chain::{At, Fault, InletId, Keyed, Parcel, Wiring, recycle},
     engine::{Head, Made, Rows, Task},
     error::BoxError,
     graph::StepIndex,
     record::{Key, Record, StateCodec},
-    run::Skips,
 };
 
-/// What makes the step on a worker.
-pub(crate) fn head<K, V, S, W, F>(
+/// What makes the step on a worker: `f` takes a record, `emit` makes what takes its results.
+pub(crate) fn head<K, V, S, R, E, F>(
     index: StepIndex,
     inlet: InletId,
     codec: StateCodec<S>,
     f: F,
-    port: Rc<Port<(K, W)>>,
+    emit: impl FnOnce(&mut Wiring) -> E + 'static,
 ) -> Head
 where
     K: Key,
     V: Record,
     S: 'static,
-    W: 'static,
-    F: FnMut(&K, &mut Option<S>, V) -> Result<Option<W>, BoxError> + 'static,
+    R: 'static,
+    E: Emit<K, R> + 'static,
+    F: FnMut(&K, &mut Option<S>, V) -> Result<R, BoxError> + 'static,
 {
     Head::new(index, move |context| {
         let mut table = restore(&codec, context)?;
@@ -39,18 +38,16 @@ where
         if number.is_none() {
             table.write_nothing();
         }
-        let next = port.build(&mut context.wiring);
+        let emit = emit(&mut context.wiring);
         let task = Box::new(Stateful {
             at: context.wiring.whereabouts.of(index),
             number,
             table,
             codec,
-            skips: context.wiring.skips.clone(),
             f,
             places: Vec::new(),
-            out: Vec::new(),
-            next,
-            input: std::marker::PhantomData,
+            emit,
+            types: std::marker::PhantomData,
         });
         Ok(Made::Step { inlet, task })
     })
@@ -80,25 +77,24 @@ struct ForKey {
     cause: BoxError,
 }
 
-struct Stateful<K, V, S, W, F> {
+struct Stateful<K, V, S, R, E, F> {
     at: At,
     number: Option<u16>,
     table: Table<K, S>,
     codec: StateCodec<S>,
-    skips: Arc<Skips>,
     f: F,
     /// Where the records at hand have their states.
     places: Vec<Place>,
-    out: Vec<(K, W)>,
-    next: BoxConsumer<(K, W)>,
-    input: std::marker::PhantomData<fn(V)>,
+    emit: E,
+    types: std::marker::PhantomData<fn(V) -> R>,
 }
 
-impl<K, V, S, W, F> Task for Stateful<K, V, S, W, F>
+impl<K, V, S, R, E, F> Task for Stateful<K, V, S, R, E, F>
 where
     K: Key,
     V: Record,
-    F: FnMut(&K, &mut Option<S>, V) -> Result<Option<W>, BoxError>,
+    E: Emit<K, R>,
+    F: FnMut(&K, &mut Option<S>, V) -> Result<R, BoxError>,
 {
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
         self.at.enter();
@@ -107,7 +103,7 @@ where
         let Keyed {
             hashes, records, ..
         } = &mut *batch;
-        self.out.reserve(records.len());
+        self.emit.reserve(records.len());
         let mut records = records.drain(..);
         for hashes in hashes.chunks(AT_A_TIME) {
             let found = self
@@ -117,8 +113,7 @@ where
             for (place, (key, value)) in self.places.iter().zip(&mut records) {
                 let f = |state: &mut _| (self.f)(&key, state, value);
                 match self.table.update(*place, f) {
-                    Ok(Some(out)) => self.out.push((key, out)),
-                    Ok(None) => self.skips.add(self.at.step()),
+                    Ok(result) => self.emit.emit(key, result),
                     Err(cause) => {
                         let key = key_text(&key_bytes(&key));
                         return Err(self.at.fault(ForKey { key, cause }));
@@ -128,7 +123,7 @@ where
         }
         drop(records);
         recycle(batch);
-        self.next.push_batch(&mut self.out)
+        self.emit.flush()
     }
 
     fn close(&mut self, _: Epoch, rows: &mut Rows) -> Result<(), Fault> {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::Stream;
 use crate::{
     chain::{At, BoxConsumer, Consumer, Fault, Port},
-    graph::Keeps,
+    flow::Flow,
+    graph::{Keeps, Step, StepIndex},
     record::{KeyKind, NoKey},
 };
 
@@ -107,11 +108,7 @@ impl<T, Key> Stream<T, Key> {
         let mut step = self.follow(kind, Keeps::Nothing, place);
         step.item = std::any::type_name::<U>();
         let index = self.flow.add_step(step);
-        let mut branch = self.follow("dead", Keeps::Nothing, place);
-        branch.set_name("dead".to_owned());
-        branch.inputs = vec![index.as_usize()];
-        branch.item = std::any::type_name::<Dead<Key::Item<T>, E>>();
-        let dead_index = self.flow.add_step(branch);
+        let dead_index = dead_step::<Dead<Key::Item<T>, E>>(&self.flow, index, place);
 
         let (port, dead_port) = (Port::new(), Port::new());
         let (next, dead): (Rc<Port<_>>, Rc<Port<_>>) = (port.clone(), dead_port.clone());
@@ -140,6 +137,15 @@ impl<T, Key> Stream<T, Key> {
             Stream::new(self.flow, dead_index, dead_port),
         )
     }
+}
+
+/// Adds the second stream of the step `index` to the graph.
+pub(super) fn dead_step<D>(flow: &Flow, index: StepIndex, place: &Location<'_>) -> StepIndex {
+    let mut step = Step::new("dead", Keeps::Nothing, place);
+    step.set_name("dead".to_owned());
+    step.inputs = vec![index.as_usize()];
+    step.item = std::any::type_name::<D>();
+    flow.add_step(step)
 }
 
 struct OrDead<F, U, D> {

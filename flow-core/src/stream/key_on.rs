@@ -1,9 +1,9 @@
-//! Giving records a key.
+//! Giving records a key, another key, and none.
 
 use std::panic::Location;
 
 use super::{Stream, map::Each};
-use crate::record::{KeyKind, NoKey};
+use crate::record::{IsKeyed, KeyKind, NoKey};
 
 impl<T> Stream<T> {
     /// Gives each record a key. The steps after it may keep a state for each key.
@@ -86,6 +86,84 @@ impl<T> Stream<T> {
             Box::new(Each {
                 at,
                 f: move |(NoKey, record)| f(record),
+                out: Vec::new(),
+                next,
+            })
+        })
+    }
+}
+
+impl<T, Key> Stream<T, Key> {
+    /// Gives each record of a keyed stream another key. The old key is dropped.
+    ///
+    /// The function sees the value, as with [`key_on`](Stream::key_on). Where the new key depends on the old one too, use
+    /// [`map`](Stream::map), which sees both, and then [`key_by`](Stream::key_by).
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// fn total(sum: &mut u64, n: u64) -> u64 { *sum += n; *sum }
+    /// fn count(seen: &mut u64, _total: u64) -> u64 { *seen += 1; *seen }
+    ///
+    /// /// How many totals have had each number of digits.
+    /// #[dataflow]
+    /// fn digits(numbers: Stream<u64>) -> Stream<u64, usize> {
+    ///     let totals = numbers.key_on(|n| n % 2).stateful_map(total);
+    ///     totals.rekey_on(|total| total.to_string().len()).stateful_map(count)
+    /// }
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// #     digits(flow.source(source::from_iter([1, 2, 9, 8u64]))).map(|x| x).sink(out.clone());
+    /// # }).run().unwrap();
+    /// # let mut seen = seen.take(); seen.sort();
+    /// # assert_eq!(seen, [(1, 1), (1, 2), (2, 1), (2, 2)]);
+    /// ```
+    #[track_caller]
+    pub fn rekey_on<K, F>(self, f: F) -> Stream<T, K>
+    where
+        Key: IsKeyed + 'static,
+        T: 'static,
+        K: KeyKind,
+        F: FnMut(&T) -> K + 'static, // a key owns its data: a `String`, not a `&str`
+    {
+        self.chain("rekey_on", Location::caller(), |at, _, next| {
+            let mut f = f;
+            Box::new(Each {
+                at,
+                f: move |(_, value)| (f(&value), value),
+                out: Vec::new(),
+                next,
+            })
+        })
+    }
+
+    /// Drops the key of each record: what remains is a stream of the values.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// fn total(sum: &mut u64, n: u64) -> u64 { *sum += n; *sum }
+    ///
+    /// #[dataflow]
+    /// fn totals(numbers: Stream<u64>) -> Stream<u64> {
+    ///     numbers.key_on(|n| n % 2).stateful_map(total).drop_key()
+    /// }
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// #     totals(flow.source(source::from_iter(1..=4u64))).sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [1, 2, 4, 6]);
+    /// ```
+    #[track_caller]
+    pub fn drop_key(self) -> Stream<T>
+    where
+        Key: IsKeyed + 'static,
+        T: 'static,
+    {
+        self.chain("drop_key", Location::caller(), |at, _, next| {
+            Box::new(Each {
+                at,
+                f: |(_, value)| (NoKey, value),
                 out: Vec::new(),
                 next,
             })

@@ -1,5 +1,6 @@
 //! Streams and the steps that can follow on them: one file a family, one method a step.
 
+mod branch;
 mod dead;
 mod fallible;
 mod key_on;
@@ -7,7 +8,7 @@ mod map;
 mod merge;
 mod migrate;
 mod sink;
-mod stateful;
+pub mod stateful;
 mod values;
 
 use std::{panic::Location, rc::Rc};
@@ -16,6 +17,7 @@ pub use dead::Dead;
 pub use fallible::OnError;
 pub use migrate::Convert;
 pub use sink::SinkStep;
+pub use stateful::Stateful;
 
 use crate::{
     chain::{At, BoxConsumer, Port, Wiring},

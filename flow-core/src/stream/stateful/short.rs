@@ -1,14 +1,10 @@
-//! Steps that keep a state for each key.
+//! Short names for the usual steps.
 
-use std::{any::TypeId, panic::Location};
-
-use super::Stream;
+use super::AndDead;
 use crate::{
-    chain::{Port, Shuffle},
-    error::{BoxError, Failure},
-    graph::{Keeps, Trace, Types},
-    record::{IsKeyed, Key, Record, StateCodec, StepState},
-    state,
+    Stream,
+    error::Failure,
+    record::{IsKeyed, Key, Record, StepState},
     stream::OnError,
 };
 
@@ -46,15 +42,38 @@ impl<T, K> Stream<T, K> {
         W: 'static,
         F: FnMut(&mut S, T) -> W + StepState<S> + 'static,
     {
-        let mut f = f;
-        self.stateful(
-            "stateful_map",
-            Location::caller(),
-            <F as StepState<S>>::codec(),
-            move |_: &K, state: &mut Option<S>, value| {
-                Ok(Some(f(state.get_or_insert_default(), value)))
-            },
-        )
+        self.stateful().map(f)
+    }
+
+    /// Replaces each value by any number of others, with a state for its key at hand: as
+    /// [`stateful_map`](Stream::stateful_map), where `f(&mut state, value)` returns an iterator, a `Vec`, an `Option`.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// /// Gives out the numbers of a key that are larger than all before them.
+    /// fn records(highest: &mut u64, n: u64) -> Option<u64> {
+    ///     (n > *highest).then(|| { *highest = n; n })
+    /// }
+    /// # #[dataflow] fn highs(numbers: Stream<u64>) -> Stream<u64, bool> {
+    /// numbers.key_on(|n| n % 2 == 0).stateful_flat_map(records)
+    /// # }
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// #     highs(flow.source(source::from_iter([4, 3, 2, 6u64]))).map(|x| x).sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [(true, 4), (false, 3), (true, 6)]);
+    /// ```
+    #[track_caller]
+    pub fn stateful_flat_map<S, I, F>(self, f: F) -> Stream<I::Item, K>
+    where
+        K: IsKeyed + Key,
+        T: Record,
+        S: Default + 'static,
+        I: IntoIterator<Item: 'static> + 'static,
+        F: FnMut(&mut S, T) -> I + StepState<S> + 'static,
+    {
+        self.stateful().flat_map(f)
     }
 
     /// Like [`stateful_map`](Stream::stateful_map), for a function that may fail.
@@ -88,17 +107,7 @@ impl<T, K> Stream<T, K> {
         E: Failure,
         F: FnMut(&mut S, T) -> Result<W, E> + StepState<S> + 'static,
     {
-        let mut f = f;
-        self.stateful(
-            "try_stateful_map",
-            Location::caller(),
-            <F as StepState<S>>::codec(),
-            move |_: &K, state: &mut Option<S>, value| {
-                f(state.get_or_insert_default(), value)
-                    .map(Some)
-                    .map_err(Failure::into_error)
-            },
-        )
+        self.stateful().or_fail().map(f)
     }
 
     /// Like [`try_stateful_map`](Stream::try_stateful_map), with a choice of what happens to a record that fails.
@@ -133,22 +142,10 @@ impl<T, K> Stream<T, K> {
         E: Failure,
         F: FnMut(&mut S, T) -> Result<W, E> + StepState<S> + 'static,
     {
-        let mut f = f;
-        self.stateful(
-            "try_stateful_map",
-            Location::caller(),
-            <F as StepState<S>>::codec(),
-            move |_: &K, state: &mut Option<S>, value| {
-                if on_error == OnError::Fail {
-                    let done = f(state.get_or_insert_default(), value);
-                    return done.map(Some).map_err(Failure::into_error);
-                }
-                let mut changed = state.clone().unwrap_or_default();
-                Ok(f(&mut changed, value)
-                    .ok()
-                    .inspect(|_| *state = Some(changed)))
-            },
-        )
+        match on_error {
+            OnError::Fail => self.stateful().or_fail().map(f),
+            OnError::Skip => self.stateful().or_skip().map(f),
+        }
     }
 
     /// Like [`stateful_map`](Stream::stateful_map), for a function that also sees the key:
@@ -179,15 +176,79 @@ impl<T, K> Stream<T, K> {
         W: 'static,
         F: FnMut(&K, &mut S, T) -> W + StepState<S> + 'static,
     {
-        let mut f = f;
-        self.stateful(
-            "stateful_map_with_key",
-            Location::caller(),
-            <F as StepState<S>>::codec(),
-            move |key: &K, state: &mut Option<S>, value| {
-                Ok(Some(f(key, state.get_or_insert_default(), value)))
-            },
-        )
+        self.stateful().with_key().map(f)
+    }
+
+    /// Like [`stateful_map_with_key`](Stream::stateful_map_with_key), for a function that may fail: an error ends the run, as
+    /// with [`try_stateful_map`](Stream::try_stateful_map).
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// fn withdraw(account: &u64, balance: &mut i64, cents: i64) -> Result<i64, String> {
+    ///     *balance += cents;
+    ///     if *balance < 0 { Err(format!("account {account} is overdrawn")) } else { Ok(*balance) }
+    /// }
+    /// # #[dataflow] fn balances(cents: Stream<i64>) -> Stream<i64, u64> {
+    /// cents.key_on(|_| 17).try_stateful_map_with_key(withdraw)
+    /// # }
+    /// # let (out, seen) = sink::collect();
+    /// # let error = Runner::new(move |flow| {
+    /// #     balances(flow.source(source::from_iter([5, -7]))).map(|x| x).sink(out.clone());
+    /// # }).run().unwrap_err();
+    /// # assert!(error.to_string().contains("account 17 is overdrawn"), "{error}");
+    /// ```
+    #[track_caller]
+    pub fn try_stateful_map_with_key<S, W, E, F>(self, f: F) -> Stream<W, K>
+    where
+        K: IsKeyed + Key,
+        T: Record,
+        S: Default + 'static,
+        W: 'static,
+        E: Failure,
+        F: FnMut(&K, &mut S, T) -> Result<W, E> + StepState<S> + 'static,
+    {
+        self.stateful().with_key().or_fail().map(f)
+    }
+
+    /// Like [`try_stateful_map`](Stream::try_stateful_map); records on which the function fails go into the second stream, as
+    /// with [`try_map_or_dead`](Stream::try_map_or_dead), each with its key.
+    ///
+    /// The state is as it was before the call: state and value are cloned for each record.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// fn withdraw(balance: &mut i64, cents: i64) -> Result<i64, String> {
+    ///     *balance += cents;
+    ///     if *balance < 0 { Err(format!("overdrawn by {}", -*balance)) } else { Ok(*balance) }
+    /// }
+    ///
+    /// #[dataflow]
+    /// fn balances(cents: Stream<i64>) -> (Stream<i64, bool>, Stream<String>) {
+    ///     let (balances, dead) = cents.key_on(|_| true).try_stateful_map_or_dead(withdraw);
+    ///     (balances, dead.map(|dead| format!("{:?}: {}", dead.record, dead.cause)))
+    /// }
+    /// # let ((out, seen), (bad, failed)) = (sink::collect(), sink::collect());
+    /// # Runner::new(move |flow| {
+    /// #     let (balances, dead) = balances(flow.source(source::from_iter([5, -7, -1])));
+    /// #     balances.drop_key().sink(out.clone());
+    /// #     dead.sink(bad.clone()).named("dead");
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [5, 4]);
+    /// # assert_eq!(failed.take(), ["(true, -7): overdrawn by 2"]);
+    /// ```
+    #[track_caller]
+    pub fn try_stateful_map_or_dead<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
+    where
+        K: IsKeyed + Key,
+        T: Record + Clone,
+        S: Default + Clone + 'static,
+        W: 'static,
+        E: 'static,
+        F: FnMut(&mut S, T) -> Result<W, E> + StepState<S> + 'static,
+    {
+        self.stateful().or_dead().map(f)
     }
 
     /// Like [`stateful_map`](Stream::stateful_map), for a function that decides whether there is a
@@ -224,48 +285,6 @@ impl<T, K> Stream<T, K> {
         W: 'static,
         F: FnMut(&mut Option<S>, T) -> W + StepState<S> + 'static,
     {
-        let mut f = f;
-        self.stateful(
-            "stateful_map_opt",
-            Location::caller(),
-            <F as StepState<S>>::codec(),
-            move |_: &K, state: &mut Option<S>, value| Ok(Some(f(state, value))),
-        )
-    }
-
-    /// Adds a step behind a shuffle that keeps a state for each key.
-    fn stateful<S, W>(
-        self,
-        kind: &str,
-        at: &Location<'_>,
-        codec: StateCodec<S>,
-        f: impl FnMut(&K, &mut Option<S>, T) -> Result<Option<W>, BoxError> + 'static,
-    ) -> Stream<W, K>
-    where
-        K: Key,
-        T: Record,
-        S: 'static,
-        W: 'static,
-    {
-        let mut step = self.follow(kind, Keeps::States, at);
-        step.item = std::any::type_name::<W>();
-        step.key = Some(std::any::type_name::<K>());
-        step.state = Some(std::any::type_name::<S>());
-        step.types = Types {
-            key: Some(Trace(<K as Key>::schema)),
-            state: Some(Trace(codec.schema)),
-            state_type: Some(TypeId::of::<S>()),
-            ..Types::default()
-        };
-        let index = self.flow.add_step(step);
-        let inlet = self.flow.new_inlet();
-        self.port.attach(move |wiring| {
-            let at = wiring.whereabouts.of(index);
-            Shuffle::attach(inlet, at, wiring)
-        });
-        let port = Port::new();
-        self.flow
-            .add_head(state::head(index, inlet, codec, f, port.clone()));
-        Stream::new(self.flow, index, port)
+        self.stateful().optional().map(f)
     }
 }

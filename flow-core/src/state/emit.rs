@@ -1,0 +1,157 @@
+//! What a step that keeps states gives out.
+
+use std::sync::Arc;
+
+use crate::{
+    chain::{BoxConsumer, Fault, Port, Wiring},
+    graph::StepIndex,
+    record::NoKey,
+    run::Skips,
+    stream::Dead,
+};
+
+/// Takes the results of a step's function, and passes them on in batches.
+pub(crate) trait Emit<K, R> {
+    /// Makes room for this many results.
+    fn reserve(&mut self, results: usize);
+
+    /// Takes what the function has made of a record of this key.
+    fn emit(&mut self, key: K, result: R);
+
+    /// Passes on what has been taken.
+    fn flush(&mut self) -> Result<(), Fault>;
+}
+
+/// One record.
+pub(crate) struct One<W>(pub(crate) W);
+
+/// Any number of records.
+pub(crate) struct Many<I>(pub(crate) I);
+
+/// The stream of a step's results.
+pub(crate) struct Results<K, W> {
+    step: StepIndex,
+    skips: Arc<Skips>,
+    out: Vec<(K, W)>,
+    next: BoxConsumer<(K, W)>,
+}
+
+impl<K: 'static, W: 'static> Results<K, W> {
+    pub(crate) fn build(step: StepIndex, port: &Port<(K, W)>, wiring: &mut Wiring) -> Self {
+        Results {
+            step,
+            skips: wiring.skips.clone(),
+            out: Vec::new(),
+            next: port.build(wiring),
+        }
+    }
+}
+
+impl<K, W> Emit<K, One<W>> for Results<K, W> {
+    #[inline]
+    fn reserve(&mut self, results: usize) {
+        self.out.reserve(results);
+    }
+
+    #[inline]
+    fn emit(&mut self, key: K, One(result): One<W>) {
+        self.out.push((key, result));
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        self.next.push_batch(&mut self.out)
+    }
+}
+
+impl<K: Clone, I: IntoIterator> Emit<K, Many<I>> for Results<K, I::Item> {
+    fn reserve(&mut self, _: usize) {}
+
+    fn emit(&mut self, key: K, Many(results): Many<I>) {
+        let mut results = results.into_iter();
+        let Some(mut last) = results.next() else {
+            return;
+        };
+        for next in results {
+            self.out.push((key.clone(), last));
+            last = next;
+        }
+        self.out.push((key, last));
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        self.next.push_batch(&mut self.out)
+    }
+}
+
+/// `None` is a record that was skipped.
+impl<K, W, R> Emit<K, Option<R>> for Results<K, W>
+where
+    Results<K, W>: Emit<K, R>,
+{
+    #[inline]
+    fn reserve(&mut self, results: usize) {
+        Emit::<K, R>::reserve(self, results);
+    }
+
+    #[inline]
+    fn emit(&mut self, key: K, result: Option<R>) {
+        match result {
+            Some(result) => self.emit(key, result),
+            None => self.skips.add(self.step),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        Emit::<K, R>::flush(self)
+    }
+}
+
+/// The records of a step that failed.
+pub(crate) type DeadRecord<K, V, E> = Dead<(K, V), E>;
+
+/// The two streams of a step that gives its failed records out too.
+pub(crate) struct ResultsAndDead<K, V, W, E> {
+    results: Results<K, W>,
+    dead: Vec<(NoKey, DeadRecord<K, V, E>)>,
+    next: BoxConsumer<(NoKey, DeadRecord<K, V, E>)>,
+}
+
+impl<K: 'static, V: 'static, W: 'static, E: 'static> ResultsAndDead<K, V, W, E> {
+    pub(crate) fn build(
+        step: StepIndex,
+        port: &Port<(K, W)>,
+        dead: &Port<(NoKey, DeadRecord<K, V, E>)>,
+        wiring: &mut Wiring,
+    ) -> Self {
+        ResultsAndDead {
+            results: Results::build(step, port, wiring),
+            dead: Vec::new(),
+            next: dead.build(wiring),
+        }
+    }
+}
+
+/// An error comes with the value on which the function failed.
+impl<K, V, W, E, R> Emit<K, Result<R, (V, E)>> for ResultsAndDead<K, V, W, E>
+where
+    Results<K, W>: Emit<K, R>,
+{
+    fn reserve(&mut self, results: usize) {
+        self.results.reserve(results);
+    }
+
+    fn emit(&mut self, key: K, result: Result<R, (V, E)>) {
+        match result {
+            Ok(result) => self.results.emit(key, result),
+            Err((value, cause)) => {
+                let record = (key, value);
+                self.dead.push((NoKey, Dead { record, cause }));
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        self.results.flush()?;
+        self.next.push_batch(&mut self.dead)
+    }
+}

@@ -1,0 +1,117 @@
+//! One stream as two.
+
+use std::{panic::Location, rc::Rc};
+
+use super::Stream;
+use crate::{
+    chain::{At, BoxConsumer, Consumer, Fault, Port},
+    graph::Keeps,
+    record::KeyKind,
+};
+
+impl<T, Key> Stream<T, Key> {
+    /// Splits the stream in two: the items for which the function is true go into the first stream, all others into the
+    /// second one.
+    ///
+    /// The function sees whole items: `&T`, or `&(K, T)` on a keyed stream. Both streams keep the key. Both must be used; for one
+    /// of them only there is [`filter`](Stream::filter) or [`filter_values`](Stream::filter_values).
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let ((out, seen), (other, rest)) = (sink::collect(), sink::collect());
+    /// # Runner::new(move |flow| {
+    /// let numbers = flow.source(source::from_iter(1..=4u64));
+    /// let (even, odd) = numbers.branch(|n| n % 2 == 0);
+    /// even.sink(out.clone()).named("even");
+    /// odd.sink(other.clone()).named("odd");
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [2, 4]);
+    /// # assert_eq!(rest.take(), [1, 3]);
+    /// ```
+    #[track_caller]
+    #[must_use = "a stream does nothing until it reaches a sink"]
+    pub fn branch<F>(self, f: F) -> (Stream<T, Key>, Stream<T, Key>)
+    where
+        Key: KeyKind,
+        T: 'static,
+        F: FnMut(&Key::Item<T>) -> bool + 'static,
+    {
+        let mut step = self.follow("branch", Keeps::Nothing, Location::caller());
+        step.item = std::any::type_name::<T>();
+        step.key = super::key_name::<Key>();
+        let mut other = step.clone();
+        let index = self.flow.add_step(step);
+        // It takes the same input, so that each of the two is refused by itself when it is not used.
+        other.set_name(format!("{} (false)", other.own_name()));
+        let other = self.flow.add_step(other);
+
+        let (when_true, when_false) = (Port::new(), Port::new());
+        let ports: (Rc<Port<_>>, Rc<Port<_>>) = (when_true.clone(), when_false.clone());
+        self.port.attach(move |wiring| {
+            let mut f = f;
+            let (when_true, when_false) = (ports.0.build(wiring), ports.1.build(wiring));
+            // A record behind the one that fails may have gone into the other stream already.
+            wiring.only_first = false;
+            Box::new(Branch {
+                at: wiring.whereabouts.of(index),
+                f: move |pair: &(Key, T)| f(Key::item_ref(pair)),
+                when_true: Side::of(when_true),
+                when_false: Side::of(when_false),
+            })
+        });
+        (
+            Stream::new(self.flow.clone(), index, when_true),
+            Stream::new(self.flow, other, when_false),
+        )
+    }
+}
+
+struct Branch<F, T> {
+    at: At,
+    f: F,
+    when_true: Side<T>,
+    when_false: Side<T>,
+}
+
+/// One of the two streams.
+struct Side<T> {
+    out: Vec<T>,
+    next: BoxConsumer<T>,
+}
+
+impl<T> Side<T> {
+    fn of(next: BoxConsumer<T>) -> Self {
+        Side {
+            out: Vec::new(),
+            next,
+        }
+    }
+}
+
+impl<T, F: FnMut(&T) -> bool> Consumer<T> for Branch<F, T> {
+    fn push(&mut self, record: T) -> Result<(), Fault> {
+        self.at.enter();
+        match (self.f)(&record) {
+            true => self.when_true.next.push(record),
+            false => self.when_false.next.push(record),
+        }
+    }
+
+    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
+        self.at.enter();
+        for record in records.drain(..) {
+            match (self.f)(&record) {
+                true => self.when_true.out.push(record),
+                false => self.when_false.out.push(record),
+            }
+        }
+        let Branch {
+            when_true,
+            when_false,
+            ..
+        } = self;
+        when_true.next.push_batch(&mut when_true.out)?;
+        when_false.next.push_batch(&mut when_false.out)
+    }
+}

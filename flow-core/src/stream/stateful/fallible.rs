@@ -1,0 +1,133 @@
+//! Functions that may fail, where the record then ends the run or is left out.
+
+use std::panic::Location;
+
+use super::{Fail, KeyAndValue, Or, Skip, Slot, Stateful, Value};
+use crate::{
+    Stream,
+    error::{BoxError, Failure},
+    record::{Key, Record, StepState},
+    state::{Many, One},
+};
+
+/// What becomes of a record on which the function fails, and of the state that it may have changed.
+pub trait OnFailure<S> {
+    /// Calls the function. `None` is a record to leave out.
+    #[doc(hidden)]
+    fn call<W, E: Failure>(
+        kept: &mut Option<S>,
+        f: impl FnOnce(&mut Option<S>) -> Result<W, E>,
+    ) -> Result<Option<W>, BoxError>;
+}
+
+impl<S> OnFailure<S> for Fail {
+    #[inline]
+    fn call<W, E: Failure>(
+        kept: &mut Option<S>,
+        f: impl FnOnce(&mut Option<S>) -> Result<W, E>,
+    ) -> Result<Option<W>, BoxError> {
+        // The run is aborted, so nobody will see the state.
+        f(kept).map(Some).map_err(Failure::into_error)
+    }
+}
+
+impl<S: Clone> OnFailure<S> for Skip {
+    #[inline]
+    fn call<W, E: Failure>(
+        kept: &mut Option<S>,
+        f: impl FnOnce(&mut Option<S>) -> Result<W, E>,
+    ) -> Result<Option<W>, BoxError> {
+        Ok(or_as_before(kept, f).ok())
+    }
+}
+
+/// Calls the function. Where it fails, the state is what it was.
+pub(super) fn or_as_before<S: Clone, W, E>(
+    kept: &mut Option<S>,
+    f: impl FnOnce(&mut Option<S>) -> Result<W, E>,
+) -> Result<W, E> {
+    let mut changed = kept.clone();
+    let result = f(&mut changed)?;
+    *kept = changed;
+    Ok(result)
+}
+
+impl<T: Record, K: Key, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
+    /// Replaces each value: `f(&mut state, value)` returns what goes on, or fails.
+    #[track_caller]
+    pub fn map<S, W, E, F>(self, f: F) -> Stream<W, K>
+    where
+        S: 'static,
+        W: 'static,
+        E: Failure,
+        Has: Slot<S>,
+        Fails: OnFailure<S>,
+        F: FnMut(&mut Has::State, T) -> Result<W, E> + StepState<S> + 'static,
+    {
+        let mut f = f;
+        let f = move |_: &K, kept: &mut Option<S>, value| {
+            Fails::call(kept, |kept| f(Has::of(kept), value).map(One))
+        };
+        self.stream
+            .keep_one("stateful_map", Location::caller(), F::codec(), f)
+    }
+
+    /// Replaces each value by any number of others: `f(&mut state, value)` returns them, or fails.
+    #[track_caller]
+    pub fn flat_map<S, I, E, F>(self, f: F) -> Stream<I::Item, K>
+    where
+        S: 'static,
+        I: IntoIterator<Item: 'static> + 'static,
+        E: Failure,
+        Has: Slot<S>,
+        Fails: OnFailure<S>,
+        F: FnMut(&mut Has::State, T) -> Result<I, E> + StepState<S> + 'static,
+    {
+        let mut f = f;
+        let f = move |_: &K, kept: &mut Option<S>, value| {
+            Fails::call(kept, |kept| f(Has::of(kept), value).map(Many))
+        };
+        self.stream
+            .keep_one("stateful_flat_map", Location::caller(), F::codec(), f)
+    }
+}
+
+impl<T: Record, K: Key, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
+    /// Replaces each value: `f(&key, &mut state, value)` returns what goes on, or fails.
+    #[track_caller]
+    pub fn map<S, W, E, F>(self, f: F) -> Stream<W, K>
+    where
+        S: 'static,
+        W: 'static,
+        E: Failure,
+        Has: Slot<S>,
+        Fails: OnFailure<S>,
+        F: FnMut(&K, &mut Has::State, T) -> Result<W, E> + StepState<S> + 'static,
+    {
+        let mut f = f;
+        let f = move |key: &K, kept: &mut Option<S>, value| {
+            Fails::call(kept, |kept| f(key, Has::of(kept), value).map(One))
+        };
+        self.stream
+            .keep_one("stateful_map", Location::caller(), F::codec(), f)
+    }
+
+    /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them, or fails.
+    #[track_caller]
+    pub fn flat_map<S, I, E, F>(self, f: F) -> Stream<I::Item, K>
+    where
+        S: 'static,
+        I: IntoIterator<Item: 'static> + 'static,
+        E: Failure,
+        Has: Slot<S>,
+        Fails: OnFailure<S>,
+        F: FnMut(&K, &mut Has::State, T) -> Result<I, E> + StepState<S> + 'static,
+    {
+        let mut f = f;
+        let f = move |key: &K, kept: &mut Option<S>, value| {
+            Fails::call(kept, |kept| f(key, Has::of(kept), value).map(Many))
+        };
+        self.stream
+            .keep_one("stateful_flat_map", Location::caller(), F::codec(), f)
+    }
+}

@@ -1,0 +1,323 @@
+//! Steps that keep a state for each key.
+//!
+//! [`Stream::stateful`] begins one, its options follow, and the function comes last: by then the compiler knows the types of all
+//! of its arguments, so a closure needs none but that of its state. The usual ones have a short name.
+
+mod dead;
+mod fallible;
+mod plain;
+mod short;
+
+use std::{any::TypeId, marker::PhantomData, panic::Location, rc::Rc};
+
+use super::Stream;
+use crate::{
+    chain::{Port, Shuffle, Wiring},
+    error::BoxError,
+    graph::{Keeps, StepIndex, Trace, Types},
+    record::{IsKeyed, Key, Record, StateCodec},
+    state::{self, Emit, Results},
+};
+
+pub use dead::AndDead;
+pub use fallible::OnFailure;
+
+/// A stateful step that still lacks its function: see [`Stream::stateful`].
+#[must_use = "a step does nothing until it has its function: `.map(..)` or `.flat_map(..)`"]
+pub struct Stateful<T, K, Sees = Value, Has = Always, Fails = Never> {
+    stream: Stream<T, K>,
+    options: PhantomData<(Sees, Has, Fails)>,
+}
+
+/// The function sees the value of a record.
+pub enum Value {}
+/// The function sees the key of a record and its value.
+pub enum KeyAndValue {}
+
+/// Each key has a state, from `S::default()` on.
+pub enum Always {}
+/// A key has a state or none.
+pub enum Perhaps {}
+
+/// The function can't fail.
+pub enum Never {}
+/// The function may fail: what then becomes of the record is [`Fail`] or [`Skip`].
+pub struct Or<OnFailure>(PhantomData<OnFailure>);
+/// A record on which the function fails ends the run.
+pub enum Fail {}
+/// A record on which the function fails is left out and counted.
+pub enum Skip {}
+/// A record on which the function fails goes into a second stream.
+pub enum OrDead {}
+
+/// What the function of a step is given as its state: [`Always`] an `S`, [`Perhaps`] an `Option<S>`.
+pub trait Slot<S> {
+    /// The type behind the `&mut`.
+    type State;
+
+    #[doc(hidden)]
+    fn of(kept: &mut Option<S>) -> &mut Self::State;
+}
+
+impl<S: Default> Slot<S> for Always {
+    type State = S;
+
+    #[inline]
+    fn of(kept: &mut Option<S>) -> &mut S {
+        kept.get_or_insert_default()
+    }
+}
+
+impl<S> Slot<S> for Perhaps {
+    type State = Option<S>;
+
+    #[inline]
+    fn of(kept: &mut Option<S>) -> &mut Option<S> {
+        kept
+    }
+}
+
+impl<T, K> Stream<T, K> {
+    /// Begins a step that keeps a state for each key, with options. The function comes last, in
+    /// [`map`](Stateful::map) or [`flat_map`](Stateful::flat_map).
+    ///
+    /// | option | the function | what it does |
+    /// |---|---|---|
+    /// | | `(&mut S, V) -> W` | each key has a state, from `S::default()` on |
+    /// | [`with_key`](Stateful::with_key) | `(&K, &mut S, V) -> W` | it also sees the key |
+    /// | [`optional`](Stateful::optional) | `(&mut Option<S>, V) -> W` | a key has a state or none; where `None` is left, key and row are forgotten |
+    /// | [`or_fail`](Stateful::or_fail) | `.. -> Result<W, E>` | an error ends the run |
+    /// | [`or_skip`](Stateful::or_skip) | `.. -> Result<W, E>` | the record is left out and counted |
+    /// | [`or_dead`](Stateful::or_dead) | `.. -> Result<W, E>` | the record goes into a second stream, with the error |
+    ///
+    /// Options go together: `.stateful().with_key().optional().or_dead().flat_map(f)`. The usual steps have short names, such as
+    /// [`stateful_map`](Stream::stateful_map), where id, state and order are explained.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let ((out, seen), (bad, failed)) = (sink::collect(), sink::collect());
+    /// # Runner::new(move |flow| {
+    /// # let cents = flow.source(source::from_iter([5i64, -7, -2]));
+    /// fn withdraw(account: &String, balance: &mut i64, cents: i64) -> Result<i64, String> {
+    ///     *balance += cents;
+    ///     if *balance < 0 { Err(format!("{account} is overdrawn")) } else { Ok(*balance) }
+    /// }
+    /// let accounts = cents.key_on(|_| "ada".to_owned());
+    /// let (balances, dead) = accounts.stateful().with_key().or_dead().map(withdraw);
+    /// # let balances = balances.named("withdraw");
+    /// # balances.drop_key().sink(out.clone());
+    /// # dead.map(|dead| (dead.record.1, dead.cause)).sink(bad.clone()).named("dead");
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [5, 3]);
+    /// # assert_eq!(failed.take(), [(-7, "ada is overdrawn".to_string())]);
+    /// ```
+    #[doc(alias = "stateful_flat_map_with_key")]
+    #[doc(alias = "stateful_map_opt_with_key")]
+    #[doc(alias = "try_stateful_flat_map")]
+    #[doc(alias = "try_stateful_map_opt")]
+    pub fn stateful(self) -> Stateful<T, K>
+    where
+        K: IsKeyed,
+    {
+        Stateful::of(self)
+    }
+}
+
+impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
+    fn of(stream: Stream<T, K>) -> Self {
+        Stateful {
+            stream,
+            options: PhantomData,
+        }
+    }
+
+    /// Lets the function also see the key: `(&key, &mut state, value)`.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// # let numbers = flow.source(source::from_iter([7u64]));
+    /// let labels = numbers.key_on(|n| n % 2).stateful().with_key().map(|parity, seen: &mut u64, n| {
+    ///     *seen += 1;
+    ///     format!("{n} is number {seen} of those with remainder {parity}")
+    /// });
+    /// # labels.named("labels").drop_key().sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), ["7 is number 1 of those with remainder 1"]);
+    /// ```
+    pub fn with_key(self) -> Stateful<T, K, KeyAndValue, Has, Fails> {
+        Stateful::of(self.stream)
+    }
+
+    /// Lets the function decide whether a key has a state: it gets a `&mut Option<S>`.
+    ///
+    /// `None` comes in where the key has no state. Where `None` is left, the key and its row in the store are forgotten.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// # let numbers = flow.source(source::from_iter(1..=4u64));
+    /// // Pairs up the values of a key.
+    /// let pairs = numbers.key_on(|n| n % 2).stateful().optional().flat_map(|waiting: &mut Option<u64>, n| {
+    ///     match waiting.take() {
+    ///         Some(first) => Some((first, n)),
+    ///         None => { *waiting = Some(n); None }
+    ///     }
+    /// });
+    /// # pairs.named("pairs").drop_key().sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [(1, 3), (2, 4)]);
+    /// ```
+    pub fn optional(self) -> Stateful<T, K, Sees, Perhaps, Fails> {
+        Stateful::of(self.stream)
+    }
+
+    /// Lets the function return a `Result`: an error ends the run.
+    ///
+    /// The step stands behind a shuffle, so a failure aborts the run: what is not yet durable is given up, and the next run
+    /// reads it again.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let (out, seen) = sink::collect::<i64>();
+    /// # let error = Runner::new(move |flow| {
+    /// # let cents = flow.source(source::from_iter([5i64, -7]));
+    /// let balances = cents.key_on(|_| true).stateful().or_fail().map(|balance: &mut i64, cents| {
+    ///     *balance += cents;
+    ///     if *balance < 0 { Err(format!("overdrawn by {}", -*balance)) } else { Ok(*balance) }
+    /// });
+    /// # balances.named("balances").drop_key().sink(out.clone());
+    /// # }).run().unwrap_err();
+    /// # assert!(error.to_string().contains("overdrawn by 2"), "{error}");
+    /// ```
+    pub fn or_fail(self) -> Stateful<T, K, Sees, Has, Or<Fail>> {
+        Stateful::of(self.stream)
+    }
+
+    /// Lets the function return a `Result`: a record on which it fails is left out, and counted in
+    /// [`Outcome::skipped`](crate::Outcome::skipped).
+    ///
+    /// The state is as it was before the call: it is cloned for each record.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let (out, seen) = sink::collect::<i64>();
+    /// # let outcome = Runner::new(move |flow| {
+    /// # let cents = flow.source(source::from_iter([5i64, -7, -1]));
+    /// let balances = cents.key_on(|_| true).stateful().or_skip().map(|balance: &mut i64, cents| {
+    ///     *balance += cents;
+    ///     if *balance < 0 { Err(format!("overdrawn by {}", -*balance)) } else { Ok(*balance) }
+    /// });
+    /// # balances.named("balances").drop_key().sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(outcome.skipped(), 1);
+    /// # assert_eq!(seen.take(), [5, 4]);
+    /// ```
+    pub fn or_skip(self) -> Stateful<T, K, Sees, Has, Or<Skip>> {
+        Stateful::of(self.stream)
+    }
+
+    /// Lets the function return a `Result`: a record on which it fails goes into a second stream, as
+    /// [`Dead`](crate::Dead), with its key and the error.
+    ///
+    /// The state is as it was before the call: state and value are cloned for each record. The second stream is as durable as
+    /// any other: a file at its end holds each failed record exactly once.
+    ///
+    /// A closure takes its id from the first name: `let (balances, dead) = ..`.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # #[dataflow]
+    /// # fn accounts(cents: Stream<i64>) -> (Stream<i64, bool>, Stream<String>) {
+    /// let (balances, dead) = cents.key_on(|_| true).stateful().or_dead().map(|balance: &mut i64, cents| {
+    ///     *balance += cents;
+    ///     if *balance < 0 { Err(format!("overdrawn by {}", -*balance)) } else { Ok(*balance) }
+    /// });
+    /// let dead = dead.map(|dead| format!("{} cents: {}", dead.record.1, dead.cause));
+    /// # (balances, dead)
+    /// # }
+    /// # let ((out, seen), (bad, failed)) = (sink::collect::<i64>(), sink::collect());
+    /// # Runner::new(move |flow| {
+    /// # let (balances, dead) = accounts(flow.source(source::from_iter([5i64, -7, -1])));
+    /// # balances.drop_key().sink(out.clone());
+    /// # dead.sink(bad.clone()).named("dead");
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [5, 4]);
+    /// # assert_eq!(failed.take(), ["-7 cents: overdrawn by 2"]);
+    /// ```
+    pub fn or_dead(self) -> Stateful<T, K, Sees, Has, OrDead> {
+        Stateful::of(self.stream)
+    }
+}
+
+impl<T, K> Stream<T, K>
+where
+    T: Record,
+    K: Key,
+{
+    /// Adds a step behind a shuffle that keeps a state for each key: what its function makes of a record is taken by what
+    /// `emit` makes.
+    fn keep<S, W, R, E>(
+        &self,
+        kind: &str,
+        place: &Location<'_>,
+        codec: StateCodec<S>,
+        f: impl FnMut(&K, &mut Option<S>, T) -> Result<R, BoxError> + 'static,
+        emit: impl FnOnce(StepIndex, &mut Wiring) -> E + 'static,
+    ) -> StepIndex
+    where
+        S: 'static,
+        R: 'static,
+        E: Emit<K, R> + 'static,
+    {
+        let mut step = self.follow(kind, Keeps::States, place);
+        step.item = std::any::type_name::<W>();
+        step.key = Some(std::any::type_name::<K>());
+        step.state = Some(std::any::type_name::<S>());
+        step.types = Types {
+            key: Some(Trace(<K as Key>::schema)),
+            state: Some(Trace(codec.schema)),
+            state_type: Some(TypeId::of::<S>()),
+            ..Types::default()
+        };
+        let index = self.flow.add_step(step);
+        let inlet = self.flow.new_inlet();
+        self.port.attach(move |wiring| {
+            let at = wiring.whereabouts.of(index);
+            Shuffle::attach(inlet, at, wiring)
+        });
+        let emit = move |wiring: &mut Wiring| emit(index, wiring);
+        self.flow
+            .add_head(state::head(index, inlet, codec, f, emit));
+        index
+    }
+
+    /// The same, with one stream of results.
+    fn keep_one<S, W, R>(
+        self,
+        kind: &str,
+        place: &Location<'_>,
+        codec: StateCodec<S>,
+        f: impl FnMut(&K, &mut Option<S>, T) -> Result<R, BoxError> + 'static,
+    ) -> Stream<W, K>
+    where
+        S: 'static,
+        W: 'static,
+        R: 'static,
+        Results<K, W>: Emit<K, R>,
+    {
+        let port: Rc<Port<(K, W)>> = Port::new();
+        let to = port.clone();
+        let emit = move |index, wiring: &mut Wiring| Results::build(index, &to, wiring);
+        let index = self.keep::<S, W, R, _>(kind, place, codec, f, emit);
+        Stream::new(self.flow, index, port)
+    }
+}
