@@ -82,7 +82,7 @@ fn what_was_not_durable_when_a_run_was_cut_short_comes_again_and_counts_once() {
             test.epochs(epochs).workers(workers);
             for start in (0..100).step_by(10) {
                 let records = (start..start + 10).map(Event::Record);
-                test.feed_events("items", records.chain([Event::Abort]));
+                test.feed_events("items", records.chain([Event::Kill]));
             }
             let mut aborted = 0;
             while let Err(error) = test.run() {
@@ -325,7 +325,7 @@ fn by_key_opt(results: &[(u64, Option<u64>)]) -> Vec<(u64, Vec<Option<u64>>)> {
 fn an_epoch_ends_when_its_time_has_come() {
     let mut test = Harness::new(totals);
     test.epochs(Epochs::every(Duration::from_secs(10)));
-    let wait = || Event::Wait(Duration::from_secs(11));
+    let wait = || Event::Pause(Duration::from_secs(11));
     test.feed(0..5)
         .feed_events("items", [wait(), Event::Abort])
         .feed(5..8);

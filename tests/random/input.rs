@@ -179,6 +179,8 @@ pub(crate) struct ScriptedReader {
     /// Where the records of the last run stand.
     starts: Vec<usize>,
     next: usize,
+    /// Whether the run has begun: a token that panics before is a start that is refused.
+    reads: bool,
 }
 
 impl Source for Scripted {
@@ -207,6 +209,7 @@ impl Source for Scripted {
             probe: self.probe.clone(),
             starts: Vec::new(),
             next,
+            reads: false,
         })
     }
 }
@@ -217,6 +220,7 @@ impl Reader for ScriptedReader {
 
     fn read(&mut self, out: &mut Vec<Item>, waker: &Waker) -> Result<Next, SourceError> {
         self.starts.clear();
+        self.reads = true;
         while let Some(moment) = self.script.moment(self.next) {
             match moment {
                 Moment::Record(_) if self.starts.len() == self.script.run => {
@@ -253,7 +257,9 @@ impl Reader for ScriptedReader {
     }
 
     fn token(&self, index: usize) -> u64 {
-        self.probe.token(self.node);
+        if self.reads {
+            self.probe.token(self.node);
+        }
         self.starts.get(index).copied().unwrap_or(self.next) as u64
     }
 

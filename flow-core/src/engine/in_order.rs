@@ -186,6 +186,7 @@ mod tests {
                 records: 1,
                 bytes: 1,
                 cautious: (0, 0),
+                follow: true,
             };
             let (news, _listener) = channel();
             let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);
@@ -248,6 +249,7 @@ mod tests {
                 records: 1,
                 bytes: 1,
                 cautious: (0, 0),
+                follow: true,
             };
             let (news, _listener) = channel();
             let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);

@@ -8,7 +8,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
     rc::Rc,
-    sync::{Arc, mpsc::Sender},
+    sync::{Arc, atomic::Ordering::SeqCst, mpsc::Sender},
     time::Instant,
 };
 
@@ -82,7 +82,7 @@ pub(super) fn build<'scope>(
         .collect();
     let (_output, durable) = builder.new_output::<Vec<()>>();
     let address = builder.operator_info().address.to_vec();
-    state.add_ledger(scope.worker().sync_activator_for(address));
+    let landed = state.add_ledger(scope.worker().sync_activator_for(address));
     let ledger_state = state.clone();
     builder.build(move |capabilities| {
         let state = ledger_state;
@@ -158,6 +158,8 @@ pub(super) fn build<'scope>(
                     state.budget.release(records, bytes);
                     state.ring_waiting();
                 }
+                landed.store(durable, SeqCst);
+                state.landed();
             }
         }
     });
@@ -205,6 +207,7 @@ mod tests {
                 records: 100,
                 bytes: 100,
                 cautious: (0, 0),
+                follow: true,
             };
             let (news, _listener) = channel();
             let (committer, _closed) = channel();

@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
         mpsc::Sender,
     },
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -95,8 +96,18 @@ pub(crate) struct RunState {
     /// The last epoch that is in the store.
     durable: AtomicU64,
     sources: Mutex<Vec<Arc<SourceBell>>>,
-    ledgers: Mutex<Vec<SyncActivator>>,
+    ledgers: Mutex<Vec<Ledger>>,
+    /// Who waits for epochs to land, and whether somebody does.
+    waiting: Mutex<Vec<Waker>>,
+    waits: AtomicBool,
+    end_claimed: AtomicBool,
     news: Mutex<Sender<News>>,
+}
+
+/// The ledger of a worker, as the other threads see it.
+struct Ledger {
+    activator: SyncActivator,
+    landed: Arc<AtomicU64>,
 }
 
 /// Wakes the operator of a source.
@@ -190,6 +201,9 @@ impl RunState {
             durable: 0.into(),
             sources: Mutex::default(),
             ledgers: Mutex::default(),
+            waiting: Mutex::default(),
+            waits: false.into(),
+            end_claimed: false.into(),
             news: Mutex::new(news),
         });
         let weak = Arc::downgrade(&state);
@@ -318,9 +332,7 @@ impl RunState {
             self.durable.store(durable, SeqCst);
         }
         self.acknowledged.store(upto, SeqCst);
-        for ledger in lock(&self.ledgers).iter() {
-            let _ = ledger.activate();
-        }
+        self.ring_ledgers();
     }
 
     pub(crate) fn acknowledged(&self) -> u64 {
@@ -332,7 +344,31 @@ impl RunState {
         Some(self.durable.load(SeqCst)).filter(|epoch| *epoch > 0)
     }
 
+    /// Wakes those that wait for epochs to land: a ledger has noted some.
+    pub(crate) fn landed(&self) {
+        if self.waits.load(SeqCst) && self.waits.swap(false, SeqCst) {
+            let waiting = std::mem::take(&mut *lock(&self.waiting));
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Whether every epoch below has landed: it is durable, and each worker has given its part of the budget back. If not,
+    /// the waker is woken when more has landed.
+    pub(crate) fn has_landed(&self, epoch: u64, waker: &Waker) -> bool {
+        lock(&self.waiting).push(waker.clone());
+        self.waits.store(true, SeqCst);
+        let ledgers = lock(&self.ledgers);
+        ledgers
+            .iter()
+            .all(|ledger| ledger.landed.load(SeqCst) >= epoch)
+    }
+
     // ---- the end
+
+    /// True once: for the event of a test that ends this run.
+    pub(crate) fn claim_end(&self) -> bool {
+        !self.end_claimed.swap(true, SeqCst)
+    }
 
     pub(crate) fn stop(&self) -> Stop {
         match self.stop.load(SeqCst) {
@@ -375,9 +411,7 @@ impl RunState {
         self.abort.store(true, SeqCst);
         self.tell(News::Aborted);
         self.ring_all();
-        for ledger in lock(&self.ledgers).iter() {
-            let _ = ledger.activate();
-        }
+        self.ring_ledgers();
     }
 
     /// Takes out what went wrong: what aborted the run, and the record that it was stopping for.
@@ -399,8 +433,20 @@ impl RunState {
         bell
     }
 
-    pub(crate) fn add_ledger(&self, activator: SyncActivator) {
-        lock(&self.ledgers).push(activator);
+    /// Adds the ledger of a worker. What it notes in the number that is returned has landed.
+    pub(crate) fn add_ledger(&self, activator: SyncActivator) -> Arc<AtomicU64> {
+        let landed: Arc<AtomicU64> = Arc::default();
+        lock(&self.ledgers).push(Ledger {
+            activator,
+            landed: landed.clone(),
+        });
+        landed
+    }
+
+    fn ring_ledgers(&self) {
+        for ledger in lock(&self.ledgers).iter() {
+            let _ = ledger.activator.activate();
+        }
     }
 
     fn ring_all(&self) {

@@ -11,7 +11,7 @@ use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
     error::{BoxError, ResumeError, RunError, SourceError},
     graph::{Graph, Place, StepIndex},
-    run::Clock,
+    run::RunHandle,
     sink::Sync,
     state::Conversions,
 };
@@ -258,8 +258,8 @@ pub(crate) trait Task {
 
 /// The partitions of a source on one worker, and the chain behind them.
 pub(crate) trait SourceTask {
-    /// Connects the waker of each partition with the operator, and tells the readers by which clock the run goes.
-    fn attach(&mut self, bell: &Arc<SourceBell>, clock: &Clock);
+    /// Connects the waker of each partition with the operator, and tells the readers of their run.
+    fn attach(&mut self, bell: &Arc<SourceBell>, run: &RunHandle);
 
     /// Makes sure that there are records to push, and says how many. A partition that is idle is asked again when its
     /// time has come or its own waker was woken.

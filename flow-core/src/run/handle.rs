@@ -1,9 +1,14 @@
 //! A run as seen from another thread: how far it is, and ending it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::Waker,
+};
 
 use flow_store::Epoch;
 
+use super::Clock;
 use crate::engine::{Failed, RunState};
 
 /// Watches and stops a run from another thread.
@@ -40,6 +45,12 @@ pub struct Progress {
     pub durable: Option<Epoch>,
 }
 
+impl fmt::Debug for RunHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunHandle").finish_non_exhaustive()
+    }
+}
+
 impl RunHandle {
     /// Lets the sources stop at their next record, ends and commits the last epoch, and ends the run.
     pub fn stop(&self) {
@@ -61,6 +72,44 @@ impl RunHandle {
             records: run.records_read(),
             durable: run.durable().map(Epoch::from_u64),
         })
+    }
+
+    /// The clock of the run; the system's if the run has not started or is over.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        let run = self.lock().run.upgrade();
+        run.map_or_else(Clock::system, |run| run.clock.clone())
+    }
+
+    /// The handle of a run that is being built.
+    pub(crate) fn of(run: &Arc<RunState>) -> Self {
+        let handle = RunHandle::default();
+        handle.lock().run = Arc::downgrade(run);
+        handle
+    }
+
+    /// Whether the caller is the first one that wants to end the run.
+    pub(crate) fn claim_end(&self) -> bool {
+        let run = self.lock().run.upgrade();
+        run.is_some_and(|run| run.claim_end())
+    }
+
+    /// The open epoch; none if the run is over.
+    pub(crate) fn open_epoch(&self) -> Option<u64> {
+        Some(self.lock().run.upgrade()?.epoch())
+    }
+
+    /// Ends the open epoch, even if nothing has been read in it.
+    pub(crate) fn end_epoch(&self) {
+        if let Some(run) = self.lock().run.upgrade() {
+            run.cut(run.epoch());
+        }
+    }
+
+    /// Whether every epoch below has become durable. If not, the waker is woken when more of them have.
+    pub(crate) fn is_durable_below(&self, epoch: u64, waker: &Waker) -> bool {
+        let run = self.lock().run.upgrade();
+        run.is_none_or(|run| run.has_landed(epoch, waker))
     }
 
     pub(crate) fn attach(&self, run: &Arc<RunState>) {

@@ -74,6 +74,7 @@ pub struct Runner {
     handle: RunHandle,
     on_start: Option<Told>,
     communication: Communication,
+    follow: bool,
     block: Option<usize>,
 }
 
@@ -114,6 +115,7 @@ impl Runner {
             handle: RunHandle::default(),
             on_start: None,
             communication: Communication::Threads,
+            follow: true,
             block: None,
         }
     }
@@ -175,6 +177,12 @@ impl Runner {
     /// Has batches go from worker to worker as bytes, as they would between processes.
     pub(crate) fn communication(mut self, communication: Communication) -> Self {
         self.communication = communication;
+        self
+    }
+
+    /// Lets as much be in flight from the beginning as the user allows, however fast or slow the flow is.
+    pub(crate) fn fixed_in_flight(mut self) -> Self {
+        self.follow = false;
         self
     }
 
@@ -292,6 +300,7 @@ impl Runner {
             records,
             bytes,
             cautious,
+            follow: self.follow,
         };
         let (teller, news) = channel();
         let first = Epoch::first(number).to_u64();

@@ -29,6 +29,12 @@ pub trait IntoSink<T> {
     /// Makes an item of a record.
     #[doc(hidden)]
     fn item(record: T) -> Result<<Self::Sink as Sink>::Item, SinkError>;
+
+    /// Makes an item of a record that a worker has.
+    #[doc(hidden)]
+    fn item_of(_worker: usize, record: T) -> Result<<Self::Sink as Sink>::Item, SinkError> {
+        Self::item(record)
+    }
 }
 
 #[diagnostic::do_not_recommend]

@@ -101,6 +101,12 @@ pub trait Writer: 'static {
     /// When they can't be written. The run is aborted; the next one goes on from the last durable epoch.
     fn write(&mut self, items: &mut Vec<Self::Item>) -> Result<(), SinkError>;
 
+    /// Says which epoch it is that `close_epoch` is about to end.
+    #[doc(hidden)]
+    fn ends(&mut self, epoch: flow_store::Epoch) {
+        let _ = epoch;
+    }
+
     /// Ends the current epoch: hands everything written so far to the operating system, and says where the
     /// output stands. What is slow, such as fsync, goes into the [`Sync`].
     ///

@@ -155,11 +155,12 @@ impl<W: Writer<Item: crate::record::Record, Position: State>> Task for Writing<W
         Ok(())
     }
 
-    fn close(&mut self, _: Epoch, rows: &mut Rows) -> Result<(), Fault> {
+    fn close(&mut self, epoch: Epoch, rows: &mut Rows) -> Result<(), Fault> {
         self.at.enter();
         let Some((shard, writer)) = self.outputs.first_mut() else {
             return Ok(());
         };
+        writer.ends(epoch);
         let (position, sync) = writer.close_epoch().map_err(|error| self.at.fault(error))?;
         if let Some(number) = self.number {
             rows.changes

@@ -30,7 +30,7 @@ pub use text_lines::{TextLinesReader, TextLinesSource};
 
 use self::lines::{LineParser, Lines};
 pub use crate::error::SourceError;
-use crate::{record::State, run::Clock};
+use crate::{record::State, run::RunHandle};
 
 /// Where records come from.
 ///
@@ -214,10 +214,10 @@ pub trait Reader: 'static {
     /// `token(out.len())` is where the bad one starts: the flow stops exactly there.
     fn read(&mut self, out: &mut Vec<Self::Item>, waker: &Waker) -> Result<Next, SourceError>;
 
-    /// Hands the reader the clock of the run, once, before the first `read`. A reader that returns [`Next::IdleUntil`] takes
-    /// the time from it, so that a test can move the time by hand.
-    fn set_clock(&mut self, clock: &Clock) {
-        let _ = clock;
+    /// Tells the reader of its run, once, before the first `read`. A reader that returns [`Next::IdleUntil`] takes the time from
+    /// [`RunHandle::clock`], so that a test can move it by hand.
+    fn set_run(&mut self, run: &RunHandle) {
+        let _ = run;
     }
 
     /// Where record `index` of the last run starts. `index` equal to the run's length is where the next
@@ -254,7 +254,7 @@ pub trait Reader: 'static {
 pub enum Next {
     /// Ask again.
     Ready,
-    /// Nothing now; ask again at this time of the run's clock ([`Reader::set_clock`]), or when the waker is woken. A time that
+    /// Nothing now; ask again at this time of the run's clock ([`RunHandle::clock`]), or when the waker is woken. A time that
     /// has passed is the same as [`Ready`](Next::Ready).
     IdleUntil(Instant),
     /// Nothing now; ask again when the waker is woken. If nobody keeps a clone of the waker, that never happens: the

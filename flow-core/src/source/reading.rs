@@ -14,7 +14,7 @@ use crate::{
     error::{BuildError, ResumeError, RunError, TypeChange},
     graph::StepIndex,
     record::{NoKey, State},
-    run::{Clock, Skips},
+    run::{RunHandle, Skips},
 };
 
 /// What makes the source on a worker.
@@ -370,11 +370,11 @@ impl<S: Source> Reading<S> {
 }
 
 impl<S: Source> SourceTask for Reading<S> {
-    fn attach(&mut self, bell: &Arc<SourceBell>, clock: &Clock) {
+    fn attach(&mut self, bell: &Arc<SourceBell>, run: &RunHandle) {
         self.at.enter();
         for partition in &mut self.partitions {
             partition.bell.attach(bell.clone());
-            partition.reader.set_clock(clock);
+            partition.reader.set_run(run);
         }
     }
 

@@ -52,9 +52,10 @@ impl<T, Key> Stream<T, Key> {
         let shards = sink.shards();
         self.port.attach(move |wiring| {
             let at = wiring.whereabouts.of(index);
-            let worker = shards.worker(wiring.worker, wiring.workers);
+            let own = wiring.worker;
+            let worker = shards.worker(own, wiring.workers);
             wiring.fallible |= S::FALLIBLE;
-            let format = |pair| S::item(Key::item(pair)).map_err(Failure::into_error);
+            let format = move |pair| S::item_of(own, Key::item(pair)).map_err(Failure::into_error);
             ToOne::attach(inlet, at, worker, format, wiring)
         });
         self.flow.add_head(sink::head(index, inlet, sink));

@@ -2,25 +2,51 @@
 
 use std::{path::Path, sync::Arc};
 
+use serde::{Serialize, de::DeserializeOwned};
 use tempfile::TempDir;
 
-use super::{Event, TestSink, TestSource};
+use super::{Event, Inputs, Outputs, Seen};
 use crate::{
     Stream,
     engine::Communication,
     error::RunError,
     flow::Flow,
-    record::Record,
+    record::KeyKind,
     run::{Clock, Epochs, Outcome, Recovery, Runner},
 };
 
-/// Runs a dataflow from one stream to another over given records, with a store in a temporary directory.
+/// Runs a dataflow over given records, with a store in a temporary directory.
 ///
-/// Unless told otherwise there is one worker, each record is an epoch, and the clock stands still.
-pub struct Harness<I, O> {
+/// Unless told otherwise there is one worker, each record is an epoch, and the clock stands still. By a clock that stands still
+/// nothing depends on how fast the machine is: an epoch ends where [`epochs`](Harness::epochs) or an [`Event`] says, and one
+/// worker reads and writes in the same order each time.
+///
+/// A dataflow with one input and one output is fed and looked at by the harness itself. One with several has them as tuples:
+///
+/// ```
+/// use flow::{Stream, testing::Harness};
+///
+/// /// Orders and refunds, by whether they are large.
+/// fn split(orders: Stream<i64>, refunds: Stream<i64>) -> (Stream<i64>, Stream<i64>) {
+///     let all = orders.merge(refunds.map(|n| -n));
+///     (all.clone().filter(|n| n.abs() >= 100), all.filter(|n| n.abs() < 100))
+/// }
+///
+/// let mut test = Harness::new(|(orders, refunds)| split(orders, refunds));
+/// let (orders, refunds) = test.sources();
+/// orders.feed([5, 500]);
+/// refunds.feed([50]);
+/// test.run().unwrap();
+/// let (large, small) = test.sinks();
+/// assert_eq!(large.items(), [500]);
+/// assert_eq!(small.items(), [5, -50]);
+/// ```
+///
+/// A whole flow, with sources and sinks of its own, is tested with [`Harness::flow`].
+pub struct Harness<I: Inputs, O: Outputs> {
     build: Arc<dyn Fn(&Flow) + Send + Sync>,
-    source: TestSource<I>,
-    sink: TestSink<O>,
+    sources: I::Sources,
+    sinks: O::Sinks,
     store: TempDir,
     recovery: Recovery,
     workers: usize,
@@ -30,28 +56,26 @@ pub struct Harness<I, O> {
     communication: Communication,
 }
 
-impl<I, O> Harness<I, O>
-where
-    I: Clone + Send + 'static,
-    O: Record + Clone,
-{
-    /// Tests a dataflow. Its input is the source `input`, its output goes into the sink `output`.
+impl<I: Inputs, O: Outputs> Harness<I, O> {
+    /// Tests a dataflow. Its input is the source `input`, its output goes into the sink `output`; where it has several they are
+    /// `input_1`, `input_2` and so on.
     ///
     /// # Panics
     /// When no temporary directory can be made.
-    pub fn new(dataflow: impl Fn(Stream<I>) -> Stream<O> + Send + Sync + 'static) -> Self {
-        let (source, sink) = (TestSource::new(), TestSink::new());
+    pub fn new(dataflow: impl Fn(I) -> O + Send + Sync + 'static) -> Self {
+        let mut test = Harness::building(Arc::new(|_: &Flow| ()));
+        test.change(dataflow);
+        test
+    }
+
+    fn building(build: Arc<dyn Fn(&Flow) + Send + Sync>) -> Self {
         #[allow(clippy::panic)] // a test has nobody to tell
         let store = tempfile::tempdir().unwrap_or_else(|error| panic!("no directory: {error}"));
         let recovery = Recovery::at(store.path().join("state"));
-        let (fed, out) = (source.clone(), sink.clone());
         Harness {
-            build: Arc::new(move |flow| {
-                let input = flow.source(fed.clone()).named("input");
-                dataflow(input).sink(out.clone()).named("output");
-            }),
-            source,
-            sink,
+            build,
+            sources: I::Sources::default(),
+            sinks: O::Sinks::default(),
             store,
             recovery,
             workers: 1,
@@ -63,15 +87,9 @@ where
     }
 
     /// Puts another dataflow in the place of the one tested so far, as a new version of the program would.
-    pub fn change(
-        &mut self,
-        dataflow: impl Fn(Stream<I>) -> Stream<O> + Send + Sync + 'static,
-    ) -> &mut Self {
-        let (fed, out) = (self.source.clone(), self.sink.clone());
-        self.build = Arc::new(move |flow| {
-            let input = flow.source(fed.clone()).named("input");
-            dataflow(input).sink(out.clone()).named("output");
-        });
+    pub fn change(&mut self, dataflow: impl Fn(I) -> O + Send + Sync + 'static) -> &mut Self {
+        let (sources, sinks) = (self.sources.clone(), self.sinks.clone());
+        self.build = Arc::new(move |flow| dataflow(I::open(flow, &sources)).keep(&sinks));
         self
     }
 
@@ -87,9 +105,27 @@ where
         self
     }
 
+    /// Gives each record of the runs from now on an epoch of its own, whatever the number of workers: the next record is
+    /// read when the one before it is durable.
+    pub fn epoch_per_item(&mut self) -> &mut Self {
+        self.epochs(Epochs::every_item()).in_flight(1, u64::MAX)
+    }
+
     /// Sets the budget of the runs from now on; see [`Runner::in_flight`].
     pub fn in_flight(&mut self, records: u64, bytes: u64) -> &mut Self {
         self.in_flight = Some((records, bytes));
+        self
+    }
+
+    /// Sets how many records a source reads at a time, at most: 32 by default.
+    pub fn batch(&mut self, records: usize) -> &mut Self {
+        I::batch(&self.sources, records);
+        self
+    }
+
+    /// Lets the runs from now on go by the system's clock, so that an [`Event::Pause`] takes its time.
+    pub fn system_clock(&mut self) -> &mut Self {
+        self.clock = Clock::system();
         self
     }
 
@@ -105,26 +141,17 @@ where
         self
     }
 
-    /// Adds records at the end of the partition `items`.
-    pub fn feed(&mut self, records: impl IntoIterator<Item = I>) -> &mut Self {
-        self.feed_events("items", records.into_iter().map(Event::Record))
-    }
-
-    /// Adds events at the end of a partition.
-    pub fn feed_events(
-        &mut self,
-        partition: &str,
-        events: impl IntoIterator<Item = Event<I>>,
-    ) -> &mut Self {
-        self.source.feed(partition, events);
-        self
-    }
-
     /// Runs the dataflow until its input ends, an event ends it, or it fails.
     ///
     /// # Errors
     /// Those of [`Runner::run`].
     pub fn run(&mut self) -> Result<Outcome, RunError> {
+        self.runner().run()
+    }
+
+    /// The next run, to be started by hand: on another thread, say, with its [handle](Runner::handle) on this one.
+    pub fn runner(&mut self) -> Runner {
+        O::begin(&self.sinks);
         let build = self.build.clone();
         let mut runner = Runner::new(move |flow| build(flow))
             .workers(self.workers)
@@ -135,14 +162,22 @@ where
         if let Some((records, bytes)) = self.in_flight {
             runner = runner.in_flight(records, bytes);
         }
-        self.source.attach(runner.handle(), self.clock.clone());
-        runner.run()
+        match self.clock.is_system() {
+            true => runner,
+            false => runner.fixed_in_flight(),
+        }
     }
 
-    /// What has come out of all runs so far, each result once.
+    /// What feeds the inputs: a [`TestSource`](super::TestSource) for each.
     #[must_use]
-    pub fn outputs(&self) -> Vec<O> {
-        self.sink.items()
+    pub fn sources(&self) -> I::Sources {
+        self.sources.clone()
+    }
+
+    /// What keeps the outputs: a [`TestSink`](super::TestSink) for each.
+    #[must_use]
+    pub fn sinks(&self) -> O::Sinks {
+        self.sinks.clone()
     }
 
     /// The clock of the runs.
@@ -161,5 +196,95 @@ where
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.store.path()
+    }
+}
+
+impl<T: Clone + Send + 'static, O: Outputs> Harness<Stream<T>, O> {
+    /// Adds records at the end of the partition `items`.
+    pub fn feed(&mut self, records: impl IntoIterator<Item = T>) -> &mut Self {
+        self.sources.feed(records);
+        self
+    }
+
+    /// Adds events at the end of a partition.
+    pub fn feed_events(
+        &mut self,
+        partition: &str,
+        events: impl IntoIterator<Item = Event<T>>,
+    ) -> &mut Self {
+        self.sources.feed_events(partition, events);
+        self
+    }
+}
+
+impl<I: Inputs, T: 'static, Key> Harness<I, Stream<T, Key>>
+where
+    Key: KeyKind + 'static,
+    Key::Item<T>: Serialize + DeserializeOwned + Send + Clone,
+{
+    /// What has come out of all runs so far, each item once.
+    ///
+    /// Right after a run that was aborted, the items of epochs that had not become durable are among them. The next run
+    /// takes them back when it starts.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<Key::Item<T>> {
+        self.sinks.items()
+    }
+
+    /// What the last run gave out: nothing, if it was refused.
+    #[must_use]
+    pub fn run_outputs(&self) -> Vec<Key::Item<T>> {
+        self.sinks.run_items()
+    }
+
+    /// What has come out of all runs so far, with the epoch and the worker of each item, and its run.
+    ///
+    /// ```
+    /// use flow::{Epochs, testing::Harness};
+    ///
+    /// let mut test = Harness::new(|numbers: flow::Stream<u64>| numbers.map(|n| n * 10));
+    /// test.epochs(Epochs::items(2)).feed([1, 2, 3]).run().unwrap();
+    /// let seen = test.seen().into_iter();
+    /// let epochs: Vec<_> = seen.map(|seen| (seen.item, seen.epoch.unwrap().number())).collect();
+    /// assert_eq!(epochs, [(10, 1), (20, 1), (30, 2)]);
+    /// ```
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen<Key::Item<T>>> {
+        self.sinks.seen()
+    }
+}
+
+impl Harness<(), ()> {
+    /// Tests a flow that has sources and sinks of its own: files in [`directory`](Harness::directory), or a
+    /// [`TestSource`](super::TestSource) and a [`TestSink`](super::TestSink).
+    ///
+    /// ```
+    /// use flow::{prelude::*, testing::Harness};
+    ///
+    /// let home = tempfile::tempdir().unwrap();
+    /// let [input, output] = ["in.txt", "out.txt"].map(|name| home.path().join(name));
+    /// std::fs::write(&input, "a\nb\n").unwrap();
+    /// let read_from = input.clone();
+    /// let written_to = output.clone();
+    /// let mut test = Harness::flow(move |flow| {
+    ///     let lines = flow.source(TextLines::open(&read_from)).named("lines");
+    ///     lines.map(|line| line.to_uppercase()).sink(TextLines::write_to(&written_to));
+    /// });
+    /// test.run().unwrap();
+    /// std::fs::write(&input, "a\nb\nc\n").unwrap();
+    /// assert_eq!(test.workers(2).run().unwrap().records, 1);
+    /// assert_eq!(std::fs::read_to_string(output).unwrap(), "A\nB\nC\n");
+    /// ```
+    ///
+    /// # Panics
+    /// When no temporary directory can be made.
+    pub fn flow(build: impl Fn(&Flow) + Send + Sync + 'static) -> Self {
+        Harness::building(Arc::new(build))
+    }
+
+    /// Puts another flow in the place of the one tested so far.
+    pub fn change_flow(&mut self, build: impl Fn(&Flow) + Send + Sync + 'static) -> &mut Self {
+        self.build = Arc::new(build);
+        self
     }
 }

@@ -1,7 +1,7 @@
 //! Testing a flow of your own: feed it, stop it, start it again, and look at what came out.
 //!
 //! A [`Harness`] runs a dataflow over given records with a store of its own in a temporary directory. What is fed
-//! stays fed: each run goes on where the last one ended, as the program itself would.
+//! stays fed: each run continues where the last one ended, as the program itself would.
 //!
 //! ```
 //! use flow::prelude::*;
@@ -15,21 +15,35 @@
 //! }
 //!
 //! let mut test = Harness::new(totals);
-//! test.feed_events("numbers", [Event::Record(1), Event::Abort, Event::Record(3)]);
-//! test.run().unwrap_err();              // it was killed behind the 1 …
-//! test.workers(2).run().unwrap();       // … and goes on, with another number of workers
-//! assert_eq!(test.outputs(), [1, 4]);          // exactly once
+//! test.feed_events("numbers", [1.into(), Event::Abort, 3.into()]);
+//! test.run().unwrap_err();                     // It was killed behind the 1 …
+//! test.workers(2).run().unwrap();              // … and continues, with another number of workers …
+//! assert_eq!(test.outputs(), [1, 4]);          // … exactly once.
 //! ```
+//!
+//! What stands between the records is an [`Event`]. No test has to wait for anything, or to depend on how fast something is:
+//!
+//! | to test | feed |
+//! |---|---|
+//! | a kill between two epochs | [`Event::Abort`]: everything before it is durable |
+//! | a kill in the middle of an epoch | [`Event::Kill`]: the open epoch is lost |
+//! | a stop by signal | [`Event::Stop`] |
+//! | input that comes in several runs | [`Event::Eof`] between its parts |
+//! | epochs at certain places | [`Event::EndEpoch`], or [`Harness::epochs`] |
+//! | time that passes | [`Event::Pause`] |
+//! | a source that fails | [`Event::Fail`] |
 
 mod graph;
 mod harness;
+mod ports;
 mod sink;
 mod source;
 
 #[doc(hidden)]
 pub use graph::check_graph;
 pub use harness::Harness;
-pub use sink::{TestSink, TestWriter};
+pub use ports::{Inputs, Outputs};
+pub use sink::{Seen, Stamped, TestSink, TestWriter};
 pub use source::{Event, TestReader, TestSource};
 
 pub use crate::assert_graph;

@@ -2,15 +2,43 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{
-    record::Record,
-    sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer},
-};
+use flow_store::Epoch;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::sink::{Guarantee, IntoSink, OutputId, Shards, Sink, SinkError, Sync, Writer};
 
 /// A sink that keeps what comes out, over any number of runs: what an aborted run had written of epochs that were not
 /// durable is taken back when the next run starts. Its clones are one sink.
+///
+/// [`TestSource`](super::TestSource) has an example.
 #[derive(Debug)]
-pub struct TestSink<T>(Arc<Mutex<Vec<T>>>);
+pub struct TestSink<T>(Arc<Mutex<Kept<T>>>);
+
+#[derive(Debug)]
+struct Kept<T> {
+    items: Vec<Seen<T>>,
+    /// How many of them are of epochs that have ended.
+    ended: usize,
+    /// How many were there when the last run began.
+    before: usize,
+    /// How many runs have begun.
+    runs: usize,
+}
+
+/// An item that has come out, and of what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seen<T> {
+    /// The item.
+    pub item: T,
+    /// The epoch that it belongs to; none if the run ended before that epoch did.
+    pub epoch: Option<Epoch>,
+    /// The worker that made it, from 0.
+    pub worker: usize,
+    /// The run that gave it out, from 1.
+    pub run: usize,
+}
 
 impl<T> Clone for TestSink<T> {
     fn clone(&self) -> Self {
@@ -20,7 +48,12 @@ impl<T> Clone for TestSink<T> {
 
 impl<T> Default for TestSink<T> {
     fn default() -> Self {
-        TestSink(Arc::default())
+        TestSink(Arc::new(Mutex::new(Kept {
+            items: Vec::new(),
+            ended: 0,
+            before: 0,
+            runs: 0,
+        })))
     }
 }
 
@@ -31,24 +64,78 @@ impl<T> TestSink<T> {
         Self::default()
     }
 
-    /// What has come out so far.
+    /// What has come out of all runs so far, each item once.
     #[must_use]
     pub fn items(&self) -> Vec<T>
     where
         T: Clone,
     {
-        self.lock().clone()
+        let items = &self.lock().items;
+        items.iter().map(|seen| seen.item.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
+    /// What the last run gave out, that of epochs which did not become durable included.
+    #[must_use]
+    pub fn run_items(&self) -> Vec<T>
+    where
+        T: Clone,
+    {
+        let kept = self.lock();
+        let items = kept.items.iter().skip(kept.before);
+        items.map(|seen| seen.item.clone()).collect()
+    }
+
+    /// What has come out of all runs so far, with epoch, worker and run.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen<T>>
+    where
+        T: Clone,
+    {
+        self.lock().items.clone()
+    }
+
+    /// A run is about to begin, which may be refused and then gives out nothing.
+    pub(super) fn begin(&self) {
+        let mut kept = self.lock();
+        kept.before = kept.items.len();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T: Record> Sink for TestSink<T> {
-    type Item = T;
+/// Items are stamped with the worker that makes them before they go to the one that writes.
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> IntoSink<T> for TestSink<T> {
+    type Sink = Stamped<T>;
+    const FALLIBLE: bool = false;
+
+    fn into_sink(self) -> Stamped<T> {
+        Stamped(self)
+    }
+
+    fn item(record: T) -> Result<(usize, T), SinkError> {
+        Ok((0, record))
+    }
+
+    fn item_of(worker: usize, record: T) -> Result<(usize, T), SinkError> {
+        Ok((worker, record))
+    }
+}
+
+/// What a [`TestSink`] is in a flow.
+#[derive(Debug)]
+pub struct Stamped<T>(TestSink<T>);
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Sink for Stamped<T> {
+    type Item = (usize, T);
     type Position = u64;
     type Writer = TestWriter<T>;
+
+    fn kind(&self) -> String {
+        "test_sink".to_owned()
+    }
 
     fn guarantee(&self) -> Guarantee {
         Guarantee::ExactlyOnce
@@ -59,7 +146,7 @@ impl<T: Record> Sink for TestSink<T> {
     }
 
     fn open(&self, _: &OutputId, resume: Option<u64>) -> Result<TestWriter<T>, SinkError> {
-        let there = self.lock().len() as u64;
+        let there = self.0.lock().items.len() as u64;
         let committed = resume.unwrap_or(there);
         if committed > there {
             return Err(SinkError::new(format!(
@@ -67,7 +154,7 @@ impl<T: Record> Sink for TestSink<T> {
             )));
         }
         Ok(TestWriter {
-            sink: self.clone(),
+            sink: self.0.clone(),
             written: committed,
         })
     }
@@ -80,8 +167,8 @@ pub struct TestWriter<T> {
     written: u64,
 }
 
-impl<T: Record> Writer for TestWriter<T> {
-    type Item = T;
+impl<T: Serialize + DeserializeOwned + Send + 'static> Writer for TestWriter<T> {
+    type Item = (usize, T);
     type Position = u64;
 
     fn position(&self) -> u64 {
@@ -90,14 +177,35 @@ impl<T: Record> Writer for TestWriter<T> {
 
     fn start(&mut self) -> Result<(), SinkError> {
         let written = usize::try_from(self.written).unwrap_or(usize::MAX);
-        self.sink.lock().truncate(written);
+        let mut kept = self.sink.lock();
+        kept.items.truncate(written);
+        kept.before = kept.items.len();
+        kept.ended = kept.items.len();
+        kept.runs += 1;
         Ok(())
     }
 
-    fn write(&mut self, items: &mut Vec<T>) -> Result<(), SinkError> {
+    fn write(&mut self, items: &mut Vec<(usize, T)>) -> Result<(), SinkError> {
         self.written += items.len() as u64;
-        self.sink.lock().append(items);
+        let mut kept = self.sink.lock();
+        let run = kept.runs;
+        kept.items
+            .extend(items.drain(..).map(|(worker, item)| Seen {
+                item,
+                epoch: None,
+                worker,
+                run,
+            }));
         Ok(())
+    }
+
+    fn ends(&mut self, epoch: Epoch) {
+        let mut kept = self.sink.lock();
+        let ended = kept.ended;
+        for seen in kept.items.iter_mut().skip(ended) {
+            seen.epoch = Some(epoch);
+        }
+        kept.ended = kept.items.len();
     }
 
     fn close_epoch(&mut self) -> Result<(u64, Option<Sync>), SinkError> {

@@ -8,50 +8,87 @@ use std::{
 };
 
 use crate::{
-    run::{Clock, RunHandle},
+    run::RunHandle,
     source::{At, Excerpt, Next, Reader, Source, SourceError},
 };
 
-/// How many records are read in one run: few, so that tests see many batches.
-const RUN: usize = 32;
+/// How many records are read at a time by default: few, so that tests see many batches.
+const BATCH: usize = 32;
 
-/// What a [`TestSource`] gives out, or does.
+/// What a partition of a [`TestSource`] gives out, or does.
+///
+/// Each event counts as read, whether it is a record or not: the next run continues behind it. Each [`Stop`](Event::Stop),
+/// [`Abort`](Event::Abort) and [`Kill`](Event::Kill) ends one run: if two partitions come to one in the same run, the other one is
+/// left for the next run. A record turns into an event with `into()`.
+///
+/// ```
+/// use flow::testing::{Event, Harness};
+///
+/// let mut test = Harness::new(|numbers: flow::Stream<u64>| numbers.map(|n| n * 10));
+/// test.feed_events("numbers", [1.into(), Event::Abort, 2.into(), Event::Eof, 3.into()]);
+/// test.run().unwrap_err();                     // The abort, once the 1 is durable.
+/// assert_eq!(test.outputs(), [10]);
+/// test.run().unwrap();                         // Up to the end that comes before the 3.
+/// assert_eq!(test.run_outputs(), [20]);
+/// test.run().unwrap();
+/// assert_eq!(test.run_outputs(), [30]);
+/// assert_eq!(test.outputs(), [10, 20, 30]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<T> {
     /// A record.
     Record(T),
-    /// The run ends here as if it had been killed, once: what is not durable is lost, and the next run reads on.
-    Abort,
+    /// The open epoch ends here.
+    EndEpoch,
+    /// There is nothing to read for this long. A manual clock is moved by it; by the system's clock the time really passes.
+    Pause(Duration),
+    /// The partition ends here in this run. The next run reads what is behind.
+    Eof,
     /// The run is asked to stop here, once.
     Stop,
-    /// Time passes on the manual clock.
-    Wait(Duration),
+    /// The run ends as if it had been killed, once everything that comes before in this partition is durable.
+    Abort,
+    /// The run ends as if it had been killed in the middle of an epoch: the epochs that have ended are durable, and what was
+    /// read in the open one is lost. Happens once.
+    Kill,
     /// The source fails here, in each run that comes here.
     Fail(String),
 }
 
+impl<T> From<T> for Event<T> {
+    fn from(record: T) -> Self {
+        Event::Record(record)
+    }
+}
+
 /// A source over given records. Its clones are one source, and what is fed to one is fed to all.
 ///
-/// The token is the number of events that have been read, those that are no records included.
+/// The token is the number of events that have been read, those that are no records included. A [`Harness`](super::Harness)
+/// makes its sources itself; one of your own goes into a flow that is built by hand:
+///
+/// ```
+/// use flow::{Runner, testing::{TestSink, TestSource}};
+///
+/// let (numbers, squares) = (TestSource::new(), TestSink::new());
+/// numbers.feed([1u64, 2, 3]);
+/// let (input, output) = (numbers.clone(), squares.clone());
+/// Runner::new(move |flow| {
+///     flow.source(input.clone()).map(|n| n * n).sink(output.clone());
+/// })
+/// .run()
+/// .unwrap();
+/// assert_eq!(squares.items(), [1, 4, 9]);
+/// ```
 #[derive(Debug)]
 pub struct TestSource<T>(Arc<Mutex<Fed<T>>>);
 
 #[derive(Debug)]
 struct Fed<T> {
     partitions: BTreeMap<String, Vec<Event<T>>>,
+    /// How many records are read at a time.
+    batch: usize,
     /// What happens only once and has happened.
     happened: BTreeSet<(String, usize)>,
-    handle: RunHandleSlot,
-    clock: Clock,
-}
-
-#[derive(Default)]
-struct RunHandleSlot(RunHandle);
-
-impl std::fmt::Debug for RunHandleSlot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RunHandle")
-    }
 }
 
 impl<T> Clone for TestSource<T> {
@@ -64,32 +101,42 @@ impl<T> Default for TestSource<T> {
     fn default() -> Self {
         TestSource(Arc::new(Mutex::new(Fed {
             partitions: BTreeMap::new(),
+            batch: BATCH,
             happened: BTreeSet::new(),
-            handle: RunHandleSlot::default(),
-            clock: Clock::manual(),
         })))
     }
 }
 
 impl<T> TestSource<T> {
-    /// A source that has been fed nothing.
+    /// A source that has been fed nothing. As long as that is so it has no partition, and ends at once.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Adds records at the end of the partition `items`.
+    pub fn feed(&self, records: impl IntoIterator<Item = T>) -> &Self {
+        self.feed_events("items", records.into_iter().map(Event::Record))
+    }
+
     /// Adds events at the end of a partition.
-    pub fn feed(&self, partition: &str, events: impl IntoIterator<Item = Event<T>>) {
+    pub fn feed_events(
+        &self,
+        partition: &str,
+        events: impl IntoIterator<Item = Event<T>>,
+    ) -> &Self {
+        let events: Vec<_> = events.into_iter().collect();
         let mut fed = self.lock();
         let partition = fed.partitions.entry(partition.to_owned()).or_default();
         partition.extend(events);
+        drop(fed);
+        self
     }
 
-    /// Says which run [`Event::Abort`] and [`Event::Stop`] end, and which clock [`Event::Wait`] moves.
-    pub fn attach(&self, run: RunHandle, clock: Clock) {
-        let mut fed = self.lock();
-        fed.handle = RunHandleSlot(run);
-        fed.clock = clock;
+    /// Sets how many records are read at a time, at most: 32 by default, and at least 1.
+    pub fn batch(&self, records: usize) -> &Self {
+        self.lock().batch = records.max(1);
+        self
     }
 
     fn lock(&self) -> MutexGuard<'_, Fed<T>> {
@@ -113,6 +160,8 @@ impl<T: Clone + 'static> Source for TestSource<T> {
             partition: partition.to_owned(),
             starts: Vec::new(),
             next,
+            run: RunHandle::default(),
+            aborts_at: None,
         })
     }
 }
@@ -122,32 +171,82 @@ impl<T: Clone + 'static> Source for TestSource<T> {
 pub struct TestReader<T> {
     source: TestSource<T>,
     partition: String,
-    /// Where the records of the last run stand.
+    /// Where the records of the last batch stand.
     starts: Vec<usize>,
     next: usize,
+    run: RunHandle,
+    /// The run is to be aborted when every epoch below is durable.
+    aborts_at: Option<u64>,
+}
+
+impl<T: Clone> TestReader<T> {
+    /// The next event, and how many records are read at a time.
+    fn event(&self) -> (Option<Event<T>>, usize) {
+        let fed = self.source.lock();
+        let events = fed.partitions.get(&self.partition);
+        let event = events.and_then(|events| events.get(self.next).cloned());
+        (event, fed.batch)
+    }
+
+    /// Whether the next event, which happens once, has happened.
+    fn has_happened(&self) -> bool {
+        let event = (self.partition.clone(), self.next);
+        self.source.lock().happened.contains(&event)
+    }
+
+    /// Lets the next event end the run, unless another one does.
+    fn end_run(&mut self, event: &Event<T>) {
+        if !self.run.claim_end() {
+            return;
+        }
+        let key = (self.partition.clone(), self.next);
+        self.source.lock().happened.insert(key);
+        match event {
+            Event::Stop => {
+                self.next += 1;
+                self.run.stop();
+            }
+            Event::Abort => {
+                // The abort has been read in the epoch that is to be durable.
+                self.next += 1;
+                self.run.end_epoch();
+                self.aborts_at = self.run.open_epoch();
+            }
+            _ => self.aborts_at = self.run.open_epoch(),
+        }
+    }
+}
+
+impl<T> TestReader<T> {
+    /// Aborts the run, if it is to be aborted and all that is to be durable is.
+    fn abort(&self, waker: &Waker) -> Next {
+        if let Some(epoch) = self.aborts_at
+            && self.run.is_durable_below(epoch, waker)
+        {
+            self.run.stop_at_once();
+        }
+        Next::Idle
+    }
 }
 
 impl<T: Clone + 'static> Reader for TestReader<T> {
     type Item = T;
     type Token = u64;
 
-    fn read(&mut self, out: &mut Vec<T>, _: &Waker) -> Result<Next, SourceError> {
+    fn set_run(&mut self, run: &RunHandle) {
+        self.run = run.clone();
+    }
+
+    fn read(&mut self, out: &mut Vec<T>, waker: &Waker) -> Result<Next, SourceError> {
         self.starts.clear();
+        if self.aborts_at.is_some() {
+            return Ok(self.abort(waker));
+        }
         loop {
-            let mut fed = self.source.lock();
-            let events = fed.partitions.get(&self.partition);
-            let event = events.and_then(|events| events.get(self.next).cloned());
-            let (handle, clock) = (fed.handle.0.clone(), fed.clock.clone());
-            let first = match event {
-                Some(Event::Abort | Event::Stop) if self.starts.is_empty() => {
-                    fed.happened.insert((self.partition.clone(), self.next))
-                }
-                _ => false,
-            };
-            drop(fed);
+            let (event, batch) = self.event();
             match event {
                 None => return Ok(Next::End),
-                Some(Event::Record(_)) if self.starts.len() == RUN => return Ok(Next::Ready),
+                Some(Event::Record(_)) if self.starts.len() == batch => return Ok(Next::Ready),
                 Some(Event::Record(record)) => {
                     self.starts.push(self.next);
                     out.push(record);
@@ -155,21 +254,27 @@ impl<T: Clone + 'static> Reader for TestReader<T> {
                 Some(Event::Fail(message)) => return Err(SourceError::new(message)),
                 // The records before it are to be used first.
                 Some(_) if !self.starts.is_empty() => return Ok(Next::Ready),
-                Some(Event::Wait(duration)) => {
+                Some(Event::EndEpoch) => {
                     self.next += 1;
-                    clock.advance(duration);
+                    self.run.end_epoch();
                     return Ok(Next::Ready);
                 }
-                Some(Event::Abort) if first => {
-                    handle.stop_at_once();
-                    return Ok(Next::Idle);
-                }
-                Some(Event::Stop) if first => {
+                Some(Event::Pause(duration)) => {
                     self.next += 1;
-                    handle.stop();
-                    return Ok(Next::Idle);
+                    let clock = self.run.clock();
+                    let until = clock.now().checked_add(duration);
+                    clock.advance(duration);
+                    return Ok(until.map_or(Next::Idle, Next::IdleUntil));
                 }
-                Some(Event::Abort | Event::Stop) => {}
+                Some(Event::Eof) => {
+                    self.next += 1;
+                    return Ok(Next::End);
+                }
+                Some(Event::Stop | Event::Abort | Event::Kill) if self.has_happened() => {}
+                Some(event @ (Event::Stop | Event::Abort | Event::Kill)) => {
+                    self.end_run(&event);
+                    return Ok(self.abort(waker));
+                }
             }
             self.next += 1;
         }

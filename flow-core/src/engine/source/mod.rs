@@ -29,6 +29,7 @@ use super::{
 use crate::{
     chain::{Fault, OutletRef},
     graph::StepIndex,
+    run::RunHandle,
 };
 
 /// An activation ends after this many records or epochs, or this time, so that other operators have their turn.
@@ -64,7 +65,7 @@ pub(super) fn build<'scope>(
     let outputs = Outputs::new(&mut builder, outlets, wires);
     let address = builder.operator_info().address;
     let bell = state.add_source(scope.worker().sync_activator_for(address.to_vec()));
-    task.attach(&bell, &state.clock);
+    task.attach(&bell, &RunHandle::of(state));
     let desk = desks.of(step).filter(|_| task.splits());
     let mut driver = Driver {
         worker: scope.index(),
