@@ -3,7 +3,8 @@
 pub use std::process::ExitCode;
 
 pub use flow_core::{
-    Epochs, Flow, JsonLines, KeyedStream, OnError, Recovery, RunError, Runner, Stream, TextLines,
+    ByteLines, Epochs, Flow, JsonLines, KeyedStream, OnError, Recovery, RunError, Runner, Stream,
+    TextLines,
 };
 pub use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,9 @@ mod support;
 
 use std::{
     fs::{self, File},
+    os::unix::net::UnixListener,
     path::PathBuf,
+    process::Command,
     sync::LazyLock,
 };
 
@@ -77,39 +79,199 @@ fn an_empty_file_has_no_records_and_may_grow() {
     words.fine(&["in"], "ant 1\n").says(["1 record read"]);
 }
 
+/// As `tail -f` and log shippers do: who writes a line may not have finished it.
 #[test]
-fn a_last_line_without_an_end_is_a_line_and_may_get_its_end_later() {
+fn an_unfinished_last_line_waits_for_its_newline() {
+    for (rest, line) in [
+        ("\n", "ape"),
+        ("\r\n", "ape"),
+        ("xes\n", "apexes"),
+        ("\rx\n", "ape\rx"),
+    ] {
+        let words = Words::with("ant\nbee\nape");
+        for _ in 0..2 {
+            let ended = words.fine(&["in"], "ant 1\nbee 1\n");
+            ended.says([
+                "in, line 3",
+                "no newline",
+                ": ape",
+                "--take-unfinished-lines",
+            ]);
+        }
+        words.work.append("in", rest);
+        let ended = words.fine(&["in"], &format!("ant 1\nbee 1\n{line} 2\n"));
+        assert!(!ended.stderr.contains("no newline"), "{}", ended.stderr);
+    }
+    // A line that is all there is of a file.
+    let words = Words::with("ant");
+    words
+        .fine(&["in"], "")
+        .says(["in, line 1", "0 records read"]);
+    // A file is not finished while it has such a line.
+    fs::remove_file(words.work.path("in")).unwrap();
+    words.work.write("other", "");
+    words.refused(REFUSED, &["other"], &["had not finished `in`"]);
+    words.fine(&["other", "--drop-partition", "in"], "");
+}
+
+#[test]
+fn of_many_unfinished_lines_some_are_named() {
+    let words = Words::with("");
+    let names: Vec<String> = (0..8).map(|n| format!("in{n}")).collect();
+    for name in &names {
+        words.work.write(name, "ant\nb\x1b[31mee");
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let ended = words.run(&names).expect(FINE);
+    let ended = ended.says(["in0, line 2", "in4, line 2", "3 more files"]);
+    assert!(!ended.stderr.contains("in5") && !ended.stderr.contains('\x1b'));
+    assert_eq!(ended.stderr.matches("help:").count(), 1);
+}
+
+const TAKE: &str = "--take-unfinished-lines";
+
+#[test]
+fn an_unfinished_last_line_that_is_taken_may_get_its_end_later() {
     for end in ["\n", "\r\n"] {
         let words = Words::with("ant\nbee\nape");
-        words.fine(&["in"], "ant 1\nbee 1\nape 2\n");
-        words.fine(&["in"], "ant 1\nbee 1\nape 2\n");
-        words.work.append("in", end);
-        words
-            .fine(&["in"], "ant 1\nbee 1\nape 2\n")
-            .says(["0 records read"]);
+        words.fine(&["in", TAKE], "ant 1\nbee 1\nape 2\n");
+        for options in [&["in", TAKE][..], &["in"]] {
+            words.fine(options, "ant 1\nbee 1\nape 2\n");
+        }
+        for part in end.split_inclusive('\r') {
+            words.work.append("in", part);
+            let ended = words.fine(&["in"], "ant 1\nbee 1\nape 2\n");
+            ended.says(["0 records read"]);
+        }
         words.work.append("in", "bug\n");
         words.fine(&["in"], "ant 1\nbee 1\nape 2\nbug 2\n");
     }
     let words = Words::with("ant\nbee\nape");
-    words.run(&["in"]).expect(FINE);
+    words.run(&["in", TAKE]).expect(FINE);
     words.work.append("in", "\nbug\nasp");
+    words.fine(&["in", TAKE], "ant 1\nbee 1\nape 2\nbug 2\nasp 3\n");
+}
+
+#[test]
+fn a_line_that_was_taken_and_has_grown_since_is_named_and_its_rest_can_be_skipped() {
+    let words = Words::with("ant\nbee\nape");
+    let nothing = ["in", "--skip-rest-of-line", "in"];
+    words.run(&["in", TAKE]).expect(FINE);
+    words.refused(REFUSED, &nothing, &["nothing to skip"]);
+    for rest in ["x", "xes\n", " and\nbug\n", "\rbug\n", "\r\rbug\n"] {
+        words.work.write("in", format!("ant\nbee\nape{rest}"));
+        let says = [
+            "`words`",
+            "in, line 3",
+            "has grown since",
+            "--skip-rest-of-line in",
+        ];
+        words.refused(REFUSED, &["in"], &says);
+        words.refused(REFUSED, &["in", TAKE], &says);
+    }
+    let wrong = ["in", "--skip-rest-of-line", "out"];
+    words.refused(REFUSED, &wrong, &["`out`", "are `in`"]);
+    // The way out: what was taken stays as it was.
+    words.work.write("in", "ant\nbee\napes are\nbug\n");
+    words.fine(
+        &["in", "--skip-rest-of-line", "in"],
+        "ant 1\nbee 1\nape 2\nbug 2\n",
+    );
+    words.refused(REFUSED, &nothing, &["nothing to skip"]);
+    words.work.append("in", "asp\n");
     words.fine(&["in"], "ant 1\nbee 1\nape 2\nbug 2\nasp 3\n");
 }
 
 #[test]
-fn a_last_line_that_has_grown_since_is_named() {
-    let words = Words::with("ant\nbee\nape");
-    words.run(&["in"]).expect(FINE);
-    for rest in ["x", "xes\n", " and\nbug\n", "\r", "\rbug\n"] {
-        words.work.write("in", format!("ant\nbee\nape{rest}"));
-        words.refused(
-            REFUSED,
-            &["in"],
-            &["`words`", "in, line 3", "has grown since"],
-        );
+fn the_byte_order_mark_of_utf_8_is_no_part_of_the_first_line() {
+    for workers in ["1", "2"] {
+        let words = Words::with("\u{feff}ant\nbee\n");
+        let sorted = |expected: &str| {
+            words.run(&["in", "-w", workers]).expect(FINE);
+            let mut lines: Vec<_> = words.out().lines().map(str::to_owned).collect();
+            lines.sort();
+            assert_eq!(lines.join(" "), expected);
+        };
+        sorted("ant 1 bee 1");
+        // In the middle it is a character like any other.
+        words.work.append("in", "\u{feff}ape\n");
+        sorted("ant 1 bee 1 \u{feff}ape 1");
     }
-    words.work.write("in", "ant\nbee\nape\nbug\n");
-    words.fine(&["in"], "ant 1\nbee 1\nape 2\nbug 2\n");
+    let words = Words::with("\u{feff}");
+    let ended = words.fine(&["in"], "").says(["0 records read"]);
+    assert!(!ended.stderr.contains("newline"));
+    words.work.append("in", "ant\n");
+    words.fine(&["in"], "ant 1\n");
+    let words = Words::with(b"\xef\xbb\xbf\xff\n");
+    words
+        .run(&["in"])
+        .one_error(FAILED, ["in, line 1", "not UTF-8, from its byte 1"]);
+}
+
+#[test]
+fn another_encoding_is_named() {
+    let utf_16 = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        "\u{feff}ant\n".encode_utf16().flat_map(order).collect()
+    };
+    let wide = b"\xff\xfe\0\0a\0\0\0\n\0\0\0".to_vec();
+    for (bytes, name) in [
+        (utf_16(u16::to_le_bytes), "UTF-16"),
+        (utf_16(u16::to_be_bytes), "UTF-16"),
+        (wide, "UTF-32"),
+    ] {
+        let words = Words::with(bytes);
+        words.refused(WRONG, &["in"], &["in is", name, "iconv -f", "in >"]);
+    }
+}
+
+/// Opening a pipe waits for its writer, and none of these can be read again from the middle.
+#[test]
+fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+    let words = Words::with("ant\n");
+    let pipe = words.work.path("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let _socket = UnixListener::bind(words.work.path("socket")).unwrap();
+    std::os::unix::fs::symlink(&pipe, words.work.path("link")).unwrap();
+    for (name, kind) in [
+        ("pipe", "a pipe"),
+        ("link", "a pipe"),
+        ("socket", "a socket"),
+        ("/dev/null", "a character device"),
+    ] {
+        for names in [
+            &["run", name, "--recover", "state"][..],
+            &["run", "in", name],
+            &["check", name],
+        ] {
+            let ended = words.work.run(&WORDS, names).silent();
+            ended.one_error(WRONG, [name, kind, "regular file"]);
+        }
+    }
+    assert!(!words.work.path("state").exists());
+    // An input that becomes one.
+    words.fine(&["in"], "ant 1\n");
+    fs::remove_file(words.work.path("in")).unwrap();
+    fs::rename(&pipe, words.work.path("in")).unwrap();
+    let ended = words.run(&["in"]).silent();
+    ended.one_error(REFUSED, ["in is a pipe"]);
+}
+
+#[test]
+fn no_input_at_all_is_a_mistake() {
+    let words = Words::with("ant\n");
+    words.refused(WRONG, &[], &["`words`", "no files to read"]);
+    words.refused(
+        WRONG,
+        &["logs/*.json"],
+        &["logs/*.json", "No such file", "pattern"],
+    );
+    words.refused(WRONG, &["-"], &["-: can't be opened", "standard input"]);
 }
 
 #[test]
@@ -124,7 +286,12 @@ fn lines_may_end_as_on_windows() {
 fn a_compressed_file_is_refused_with_the_command_that_helps() {
     for (format, command, magic) in [
         ("gzip", "`gzip -dc in", &b"\x1f\x8b\x08\0rest\n"[..]),
-        ("zstd", "`zstd -dc in", &b"\x28\xb5\x2f\xfd\n"[..]),
+        ("compress", "`gzip -dc in", b"\x1f\x9d\x90\n"),
+        ("zstd", "`zstd -dc in", b"\x28\xb5\x2f\xfd\n"),
+        ("bzip2", "`bzip2 -dc in", b"BZh91AY&SY\n"),
+        ("xz", "`xz -dc in", b"\xfd7zXZ\0\n"),
+        ("lz4", "`lz4 -dc in", b"\x04\x22\x4d\x18\n"),
+        ("zip", "`unzip -p in", b"PK\x03\x04\n"),
     ] {
         let words = Words::with(magic);
         let says = ["in is compressed", format, "decompress it first", command];

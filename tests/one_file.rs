@@ -31,6 +31,8 @@ struct Shop {
     /// How many lines workers give each other at a time.
     block: Option<usize>,
     on_error: OnError,
+    /// Whether a last line without a newline is read.
+    take_unfinished: bool,
 }
 
 fn order(n: usize) -> String {
@@ -51,6 +53,7 @@ impl Shop {
             epochs: Epochs::every(Duration::from_secs(3600)),
             block: Some(5),
             on_error: OnError::Fail,
+            take_unfinished: true,
         };
         fs::write(shop.input(), input).unwrap();
         shop
@@ -104,7 +107,10 @@ impl Shop {
     }
 
     fn run(&self) -> Result<Outcome, RunError> {
-        let runner = self.numbered(|_| false, |_| false);
+        let mut runner = self.numbered(|_| false, |_| false);
+        if self.take_unfinished {
+            runner = runner.take_unfinished_lines();
+        }
         runner.recover(self.recovery()).run()
     }
 
@@ -437,7 +443,11 @@ fn a_panic_on_a_worker_that_helps_names_the_step_and_hangs_nobody() {
 #[test]
 fn a_file_that_has_grown_is_read_on() {
     let mut shop = Shop::with(orders(0..33) + &order(33));
-    assert_eq!(shop.run().unwrap().records, 34);
+    shop.take_unfinished = false;
+    let outcome = shop.run().unwrap();
+    assert_eq!((outcome.records, outcome.unfinished[0].line), (33, 34));
+    shop.take_unfinished = true;
+    assert_eq!(shop.run().unwrap().records, 1);
     append(&shop.input(), &("\n".to_owned() + &orders(34..70)));
     shop.workers = 3;
     assert_eq!(shop.run().unwrap().records, 36);

@@ -12,7 +12,7 @@ use crate::{
     engine::Head,
     graph::{Facts, Graph, Keeps, Step, StepIndex, Trace},
     record::{NoKey, State},
-    source::{self, Source},
+    source::{self, Source, SourceOrDead},
 };
 
 /// The flow that is being built: where streams begin.
@@ -30,6 +30,9 @@ struct Inner {
     heads: RefCell<Vec<Head>>,
     inlets: Cell<usize>,
 }
+
+/// A step that begins a stream, and where what follows on it is attached.
+type Begun<T> = (StepIndex, Rc<Port<(NoKey, T)>>);
 
 impl Flow {
     pub(crate) fn new() -> Self {
@@ -59,7 +62,41 @@ impl Flow {
     #[track_caller]
     #[must_use = "a stream does nothing until it reaches a sink"]
     pub fn source<S: Source>(&self, source: S) -> Stream<S::Item> {
-        let mut step = Step::new(source.kind(), Keeps::Tokens, Location::caller());
+        let (index, port) = self.add_source(source, Location::caller());
+        Stream::new(self.clone(), index, port)
+    }
+
+    /// Begins a stream with the records of a source, and a second one with what the source can't read.
+    ///
+    /// The second stream is as durable as any other: a file at its end holds each such line exactly once, with its place, also
+    /// where it is not UTF-8. `.on_error(..)` of the source then has no effect.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::sink;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let path = dir.path().join("orders.json");
+    /// std::fs::write(&path, b"1\nx\n3\n\xff\n").unwrap();
+    /// # let ((out, seen), (bad, failed)) = (sink::collect(), sink::collect());
+    /// # Runner::new(move |flow| {
+    /// let (orders, dead) = flow.source_or_dead(JsonLines::open::<u64>(&path));
+    /// orders.sink(out.clone());
+    /// dead.map(|dead| format!("{}: {}", dead.record.line, dead.record.text())).sink(bad.clone()).named("dead");
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [1, 3]);
+    /// # assert_eq!(failed.take(), ["2: x", "4: \u{fffd}"]);
+    /// ```
+    #[track_caller]
+    #[must_use = "a stream does nothing until it reaches a sink"]
+    pub fn source_or_dead<S: SourceOrDead>(&self, source: S) -> (Stream<S::Item>, Stream<S::Dead>) {
+        let place = Location::caller();
+        let (index, port) = self.add_source(source.or_dead(), place);
+        self.change_step(index, |step| step.item = std::any::type_name::<S::Item>());
+        Stream::new(self.clone(), index, port).split_dead(place)
+    }
+
+    fn add_source<S: Source>(&self, source: S, place: &Location<'_>) -> Begun<S::Item> {
+        let mut step = Step::new(source.kind(), Keeps::Tokens, place);
         step.item = std::any::type_name::<S::Item>();
         step.state = Some(std::any::type_name::<S::Token>());
         step.types.state = Some(Trace(<S::Token as State>::schema));
@@ -70,11 +107,11 @@ impl Flow {
         };
         let (index, port) = self.add(step);
         self.add_head(source::head(index, source, port.clone()));
-        Stream::new(self.clone(), index, port)
+        (index, port)
     }
 
     /// Adds a step that gives out a stream.
-    pub(crate) fn add<T: 'static>(&self, step: Step) -> (StepIndex, Rc<Port<(NoKey, T)>>) {
+    pub(crate) fn add<T: 'static>(&self, step: Step) -> Begun<T> {
         (self.add_step(step), Port::new())
     }
 

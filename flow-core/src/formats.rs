@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     sink::{FileLines, Json, LineSink, StdoutLines, Text},
-    source::{JsonLinesSource, TextLinesSource},
+    source::{ByteLinesSource, JsonLinesSource, TextLinesSource},
 };
 
 /// Lines of text: as a source, `String`s; as a sink, anything that implements `Display`.
@@ -16,12 +16,14 @@ pub struct TextLines;
 impl TextLines {
     /// A source: the lines of a file, without their ends (`\n` or `\r\n`).
     ///
-    /// A last line without an end is a line. A line that is not UTF-8, or longer than 16 MiB, stops the
-    /// flow exactly there. At the end of the file the source ends; a later run reads what has been added
-    /// since, and refuses a file that has become shorter or another one.
+    /// A line that is not UTF-8, or longer than 16 MiB, stops the flow exactly there. A last line without a newline is left
+    /// unread, because its writer may still be writing it; see
+    /// [`take_unfinished_line`](TextLinesSource::take_unfinished_line). At the end of the file the source ends; a later run
+    /// reads what has been added since, and refuses a file that has become shorter or another one.
     ///
     /// A large file is worked off by all workers that have none of their own; see
-    /// [`on_one_worker`](TextLinesSource::on_one_worker). A compressed file (gzip, zstd) is refused.
+    /// [`on_one_worker`](TextLinesSource::on_one_worker). A file that is compressed, or UTF-16 or UTF-32, is refused; the byte
+    /// order mark of UTF-8 is skipped. So is all that is no regular file: a directory, a pipe, a device.
     ///
     /// ```no_run
     /// # use flow::prelude::*;
@@ -54,6 +56,39 @@ impl TextLines {
     }
 }
 
+/// Lines of any bytes, as `Vec<u8>`s: for other encodings than UTF-8, and for parsers of your own.
+#[derive(Clone, Copy, Debug)]
+pub struct ByteLines;
+
+impl ByteLines {
+    /// A source: the lines of a file, without their ends (`\n` or `\r\n`).
+    ///
+    /// All that [`TextLines::open`] says holds here too, except that each line may have any bytes.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::sink;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let path = dir.path().join("latin1.txt");
+    /// std::fs::write(&path, b"caf\xe9\n").unwrap();
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// let lines = flow.source(ByteLines::open(&path));
+    /// let text = lines.map(|line| line.iter().copied().map(char::from).collect::<String>());
+    /// # text.sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), ["caf\u{e9}"]);
+    /// ```
+    pub fn open(path: impl Into<PathBuf>) -> ByteLinesSource {
+        ByteLinesSource::new([path])
+    }
+
+    /// A source: the lines of several files, which are read independently. Each is a partition.
+    pub fn open_all(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> ByteLinesSource {
+        ByteLinesSource::new(paths)
+    }
+}
+
 /// Lines with a JSON value each.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonLines;
@@ -61,7 +96,9 @@ pub struct JsonLines;
 impl JsonLines {
     /// A source: the records of a file with a JSON value on each line. Blank lines are left out.
     ///
-    /// A line that is not a `T` stops the flow exactly there.
+    /// A line that is not a `T` stops the flow exactly there; see [`on_error`](JsonLinesSource::on_error) for leaving such lines
+    /// out, and [`Flow::source_or_dead`](crate::Flow::source_or_dead) for keeping them. All else that [`TextLines::open`] says
+    /// holds here too.
     ///
     /// ```no_run
     /// # use flow::prelude::*;

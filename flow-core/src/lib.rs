@@ -36,7 +36,7 @@ pub use flow::Flow;
 pub use flow_store::{
     Difference, Epoch, Notice, ParseEpochError, ParseRetainError, Retain, Schema, StoreError,
 };
-pub use formats::{JsonLines, TextLines};
+pub use formats::{ByteLines, JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Place, Step, scope};
 pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};
 pub use run::{

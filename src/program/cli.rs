@@ -29,6 +29,14 @@ pub(super) struct RunOptions {
     #[arg(long, value_name = "PARTITION", requires = "recover")]
     drop_partition: Vec<String>,
 
+    /// Read a last line that has no newline at its end; by default it is left for a later run
+    #[arg(long)]
+    take_unfinished_lines: bool,
+
+    /// Keep what was read of a line before it was finished, and go on behind it (with --recover)
+    #[arg(long, value_name = "PARTITION", requires = "recover")]
+    skip_rest_of_line: Vec<String>,
+
     /// Keep older epochs restorable: a number of them (100) or a duration (30m, 24h) (with --recover)
     #[arg(long, value_name = "EPOCHS", requires = "recover")]
     retain: Option<Retain>,
@@ -41,6 +49,10 @@ pub(super) struct RunOptions {
 impl RunOptions {
     pub(super) fn apply(self, runner: Runner) -> Runner {
         let runner = runner.epochs(self.epoch).workers(self.workers);
+        let runner = match self.take_unfinished_lines {
+            true => runner.take_unfinished_lines(),
+            false => runner,
+        };
         let Some(directory) = self.recover else {
             return runner;
         };
@@ -50,6 +62,9 @@ impl RunOptions {
         }
         for partition in self.drop_partition {
             recovery = recovery.drop_partition(partition);
+        }
+        for partition in self.skip_rest_of_line {
+            recovery = recovery.skip_rest_of_line(partition);
         }
         recovery = recovery.retain(self.retain.unwrap_or_default());
         if let Some(epoch) = self.from_epoch {

@@ -48,7 +48,7 @@ struct NoArgs {}
 /// Runs a flow as a program, from its command line.
 ///
 /// `run` runs the flow, with the arguments of its own and those of [`Runner`]: `--recover DIR`, `--epoch E`, `-w N`,
-/// `--drop-state STEP`, `--drop-partition P`, `--retain R`, `--from-epoch E`. `check` takes the same, and says whether a run
+/// `--drop-state STEP`, `--drop-partition P`, `--take-unfinished-lines`, `--skip-rest-of-line P`, `--retain R`, `--from-epoch E`. `check` takes the same, and says whether a run
 /// would start and what it would say, without changing anything. `graph` prints the flow's steps. A first SIGTERM or Ctrl-C commits what
 /// has been read and ends the program; a second one ends it at once.
 ///
@@ -137,6 +137,7 @@ fn run(runner: Runner) -> u8 {
     progress.end();
     match result {
         Ok(outcome) => {
+            report::unfinished(&outcome.unfinished);
             eprintln!("flow: {outcome}");
             if signals.interrupted() {
                 INTERRUPTED

@@ -1,8 +1,8 @@
 //! What goes wrong, as a person reads it on a terminal.
 
-use std::{fmt, io::IsTerminal};
+use std::{error::Error, fmt, io::IsTerminal};
 
-use flow_core::{RecordError, RunError};
+use flow_core::{RecordError, RunError, source::UnfinishedLine};
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
     MietteSpanContents, SourceCode, SourceSpan, SpanContents,
@@ -19,6 +19,36 @@ pub(super) fn error(error: &RunError) {
         }
         error => print(&Plain::new(error)),
     }
+}
+
+/// So many lines that were left unread are named, each with its file.
+const UNFINISHED: usize = 5;
+
+/// Names the last lines that were left unread.
+pub(super) fn unfinished(lines: &[UnfinishedLine]) {
+    for line in lines.iter().take(UNFINISHED) {
+        eprintln!("flow: {}", visible(&line.to_string()));
+    }
+    match lines.len().saturating_sub(UNFINISHED) {
+        0 => {}
+        1 => eprintln!("flow: and the last line of one more file"),
+        more => eprintln!("flow: and the last lines of {more} more files"),
+    }
+    let mut helps: Vec<String> = lines.iter().map(UnfinishedLine::help).collect();
+    helps.sort();
+    helps.dedup();
+    for help in helps {
+        eprintln!("  help: {help}");
+    }
+}
+
+/// Text of an input, in which no character does anything to a terminal.
+fn visible(text: &str) -> String {
+    let shown = |char: char| match char.is_control() {
+        true => char::REPLACEMENT_CHARACTER,
+        false => char,
+    };
+    text.chars().map(shown).collect()
 }
 
 fn print(diagnostic: &dyn Diagnostic) {
@@ -107,23 +137,35 @@ impl BadRecord {
             text: text.clone(),
         });
         let (mut column, mut label) = (0, cause.clone());
-        if let Some(json) = error.cause.downcast_ref::<serde_json::Error>() {
+        if let Some(json) = json_error(error.cause.as_ref()) {
             // The record is one line, so the column says it all, and the caret shows the column.
             column = json.column().saturating_sub(1);
-            label = cause.replace(&format!(" at line 1 column {}", json.column()), "");
+            let text = json.to_string();
+            label = text.replace(&format!(" at line 1 column {}", json.column()), "");
         }
         if line.is_none() {
             message += &format!(": {cause}");
         }
         BadRecord {
             message,
-            help: match error.hint() {
-                Some(hint) => format!("{}\n{hint}", error.safe),
-                None => error.safe.to_string(),
-            },
+            help: [error.help(), Some(error.safe.to_string()), error.hint()]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<String>>()
+                .join("\n"),
             line,
             label,
             column,
+        }
+    }
+}
+
+/// The parser's error, if that is what a record failed with.
+fn json_error<'a>(mut cause: &'a (dyn Error + 'static)) -> Option<&'a serde_json::Error> {
+    loop {
+        match cause.downcast_ref() {
+            Some(json) => return Some(json),
+            None => cause = cause.source()?,
         }
     }
 }

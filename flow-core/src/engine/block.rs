@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{chain::Parcel, error::BoxError, graph::StepIndex};
+use crate::{chain::Parcel, error::BoxError, graph::StepIndex, source::BlockStart};
 
 /// Lines of a source that may go to another worker.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,7 @@ pub(crate) struct Offer {
 /// Whole lines of a source, which any worker can work off.
 #[derive(Default)]
 pub(crate) struct Block {
+    pub(crate) start: BlockStart,
     pub(crate) lines: usize,
     pub(crate) bytes: Vec<u8>,
 }

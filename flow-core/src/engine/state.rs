@@ -18,6 +18,7 @@ use crate::{
     chain::Fault,
     graph::StepIndex,
     run::{Clock, Epochs},
+    source::UnfinishedLine,
 };
 
 /// Why an execution was given up.
@@ -91,6 +92,7 @@ pub(crate) struct RunState {
     stop: AtomicU8,
     abort: AtomicBool,
     failures: Mutex<Failures>,
+    unfinished: Mutex<Vec<UnfinishedLine>>,
     /// Every epoch below is durable on this process.
     acknowledged: AtomicU64,
     /// The last epoch that is in the store.
@@ -197,6 +199,7 @@ impl RunState {
             stop: (Stop::No as u8).into(),
             abort: false.into(),
             failures: Mutex::default(),
+            unfinished: Mutex::default(),
             acknowledged: 0.into(),
             durable: 0.into(),
             sources: Mutex::default(),
@@ -276,6 +279,19 @@ impl RunState {
 
     pub(crate) fn records_read(&self) -> u64 {
         self.read.load(SeqCst)
+    }
+
+    /// Notes last lines that were left unread.
+    pub(crate) fn add_unfinished(&self, mut lines: Vec<UnfinishedLine>) {
+        lock(&self.unfinished).append(&mut lines);
+    }
+
+    pub(crate) fn take_unfinished(&self) -> Vec<UnfinishedLine> {
+        let mut lines = std::mem::take(&mut *lock(&self.unfinished));
+        lines.sort_by(|one, other| {
+            (&one.step, &one.partition).cmp(&(&other.step, &other.partition))
+        });
+        lines
     }
 
     // ---- budget

@@ -13,6 +13,7 @@ use crate::{
     graph::{Graph, Place, StepIndex},
     run::RunHandle,
     sink::Sync,
+    source::UnfinishedLine,
     state::Conversions,
 };
 
@@ -62,6 +63,8 @@ pub(crate) struct HeadContext<'a> {
     pub(crate) resume: Option<&'a Resume>,
     /// The partitions of each source that this worker reads.
     pub(crate) partitions: &'a [(StepIndex, Vec<String>)],
+    /// Whether last lines without a newline are read.
+    pub(crate) take_unfinished: bool,
     pub(crate) conversions: Conversions,
     /// Rows for the commit that opens the execution.
     pub(crate) opening: &'a mut Changes,
@@ -114,6 +117,8 @@ pub(crate) struct Resume {
     pub(crate) partitions: Vec<(StepIndex, Vec<String>)>,
     /// Those that the user agreed to give up.
     pub(crate) dropped: BTreeSet<String>,
+    /// Those of which the rest of a line is not to be read.
+    pub(crate) skip_rest_of_line: BTreeSet<String>,
 }
 
 impl Resume {
@@ -164,6 +169,12 @@ impl HeadContext<'_> {
             .resume
             .is_some_and(|resume| resume.dropped.contains(partition));
         agreed && self.is_gone(partition)
+    }
+
+    /// Whether the user agreed that the rest of a line of this partition is not read.
+    pub(crate) fn skips_rest_of_line(&self, partition: &str) -> bool {
+        let resume = self.resume;
+        resume.is_some_and(|resume| resume.skip_rest_of_line.contains(partition))
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -272,6 +283,9 @@ pub(crate) trait SourceTask {
 
     /// Writes the tokens of all partitions that have been read further since the last call.
     fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault>;
+
+    /// The last lines of partitions at their end that were left unread.
+    fn unfinished(&mut self) -> Vec<UnfinishedLine>;
 
     /// Whether what is read here can be worked off on other workers, and the other way round.
     fn splits(&self) -> bool;

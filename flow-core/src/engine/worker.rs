@@ -59,6 +59,8 @@ pub(crate) struct Launch {
     pub(crate) skips: Vec<Arc<Skips>>,
     /// How many lines a block has that one worker gives another, where a test says so.
     pub(crate) block: Option<usize>,
+    /// Whether last lines without a newline are read.
+    pub(crate) take_unfinished: bool,
 }
 
 /// The workers, ready to go.
@@ -141,6 +143,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
         whereabouts: launch.whereabouts,
         skips: launch.skips,
         desks: Arc::new(Desks::new(workers, launch.block)),
+        take_unfinished: launch.take_unfinished,
         gate: gate.clone(),
         channels: Mutex::new(vec![Some((ready, closed_sender)); workers]),
     };
@@ -224,6 +227,7 @@ struct Shared {
     whereabouts: Vec<Whereabouts>,
     skips: Vec<Arc<Skips>>,
     desks: Arc<Desks>,
+    take_unfinished: bool,
     gate: Arc<Gate>,
     channels: Mutex<Vec<Option<Channels>>>,
 }
@@ -350,6 +354,7 @@ impl Shared {
                     },
                     resume: resume.as_deref(),
                     partitions,
+                    take_unfinished: self.take_unfinished,
                     conversions: Conversions::default(),
                     opening: &mut report.opening,
                     taken: &mut report.taken,

@@ -66,4 +66,18 @@ impl SourceError {
             cause: Some(cause),
         }
     }
+
+    /// The same error about a line of a file, `before` which others come.
+    pub(crate) fn at(mut self, name: &str, before: u64) -> Self {
+        self.message = format!("{name}, line {before}: {}", self.message);
+        self
+    }
+
+    /// The same error with advice, if there is any.
+    pub(crate) fn and_help(mut self, help: &str) -> Self {
+        if !help.is_empty() {
+            self.message += &format!("\nhelp: {help}");
+        }
+        self
+    }
 }

@@ -133,6 +133,17 @@ pub enum ResumeError {
         /// The name that was given.
         partition: String,
     },
+    /// `--skip-rest-of-line` names a partition that no source has.
+    #[error(
+        "no source has a partition `{partition}`, so no line of it can be skipped; there {}",
+        known_partitions(known)
+    )]
+    NoLineToSkip {
+        /// The name that was given.
+        partition: String,
+        /// The partitions that there are.
+        known: Vec<String>,
+    },
     /// A source can't go on at its token.
     #[error("source `{step}` can't go on where it was: {error}")]
     Source {

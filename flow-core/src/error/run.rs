@@ -5,6 +5,7 @@ use std::fmt;
 use flow_store::{Epoch, StoreError};
 
 use super::{BoxError, BuildError, ResumeError};
+use crate::source::LineError;
 
 /// Why a run did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +172,18 @@ fn again(times: u64, help: &str) -> String {
 }
 
 impl RecordError {
+    /// What to do about the record, where its source knows that.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        let mut cause: &(dyn std::error::Error + 'static) = self.cause.as_ref();
+        loop {
+            if let Some(line) = cause.downcast_ref::<LineError>() {
+                return line.help();
+            }
+            cause = cause.source()?;
+        }
+    }
+
     /// What may help when the same record fails again and again.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -190,6 +203,9 @@ impl RecordError {
         text += &format!(": {}", self.cause);
         if let Some(excerpt) = &self.excerpt {
             text += &format!("\n    {excerpt}");
+        }
+        if let Some(help) = self.help() {
+            text += &format!("\nhelp: {help}");
         }
         text += &format!("\n{}", self.safe);
         if let Some(hint) = self.hint() {

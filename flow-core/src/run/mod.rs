@@ -76,6 +76,7 @@ pub struct Runner {
     communication: Communication,
     follow: bool,
     block: Option<usize>,
+    take_unfinished: bool,
 }
 
 type Told = Box<dyn FnOnce(&Started) + Send>;
@@ -117,6 +118,7 @@ impl Runner {
             communication: Communication::Threads,
             follow: true,
             block: None,
+            take_unfinished: false,
         }
     }
 
@@ -165,6 +167,13 @@ impl Runner {
     /// process.
     pub fn drain_within(mut self, limit: Duration) -> Self {
         self.drain = limit;
+        self
+    }
+
+    /// Reads last lines that have no newline at their end, in all sources of lines, as
+    /// [`take_unfinished_line`](crate::source::LinesSource::take_unfinished_line) does in one: `--take-unfinished-lines`.
+    pub fn take_unfinished_lines(mut self) -> Self {
+        self.take_unfinished = true;
         self
     }
 
@@ -322,6 +331,7 @@ impl Runner {
                 whereabouts: whereabouts.clone(),
                 skips: skips.clone(),
                 block: self.block,
+                take_unfinished: self.take_unfinished,
             },
             &news,
         )?;
@@ -554,6 +564,7 @@ impl Finished<'_> {
                 ended,
                 records: self.state.records_read(),
                 skipped: Skips::by_step(skips, self.graph),
+                unfinished: self.state.take_unfinished(),
                 epoch: self.durable,
             }),
         }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use flow_store::{Epoch, Notice};
 
+use crate::source::UnfinishedLine;
+
 /// What is known when a run has been accepted and starts to read.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -24,6 +26,8 @@ pub struct Outcome {
     pub records: u64,
     /// The steps that skipped records, by id, and how many.
     pub skipped: Vec<(String, u64)>,
+    /// Last lines that were left unread, because they have no newline at their end.
+    pub unfinished: Vec<UnfinishedLine>,
     /// The last durable epoch; `None` without a store.
     pub epoch: Option<Epoch>,
 }

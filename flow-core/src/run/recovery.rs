@@ -21,6 +21,7 @@ pub struct Recovery {
     directory: PathBuf,
     drop_steps: BTreeSet<String>,
     drop_partitions: BTreeSet<String>,
+    skip_rest_of_line: BTreeSet<String>,
     retain: Retain,
     from_epoch: Option<Epoch>,
 }
@@ -32,6 +33,7 @@ impl Recovery {
             directory: directory.into(),
             drop_steps: BTreeSet::new(),
             drop_partitions: BTreeSet::new(),
+            skip_rest_of_line: BTreeSet::new(),
             retain: Retain::Nothing,
             from_epoch: None,
         }
@@ -48,6 +50,17 @@ impl Recovery {
     #[must_use]
     pub fn drop_partition(mut self, name: impl Into<String>) -> Self {
         self.drop_partitions.insert(name.into());
+        self
+    }
+
+    /// Goes on behind a line that was read before its writer had finished it, and keeps what was read of it:
+    /// `--skip-rest-of-line P`.
+    ///
+    /// Only [`take_unfinished_line`](crate::source::LinesSource::take_unfinished_line) reads such lines. If the line then grows,
+    /// a start is refused until this says that its rest is not to be read.
+    #[must_use]
+    pub fn skip_rest_of_line(mut self, partition: impl Into<String>) -> Self {
+        self.skip_rest_of_line.insert(partition.into());
         self
     }
 
@@ -100,6 +113,10 @@ impl Recovery {
 
     pub(crate) fn dropped_steps(&self) -> &BTreeSet<String> {
         &self.drop_steps
+    }
+
+    pub(crate) fn skipped_lines(&self) -> &BTreeSet<String> {
+        &self.skip_rest_of_line
     }
 
     pub(crate) fn dropped_partitions(&self) -> &BTreeSet<String> {

@@ -118,8 +118,10 @@ pub(super) fn look(
             .map(|source| (source.step, source.partitions.clone()))
             .collect(),
         dropped: recovery.dropped_partitions().clone(),
+        skip_rest_of_line: recovery.skipped_lines().clone(),
     };
     let dropped = missing_partitions(graph, &resume, recovery.dropped_partitions(), listed)?;
+    skipped_lines(&resume, listed)?;
     FailPoint::Looked.pass();
     Ok((resume, dropped))
 }
@@ -200,6 +202,25 @@ fn missing_partitions(
             Err(ResumeError::PartitionThere { partition })
         }
         Some(partition) => Err(ResumeError::NoSuchPartition { partition, known }),
+    }
+}
+
+/// Refuses to skip the rest of a line of a partition that no source has.
+fn skipped_lines(resume: &Resume, listed: &[Listed]) -> Result<(), ResumeError> {
+    let known: BTreeSet<&String> = listed
+        .iter()
+        .flat_map(|source| &source.partitions)
+        .collect();
+    match resume
+        .skip_rest_of_line
+        .iter()
+        .find(|name| !known.contains(name))
+    {
+        Some(partition) => Err(ResumeError::NoLineToSkip {
+            partition: partition.clone(),
+            known: known.into_iter().cloned().collect(),
+        }),
+        None => Ok(()),
     }
 }
 

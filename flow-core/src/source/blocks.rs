@@ -5,7 +5,11 @@
 
 use memchr::memchr_iter;
 
-use super::{Reader, Source, reading::Reading};
+use super::{
+    BlockStart, Reader, Source, SourceError,
+    lines::{BadLine, log_skipped},
+    reading::Reading,
+};
 use crate::{
     chain::{Fault, rollback, settle},
     engine::{Block, FailedLine, Offer, Receipt, RecordFailure, Worked},
@@ -41,7 +45,9 @@ impl<S: Source> Reading<S> {
     /// Takes the next lines of the partition that has its turn.
     pub(super) fn take_lines(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)> {
         let partition = self.partitions.get_mut(self.turn)?;
-        let (lines, bytes) = partition.reader.file_lines()?.take_block(lines, into)?;
+        let file = partition.reader.file_lines()?;
+        let (lines, bytes) = file.take_block(lines, into)?;
+        let start = file.block_start(lines, bytes.len());
         partition.pushed = 0;
         let receipt = Receipt {
             partition: self.turn,
@@ -49,7 +55,12 @@ impl<S: Source> Reading<S> {
             bytes: bytes.len(),
         };
         self.turn = (self.turn + 1) % self.partitions.len();
-        Some((Block { lines, bytes }, receipt))
+        let block = Block {
+            start,
+            lines,
+            bytes,
+        };
+        Some((block, receipt))
     }
 
     /// Has the lines of a block, which may be another worker's, go through the chain of this one.
@@ -66,8 +77,31 @@ impl<S: Source> Reading<S> {
         for end in memchr_iter(b'\n', &block.bytes) {
             let line = &block.bytes[bytes..=end];
             self.at.enter();
-            match parser.record(line) {
-                Ok(Some(record)) if self.fallible => {
+            let record = match parser.record(line) {
+                Ok(record) => record,
+                Err(error) => {
+                    let BlockStart {
+                        partition,
+                        line: before,
+                        offset,
+                    } = &block.start;
+                    let (before, offset) = (before + lines as u64, offset + bytes as u64);
+                    match parser.bad(error, line, || (partition.clone(), before, offset)) {
+                        BadLine::Dead(record) => Some(record),
+                        BadLine::Skipped(error) => {
+                            log_skipped(&self.id, partition, before, &error);
+                            self.skips.add(self.step);
+                            None
+                        }
+                        BadLine::Fails(error) => {
+                            failed = Some((None, SourceError::because(error).into()));
+                            break;
+                        }
+                    }
+                }
+            };
+            match record {
+                Some(record) if self.fallible => {
                     if let Err(fault) = self.chain.push((NoKey, record)) {
                         rollback(&self.outlets);
                         let (step, cause) = fault.into_parts();
@@ -77,19 +111,14 @@ impl<S: Source> Reading<S> {
                     settle(&self.outlets);
                     worked.records += 1;
                 }
-                Ok(Some(record)) => {
+                Some(record) => {
                     self.batch.push((NoKey, record));
                     if self.batch.len() == BATCH {
                         worked.records += BATCH;
                         self.chain.push_batch(&mut self.batch)?;
                     }
                 }
-                Ok(None) => {}
-                Err(_) if parser.skips() => self.skips.add(self.step),
-                Err(cause) => {
-                    failed = Some((None, cause.into()));
-                    break;
-                }
+                None => {}
             }
             bytes += line.len();
             lines += 1;
@@ -120,13 +149,8 @@ impl<S: Source> Reading<S> {
             return None;
         };
         lines.worked_off(failed.lines, failed.bytes);
-        let (step, cause) = match failed.step {
-            Some(step) => (step, failed.cause),
-            None => {
-                let error = lines.error(&failed.cause.to_string());
-                (self.step, error.into())
-            }
-        };
+        let step = failed.step.unwrap_or(self.step);
+        let cause = failed.cause;
         self.turn = receipt.partition;
         Some(self.failure(step, cause))
     }

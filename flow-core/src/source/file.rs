@@ -3,14 +3,14 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, ErrorKind, Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom},
     path::{Component, Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{At, SourceError, compressed::Compressed};
+use super::{At, SourceError, beginning, open};
 use crate::files::FileId;
 
 /// How much of a file's beginning tells it from another one, in bytes.
@@ -47,7 +47,7 @@ pub struct FileToken {
 }
 
 /// A hash of the last bytes before an offset. The file's own position stays.
-fn tail_hash(file: &File, offset: u64) -> io::Result<u64> {
+pub(super) fn tail_hash(file: &File, offset: u64) -> io::Result<u64> {
     let len = offset.min(TAIL);
     #[allow(clippy::cast_possible_truncation)] // at most TAIL
     let mut tail = vec![0; len as usize];
@@ -79,14 +79,14 @@ impl FileHead {
         }
     }
 
-    pub(super) fn token(&self, file: &File, offset: u64, line: u64) -> FileToken {
+    pub(super) fn token(&self, tail_hash: Option<u64>, offset: u64, line: u64) -> FileToken {
         let head_len = usize::try_from(offset).map_or(HEAD, |offset| offset.min(self.0.len()));
         FileToken {
             offset,
             line,
             head_len: head_len as u64,
             head_hash: flow_store::hash(&self.0[..head_len]),
-            tail_hash: tail_hash(file, offset).ok(),
+            tail_hash,
         }
     }
 }
@@ -104,19 +104,15 @@ pub(super) struct Opened {
 pub(super) fn open_at(path: &Path, name: &str, at: At<&FileToken>) -> Result<Opened, SourceError> {
     let token = at.token();
     let error = |what: &str, error| SourceError::caused_by(format!("{name}: {what}"), error);
-    let mut file = File::open(path).map_err(|e| match (e.kind(), token) {
-        (ErrorKind::NotFound, Some(_)) => SourceError::caused_by(
-            format!("{name} is gone"),
-            format!("{e}\nhelp: bring it back; a file that was read to its end need not be named any more"),
-        ),
-        _ => error("can't be opened", e),
+    let mut file = open::open(path).map_err(|e| match token {
+        Some(_) if e.is_not_found() => {
+            SourceError::caused_by(format!("{name} is gone"), io::Error::from(e)).and_help(
+                "bring it back; a file that was read to its end need not be named any more",
+            )
+        }
+        _ => e.about(name),
     })?;
     let metadata = file.metadata().map_err(|e| error("can't be read", e))?;
-    if metadata.is_dir() {
-        return Err(SourceError::new(format!(
-            "{name} is a directory, not a file"
-        )));
-    }
     let token = token.cloned().unwrap_or_default();
     if metadata.len() < token.offset {
         return Err(SourceError::new(format!(
@@ -134,10 +130,8 @@ pub(super) fn open_at(path: &Path, name: &str, at: At<&FileToken>) -> Result<Ope
     };
     let mut head = FileHead::default();
     if token.offset == 0 {
-        let start = read(&mut file, 0, 4).map_err(|e| error("can't be read", e))?;
-        if let Some(compressed) = Compressed::of(&start, name) {
-            return Err(compressed.into());
-        }
+        let start = read(&mut file, 0, beginning::TELLING as u64);
+        beginning::check(&start.map_err(|e| error("can't be read", e))?, name)?;
     }
     if token.offset > 0 {
         let head_len = token.head_len.min(HEAD as u64);
@@ -151,11 +145,8 @@ pub(super) fn open_at(path: &Path, name: &str, at: At<&FileToken>) -> Result<Ope
     }
     let mut open_line = false;
     if token.offset > 0 {
-        let around = read(&mut file, token.offset - 1, 3).map_err(|e| error("can't be read", e))?;
-        open_line = around.first() != Some(&b'\n');
-        if open_line && !matches!(&around[..], [_] | [_, b'\n', ..] | [_, b'\r', b'\n']) {
-            return Err(grown_line(name, token.line));
-        }
+        let before = read(&mut file, token.offset - 1, 1);
+        open_line = before.map_err(|e| error("can't be read", e))? != b"\n";
     }
     file.seek(SeekFrom::Start(token.offset))
         .map_err(|e| error("can't be read", e))?;
@@ -165,13 +156,6 @@ pub(super) fn open_at(path: &Path, name: &str, at: At<&FileToken>) -> Result<Ope
         token,
         open_line,
     })
-}
-
-/// A last line that was read without its end has grown.
-pub(super) fn grown_line(name: &str, line: u64) -> SourceError {
-    SourceError::new(format!(
-        "{name}, line {line}: it was read as the last line, without an end, and has grown since\nhelp: end each line with a newline before the flow reads it"
-    ))
 }
 
 /// The files of a source.
@@ -246,7 +230,7 @@ impl Files {
         }
         // What can't be read is told when it is opened.
         let same_tail = |tail: u64| {
-            let file = File::open(path);
+            let file = open::open(path).map_err(io::Error::from);
             file.and_then(|file| tail_hash(&file, token.offset))
                 .is_ok_and(|hash| hash == tail)
         };
@@ -305,7 +289,7 @@ impl Seen {
 
 /// The first bytes of a file, and its length.
 fn head_of(path: &Path) -> io::Result<(Vec<u8>, u64)> {
-    let file = File::open(path)?;
+    let file = open::open(path)?;
     let len = file.metadata()?.len();
     let mut head = Vec::new();
     file.take(HEAD as u64).read_to_end(&mut head)?;
@@ -323,8 +307,7 @@ mod tests {
         std::fs::write(&path, &text).unwrap();
         let mut head = FileHead::default();
         head.read(0, text.as_bytes());
-        let mut token = head.token(&File::open(&path).unwrap(), 2 * HEAD as u64, 1);
-        token.tail_hash = None;
+        let token = head.token(None, 2 * HEAD as u64, 1);
         let files = Files::new([&path]);
         let name = name_of(&path);
         let is_renamed = |files: &Files| files.is_renamed("old", &token, &name).unwrap();

@@ -2,8 +2,13 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, Read},
+    io::{self, BufRead, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
 };
+
+use crate::files::FileId;
+
+use super::open::{self, Leave};
 
 /// How much is read at a time.
 const CHUNK: usize = 64 << 10;
@@ -11,23 +16,74 @@ const CHUNK: usize = 64 << 10;
 /// Reads a file from where it stands.
 #[derive(Debug)]
 pub(super) struct Input {
-    file: File,
+    path: PathBuf,
+    /// Which file it is, so that another one is not taken for it when it is opened again.
+    id: Option<FileId>,
+    /// None while it rests.
+    file: Option<File>,
+    /// It stays open, and keeps what it has read ahead, while others are read.
+    leave: Option<Leave>,
     buffer: Vec<u8>,
     /// What is before it has been read.
     start: usize,
 }
 
 impl Input {
-    pub(super) fn new(file: File) -> Self {
-        Input {
-            file,
+    pub(super) fn new(path: &Path, file: File) -> Self {
+        let mut input = Input {
+            path: path.to_path_buf(),
+            id: id_of(&file),
+            file: Some(file),
+            leave: Leave::take(),
             buffer: Vec::new(),
             start: 0,
+        };
+        if input.leave.is_none() {
+            input.close();
+        }
+        input
+    }
+
+    /// Calls `f` with the file, which may have to be opened for that.
+    pub(super) fn with_file<T>(&self, f: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
+        match &self.file {
+            Some(file) => f(file),
+            None => f(&self.reopened()?),
         }
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    fn reopened(&self) -> io::Result<File> {
+        let file = open::open(&self.path)?;
+        if id_of(&file) != self.id {
+            return Err(io::Error::other(
+                "it was moved or replaced while it was read",
+            ));
+        }
+        Ok(file)
+    }
+
+    /// Opens the file again where it is closed; the next byte is at `offset`.
+    pub(super) fn open(&mut self, offset: u64) -> io::Result<()> {
+        if self.file.is_none() {
+            let mut file = self.reopened()?;
+            file.seek(SeekFrom::Start(offset))?;
+            self.file = Some(file);
+            self.leave = Leave::take();
+        }
+        Ok(())
+    }
+
+    /// Whether it must not stay open now that others have their turn.
+    pub(super) fn must_rest(&self) -> bool {
+        self.leave.is_none()
+    }
+
+    /// Closes the file, and drops what was read ahead.
+    pub(super) fn close(&mut self) {
+        self.file = None;
+        self.leave = None;
+        self.buffer = Vec::new();
+        self.start = 0;
     }
 
     /// The next bytes: so many and more, unless the file ends before.
@@ -38,16 +94,17 @@ impl Input {
             self.start = 0;
             let more = (bytes - there).next_multiple_of(CHUNK);
             self.buffer.reserve(more);
-            self.file
-                .by_ref()
-                .take(more as u64)
-                .read_to_end(&mut self.buffer)?;
-            if self.buffer.is_empty() {
-                self.buffer = Vec::new(); // a flow may have many files, and this one has ended
-            }
+            let Some(file) = &self.file else {
+                return Err(io::Error::other("the file is closed"));
+            };
+            file.take(more as u64).read_to_end(&mut self.buffer)?;
         }
         Ok(&self.buffer[self.start..])
     }
+}
+
+fn id_of(file: &File) -> Option<FileId> {
+    FileId::of_open(&file.metadata().ok()?)
 }
 
 impl Read for Input {
@@ -70,7 +127,6 @@ impl BufRead for Input {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
 
     use super::*;
 
@@ -79,12 +135,16 @@ mod tests {
         let content: Vec<u8> = (0..3 * CHUNK)
             .map(|n| u8::try_from(n % 251).unwrap())
             .collect();
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&content).unwrap();
-        io::Seek::rewind(&mut file).unwrap();
-        let mut input = Input::new(file);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &content).unwrap();
+        let mut input = Input::new(file.path(), file.reopen().unwrap());
         let mut read = Vec::new();
         for step in [0, 1, 10, CHUNK, 7, CHUNK + 1, 3, 5 * CHUNK, 1] {
+            if step == 7 {
+                input.close();
+                assert!(input.look(1).is_err());
+            }
+            input.open(read.len() as u64).unwrap();
             let ahead = input.look(step).unwrap();
             assert!(ahead.len() >= step.min(content.len() - read.len()));
             assert!(content[read.len()..].starts_with(ahead));
@@ -97,5 +157,20 @@ mod tests {
         input.read_to_end(&mut read).unwrap();
         assert_eq!(read, content);
         assert!(input.look(1).unwrap().is_empty());
+    }
+
+    #[test]
+    fn another_file_is_not_taken_for_one_that_rested() {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, moved] = ["in", "moved"].map(|name| directory.path().join(name));
+        std::fs::write(&path, "a\nb\n").unwrap();
+        let mut input = Input::new(&path, File::open(&path).unwrap());
+        input.close();
+        std::fs::rename(&path, &moved).unwrap();
+        std::fs::write(&path, "c\nd\n").unwrap();
+        assert!(input.open(2).unwrap_err().to_string().contains("replaced"));
+        std::fs::rename(&moved, &path).unwrap();
+        input.open(2).unwrap();
+        assert_eq!(input.look(1).unwrap(), b"b\n");
     }
 }

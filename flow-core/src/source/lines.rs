@@ -1,17 +1,17 @@
 //! Reads a file line by line, in runs.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader, Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use memchr::{memchr, memchr_iter};
 
 use super::{
-    At, Excerpt, FileToken, Next, SourceError,
-    file::{FileHead, Opened, grown_line, open_at},
+    At, Excerpt, FileToken, LineError, LineFormat, Next, RawLine, SourceError, UnfinishedLine,
+    file::{FileHead, Opened, open_at, tail_hash},
     input::Input,
+    line_format::BOM,
 };
 use crate::stream::OnError;
 
@@ -24,6 +24,8 @@ pub(super) struct LineOptions {
     pub(super) on_error: OnError,
     /// Whether the worker that reads a file also makes records of all of its lines.
     pub(super) whole: bool,
+    /// Whether a last line without a newline is a line.
+    pub(super) take_unfinished: bool,
 }
 
 impl Default for LineOptions {
@@ -32,6 +34,7 @@ impl Default for LineOptions {
             max_line: 16 << 20,
             on_error: OnError::Fail,
             whole: false,
+            take_unfinished: false,
         }
     }
 }
@@ -40,7 +43,8 @@ impl Default for LineOptions {
 #[derive(Debug)]
 pub struct LineParser<T> {
     options: LineOptions,
-    parse: fn(&[u8]) -> Result<Option<T>, String>,
+    parse: fn(&[u8]) -> Result<Option<T>, LineError>,
+    dead: Option<fn(RawLine, LineError) -> T>,
 }
 
 impl<T> Clone for LineParser<T> {
@@ -51,27 +55,58 @@ impl<T> Clone for LineParser<T> {
 
 impl<T> Copy for LineParser<T> {}
 
+/// What is to be done with a line of which no record can be made.
+pub(super) enum BadLine<T> {
+    /// The flow stops at it.
+    Fails(LineError),
+    /// It is left out.
+    Skipped(LineError),
+    /// It goes on as this record.
+    Dead(T),
+}
+
 impl<T> LineParser<T> {
-    /// `parse` gets lines without their ends, and makes a record of each or leaves it out.
-    pub(super) fn new(options: LineOptions, parse: fn(&[u8]) -> Result<Option<T>, String>) -> Self {
-        LineParser { options, parse }
+    pub(super) fn new<F: LineFormat<Item = T>>(options: LineOptions) -> Self {
+        LineParser {
+            options,
+            parse: F::parse,
+            dead: F::DEAD,
+        }
     }
 
     /// Makes a record of a line with its end.
-    pub(super) fn record(&self, line: &[u8]) -> Result<Option<T>, String> {
+    pub(super) fn record(&self, line: &[u8]) -> Result<Option<T>, LineError> {
         let line = line_content(line);
-        let max_line = self.options.max_line;
-        if line.len() > max_line {
-            return Err(format!(
-                "the line is longer than {max_line} bytes\nhelp: `.max_line(..)` sets what is allowed"
-            ));
+        let limit = self.options.max_line;
+        if line.len() > limit {
+            return Err(LineError::TooLong { limit });
         }
         (self.parse)(line)
     }
 
-    /// Whether lines of which no record can be made are left out.
-    pub(super) fn skips(&self) -> bool {
-        self.options.on_error == OnError::Skip
+    /// Decides what becomes of a line of which no record can be made.
+    pub(super) fn bad(
+        &self,
+        error: LineError,
+        line: &[u8],
+        place: impl FnOnce() -> (String, u64, u64),
+    ) -> BadLine<T> {
+        match (self.dead, self.options.on_error) {
+            (Some(dead), _) => {
+                let (partition, line_before, offset) = place();
+                let mut content = line_content(line).to_vec();
+                content.truncate(self.options.max_line);
+                let raw = RawLine {
+                    partition,
+                    line: line_before + 1,
+                    offset,
+                    content,
+                };
+                BadLine::Dead(dead(raw, error))
+            }
+            (None, OnError::Skip) => BadLine::Skipped(error),
+            (None, OnError::Fail) => BadLine::Fails(error),
+        }
     }
 
     /// Whether other workers may make records of a file's lines.
@@ -100,7 +135,8 @@ struct Position {
 /// Reads the lines of one file, in runs of records or in blocks that are not looked into.
 #[derive(Debug)]
 pub struct Lines {
-    path: PathBuf,
+    /// The id of the step that reads, for the log.
+    step: String,
     name: String,
     input: Input,
     options: LineOptions,
@@ -117,7 +153,15 @@ pub struct Lines {
     run_skipped: u64,
     /// The last line that was read had no end: what comes next must be that end.
     open_line: bool,
+    /// The end of the file has been reached: where that is, and a last line that was left unread there.
+    end: Option<End>,
     line: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct End {
+    token: FileToken,
+    unfinished: Option<String>,
 }
 
 impl Lines {
@@ -133,10 +177,17 @@ impl Lines {
             token,
             open_line,
         } = open_at(path, name, at)?;
+        if open_line {
+            let rest = rest_of_line(&file, name)?;
+            // Its end may be there, or half of it.
+            if !matches!(&rest[..], b"" | b"\n" | b"\r\n" | b"\r") {
+                return Err(grown_line(name).at(name, token.line));
+            }
+        }
         Ok(Lines {
-            path: path.to_path_buf(),
+            step: String::new(),
             name: name.to_owned(),
-            input: Input::new(file),
+            input: Input::new(path, file),
             options,
             head,
             starts: Vec::new(),
@@ -149,8 +200,44 @@ impl Lines {
             run_bytes: 0,
             run_skipped: 0,
             open_line,
+            end: None,
             line: Vec::new(),
         })
+    }
+
+    /// The token behind the rest of a line that was taken before its writer had finished it.
+    pub(super) fn skip_rest_of_line(
+        path: &Path,
+        name: &str,
+        token: &FileToken,
+    ) -> Result<FileToken, SourceError> {
+        let Opened {
+            file,
+            mut head,
+            token,
+            open_line,
+        } = open_at(path, name, At::Token(token))?;
+        let mut rest = Vec::new();
+        if open_line {
+            BufReader::new(&file)
+                .read_until(b'\n', &mut rest)
+                .map_err(|error| SourceError::caused_by(format!("{name}: can't be read"), error))?;
+        }
+        if line_content(&rest).is_empty() {
+            return Err(SourceError::new(format!(
+                "{name} has no line that has grown since it was read, so there is nothing to skip"
+            )));
+        }
+        head.read(token.offset, &rest);
+        let offset = token.offset + rest.len() as u64;
+        let tail = tail_hash(&file, offset).ok();
+        Ok(head.token(tail, offset, token.line))
+    }
+
+    /// Tells it which step it reads for, and whether the run takes last lines that are unfinished.
+    pub(super) fn belong_to(&mut self, step: &str, take_unfinished: bool) {
+        step.clone_into(&mut self.step);
+        self.options.take_unfinished |= take_unfinished;
     }
 
     /// Reads a run of lines, and makes records of them.
@@ -160,35 +247,85 @@ impl Lines {
         parser: &LineParser<T>,
     ) -> Result<Next, SourceError> {
         self.starts.clear();
-        let start = self.next.offset;
         self.run_bytes = 0;
         self.run_skipped = 0;
+        self.input
+            .open(self.next.offset)
+            .map_err(|error| self.unreadable(error))?;
+        let next = self.read_run(out, parser)?;
+        if next == Next::End {
+            let token = self.token_at(self.next);
+            let unfinished = self.unfinished_text(parser);
+            self.end = Some(End { token, unfinished });
+            self.input.close();
+        } else {
+            self.rest();
+        }
+        if self.line.capacity() > LONG {
+            self.line = Vec::new(); // a flow may have many files, and few lines are that long
+        }
+        Ok(next)
+    }
+
+    fn read_run<T>(
+        &mut self,
+        out: &mut Vec<T>,
+        parser: &LineParser<T>,
+    ) -> Result<Next, SourceError> {
+        let start = self.next.offset;
         while self.starts.len() < RUN_LINES && self.next.offset - start < RUN_BYTES {
             let Some(mut length) = self.read_line()? else {
                 return Ok(Next::End);
             };
-            if std::mem::take(&mut self.open_line) {
-                if !matches!(&self.line[..], b"\n" | b"\r\n") {
-                    return Err(grown_line(&self.name, self.next.line));
+            if self.open_line {
+                match &self.line[..] {
+                    b"\n" | b"\r\n" => self.open_line = false,
+                    b"\r" => return Ok(Next::End),
+                    _ => return Err(grown_line(&self.name)),
                 }
                 self.advance(length, 0);
                 continue;
             }
-            match parser.record(&self.line) {
+            let mut ends = self.line.last() == Some(&b'\n');
+            if !ends && !self.is_cut() && !self.options.take_unfinished {
+                return Ok(Next::End);
+            }
+            match parser.record(self.content()) {
                 Ok(Some(record)) => {
                     self.starts.push(self.next);
                     self.run_bytes += self.line.len();
                     out.push(record);
                 }
                 Ok(None) => {}
-                Err(cause) if !parser.skips() => return Err(self.error(&cause)),
-                Err(_) => {
-                    self.run_skipped += 1;
-                    length += self.skip_rest()?;
+                Err(error) => {
+                    let bad = parser.bad(error, self.content(), || self.place());
+                    if let BadLine::Fails(error) = bad {
+                        return Err(SourceError::because(error));
+                    }
+                    if !ends {
+                        let (rest, found) = self.skip_rest()?;
+                        if !found && !self.options.take_unfinished {
+                            // Its end may come later, and all before it belongs to the line.
+                            return Ok(Next::End);
+                        }
+                        length += rest;
+                        ends = found;
+                    }
+                    match bad {
+                        BadLine::Dead(record) => {
+                            self.starts.push(self.next);
+                            self.run_bytes += self.line.len();
+                            out.push(record);
+                        }
+                        BadLine::Skipped(error) | BadLine::Fails(error) => {
+                            self.run_skipped += 1;
+                            log_skipped(&self.step, &self.name, self.next.line, &error);
+                        }
+                    }
                 }
             }
             self.advance(length, 1);
-            if self.line.last() != Some(&b'\n') && self.line.len() as u64 == length {
+            if !ends {
                 // The file may be growing right now: whatever comes behind this line is for a later run to judge.
                 self.open_line = true;
                 return Ok(Next::End);
@@ -197,14 +334,66 @@ impl Lines {
         Ok(Next::Ready)
     }
 
+    /// The line that was just read, without the byte order mark that a file may begin with.
+    fn content(&self) -> &[u8] {
+        match self.next.offset {
+            0 => self.line.strip_prefix(BOM).unwrap_or(&self.line),
+            _ => &self.line,
+        }
+    }
+
+    /// Whether the line that was just read is longer than lines may be, so that it was not read to its end.
+    fn is_cut(&self) -> bool {
+        self.line.len() as u64 >= self.limit()
+    }
+
+    /// As much of a line is read as tells that it is too long.
+    fn limit(&self) -> u64 {
+        (self.options.max_line as u64).saturating_add(2 + BOM.len() as u64)
+    }
+
+    /// The beginning of a last line that was left unread. Lines that are left out anyway don't count.
+    fn unfinished_text<T>(&self, parser: &LineParser<T>) -> Option<String> {
+        let is_left = !self.open_line && !self.line.is_empty() && self.line.last() != Some(&b'\n');
+        let is_record = || !matches!(parser.record(self.content()), Ok(None));
+        let is_line = is_left && !self.content().is_empty() && is_record();
+        is_line.then(|| excerpt_of(line_content(self.content())))
+    }
+
+    /// The last line, if it was left unread because it has no end.
+    pub(super) fn unfinished(&self) -> Option<UnfinishedLine> {
+        let text = self.end.as_ref()?.unfinished.clone()?;
+        Some(UnfinishedLine {
+            step: self.step.clone(),
+            partition: self.name.clone(),
+            line: self.next.line + 1,
+            text,
+        })
+    }
+
+    /// Gives up what would stay open or in memory while others have their turn.
+    fn rest(&mut self) {
+        if self.input.must_rest() {
+            self.input.close();
+        }
+    }
+
+    fn place(&self) -> (String, u64, u64) {
+        (self.name.clone(), self.next.line, self.next.offset)
+    }
+
     /// How many whole lines can be taken as a block, at most `most`, and how many bytes they are. There is none where
-    /// the file ends without a line's end, at a line that is very long, or where reading fails: all that is for
-    /// [`Lines::read`] to meet.
+    /// the file ends without a line's end, at a byte order mark, at a line that is very long, or where reading fails: all that is
+    /// for [`Lines::read`] to meet.
     pub(super) fn look(&mut self, most: usize) -> Option<(usize, usize)> {
         if self.open_line {
             return None;
         }
+        self.input.open(self.next.offset).ok()?;
         let mut ahead = self.input.look(BLOCK).ok()?;
+        if self.next.offset == 0 && ahead.starts_with(BOM) {
+            return None;
+        }
         if memchr(b'\n', ahead).is_none() {
             ahead = self.input.look(LONG).ok()?;
         }
@@ -242,7 +431,17 @@ impl Lines {
         self.starts.clear();
         self.run_bytes = 0;
         self.run_skipped = 0;
+        self.rest();
         Some((lines, into))
+    }
+
+    /// Where the first line of the block starts that has just been taken.
+    pub(super) fn block_start(&self, lines: usize, bytes: usize) -> BlockStart {
+        BlockStart {
+            partition: self.name.clone(),
+            line: self.next.line - lines as u64,
+            offset: self.next.offset - bytes as u64,
+        }
     }
 
     /// Notes that the next lines that had been taken have been worked off.
@@ -268,38 +467,50 @@ impl Lines {
     /// Reads one line with its end into `self.line`; `None` at the end of the file.
     fn read_line(&mut self) -> Result<Option<u64>, SourceError> {
         self.line.clear();
-        let limit = self.options.max_line as u64;
-        let limit = limit.saturating_add(2);
+        let limit = self.limit();
         let length = (&mut self.input)
             .take(limit)
             .read_until(b'\n', &mut self.line)
-            .map_err(|error| self.error(&error.to_string()))?;
+            .map_err(|error| self.unreadable(error))?;
         Ok((length > 0).then_some(length as u64))
     }
 
-    /// Reads over what is left of a line that was too long; returns its length.
-    fn skip_rest(&mut self) -> Result<u64, SourceError> {
-        if self.line.last() == Some(&b'\n') {
-            return Ok(0);
+    /// Reads over what is left of a line that was too long; returns its length, and whether the line has an end.
+    fn skip_rest(&mut self) -> Result<(u64, bool), SourceError> {
+        let mut skipped = 0;
+        loop {
+            let ahead = self.input.fill_buf();
+            let ahead = ahead.map_err(|error| SourceError::caused_by("it can't be read", error))?;
+            let (bytes, found) = match memchr(b'\n', ahead) {
+                Some(end) => (end + 1, true),
+                None => (ahead.len(), false),
+            };
+            self.input.consume(bytes);
+            skipped += bytes as u64;
+            if found || bytes == 0 {
+                return Ok((skipped, found));
+            }
         }
-        let skipped = self.input.skip_until(b'\n');
-        let skipped = skipped.map_err(|error| self.error(&error.to_string()))?;
-        Ok(skipped as u64)
     }
 
-    /// An error about the line that comes next.
-    pub(super) fn error(&self, cause: &str) -> SourceError {
-        SourceError::new(format!(
-            "{}, line {}: {cause}",
-            self.name,
-            self.first().line + 1
-        ))
+    fn unreadable(&self, error: std::io::Error) -> SourceError {
+        SourceError::caused_by("it can't be read", error)
     }
 
     pub(super) fn token(&self, index: usize) -> FileToken {
         let at = self.starts.get(index).copied();
-        let at = at.unwrap_or_else(|| self.first());
-        self.head.token(self.input.file(), at.offset, at.line)
+        self.token_at(at.unwrap_or_else(|| self.first()))
+    }
+
+    fn token_at(&self, at: Position) -> FileToken {
+        match &self.end {
+            // Known from when the file was open.
+            Some(end) if end.token.offset == at.offset => end.token.clone(),
+            _ => {
+                let tail = self.input.with_file(|file| tail_hash(file, at.offset));
+                self.head.token(tail.ok(), at.offset, at.line)
+            }
+        }
     }
 
     pub(super) fn run_bytes(&self) -> usize {
@@ -318,20 +529,66 @@ impl Lines {
     }
 
     fn text_at(&self, offset: u64) -> std::io::Result<String> {
-        let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(offset))?;
         let mut line = Vec::new();
-        BufReader::new(file.take(4 * EXCERPT as u64)).read_until(b'\n', &mut line)?;
-        let text = String::from_utf8_lossy(line_content(&line)).into_owned();
-        Ok(match text.char_indices().nth(EXCERPT) {
-            Some((cut, _)) => format!("{}…", &text[..cut]),
-            None => text,
-        })
+        self.input.with_file(|mut file| {
+            let before = file.stream_position()?;
+            file.seek(SeekFrom::Start(offset))?;
+            BufReader::new(file.take(4 * EXCERPT as u64)).read_until(b'\n', &mut line)?;
+            file.seek(SeekFrom::Start(before))
+        })?;
+        let line = match offset {
+            0 => line.strip_prefix(BOM).unwrap_or(&line),
+            _ => &line,
+        };
+        Ok(excerpt_of(line_content(line)))
+    }
+}
+
+/// As much of what follows where a file stands as tells whether it is a line's end.
+fn rest_of_line(file: &std::fs::File, name: &str) -> Result<Vec<u8>, SourceError> {
+    let mut rest = Vec::new();
+    let read = file.take(3).read_to_end(&mut rest);
+    let mut file = file;
+    read.and_then(|read| file.seek_relative(-i64::try_from(read).unwrap_or_default()))
+        .map_err(|error| SourceError::caused_by(format!("{name}: can't be read"), error))?;
+    Ok(match memchr(b'\n', &rest) {
+        Some(end) => rest[..=end].to_vec(),
+        None => rest,
+    })
+}
+
+/// A line that was taken before its writer had finished it has grown.
+fn grown_line(name: &str) -> SourceError {
+    SourceError::new("the line was read before its writer had finished it, and has grown since").and_help(&format!(
+        "`--skip-rest-of-line {name}` keeps what was read of it and goes on behind it; with `--retain`, `--from-epoch` goes back to before it was read"
+    ))
+}
+
+/// Where a block of lines starts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BlockStart {
+    pub(crate) partition: String,
+    /// How many lines come before it.
+    pub(crate) line: u64,
+    pub(crate) offset: u64,
+}
+
+/// Names a line that is left out. `before` lines come before it.
+pub(super) fn log_skipped(step: &str, partition: &str, before: u64, cause: &LineError) {
+    tracing::debug!(step, partition, line = before + 1, %cause, "a line is skipped");
+}
+
+/// The beginning of a line, for a message.
+pub(super) fn excerpt_of(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&line[..line.len().min(4 * EXCERPT)]);
+    match text.char_indices().nth(EXCERPT) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.into_owned(),
     }
 }
 
 /// A line without its end, `\n` or `\r\n`.
-fn line_content(line: &[u8]) -> &[u8] {
+pub(super) fn line_content(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }

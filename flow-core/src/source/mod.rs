@@ -5,28 +5,36 @@
 //! back when the flow starts again. A record that a later step skips, drops or fails on has still
 //! been read.
 
+mod beginning;
 mod blocks;
-mod compressed;
 mod file;
 mod from_fn;
 mod from_iter;
 mod input;
-mod json_lines;
+mod line_format;
 mod lines;
+mod lines_source;
+mod open;
+mod raw_line;
 mod reading;
-mod text_lines;
+mod unfinished;
 
 use std::{any::TypeId, path::PathBuf, task::Waker, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
-pub use compressed::Compressed;
+pub use beginning::{Compressed, OtherEncoding};
 pub use file::FileToken;
 pub use from_fn::{FnReader, FnSource, FnToken, from_fn};
 pub use from_iter::{IterReader, IterSource, from_iter};
-pub use json_lines::{JsonLinesReader, JsonLinesSource};
+pub use line_format::{Bytes, Json, LineError, LineFormat, Looks, Text};
+pub(crate) use lines::BlockStart;
+pub use lines_source::{
+    ByteLinesSource, JsonLinesSource, LinesReader, LinesSource, TextLinesSource,
+};
+pub use raw_line::{OrDead, RawLine};
 pub(crate) use reading::{NO_GROUP, StoredToken, drop_partition, head};
-pub use text_lines::{TextLinesReader, TextLinesSource};
+pub use unfinished::UnfinishedLine;
 
 use self::lines::{LineParser, Lines};
 pub use crate::error::SourceError;
@@ -122,6 +130,19 @@ pub trait Source: 'static {
     #[doc(hidden)]
     fn line_parser(&self) -> Option<LineParser<Self::Item>> {
         None
+    }
+
+    /// The token behind the rest of a line that was read before it was finished, where the source reads lines of files.
+    #[doc(hidden)]
+    fn skip_rest_of_line(
+        &self,
+        partition: &str,
+        token: &Self::Token,
+    ) -> Result<Self::Token, SourceError> {
+        let _ = token;
+        Err(SourceError::new(format!(
+            "{partition} has no lines whose rest could be skipped"
+        )))
     }
 
     /// Agrees that a source which can't resume loses what was not read when the flow stops.
@@ -277,6 +298,27 @@ pub struct Excerpt {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoResume;
 
+/// A source that can hand over what it can't read; see [`Flow::source_or_dead`](crate::Flow::source_or_dead).
+pub trait SourceOrDead: Source {
+    /// What becomes of a record that can't be read.
+    type Dead: 'static;
+    /// The source of both.
+    #[doc(hidden)]
+    type OrDead: Source<Item = Result<Self::Item, Self::Dead>>;
+
+    #[doc(hidden)]
+    fn or_dead(self) -> Self::OrDead;
+}
+
+impl<S: SourceOrDead> SourceOrDead for Lossy<S> {
+    type Dead = S::Dead;
+    type OrDead = Lossy<S::OrDead>;
+
+    fn or_dead(self) -> Self::OrDead {
+        Lossy(self.0.or_dead())
+    }
+}
+
 /// A source that may lose records over a restart; see [`Source::lossy`].
 #[derive(Clone, Debug)]
 pub struct Lossy<S>(S);
@@ -304,6 +346,14 @@ impl<S: Source> Source for Lossy<S> {
 
     fn is_renamed(&self, old: &str, token: &S::Token, new: &str) -> Result<bool, SourceError> {
         self.0.is_renamed(old, token, new)
+    }
+
+    fn skip_rest_of_line(
+        &self,
+        partition: &str,
+        token: &S::Token,
+    ) -> Result<S::Token, SourceError> {
+        self.0.skip_rest_of_line(partition, token)
     }
 
     fn line_parser(&self) -> Option<LineParser<S::Item>> {

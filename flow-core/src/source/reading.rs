@@ -4,7 +4,7 @@ use std::{collections::VecDeque, rc::Rc, sync::Arc, task::Waker, time::Instant};
 
 use flow_store::{Changes, CodecError, decode, encode};
 
-use super::{Excerpt, Next, Reader, Source, SourceError, lines::LineParser};
+use super::{Excerpt, Next, Reader, Source, SourceError, UnfinishedLine, lines::LineParser};
 use crate::{
     chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
     engine::{
@@ -30,6 +30,7 @@ pub(crate) fn head<S: Source>(
         let chain = port.build(&mut context.wiring);
         Ok(Made::Source(Box::new(Reading::<S> {
             step: index,
+            id: context.id(),
             at: context.wiring.whereabouts.of(index),
             number: context.store_number(),
             partitions,
@@ -128,11 +129,26 @@ fn open<S: Source>(
             }
         }
         let at = match stored {
-            Some((stored, value)) => super::At::Token(read(stored, value, false)?),
+            Some((stored, value)) => {
+                let mut token = read(stored, value, false)?;
+                if context.skips_rest_of_line(name) {
+                    let behind = source.skip_rest_of_line(name, &token);
+                    token = behind.map_err(|error| ResumeError::Source {
+                        step: step.clone(),
+                        error,
+                    })?;
+                }
+                super::At::Token(token)
+            }
+            None if context.skips_rest_of_line(name) => {
+                let text = format!("nothing of {name} has been read, so there is nothing to skip");
+                let (step, error) = (step.clone(), SourceError::new(text));
+                return Err(ResumeError::Source { step, error }.into());
+            }
             None if context.is_known() => super::At::New,
             None => super::At::Start,
         };
-        let reader = source.open(name, at).map_err(|error| -> RunError {
+        let mut reader = source.open(name, at).map_err(|error| -> RunError {
             let step = step.clone();
             if stored.is_some() {
                 ResumeError::Source { step, error }.into()
@@ -141,6 +157,9 @@ fn open<S: Source>(
                 BuildError::Source { step, place, error }.into()
             }
         })?;
+        if let Some(lines) = reader.file_lines() {
+            lines.belong_to(&step, context.take_unfinished);
+        }
         let key = partition_key(name);
         let written = match stored {
             Some((_, value)) => value.clone(),
@@ -266,8 +285,18 @@ pub(super) struct Partition<S: Source> {
     written: Vec<u8>,
 }
 
+impl<S: Source> Partition<S> {
+    /// A last line that was left unread.
+    fn unfinished(&mut self) -> Option<UnfinishedLine> {
+        let lines = self.reader.file_lines().filter(|_| self.at_end)?;
+        lines.unfinished()
+    }
+}
+
 pub(super) struct Reading<S: Source> {
     pub(super) step: StepIndex,
+    /// The step's id, for the log.
+    pub(super) id: String,
     pub(super) at: At,
     number: Option<u16>,
     pub(super) partitions: Vec<Partition<S>>,
@@ -468,7 +497,10 @@ impl<S: Source> SourceTask for Reading<S> {
             if !std::mem::take(&mut partition.moved) {
                 continue;
             }
-            let done = partition.at_end && partition.run.is_empty() && partition.failure.is_none();
+            let done = partition.at_end
+                && partition.run.is_empty()
+                && partition.failure.is_none()
+                && partition.unfinished().is_none();
             let mut value = vec![if done { DONE } else { NOT_DONE }];
             partition
                 .reader
@@ -481,6 +513,11 @@ impl<S: Source> SourceTask for Reading<S> {
             }
         }
         Ok(())
+    }
+
+    fn unfinished(&mut self) -> Vec<UnfinishedLine> {
+        let partitions = self.partitions.iter_mut();
+        partitions.filter_map(Partition::unfinished).collect()
     }
 
     fn splits(&self) -> bool {

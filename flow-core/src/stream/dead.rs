@@ -148,6 +148,32 @@ pub(super) fn dead_step<D>(flow: &Flow, index: StepIndex, place: &Location<'_>) 
     flow.add_step(step)
 }
 
+impl<T: 'static, D: 'static> Stream<Result<T, D>> {
+    /// Parts what a source has read from what it could not read.
+    pub(crate) fn split_dead(self, place: &'static Location<'static>) -> (Stream<T>, Stream<D>) {
+        let index = self.step;
+        let dead_index = dead_step::<D>(&self.flow, index, place);
+        let (port, dead_port) = (Port::new(), Port::new());
+        let (next, dead): (Rc<Port<_>>, Rc<Port<_>>) = (port.clone(), dead_port.clone());
+        self.port.attach(move |wiring| {
+            let (next, dead) = (next.build(wiring), dead.build(wiring));
+            wiring.only_first = false;
+            Box::new(OrDead {
+                at: wiring.whereabouts.of(index),
+                f: |(_, read): (NoKey, Result<T, D>)| read.map(Some),
+                next,
+                dead,
+                out: Vec::new(),
+                failed: Vec::new(),
+            })
+        });
+        (
+            Stream::new(self.flow.clone(), index, port),
+            Stream::new(self.flow, dead_index, dead_port),
+        )
+    }
+}
+
 struct OrDead<F, U, D> {
     at: At,
     f: F,

@@ -318,6 +318,7 @@ impl Driver {
                 .for_each(|capability| capability.downgrade(&next)),
             None => {
                 self.give_up();
+                self.state.add_unfinished(self.task.unfinished());
                 self.open = None;
                 self.set_busy(false);
             }

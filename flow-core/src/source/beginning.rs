@@ -1,0 +1,143 @@
+//! What the first bytes of a file say: that it is compressed, or in another encoding than UTF-8.
+
+use super::SourceError;
+
+/// How many of the first bytes of a file tell what it is.
+pub(super) const TELLING: usize = 1024;
+
+/// A file that was to be read as lines is compressed.
+///
+/// It can't be read: a flow goes on in the middle of a file, and several workers work off parts of a large one, and neither
+/// is possible in a file that can only be read from its beginning. It is the cause of a [`SourceError`].
+///
+/// ```
+/// use std::error::Error;
+/// use flow::{BuildError, prelude::*, source::Compressed};
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// let path = dir.path().join("orders.gz");
+/// std::fs::write(&path, [0x1f, 0x8b, 8, 0]).unwrap();
+/// let runner = Runner::new(move |flow| {
+///     flow.source(TextLines::open(&path)).named("orders").sink(TextLines::stdout());
+/// });
+/// let Err(RunError::Build(BuildError::Source { error, .. })) = runner.run() else { panic!() };
+/// let compressed = error.source().unwrap().downcast_ref::<Compressed>().unwrap();
+/// assert_eq!(compressed.format, "gzip");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{file} is compressed ({format}): it can't be read from the middle, nor by several workers\nhelp: decompress it first: `{command}`; or read standard input: `TextLines::stdin()`"
+)]
+#[non_exhaustive]
+pub struct Compressed {
+    /// The file.
+    pub file: String,
+    /// What it is compressed with: `gzip`, `zstd`, `bzip2`, `xz`, `lz4`, `zip`, ...
+    pub format: &'static str,
+    command: String,
+}
+
+/// A file that was to be read as lines is in another encoding than UTF-8. It is the cause of a [`SourceError`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{file} is {encoding}, not UTF-8\nhelp: convert it first: `iconv -f {encoding} -t UTF-8 {} > ..`",
+    quoted(.file)
+)]
+#[non_exhaustive]
+pub struct OtherEncoding {
+    /// The file.
+    pub file: String,
+    /// The encoding: `UTF-16` or `UTF-32`.
+    pub encoding: &'static str,
+}
+
+/// Refuses a file that begins as no lines do.
+pub(super) fn check(start: &[u8], file: &str) -> Result<(), SourceError> {
+    if let Some(compressed) = Compressed::of(start, file) {
+        return Err(SourceError::because(compressed));
+    }
+    if let Some(encoding) = encoding_of(start) {
+        let file = file.to_owned();
+        return Err(SourceError::because(OtherEncoding { file, encoding }));
+    }
+    Ok(())
+}
+
+impl Compressed {
+    /// Tells by the first bytes of a file. No text begins like this: none is UTF-8, or has only characters that are printed.
+    fn of(start: &[u8], file: &str) -> Option<Self> {
+        let (format, program) = match start {
+            [0x1f, 0x8b, ..] => ("gzip", "gzip -dc"),
+            [0x1f, 0x9d, ..] => ("compress", "gzip -dc"),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd", "zstd -dc"),
+            [0x04, 0x22, 0x4d, 0x18, ..] => ("lz4", "lz4 -dc"),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("xz", "xz -dc"),
+            [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] if is_bzip2(rest) => ("bzip2", "bzip2 -dc"),
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => ("zip", "unzip -p"),
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => ("7z", "7z x -so"),
+            [0xff, 0x06, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => ("snappy", "snzip -dc"),
+            _ => return None,
+        };
+        Some(Compressed {
+            file: file.to_owned(),
+            format,
+            command: format!("{program} {} > ..", quoted(file)),
+        })
+    }
+}
+
+/// The magic number of a block, or of the end of a stream without one.
+fn is_bzip2(rest: &[u8]) -> bool {
+    rest.starts_with(b"1AY&SY") || rest.starts_with(&[0x17, 0x72, 0x45, 0x38, 0x50, 0x90])
+}
+
+/// The encoding that a byte order mark names. Bytes like those of the mark of UTF-16 may begin a line of other bytes; what
+/// follows them in UTF-16 has NULs, for it has line ends or blanks.
+fn encoding_of(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
+        [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] if rest.contains(&0) => Some("UTF-16"),
+        _ => None,
+    }
+}
+
+/// A file name as a shell takes it.
+pub(super) fn quoted(file: &str) -> String {
+    let plain = |char: char| char.is_alphanumeric() || "/._-+=,@%".contains(char);
+    match !file.is_empty() && file.chars().all(plain) {
+        true => file.to_owned(),
+        false => format!("'{}'", file.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_quoted_where_a_shell_would_split_it() {
+        assert_eq!(quoted("a/b-1.json"), "a/b-1.json");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn text_that_begins_like_a_compressed_file_is_text() {
+        for text in [
+            "BZh",
+            "BZh9",
+            "BZh91 is a",
+            "PK",
+            "PKZIP",
+            "7z",
+            "7zip",
+            "(\u{b5}",
+        ] {
+            assert!(check(text.as_bytes(), "in").is_ok(), "{text}");
+        }
+        assert!(check(b"", "in").is_ok());
+        // Bytes that are a line of something else.
+        assert!(check(b"\xff\xfe\nnext\n", "in").is_ok());
+    }
+}

@@ -1,0 +1,198 @@
+//! What a line is read as: text, JSON, bytes.
+
+use std::{marker::PhantomData, str::Utf8Error};
+
+use serde::de::DeserializeOwned;
+
+use super::RawLine;
+
+/// How a record is made of a line. Implemented by the formats of flow: [`Text`], [`Json`], [`Bytes`], [`OrDead`](super::OrDead).
+///
+/// A format of your own is a step behind [`ByteLines::open`](crate::ByteLines::open).
+pub trait LineFormat: 'static {
+    /// The record.
+    type Item: 'static;
+
+    /// The kind of a source of such lines.
+    #[doc(hidden)]
+    const KIND: &'static str;
+
+    /// Makes a record of a line that can't be read, where there is such a record.
+    #[doc(hidden)]
+    const DEAD: Option<fn(RawLine, LineError) -> Self::Item> = None;
+
+    /// Makes a record of a line without its end, or leaves it out.
+    #[doc(hidden)]
+    fn parse(line: &[u8]) -> Result<Option<Self::Item>, LineError>;
+}
+
+/// Lines of UTF-8 as `String`s.
+#[derive(Clone, Copy, Debug)]
+pub enum Text {}
+
+/// Lines with a JSON value each.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(PhantomData<fn() -> T>);
+
+/// Lines of any bytes as `Vec<u8>`s.
+#[derive(Clone, Copy, Debug)]
+pub enum Bytes {}
+
+impl LineFormat for Text {
+    type Item = String;
+
+    const KIND: &'static str = "text_lines";
+
+    fn parse(line: &[u8]) -> Result<Option<String>, LineError> {
+        match std::str::from_utf8(line) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(error) => Err(LineError::NotUtf8 { error }),
+        }
+    }
+}
+
+impl<T: DeserializeOwned + 'static> LineFormat for Json<T> {
+    type Item = T;
+
+    const KIND: &'static str = "json_lines";
+
+    fn parse(line: &[u8]) -> Result<Option<T>, LineError> {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        match serde_json::from_slice(line) {
+            Ok(record) => Ok(Some(record)),
+            Err(error) => Err(LineError::json(line, error)),
+        }
+    }
+}
+
+impl LineFormat for Bytes {
+    type Item = Vec<u8>;
+
+    const KIND: &'static str = "byte_lines";
+
+    fn parse(line: &[u8]) -> Result<Option<Vec<u8>>, LineError> {
+        Ok(Some(line.to_vec()))
+    }
+}
+
+/// Why no record can be made of a line. It is the cause of a [`SourceError`](super::SourceError).
+///
+/// ```
+/// use std::error::Error;
+/// use flow::{prelude::*, source::LineError};
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// let path = dir.path().join("orders.json");
+/// std::fs::write(&path, "[\n1,\n2\n]\n").unwrap();
+/// let runner = Runner::new(move |flow| {
+///     flow.source(JsonLines::open::<u64>(&path)).named("orders").sink(JsonLines::stdout());
+/// });
+/// let Err(RunError::Record(failed)) = runner.run() else { panic!() };
+/// let line = failed.cause.source().unwrap().downcast_ref::<LineError>().unwrap();
+/// assert!(line.help().unwrap().contains("jq -c '.[]'"));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// It is longer than the source allows.
+    #[error("the line is longer than {limit} bytes")]
+    TooLong {
+        /// The most that is allowed, in bytes.
+        limit: usize,
+    },
+    /// It is not UTF-8.
+    #[error("the line is not UTF-8, from its byte {} on", .error.valid_up_to() + 1)]
+    NotUtf8 {
+        /// Where it stops being UTF-8.
+        #[source]
+        error: Utf8Error,
+    },
+    /// It is not JSON, or not of the type that the source reads.
+    #[error("{}", json_text(.error))]
+    Json {
+        /// What the parser says; its line is always 1.
+        #[source]
+        error: serde_json::Error,
+        /// What the line looks like, where that tells more.
+        looks: Option<Looks>,
+    },
+}
+
+/// What a line looks like of which no JSON value can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Looks {
+    /// The beginning of an array, or a whole one.
+    Array,
+    /// The beginning or the end of a value that stands on several lines.
+    Pretty,
+    /// It begins with a byte order mark, in the middle of a file.
+    Marked,
+    /// It has NUL bytes, as ASCII in UTF-16 and UTF-32 has.
+    Wide,
+}
+
+impl LineError {
+    fn json(line: &[u8], error: serde_json::Error) -> Self {
+        let looks = Looks::of(line, &error);
+        LineError::Json { error, looks }
+    }
+
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        let text = match self {
+            LineError::TooLong { .. } => "`.max_line(..)` sets what is allowed",
+            LineError::NotUtf8 { .. } => {
+                "`ByteLines::open` reads lines of any bytes; `flow.source_or_dead(..)` gives such lines a stream of their own"
+            }
+            LineError::Json { looks, .. } => match (*looks)? {
+                Looks::Array => {
+                    "flow reads one JSON value from each line; `jq -c '.[]' in.json` makes such lines of an array"
+                }
+                Looks::Pretty => {
+                    "flow reads one JSON value from each line; `jq -c . in.json` writes each value on a line"
+                }
+                Looks::Marked => {
+                    "the line begins with a byte order mark, which flow skips only at the beginning of a file"
+                }
+                Looks::Wide => {
+                    "the line has NUL bytes: if the file is UTF-16 or UTF-32, convert it with `iconv -f UTF-16 -t UTF-8 in.json`"
+                }
+            },
+        };
+        Some(text.to_owned())
+    }
+}
+
+impl Looks {
+    /// Called for lines that failed only.
+    fn of(line: &[u8], error: &serde_json::Error) -> Option<Looks> {
+        if line.starts_with(BOM) {
+            return Some(Looks::Marked);
+        }
+        if line.contains(&0) {
+            return Some(Looks::Wide);
+        }
+        let line = line.trim_ascii();
+        if let Some(inner) = line.strip_prefix(b"[") {
+            let inner = inner.trim_ascii_start();
+            let is_array = error.is_eof() || inner.is_empty() || inner.starts_with(b"{");
+            return is_array.then_some(Looks::Array);
+        }
+        let opens = line.starts_with(b"{") && (error.is_eof() || line == b"{");
+        let closes = matches!(line, b"}" | b"]" | b"}," | b"],");
+        (opens || closes).then_some(Looks::Pretty)
+    }
+}
+
+/// The parser's words; of its place only the column says something.
+fn json_text(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.replace(" at line 1 column ", ", at column ")
+}
+
+/// The byte order mark of UTF-8.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
