@@ -104,6 +104,7 @@ impl Flow {
             cannot_resume: source::cannot_resume::<S>() && !source.is_lossy(),
             inputs: source.files(),
             output: None,
+            depth: 0,
         };
         let (index, port) = self.add(step);
         self.add_head(source::head(index, source, port.clone()));
@@ -117,6 +118,11 @@ impl Flow {
 
     pub(crate) fn add_step(&self, step: Step) -> StepIndex {
         self.inner.graph.borrow_mut().add(step)
+    }
+
+    /// Whether more steps lead to this one than may.
+    pub(crate) fn is_too_deep(&self, index: StepIndex) -> bool {
+        self.inner.graph.borrow().is_too_deep(index)
     }
 
     pub(crate) fn add_head(&self, head: Head) {

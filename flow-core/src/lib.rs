@@ -20,6 +20,8 @@ pub mod sink;
 pub mod source;
 mod state;
 mod stream;
+#[doc(hidden)]
+pub mod terminal;
 pub mod testing;
 
 /// What the expansion of `#[dataflow]` uses. Not for use by hand.

@@ -13,7 +13,7 @@ const NUMBER: u64 = (1 << BITS) - 1;
 /// execution are greater than all of an earlier one, and no number is ever used twice: the
 /// execution is recorded before its first epoch is.
 ///
-/// It is shown, and read, as `execution.number`:
+/// It is shown, also in debug output, and read as `execution.number`:
 ///
 /// ```
 /// use flow_store::Epoch;
@@ -21,13 +21,18 @@ const NUMBER: u64 = (1 << BITS) - 1;
 /// let start = Epoch::opening(3);
 /// assert_eq!(start.next(), Epoch::first(3));
 /// assert_eq!(Epoch::first(3).next().to_string(), "3.2");
+/// assert_eq!(format!("{:?}", Epoch::first(3)), "3.1");
 /// assert_eq!("3.1".parse(), Ok(Epoch::first(3)));
 /// assert!(Epoch::opening(4) > Epoch::first(3));
 /// ```
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Epoch(u64);
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl Epoch {
     /// The greatest number an execution can have, as 24 bits hold it.

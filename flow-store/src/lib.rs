@@ -221,6 +221,7 @@ mod tables;
 mod unfolded;
 mod verify;
 mod versions;
+mod visible;
 mod write;
 
 pub use changes::{Change, Changes};
@@ -242,3 +243,4 @@ pub use rows::{Row, RowRef, Rows};
 pub use schema::{Difference, Field, Fields, ParseSchemaError, Primitive, Schema, trace};
 
 pub use verify::Verified;
+pub use visible::{visible, visible_on_a_line};

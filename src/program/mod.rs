@@ -5,9 +5,16 @@ mod progress;
 mod report;
 mod signals;
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{self, ErrorKind},
+    process::ExitCode,
+};
 
-use flow_core::{Flow, RunError, Runner, Started};
+use flow_core::{
+    Flow, RunError, Runner, Started,
+    terminal::{say, write_all},
+};
+use flow_store::visible;
 
 use cli::Command;
 
@@ -49,11 +56,17 @@ struct NoArgs {}
 ///
 /// `run` runs the flow, with the arguments of its own and those of [`Runner`]: `--recover DIR`, `--epoch E`, `-w N`,
 /// `--drop-state STEP`, `--drop-partition P`, `--take-unfinished-lines`, `--skip-rest-of-line P`, `--retain R`, `--from-epoch E`. `check` takes the same, and says whether a run
-/// would start and what it would say, without changing anything. `graph` prints the flow's steps. A first SIGTERM or Ctrl-C commits what
-/// has been read and ends the program; a second one ends it at once.
+/// would start and what it would say, without changing anything. `graph` prints the flow's steps.
 ///
-/// Exit status: 0 when the flow finished or was stopped (130 after Ctrl-C), 1 when the run failed, 2 when the command line
-/// or the flow is wrong, 3 when the store refused. What goes wrong is told on standard error.
+/// # Signals
+/// A first SIGTERM, Ctrl-C or SIGHUP commits what has been read and ends the program; a second one ends it at once. While the
+/// flow starts, the first one ends the program at once, and nothing has been changed. A program that was started with SIGHUP
+/// ignored, as by `nohup`, keeps ignoring it. `check` and `graph` are ended as if there were no handler.
+///
+/// # Exit status
+/// 0 when the flow finished or was stopped (130 after Ctrl-C), 1 when the run failed, 2 when the command line
+/// or the flow is wrong, 3 when the store refused, 128 and the signal's number after a second signal. What goes wrong is told on
+/// standard error; whether anybody reads that changes nothing.
 ///
 /// ```no_run
 /// use flow::prelude::*;
@@ -68,6 +81,7 @@ struct NoArgs {}
 ///
 /// fn main() -> ExitCode { flow::main(copy) }
 /// ```
+#[must_use = "it is the program's exit status: write `fn main() -> ExitCode { flow::main(my_flow) }`"]
 pub fn main<M>(flow: impl Entry<M>) -> ExitCode {
     flow.run()
 }
@@ -85,61 +99,84 @@ fn program<A>(build: impl Fn(&Flow, &A) + Send + Sync + 'static) -> ExitCode
 where
     A: clap::Args + Send + Sync + 'static,
 {
+    let code = match signals::watch() {
+        Ok(()) => command(build),
+        Err(error) => {
+            say(&format!("error: signals can't be handled: {error}\n"));
+            FAILED
+        }
+    };
+    signals::over(code);
+    ExitCode::from(code)
+}
+
+fn command<A>(build: impl Fn(&Flow, &A) + Send + Sync + 'static) -> u8
+where
+    A: clap::Args + Send + Sync + 'static,
+{
     if let Some(clash) = cli::clash::<A>() {
-        eprintln!("error: {clash}");
-        return ExitCode::from(WRONG);
+        say(&format!("error: {clash}\n"));
+        return WRONG;
     }
-    let matches = cli::command::<A>().get_matches();
-    let (command, args) = match (
-        Command::of(&matches),
-        A::from_arg_matches(cli::inner(&matches)),
-    ) {
-        (Ok(command), Ok(args)) => (command, args),
-        (Err(error), _) | (_, Err(error)) => error.exit(),
+    let parsed = cli::command::<A>().try_get_matches().and_then(|matches| {
+        let args = A::from_arg_matches(cli::inner(&matches))?;
+        Ok((Command::of(&matches)?, args))
+    });
+    let (command, args) = match parsed {
+        Ok(parsed) => parsed,
+        Err(told) => return report::usage(&told),
     };
     let runner = Runner::new(move |flow| build(flow, &args));
-    let code = match command {
+    match command {
         Command::Run(options) => run(options.apply(runner)),
-        Command::Check(options) => match options.apply(runner).dry_run() {
-            Ok(would) => {
-                started(&would);
-                eprintln!("flow: it would start, and nothing has been changed");
-                0
+        Command::Check(options) => {
+            signals::break_off();
+            match options.apply(runner).dry_run() {
+                Ok(would) => {
+                    started(&would);
+                    say("flow: it would start, and nothing has been changed\n");
+                    0
+                }
+                Err(error) => failed(&error),
             }
-            Err(error) => failed(&error),
+        }
+        Command::Graph => {
+            signals::break_off();
+            graph(&runner)
+        }
+    }
+}
+
+fn graph(runner: &Runner) -> u8 {
+    match runner.graph() {
+        Ok(graph) => match write_all(&mut io::stdout(), graph.to_string().as_bytes()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                say(&format!(
+                    "error: standard output can't be written: {error}\n"
+                ));
+                FAILED
+            }
+            // Who reads it may have seen enough.
+            _ => 0,
         },
-        Command::Graph => match runner.graph() {
-            Ok(graph) => {
-                // Who reads it may have seen enough.
-                let _ = write!(std::io::stdout(), "{graph}");
-                0
-            }
-            Err(error) => {
-                report::error(&error.into());
-                WRONG
-            }
-        },
-    };
-    ExitCode::from(code)
+        Err(error) => {
+            report::error(&error.into());
+            WRONG
+        }
+    }
 }
 
 fn run(runner: Runner) -> u8 {
     let handle = runner.handle();
-    let signals = match signals::watch(handle.clone()) {
-        Ok(signals) => signals,
-        Err(error) => {
-            eprintln!("error: signals can't be handled: {error}");
-            return FAILED;
-        }
-    };
+    signals::stop(handle.clone());
     let progress = progress::show(handle);
     let result = runner.on_start(started).run();
     progress.end();
     match result {
         Ok(outcome) => {
             report::unfinished(&outcome.unfinished);
-            eprintln!("flow: {outcome}");
-            if signals.interrupted() {
+            say(&visible(&format!("flow: {outcome}\n")));
+            if signals::interrupted() {
                 INTERRUPTED
             } else {
                 0
@@ -159,10 +196,12 @@ fn failed(error: &RunError) -> u8 {
 }
 
 fn started(started: &Started) {
+    let mut text = String::new();
     for notice in &started.notices {
-        eprintln!("flow: {notice}");
+        text += &format!("flow: {notice}\n");
     }
     if let Some(epoch) = started.resumed_from {
-        eprintln!("flow: going on from epoch {epoch}");
+        text += &format!("flow: going on from epoch {epoch}\n");
     }
+    say(&visible(&text));
 }

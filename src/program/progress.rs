@@ -2,27 +2,30 @@
 
 use std::{
     io::IsTerminal,
-    sync::mpsc::{Sender, channel},
-    thread::JoinHandle,
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread,
     time::Duration,
 };
 
-use flow_core::RunHandle;
+use flow_core::{RunHandle, terminal::can_say};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 /// How often the line changes.
 const PERIOD: Duration = Duration::from_millis(200);
 
+/// How long it may take to take the line away: a terminal may have been stopped (Ctrl-S).
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The line, as long as it is shown.
-pub(super) struct Shown(Option<(Sender<()>, JoinHandle<()>)>);
+pub(super) struct Shown(Option<(Sender<()>, Receiver<()>)>);
 
 impl Shown {
     /// Takes the line away.
     pub(super) fn end(self) {
-        if let Some((end, thread)) = self.0 {
+        if let Some((end, gone)) = self.0 {
             drop(end);
-            // A line that could not be drawn is no reason to fail.
-            let _ = thread.join();
+            // A line that could not be drawn is no reason to fail, or to wait.
+            let _ = gone.recv_timeout(PATIENCE);
         }
     }
 }
@@ -34,13 +37,15 @@ pub(super) fn show(run: RunHandle) -> Shown {
         return Shown(None);
     }
     let (end, ended) = channel::<()>();
-    let thread = std::thread::spawn(move || {
+    let (taken_away, gone) = channel::<()>();
+    let thread = thread::Builder::new().name("flow-progress".to_owned());
+    let thread = thread.spawn(move || {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
-        while ended.recv_timeout(PERIOD) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            if let Some(progress) = run.progress() {
+        while ended.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+            if let Some(progress) = run.progress().filter(|_| can_say()) {
                 let mut line = format!("{} records read", HumanCount(progress.records));
                 if let Some(epoch) = progress.durable {
                     line += &format!(", durable up to epoch {epoch}");
@@ -50,6 +55,8 @@ pub(super) fn show(run: RunHandle) -> Shown {
             }
         }
         bar.finish_and_clear();
+        drop(taken_away);
     });
-    Shown(Some((end, thread)))
+    // Where threads are limited, the run needs them more.
+    Shown(thread.ok().map(|_| (end, gone)))
 }

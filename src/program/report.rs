@@ -1,8 +1,17 @@
 //! What goes wrong, as a person reads it on a terminal.
 
-use std::{error::Error, fmt, io::IsTerminal};
+use std::{
+    error::Error,
+    fmt,
+    io::{self, IsTerminal},
+};
 
-use flow_core::{RecordError, RunError, source::UnfinishedLine};
+use flow_core::{
+    RecordError, RunError,
+    source::UnfinishedLine,
+    terminal::{say, write_all},
+};
+use flow_store::{visible, visible_on_a_line};
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
     MietteSpanContents, SourceCode, SourceSpan, SpanContents,
@@ -14,7 +23,7 @@ pub(super) fn error(error: &RunError) {
         RunError::Record(error) => print(&BadRecord::new(error)),
         RunError::WhileStopping { error: last, first } => {
             self::error(last);
-            eprintln!("This happened while the flow was stopping for another failure:");
+            say("This happened while the flow was stopping for another failure:\n");
             self::error(first);
         }
         error => print(&Plain::new(error)),
@@ -26,34 +35,53 @@ const UNFINISHED: usize = 5;
 
 /// Names the last lines that were left unread.
 pub(super) fn unfinished(lines: &[UnfinishedLine]) {
+    let mut text = String::new();
     for line in lines.iter().take(UNFINISHED) {
-        eprintln!("flow: {}", visible(&line.to_string()));
+        text += &format!("flow: {}\n", visible_on_a_line(&line.to_string()));
     }
     match lines.len().saturating_sub(UNFINISHED) {
         0 => {}
-        1 => eprintln!("flow: and the last line of one more file"),
-        more => eprintln!("flow: and the last lines of {more} more files"),
+        1 => text += "flow: and the last line of one more file\n",
+        more => text += &format!("flow: and the last lines of {more} more files\n"),
     }
     let mut helps: Vec<String> = lines.iter().map(UnfinishedLine::help).collect();
     helps.sort();
     helps.dedup();
     for help in helps {
-        eprintln!("  help: {help}");
+        text += &format!("  help: {}\n", visible(&help));
     }
+    say(&text);
 }
 
-/// Text of an input, in which no character does anything to a terminal.
-fn visible(text: &str) -> String {
-    let shown = |char: char| match char.is_control() {
-        true => char::REPLACEMENT_CHARACTER,
-        false => char,
+/// Prints what the command line's parser has to say: help on standard output, errors on standard error. Returns the exit
+/// status.
+pub(super) fn usage(told: &clap::Error) -> u8 {
+    let text = told.render();
+    let plain = text.to_string();
+    let is_safe = visible(&plain) == plain;
+    let shown = |colour: bool| match colour && is_safe {
+        true => text.ansi().to_string(),
+        false => visible(&plain).into_owned(),
     };
-    text.chars().map(shown).collect()
+    if told.use_stderr() {
+        say(&shown(colour_for(&io::stderr())));
+    } else {
+        // Who asked for help may have seen enough of it.
+        let _ = write_all(
+            &mut io::stdout(),
+            shown(colour_for(&io::stdout())).as_bytes(),
+        );
+    }
+    u8::try_from(told.exit_code()).unwrap_or(super::WRONG)
+}
+
+fn colour_for(out: &impl IsTerminal) -> bool {
+    out.is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 fn print(diagnostic: &dyn Diagnostic) {
-    let is_terminal = std::io::stderr().is_terminal();
-    let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
+    let is_terminal = io::stderr().is_terminal();
+    let colour = colour_for(&io::stderr());
     let mut theme = if colour {
         GraphicalTheme::unicode()
     } else {
@@ -66,8 +94,8 @@ fn print(diagnostic: &dyn Diagnostic) {
         .with_width(if is_terminal { 100 } else { 10_000 });
     let mut text = String::new();
     match handler.render_report(&mut text, diagnostic) {
-        Ok(()) => eprint!("{}", text.trim_start()),
-        Err(fmt::Error) => eprintln!("error: {diagnostic}"),
+        Ok(()) => say(text.trim_start()),
+        Err(fmt::Error) => say(&format!("error: {diagnostic}\n")),
     }
 }
 
@@ -83,19 +111,14 @@ impl Plain {
         let text = error.to_string();
         let safe = error.safe().map(|safe| safe.to_string());
         let behind_safe = safe.as_ref().and_then(|safe| text.strip_suffix(safe));
-        match (behind_safe, text.split_once("\nhelp: ")) {
-            (Some(message), _) => Plain {
-                message: message.trim_end().to_owned(),
-                help: safe,
-            },
-            (None, Some((message, help))) => Plain {
-                message: message.to_owned(),
-                help: Some(help.to_owned()),
-            },
-            (None, None) => Plain {
-                message: text,
-                help: None,
-            },
+        let (message, help) = match (behind_safe, text.split_once("\nhelp: ")) {
+            (Some(message), _) => (message.trim_end(), safe.as_deref()),
+            (None, Some((message, help))) => (message, Some(help)),
+            (None, None) => (text.as_str(), None),
+        };
+        Plain {
+            message: visible(message).into_owned(),
+            help: help.map(|help| visible(help).into_owned()),
         }
     }
 }
@@ -131,11 +154,6 @@ impl BadRecord {
             message += &format!(", {position}");
         }
         let cause = error.cause.to_string();
-        let line = error.excerpt.as_ref().map(|text| Line {
-            name: error.partition.clone(),
-            number: line_number(error.position.as_deref()),
-            text: text.clone(),
-        });
         let (mut column, mut label) = (0, cause.clone());
         if let Some(json) = json_error(error.cause.as_ref()) {
             // The record is one line, so the column says it all, and the caret shows the column.
@@ -143,18 +161,30 @@ impl BadRecord {
             let text = json.to_string();
             label = text.replace(&format!(" at line 1 column {}", json.column()), "");
         }
+        let line = error.excerpt.as_ref().map(|text| {
+            let (before, behind) = text.split_at(text.floor_char_boundary(column));
+            let before = visible_on_a_line(before);
+            // The caret stays under what it points at.
+            column = before.len();
+            Line {
+                name: visible_on_a_line(&error.partition).into_owned(),
+                number: line_number(error.position.as_deref()),
+                text: format!("{before}{}", visible_on_a_line(behind)),
+            }
+        });
         if line.is_none() {
             message += &format!(": {cause}");
         }
         BadRecord {
-            message,
+            message: visible(&message).into_owned(),
             help: [error.help(), Some(error.safe.to_string()), error.hint()]
                 .into_iter()
                 .flatten()
+                .map(|help| visible(&help).into_owned())
                 .collect::<Vec<String>>()
                 .join("\n"),
             line,
-            label,
+            label: visible(&label).into_owned(),
             column,
         }
     }

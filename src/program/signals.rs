@@ -1,48 +1,147 @@
-//! SIGTERM and Ctrl-C.
+//! SIGTERM, Ctrl-C and SIGHUP, from the first line of `main` to the last.
+//!
+//! A signal means the same at any time: end, lose nothing. What that takes depends on where the program is, so one thread
+//! watches for signals and knows the phase.
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::{Mutex, MutexGuard, PoisonError, mpsc::channel},
+    thread,
 };
 
-use flow_core::RunHandle;
+use flow_core::{RunHandle, terminal::say};
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
+    low_level,
 };
 
-/// What the signals so far have been.
-pub(super) struct Seen {
-    interrupt: Arc<AtomicBool>,
+use super::INTERRUPTED;
+
+/// Where a program is.
+enum Phase {
+    /// It reads its command line: nothing has been done.
+    Reading,
+    /// It does something that a signal may break off: `check`, `graph`.
+    Harmless,
+    /// It runs a flow.
+    Running {
+        run: RunHandle,
+        /// The signal that the run has been stopped by.
+        stopped_by: Option<i32>,
+    },
+    /// The run is over, and its exit status has been told to whoever called.
+    Over(u8),
 }
 
-impl Seen {
-    /// Whether the run was ended by Ctrl-C.
-    pub(super) fn interrupted(&self) -> bool {
-        self.interrupt.load(SeqCst)
+struct Watched {
+    phase: Phase,
+    /// Whether the thread is there.
+    is_watched: bool,
+}
+
+static WATCHED: Mutex<Watched> = Mutex::new(Watched {
+    phase: Phase::Over(0),
+    is_watched: false,
+});
+
+fn watched() -> MutexGuard<'static, Watched> {
+    WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on signals are watched for.
+pub(super) fn watch() -> io::Result<()> {
+    let mut watched = watched();
+    watched.phase = Phase::Reading;
+    if !watched.is_watched {
+        // The thread first: signals that nobody reads would be lost.
+        let (sender, receiver) = channel::<Signals>();
+        let thread = thread::Builder::new().name("flow-signals".to_owned());
+        thread.spawn(move || {
+            if let Ok(mut signals) = receiver.recv() {
+                signals.forever().for_each(came);
+            }
+        })?;
+        let mut all = vec![SIGINT, SIGTERM];
+        if !is_ignored(SIGHUP) {
+            all.push(SIGHUP);
+        }
+        // The thread waits for them.
+        let _ = sender.send(Signals::new(all)?);
+        watched.is_watched = true;
+    }
+    Ok(())
+}
+
+/// From now on a signal breaks off what the program does, as it would without a handler.
+pub(super) fn break_off() {
+    watched().phase = Phase::Harmless;
+}
+
+/// From now on the first signal stops this run, and the second one ends the process.
+pub(super) fn stop(run: RunHandle) {
+    watched().phase = Phase::Running {
+        run,
+        stopped_by: None,
+    };
+}
+
+/// Whether the run was stopped by Ctrl-C.
+pub(super) fn interrupted() -> bool {
+    matches!(
+        &watched().phase,
+        Phase::Running {
+            stopped_by: Some(SIGINT),
+            ..
+        }
+    )
+}
+
+/// From now on a signal ends the process with the status of the run.
+pub(super) fn over(code: u8) {
+    watched().phase = Phase::Over(code);
+}
+
+fn came(signal: i32) {
+    let mut watched = watched();
+    match &mut watched.phase {
+        Phase::Reading => leave(signal),
+        Phase::Harmless => {
+            // It only fails for signals that do not exist.
+            let _ = low_level::emulate_default_handler(signal);
+        }
+        Phase::Running { run, stopped_by } => match stopped_by {
+            // As safe as any kill.
+            Some(_) => low_level::exit(128 + signal),
+            None => {
+                *stopped_by = Some(signal);
+                run.stop_or_leave(|| leave(signal));
+            }
+        },
+        Phase::Over(code) => {
+            let interrupted = *code == 0 && signal == SIGINT;
+            let code = if interrupted { INTERRUPTED } else { *code };
+            low_level::exit(i32::from(code));
+        }
     }
 }
 
-/// From now on the first signal stops the run, and the second one ends the process.
-pub(super) fn watch(run: RunHandle) -> io::Result<Seen> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let interrupt = Arc::new(AtomicBool::new(false));
-    let seen = Seen {
-        interrupt: interrupt.clone(),
+/// Ends a program that has changed nothing yet. User code may hang in an `open`, so nothing is waited for.
+fn leave(signal: i32) -> ! {
+    say("flow: stopped while it started: nothing has been read or changed\n");
+    let code = if signal == SIGINT { INTERRUPTED } else { 0 };
+    low_level::exit(i32::from(code))
+}
+
+/// Whether the program was started with a signal ignored, as `nohup` does for SIGHUP. Known on Linux; elsewhere a SIGHUP
+/// keeps ending the process, which is as safe as any kill.
+fn is_ignored(signal: i32) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return true;
     };
-    std::thread::spawn(move || {
-        let mut first = true;
-        for signal in signals.forever() {
-            if !std::mem::take(&mut first) {
-                // As safe as any kill.
-                std::process::exit(128 + signal);
-            }
-            interrupt.store(signal == SIGINT, SeqCst);
-            run.stop();
-        }
-    });
-    Ok(seen)
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
 }

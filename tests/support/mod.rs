@@ -128,15 +128,25 @@ impl Workdir {
     }
 
     /// Starts a program here, with its output in files.
-    pub(crate) fn spawn(&self, mut command: Command) -> Running {
+    pub(crate) fn spawn(&self, command: Command) -> Running {
+        self.spawn_with(command, None, None)
+    }
+
+    /// Starts a program here, with its output in files where it goes nowhere else.
+    pub(crate) fn spawn_with(
+        &self,
+        mut command: Command,
+        stdout_to: Option<Stdio>,
+        stderr_to: Option<Stdio>,
+    ) -> Running {
         let (stdout, stderr) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
         let child = command
             .current_dir(self.0.path())
             .env_remove("RUST_LOG")
             .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null())
-            .stdout(stdout.reopen().unwrap())
-            .stderr(stderr.reopen().unwrap())
+            .stdout(stdout_to.unwrap_or_else(|| stdout.reopen().unwrap().into()))
+            .stderr(stderr_to.unwrap_or_else(|| stderr.reopen().unwrap().into()))
             .spawn()
             .unwrap();
         Running {

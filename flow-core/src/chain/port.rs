@@ -1,6 +1,10 @@
 //! Where the next steps of a stream are attached while a flow is built.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
 
 use super::{BoxConsumer, FanOut, OutletRef, Whereabouts};
 use crate::run::Skips;
@@ -15,6 +19,7 @@ pub(crate) type Duplicate<T> = fn(&T) -> T;
 pub(crate) struct Port<T> {
     attached: RefCell<Vec<Attach<T>>>,
     duplicate: RefCell<Option<Duplicate<T>>>,
+    closed: Cell<bool>,
 }
 
 impl<T: 'static> Port<T> {
@@ -22,10 +27,20 @@ impl<T: 'static> Port<T> {
         Rc::new(Port {
             attached: RefCell::new(Vec::new()),
             duplicate: RefCell::new(None),
+            closed: Cell::new(false),
         })
     }
 
+    /// Attaches nothing any more. What is behind a chain that is too long is refused, and must not overflow the stack when
+    /// it is dropped.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+    }
+
     pub(crate) fn attach(&self, consumer: impl FnOnce(&mut Wiring) -> BoxConsumer<T> + 'static) {
+        if self.closed.get() {
+            return;
+        }
         self.attached.borrow_mut().push(Box::new(consumer));
     }
 

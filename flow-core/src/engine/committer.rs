@@ -7,16 +7,60 @@ use std::{
     collections::BTreeMap,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::Receiver,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
 };
 
 use flow_store::{Epoch, Execution, FailPoint};
 
-use super::{Failed, PendingSync, Rows, RunState, ledger::Closed, message_of};
-use crate::sink::Sync;
+use super::{Failed, PendingSync, Rows, RunState, ledger::Closed, message_of, threads::Threads};
+use crate::{error::RunError, sink::Sync};
+
+/// The committer's thread, which waits for the execution to commit to.
+pub(super) struct Committer {
+    begin: Sender<Option<Execution>>,
+    ended: Receiver<Option<Execution>>,
+}
+
+impl Committer {
+    /// Hands the execution over. It comes back when all workers are gone; none, if the committer panicked.
+    pub(super) fn begin(self, execution: Option<Execution>) -> Receiver<Option<Execution>> {
+        // The thread waits for it, so somebody takes it.
+        let _ = self.begin.send(execution);
+        self.ended
+    }
+}
+
+/// Adds the committer to the threads of a run. It leaves when it is dropped before it has begun.
+pub(super) fn spawn(
+    threads: &Threads,
+    state: &Arc<RunState>,
+    closed: Receiver<Closed>,
+    workers: usize,
+) -> Result<Committer, RunError> {
+    let (begin, begun) = channel();
+    let (end, ended) = channel();
+    let state = state.clone();
+    threads.spawn("flow-committer".to_owned(), move || {
+        let Ok(execution) = begun.recv() else { return };
+        let run = AssertUnwindSafe(|| commit_all(execution, &state, &closed, workers));
+        let execution = catch_unwind(run).unwrap_or_else(|panic| {
+            let message = message_of(&*panic);
+            state.abort(Failed::Workers(format!(
+                "the committer panicked: {message}"
+            )));
+            None
+        });
+        // The runner may have given up on this thread.
+        let _ = end.send(execution);
+    })?;
+    Ok(Committer { begin, ended })
+}
 
 /// Runs until all workers are gone. Without an execution there is nothing to commit, but outputs are synced all the same.
-pub(crate) fn commit_all(
+fn commit_all(
     mut execution: Option<Execution>,
     state: &RunState,
     closed: &Receiver<Closed>,

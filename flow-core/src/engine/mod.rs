@@ -6,7 +6,7 @@
 
 mod block;
 mod budget;
-pub(crate) mod committer;
+mod committer;
 mod container;
 mod in_order;
 mod ledger;
@@ -14,14 +14,15 @@ mod outputs;
 mod source;
 mod state;
 mod task;
+mod threads;
 mod worker;
 
 pub(crate) use block::{Block, FailedLine, Offer, Receipt, Worked};
 pub(crate) use budget::{Budget, Limits};
-pub(crate) use ledger::Closed;
 pub(crate) use state::{Failed, News, PartitionBell, RunState, SourceBell, Stop};
 pub(crate) use task::{
     Filled, Head, HeadContext, Made, PendingSync, RecordFailure, Resume, Rows, SourceFault,
     SourceTask, Taken, Task,
 };
-pub(crate) use worker::{Communication, Crew, Launch, launch, message_of};
+pub(crate) use threads::STACK;
+pub(crate) use worker::{Communication, Crew, Launch, NoCrew, launch, message_of};

@@ -70,6 +70,8 @@ struct Failures {
 /// What the thread that waits for a run is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
+    /// A worker has built its part of the flow, or could not.
+    Built,
     /// The sources are to stop.
     Stopping,
     /// The execution has been given up.
@@ -240,13 +242,19 @@ impl RunState {
 
     /// Whether anything has been read since the last epoch was cut.
     fn has_uncut(&self) -> bool {
-        self.read.load(SeqCst) > lock(&self.cut).read
+        self.uncut() > 0
+    }
+
+    /// How many records have been read since the last epoch was cut.
+    fn uncut(&self) -> u64 {
+        // Under the lock: a cut in between would have counted records that are read only after this looked.
+        let cut = lock(&self.cut);
+        self.read.load(SeqCst) - cut.read
     }
 
     /// Whether the open epoch has most of what is in flight.
     pub(crate) fn holds_most(&self) -> bool {
-        let uncut = self.read.load(SeqCst) - lock(&self.cut).read;
-        uncut > self.budget.records_in_flight() / 2
+        self.uncut() > self.budget.records_in_flight() / 2
     }
 
     /// How long until the open epoch is old enough to be cut; `None` if there is nothing in it.

@@ -10,20 +10,28 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         mpsc::{Receiver, Sender, channel},
     },
+    time::{Duration, Instant},
 };
 
-use flow_store::Changes;
-use timely::{CommunicationConfig, Config, WorkerConfig, worker::Worker};
+use flow_store::{Changes, Execution};
+use timely::{
+    CommunicationConfig, WorkerConfig,
+    communication::allocator::{Allocator, AllocatorBuilder, Thread},
+    worker::Worker,
+};
 
 use super::{
-    Failed, HeadContext, Made, News, Resume, RunState, Taken, in_order,
+    Failed, HeadContext, Made, News, Resume, RunState, Taken,
+    committer::{self, Committer},
+    in_order,
     in_order::SharedTask,
     ledger::{self, Closed, SharedFlight},
     outputs::Wires,
     source::{self, Desks},
+    threads::{Done, Gate, Keeper, Threads},
 };
 use crate::{
     chain::{Whereabouts, Wiring},
@@ -61,69 +69,65 @@ pub(crate) struct Launch {
     pub(crate) block: Option<usize>,
     /// Whether last lines without a newline are read.
     pub(crate) take_unfinished: bool,
+    /// The stack of a thread, in bytes.
+    pub(crate) stack: usize,
 }
 
-/// The workers, ready to go.
+/// The threads of a run, ready to go.
 pub(crate) struct Crew {
     /// Rows for the commit that opens the execution.
     pub(crate) opening: Changes,
-    /// What the committer gets from the workers.
-    pub(crate) closed: Receiver<Closed>,
+    committer: Committer,
     gate: Keeper,
 }
 
 impl Crew {
-    /// Lets the workers run. The run's state tells when they are done.
-    pub(crate) fn go(self) -> Receiver<Closed> {
+    /// Lets the workers run. The run's state tells when they are done; then the execution comes back, to be ended.
+    pub(crate) fn go(self, execution: Option<Execution>) -> Receiver<Option<Execution>> {
+        let ended = self.committer.begin(execution);
         self.gate.0.open(true);
-        self.closed
+        ended
     }
 
-    /// Sends the workers home, and waits until they have let go of all that they had opened.
-    pub(crate) fn dismiss(self, news: &Receiver<News>) {
+    /// Sends the workers home, and waits until they have let go of all that they had opened, at most this long.
+    pub(crate) fn dismiss(self, news: &Receiver<News>, within: Duration) {
         self.gate.0.open(false);
-        while news.recv().is_ok_and(|told| told != News::Done) {}
-    }
-}
-
-/// Where the workers wait until the execution has been recorded.
-#[derive(Default)]
-struct Gate {
-    go: Mutex<Option<bool>>,
-    opened: Condvar,
-}
-
-/// Sends the workers home if nobody has let them go.
-struct Keeper(Arc<Gate>);
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.open(false);
-    }
-}
-
-impl Gate {
-    /// Opens the gate, once.
-    fn open(&self, go: bool) {
-        let mut opened = self.go.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.get_or_insert(go);
-        drop(opened);
-        self.opened.notify_all();
-    }
-
-    fn wait(&self) -> bool {
-        let mut go = self.go.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = Instant::now().checked_add(within);
         loop {
-            match *go {
-                Some(go) => return go,
-                None => go = self.opened.wait(go).unwrap_or_else(PoisonError::into_inner),
+            let told = match deadline {
+                Some(at) => news
+                    .recv_timeout(at.saturating_duration_since(Instant::now()))
+                    .ok(),
+                None => news.recv().ok(),
+            };
+            if told.is_none_or(|told| told == News::Done) {
+                return;
             }
         }
     }
 }
 
-/// Starts the workers and waits until each has built its part of the flow.
-pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunError> {
+/// Why there is no crew.
+pub(crate) enum NoCrew {
+    /// The run was told to stop before the workers were ready.
+    Stopped,
+    Failed(RunError),
+}
+
+impl From<RunError> for NoCrew {
+    fn from(error: RunError) -> Self {
+        NoCrew::Failed(error)
+    }
+}
+
+/// How long workers that have been sent home may take to let go of what they had opened.
+const LEAVING: Duration = Duration::from_secs(60);
+
+/// The same for a run that was told to stop while it started: who waits for it to end has waited.
+const LEAVING_AT_ONCE: Duration = Duration::from_secs(2);
+
+/// Starts the threads and waits until each worker has built its part of the flow.
+pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCrew> {
     let Launch {
         workers,
         communication,
@@ -133,7 +137,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
     let (closed_sender, closed) = channel();
     let gate = Arc::new(Gate::default());
     let (state, plan) = (launch.state.clone(), launch.plan.clone());
-    let shared = Shared {
+    let shared = Arc::new(Shared {
         build: launch.build,
         plan: launch.plan,
         state: launch.state,
@@ -146,45 +150,59 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
         take_unfinished: launch.take_unfinished,
         gate: gate.clone(),
         channels: Mutex::new(vec![Some((ready, closed_sender)); workers]),
-    };
+    });
     let communication = match communication {
         _ if workers == 1 && communication == Communication::Threads => CommunicationConfig::Thread,
         Communication::Threads => CommunicationConfig::Process(workers),
         Communication::Bytes => CommunicationConfig::ProcessBinary(workers),
     };
-    let config = Config {
-        communication,
-        worker: WorkerConfig::default(),
-    };
-    let guards =
-        timely::execute(config, move |worker| shared.run(worker)).map_err(RunError::Workers)?;
-    std::thread::spawn(move || {
-        for result in guards.join() {
-            if let Err(lost) = result {
-                state.abort(Failed::Workers(lost));
-            }
-        }
-        state.tell(News::Done);
-    });
+    let (builders, _) = communication.try_build().map_err(RunError::Workers)?;
+    let threads = Threads::new(workers + 1, launch.stack);
+    let committer = committer::spawn(&threads, &state, closed, workers)?;
+    let done = Arc::new(Done(state.clone()));
+    for (index, builder) in builders.into_iter().enumerate() {
+        let (shared, done) = (shared.clone(), done.clone());
+        threads.spawn(format!("flow-worker-{index}"), move || {
+            shared.live(builder);
+            // What is behind it may be the last of the user's closures, and is dropped before the runner goes on.
+            drop(shared);
+            drop(done);
+        })?;
+    }
+    drop((shared, done));
+    threads.begin();
 
     let mut crew = Crew {
         opening: Changes::new(),
-        closed,
+        committer,
         gate: Keeper(gate),
     };
     let (mut errors, mut taken) = (Vec::new(), Vec::new());
-    for _ in 0..workers {
-        match reports.recv() {
+    let mut built = 0;
+    while built < workers {
+        match news.recv() {
+            Ok(News::Built) => {}
+            Ok(News::Stopping | News::Aborted) => {
+                crew.dismiss(news, LEAVING_AT_ONCE);
+                return Err(match state.take_failures().0 {
+                    Some(Failed::Workers(lost)) => RunError::Workers(lost).into(),
+                    _ => NoCrew::Stopped,
+                });
+            }
+            Ok(News::Done) | Err(_) => {
+                let lost = "a worker was lost while it was built".to_owned();
+                errors.push((workers, RunError::Workers(lost)));
+                break;
+            }
+        }
+        built += 1;
+        match reports.try_recv() {
             Ok((_, Ok(mut report))) => {
                 crew.opening.append(&mut report.opening);
                 taken.append(&mut report.taken);
             }
             Ok((worker, Err(error))) => errors.push((worker, error)),
-            Err(_) => {
-                let lost = "a worker was lost while it was built".to_owned();
-                errors.push((workers, RunError::Workers(lost)));
-                break;
-            }
+            Err(_) => {}
         }
     }
     // Every worker may have met the same thing: the first one speaks.
@@ -202,8 +220,8 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, RunE
     match error.or_else(scattered) {
         None => Ok(crew),
         Some((_, error)) => {
-            crew.dismiss(news);
-            Err(error)
+            crew.dismiss(news, LEAVING);
+            Err(error.into())
         }
     }
 }
@@ -233,7 +251,23 @@ struct Shared {
 }
 
 impl Shared {
-    /// The life of a worker.
+    /// The life of a worker. A panic here is none of user code, which is run under [`guard`](Shared::guard).
+    fn live(&self, builder: AllocatorBuilder) {
+        let live = || {
+            let allocator = match builder {
+                AllocatorBuilder::Thread(_) => Allocator::Thread(Thread::default()),
+                AllocatorBuilder::Process(process) => Allocator::Process(process.build()),
+                // No `Communication` asks for it.
+                AllocatorBuilder::Tcp(_) => return,
+            };
+            let now = Some(Instant::now());
+            self.run(&mut Worker::new(WorkerConfig::default(), allocator, now));
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(live)) {
+            self.state.abort(Failed::Workers(message_of(&*panic)));
+        }
+    }
+
     fn run(&self, worker: &mut Worker) {
         let index = worker.index();
         let _span = tracing::info_span!("worker", index).entered();
@@ -256,9 +290,10 @@ impl Shared {
                 (Err(error.into()), Vec::new())
             }
         };
-        // The runner is gone only if it has been killed.
+        // The runner may have given up on this worker.
         let _ = ready.send((index, report));
         drop(ready);
+        self.state.tell(News::Built);
         if self.gate.wait() {
             self.work(worker, &tasks);
         }

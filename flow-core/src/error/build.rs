@@ -194,6 +194,18 @@ pub enum BuildError {
         /// The panic's message.
         message: String,
     },
+    /// A record would go through too many steps in one go.
+    #[error(
+        "{place}: `{id}` is one step too many: a record goes through at most {most} steps between a source or shuffle and the next\nhelp: put the work of several steps into one function, or break the chain with `.key_on(..)` and a stateful step"
+    )]
+    ChainTooLong {
+        /// The first step that is one too many.
+        id: String,
+        /// Where it was made.
+        place: Place,
+        /// How many may follow on each other.
+        most: usize,
+    },
     /// A setting of the run that can't be.
     #[error("{0}")]
     Setting(String),

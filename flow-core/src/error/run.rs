@@ -114,6 +114,17 @@ pub enum RunError {
     /// The threads of the run could not be started.
     #[error("the workers could not run: {0}")]
     Workers(String),
+    /// The system has no more threads for the run. Nothing has been opened or changed.
+    #[error(
+        "the run needs {needs} threads and can't have them: {cause}\nhelp: threads are limited (`ulimit -u`, or the pids limit of the container): raise the limit, or run it with fewer workers"
+    )]
+    Threads {
+        /// How many it needs: one for each worker, and one that commits.
+        needs: usize,
+        /// What the system says.
+        #[source]
+        cause: std::io::Error,
+    },
 }
 
 impl RunError {
@@ -131,7 +142,10 @@ impl RunError {
             | RunError::CutShort { safe }
             | RunError::StopTimedOut { safe, .. } => Some(*safe),
             RunError::WhileStopping { error, .. } => error.safe(),
-            RunError::Build(_) | RunError::Resume(_) | RunError::Workers(_) => None,
+            RunError::Build(_)
+            | RunError::Resume(_)
+            | RunError::Workers(_)
+            | RunError::Threads { .. } => None,
         }
     }
 }

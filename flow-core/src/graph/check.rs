@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use super::{Graph, Keeps, Step, files};
+use super::{Graph, Keeps, MOST_STEPS, Step, files};
 use crate::error::BuildError;
 
 pub(super) fn check(graph: &Graph, store: Option<&Path>) -> Vec<BuildError> {
@@ -13,6 +13,7 @@ pub(super) fn check(graph: &Graph, store: Option<&Path>) -> Vec<BuildError> {
     results_in_sinks(graph, &mut errors);
     files::check(graph, store, &mut errors);
     conversions(graph, &mut errors);
+    too_deep(graph, &mut errors);
     if store.is_some() {
         types(graph, &mut errors);
         cannot_resume(graph, &mut errors);
@@ -92,6 +93,19 @@ fn cannot_resume(graph: &Graph, errors: &mut Vec<BuildError>) {
             errors.push(BuildError::CannotResume {
                 id: step.id(),
                 place: step.place.clone(),
+            });
+        }
+    }
+}
+
+/// The first step of each chain that has one too many: those behind it are no further mistakes.
+fn too_deep(graph: &Graph, errors: &mut Vec<BuildError>) {
+    for step in &graph.steps {
+        if step.facts.depth == MOST_STEPS + 1 {
+            errors.push(BuildError::ChainTooLong {
+                id: step.id(),
+                place: step.place.clone(),
+                most: MOST_STEPS,
             });
         }
     }

@@ -71,6 +71,12 @@ pub enum Keeps {
     Positions,
 }
 
+/// The most steps that a record may go through between its source, or a shuffle, and the next shuffle or sink.
+///
+/// They call each other, so each takes some of its thread's stack: [`STACK`](crate::engine::STACK) has room for them, in a
+/// debug build too.
+pub(crate) const MOST_STEPS: usize = 1000;
+
 /// One step of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -108,6 +114,8 @@ pub(crate) struct Facts {
     pub(crate) inputs: Vec<PathBuf>,
     /// What a sink writes to, where opening it twice would be wrong.
     pub(crate) output: Option<Output>,
+    /// How many steps lead here from the last source or shuffle, this one included; none where it is one of these.
+    pub(crate) depth: usize,
 }
 
 impl Step {
@@ -180,8 +188,18 @@ impl Graph {
         &self.steps
     }
 
-    pub(crate) fn add(&mut self, step: Step) -> StepIndex {
+    pub(crate) fn add(&mut self, mut step: Step) -> StepIndex {
         self.name = self.name.take().or_else(scope::outermost);
+        step.facts.depth = match step.keeps {
+            Keeps::Tokens | Keeps::States => 0,
+            Keeps::Nothing | Keeps::Positions => {
+                let inputs = step
+                    .inputs
+                    .iter()
+                    .filter_map(|input| self.steps.get(*input));
+                1 + inputs.map(|input| input.facts.depth).max().unwrap_or(0)
+            }
+        };
         self.steps.push(step);
         #[allow(clippy::cast_possible_truncation)] // a flow of 2^32 steps does not fit in memory
         StepIndex((self.steps.len() - 1) as u32)
@@ -193,6 +211,12 @@ impl Graph {
 
     pub(crate) fn step_mut(&mut self, index: StepIndex) -> Option<&mut Step> {
         self.steps.get_mut(index.as_usize())
+    }
+
+    /// Whether more steps lead to this one than may.
+    pub(crate) fn is_too_deep(&self, index: StepIndex) -> bool {
+        self.step(index)
+            .is_some_and(|step| step.facts.depth > MOST_STEPS)
     }
 
     /// The id of a step, for messages.

@@ -32,7 +32,11 @@ pub struct RunHandle(Arc<Mutex<Inner>>);
 struct Inner {
     stop: bool,
     stop_at_once: bool,
+    /// The run may have changed its store.
+    has_begun: bool,
     run: Weak<RunState>,
+    /// How far the run had got when it ended.
+    ended: Option<Progress>,
 }
 
 /// How far a run is.
@@ -53,8 +57,23 @@ impl fmt::Debug for RunHandle {
 
 impl RunHandle {
     /// Lets the sources stop at their next record, ends and commits the last epoch, and ends the run.
+    ///
+    /// A run that is still starting, or has not been started yet, ends before it reads or changes anything.
     pub fn stop(&self) {
         self.lock().stop = true;
+        self.tell();
+    }
+
+    /// Like [`stop`](RunHandle::stop), but calls `leave` if the run has changed nothing yet. It can't begin to while `leave`
+    /// runs, so a program may end there, whatever keeps the start from going on.
+    #[doc(hidden)]
+    pub fn stop_or_leave(&self, leave: impl FnOnce()) {
+        let mut inner = self.lock();
+        inner.stop = true;
+        if !inner.has_begun {
+            leave();
+        }
+        drop(inner);
         self.tell();
     }
 
@@ -64,14 +83,15 @@ impl RunHandle {
         self.tell();
     }
 
-    /// How far the run is; `None` before it has started and after it has ended.
+    /// How far the run is, or how far it had got when it ended; `None` before it has begun to read.
     #[must_use]
     pub fn progress(&self) -> Option<Progress> {
-        let run = self.lock().run.upgrade()?;
-        Some(Progress {
-            records: run.records_read(),
-            durable: run.durable().map(Epoch::from_u64),
-        })
+        let inner = self.lock();
+        match (inner.ended, inner.has_begun) {
+            (Some(ended), _) => Some(ended),
+            (None, true) => inner.run.upgrade().map(|run| progress(&run)),
+            (None, false) => None,
+        }
     }
 
     /// The clock of the run; the system's if the run has not started or is over.
@@ -112,9 +132,28 @@ impl RunHandle {
         run.is_none_or(|run| run.has_landed(epoch, waker))
     }
 
+    /// Lets the handle stop a run that is about to be built.
     pub(crate) fn attach(&self, run: &Arc<RunState>) {
         self.lock().run = Arc::downgrade(run);
         self.tell();
+    }
+
+    /// Whether the run has been told to stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let inner = self.lock();
+        inner.stop || inner.stop_at_once
+    }
+
+    /// Notes that the run may change its store from now on; false if it has been told to stop before.
+    pub(crate) fn begin(&self) -> bool {
+        let mut inner = self.lock();
+        inner.has_begun = !inner.stop && !inner.stop_at_once;
+        inner.has_begun
+    }
+
+    /// Notes how far the run had got.
+    pub(crate) fn end(&self, run: &RunState) {
+        self.lock().ended = Some(progress(run));
     }
 
     fn tell(&self) {
@@ -133,5 +172,12 @@ impl RunHandle {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn progress(run: &RunState) -> Progress {
+    Progress {
+        records: run.records_read(),
+        durable: run.durable().map(Epoch::from_u64),
     }
 }

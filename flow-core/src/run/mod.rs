@@ -16,12 +16,13 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, channel},
     },
+    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
 pub use clock::Clock;
 pub use epochs::{Epochs, ParseEpochsError};
-use flow_store::{End, Epoch, Execution};
+use flow_store::{End, Epoch, Execution, KEY_GROUPS};
 pub use handle::{Progress, RunHandle};
 pub use outcome::{Ended, Outcome, Started};
 pub use recovery::Recovery;
@@ -31,8 +32,8 @@ use start::As;
 use crate::{
     chain::Whereabouts,
     engine::{
-        Communication, Crew, Failed, Head, Launch, Limits, News, Resume, RunState, Stop, committer,
-        launch, message_of,
+        Communication, Crew, Failed, Head, Launch, Limits, News, NoCrew, Resume, RunState, STACK,
+        Stop, launch, message_of,
     },
     error::{BuildError, ResumeError, RunError, Safe},
     flow::Flow,
@@ -77,6 +78,7 @@ pub struct Runner {
     follow: bool,
     block: Option<usize>,
     take_unfinished: bool,
+    stack: usize,
 }
 
 type Told = Box<dyn FnOnce(&Started) + Send>;
@@ -119,11 +121,16 @@ impl Runner {
             follow: true,
             block: None,
             take_unfinished: false,
+            stack: STACK,
         }
     }
 
     /// Sets how many worker threads there are: 1 unless told otherwise. A flow with a store may be run with another
     /// number each time.
+    ///
+    /// A run with 0 workers is refused, and one with more than are of use: more than 1,024, the number of key groups, or
+    /// more than 16 for each processor where that is more than 64. Every worker exchanges progress with every other, so
+    /// time and memory grow with the square of their number. The run has one thread more than workers, which commits.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
@@ -203,6 +210,13 @@ impl Runner {
         self
     }
 
+    /// Sets the stack of the run's threads, in bytes. For tests: none can be spawned with one that does not fit in memory.
+    #[doc(hidden)]
+    pub fn stack_of(mut self, bytes: usize) -> Self {
+        self.stack = bytes;
+        self
+    }
+
     /// What watches and stops this run from another thread.
     #[must_use]
     pub fn handle(&self) -> RunHandle {
@@ -228,6 +242,9 @@ impl Runner {
         let setting = |text: String| Err(BuildError::Setting(text));
         if self.workers == 0 {
             return setting("a flow needs at least one worker".to_owned());
+        }
+        if let Err(text) = few_enough(self.workers) {
+            return setting(text);
         }
         if self.in_flight.0 == 0 || self.in_flight.1 == 0 {
             return setting("at least one record must be allowed in flight".to_owned());
@@ -265,10 +282,10 @@ impl Runner {
             news,
             mut crew,
             ..
-        } = self.prepare(As::Check)?;
+        } = self.prepare(As::Check).map_err(Unready::into_error)?;
         let mut opening = std::mem::take(&mut crew.opening);
         opening.append(&mut dropped);
-        crew.dismiss(&news);
+        crew.dismiss(&news, self.drain);
         if let Some(resume) = resume {
             let checked = start::check(&resume, &graph, self.workers, &opening);
             checked.map_err(ResumeError::from)?;
@@ -277,12 +294,14 @@ impl Runner {
     }
 
     /// All that a start does before the store is changed.
-    fn prepare(&self, how: As) -> Result<Prepared, RunError> {
+    fn prepare(&self, how: As) -> Result<Prepared, Unready> {
         self.check()?;
         let (graph, heads) = self.plan()?;
+        self.go_on(how, None)?;
         let listed = start::list_partitions(&graph, &heads);
         forget(heads)?;
         let listed = listed?;
+        self.go_on(how, None)?;
         let resume = match &self.recovery {
             Some(recovery) => Some(start::look(&graph, recovery, &listed, how)?),
             None => None,
@@ -319,6 +338,10 @@ impl Runner {
             .map(|_| Arc::new(Skips::new(steps)))
             .collect();
         let whereabouts: Vec<_> = (0..self.workers).map(|_| Whereabouts::new()).collect();
+        if how == As::Start {
+            self.handle.attach(&state);
+        }
+        self.go_on(how, started.resumed_from)?;
         let crew = launch(
             Launch {
                 build: self.build.clone(),
@@ -332,9 +355,14 @@ impl Runner {
                 skips: skips.clone(),
                 block: self.block,
                 take_unfinished: self.take_unfinished,
+                stack: self.stack,
             },
             &news,
-        )?;
+        );
+        let crew = crew.map_err(|none| match none {
+            NoCrew::Stopped => Unready::Stopped(started.resumed_from),
+            NoCrew::Failed(error) => Unready::Failed(error),
+        })?;
         Ok(Prepared {
             graph,
             resume,
@@ -350,12 +378,27 @@ impl Runner {
         })
     }
 
+    /// Leaves a start that was told to stop.
+    fn go_on(&self, how: As, resumed_from: Option<Epoch>) -> Result<(), Unready> {
+        match how == As::Start && self.handle.is_stopped() {
+            true => Err(Unready::Stopped(resumed_from)),
+            false => Ok(()),
+        }
+    }
+
     /// Runs the flow until its input ends, it is stopped, or it fails.
+    ///
+    /// A run that is stopped while it starts has read nothing and changed nothing.
     ///
     /// # Errors
     /// See [`RunError`]. Before anything is read, everything that could be wrong is checked: an error then has changed
     /// nothing.
     pub fn run(mut self) -> Result<Outcome, RunError> {
+        let prepared = match self.prepare(As::Start) {
+            Ok(prepared) => prepared,
+            Err(Unready::Failed(error)) => return Err(error),
+            Err(Unready::Stopped(epoch)) => return Ok(Outcome::before_it_began(epoch)),
+        };
         let Prepared {
             graph,
             resume,
@@ -368,14 +411,19 @@ impl Runner {
             skips,
             whereabouts,
             mut crew,
-        } = self.prepare(As::Start)?;
+        } = prepared;
         flow_store::FailPoint::Restored.pass();
+        // From here on the store may be changed.
+        if !self.handle.begin() {
+            crew.dismiss(&news, GRACE);
+            return Ok(Outcome::before_it_began(started.resumed_from));
+        }
         let mut opening = std::mem::take(&mut crew.opening);
         opening.append(&mut dropped);
         let execution = match resume.map(Arc::try_unwrap) {
             None => None,
             Some(Err(_)) => {
-                crew.dismiss(&news);
+                crew.dismiss(&news, self.drain);
                 return Err(RunError::Workers(
                     "a worker still holds the store".to_owned(),
                 ));
@@ -383,7 +431,7 @@ impl Runner {
             Some(Ok(resume)) => match start::open(resume, &graph, self.workers, &opening) {
                 Ok(execution) => Some(execution),
                 Err(error) => {
-                    crew.dismiss(&news);
+                    crew.dismiss(&news, self.drain);
                     return Err(ResumeError::from(error).into());
                 }
             },
@@ -402,9 +450,7 @@ impl Runner {
         if let Some(on_start) = self.on_start.take() {
             on_start(&started);
         }
-        self.handle.attach(&state);
-        let closed = crew.go();
-        let committed = spawn_committer(execution, &state, closed, self.workers);
+        let committed = crew.go(execution);
         let hung = !wait(&state, &news, self.drain);
         // Workers that have come to rest by themselves have seen everything committed. Others may have left a commit
         // under way, which may hang as anything may.
@@ -422,8 +468,62 @@ impl Runner {
             drain: self.drain,
             failed_before,
         };
-        run.end(execution, &skips)
+        let ended = run.end(execution, &skips);
+        self.handle.end(&state);
+        ended
     }
+}
+
+/// Why a run did not get ready.
+enum Unready {
+    /// It was told to stop; what it would have gone on from, where that was known.
+    Stopped(Option<Epoch>),
+    Failed(RunError),
+}
+
+impl Unready {
+    fn into_error(self) -> RunError {
+        match self {
+            Unready::Failed(error) => error,
+            Unready::Stopped(epoch) => RunError::CutShort {
+                safe: Safe {
+                    epoch,
+                    exact: false,
+                },
+            },
+        }
+    }
+}
+
+impl<E: Into<RunError>> From<E> for Unready {
+    fn from(error: E) -> Self {
+        Unready::Failed(error.into())
+    }
+}
+
+/// Workers up to this number are allowed on any machine.
+const ALWAYS: usize = 64;
+
+/// How many workers a processor can have where that is more than [`ALWAYS`].
+const EACH: usize = 16;
+
+/// Refuses more workers than there are key groups, or than are of use.
+fn few_enough(workers: usize) -> Result<(), String> {
+    let groups = usize::from(KEY_GROUPS);
+    if workers > groups {
+        return Err(format!(
+            "{workers} workers are too many: keys are spread over {groups} groups, so a worker beyond that would never have a key\nhelp: run it with about as many workers as there are processors"
+        ));
+    }
+    let processors = available_parallelism().map_or(1, usize::from);
+    let most = ALWAYS.max(EACH * processors);
+    if workers > most {
+        return Err(format!(
+            "{workers} workers are too many for {processors} processor{}: the time and memory that workers need to agree grow with the square of their number\nhelp: run it with about as many workers as there are processors; {most} is the most",
+            if processors == 1 { "" } else { "s" }
+        ));
+    }
+    Ok(())
 }
 
 /// Builds a flow without running it, and checks it.
@@ -451,30 +551,6 @@ fn forget(heads: Vec<Head>) -> Result<(), BuildError> {
     })
 }
 
-/// Starts the committer's thread; its last word is the execution, to be ended.
-fn spawn_committer(
-    execution: Option<Execution>,
-    state: &Arc<RunState>,
-    closed: Receiver<crate::engine::Closed>,
-    workers: usize,
-) -> Receiver<Option<Execution>> {
-    let (sender, receiver) = channel();
-    let state = state.clone();
-    std::thread::spawn(move || {
-        let run = AssertUnwindSafe(|| committer::commit_all(execution, &state, &closed, workers));
-        let execution = catch_unwind(run).unwrap_or_else(|panic| {
-            let message = message_of(&*panic);
-            state.abort(Failed::Workers(format!(
-                "the committer panicked: {message}"
-            )));
-            None
-        });
-        // The runner may have given up on this thread.
-        let _ = sender.send(execution);
-    });
-    receiver
-}
-
 /// Waits until the workers are done; false if they are not in spite of all.
 fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
     let mut deadline: Option<Instant> = None;
@@ -485,6 +561,7 @@ fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
             Some(deadline) => news.recv_timeout(deadline.saturating_duration_since(Instant::now())),
         };
         match told {
+            Ok(News::Built) => {}
             Ok(News::Done) | Err(RecvTimeoutError::Disconnected) => return true,
             Ok(News::Stopping) => {
                 deadline = deadline.or_else(|| Instant::now().checked_add(drain));

@@ -42,6 +42,17 @@ pub enum Ended {
 }
 
 impl Outcome {
+    /// That of a run which was stopped while it started.
+    pub(super) fn before_it_began(epoch: Option<Epoch>) -> Self {
+        Outcome {
+            ended: Ended::Stopped,
+            records: 0,
+            skipped: Vec::new(),
+            unfinished: Vec::new(),
+            epoch,
+        }
+    }
+
     /// How many records were skipped, over all steps.
     #[must_use]
     pub fn skipped(&self) -> u64 {

@@ -1,10 +1,10 @@
 //! Lines on standard output.
 
-use std::io::Write;
-
 use super::{NoResume, Output, OutputId, Shards, Sink, SinkError, Sync, Writer};
 
 /// Writes lines to standard output as soon as they arrive, in the order of their epochs.
+///
+/// Where standard output is non-blocking, it waits for the reader.
 #[derive(Clone, Debug)]
 pub struct StdoutLines {
     kind: &'static str,
@@ -59,8 +59,7 @@ impl Writer for StdoutWriter {
             self.lines.push(b'\n');
         }
         let mut out = std::io::stdout().lock();
-        out.write_all(&self.lines)
-            .and_then(|()| out.flush())
+        crate::terminal::write_all(&mut out, &self.lines)
             .map_err(|error| SinkError::caused_by("standard output can't be written", error))
     }
 

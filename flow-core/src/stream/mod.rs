@@ -60,11 +60,16 @@ impl<T: Clone, Key: Clone> Clone for Stream<T, Key> {
     }
 }
 
-impl<T, Key> Stream<T, Key> {
+impl<T: 'static, Key: 'static> Stream<T, Key> {
     pub(crate) fn new(flow: Flow, step: StepIndex, port: Rc<Port<(Key, T)>>) -> Self {
+        if flow.is_too_deep(step) {
+            port.close();
+        }
         Stream { flow, step, port }
     }
+}
 
+impl<T, Key> Stream<T, Key> {
     /// Gives the step that made this stream an id of its own.
     ///
     /// For a step that keeps something, the id is what the store knows it by.

@@ -46,6 +46,7 @@ impl<T, Key> Stream<T, Key> {
             cannot_resume: false,
             inputs: Vec::new(),
             output: sink.output(),
+            depth: 0,
         };
         let index = self.flow.add_step(step);
         let inlet = self.flow.new_inlet();

@@ -1,0 +1,113 @@
+//! The threads of a run: all of them exist before any of them begins.
+//!
+//! Containers limit threads (`pids.max`, `RLIMIT_NPROC`). So each thread waits at a gate until the last one has been
+//! spawned: if one can't be, the others leave, nothing has been opened, and the start is refused.
+
+use std::{
+    io,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread,
+};
+
+use super::{News, RunState};
+use crate::error::RunError;
+
+/// The stack of a thread of a run. The steps of a chain call each other, so a chain of
+/// `MOST_STEPS` has to fit, in a debug build too, and user code behind it. The memory is the
+/// system's until it is used.
+pub(crate) const STACK: usize = 16 << 20;
+
+/// Where threads wait until they may go on, or have to leave.
+#[derive(Default)]
+pub(super) struct Gate {
+    go: Mutex<Option<bool>>,
+    opened: Condvar,
+}
+
+impl Gate {
+    /// Opens the gate, once: threads go on, or leave.
+    pub(super) fn open(&self, go: bool) {
+        let mut opened = self.go.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.get_or_insert(go);
+        drop(opened);
+        self.opened.notify_all();
+    }
+
+    /// Whether the thread may go on.
+    pub(super) fn wait(&self) -> bool {
+        let mut go = self.go.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *go {
+                Some(go) => return go,
+                None => go = self.opened.wait(go).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// Opens a gate when it is dropped: threads leave unless they have been let through before.
+pub(super) struct Keeper(pub(super) Arc<Gate>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.open(false);
+    }
+}
+
+/// The threads of a run, while they are spawned.
+pub(super) struct Threads {
+    /// How many there will be.
+    needs: usize,
+    stack: usize,
+    spawned: Keeper,
+}
+
+impl Threads {
+    pub(super) fn new(needs: usize, stack: usize) -> Self {
+        Threads {
+            needs,
+            stack,
+            spawned: Keeper(Arc::default()),
+        }
+    }
+
+    /// Adds a thread. It begins when all of them exist.
+    pub(super) fn spawn(
+        &self,
+        name: String,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), RunError> {
+        let spawned = self.spawned.0.clone();
+        let thread = thread::Builder::new().name(name).stack_size(self.stack);
+        let handle = thread.spawn(move || {
+            if spawned.wait() {
+                run();
+            }
+        });
+        match handle {
+            Ok(_) => Ok(()),
+            Err(cause) => Err(self.refused(cause)),
+        }
+    }
+
+    fn refused(&self, cause: io::Error) -> RunError {
+        RunError::Threads {
+            needs: self.needs,
+            cause,
+        }
+    }
+
+    /// Lets all of them begin.
+    pub(super) fn begin(self) {
+        self.spawned.0.open(true);
+    }
+}
+
+/// Tells the runner that the workers are done, when the last of them drops it.
+pub(super) struct Done(pub(super) Arc<RunState>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.tell(News::Done);
+    }
+}

@@ -1,0 +1,15 @@
+//! A process that behaves: signals at any time, readers that are gone or slow, limits of the system.
+#![cfg(all(test, unix))]
+
+mod limits;
+mod messages;
+mod signals;
+mod stdout;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{path::PathBuf, sync::LazyLock};
+
+use support::program;
+
+static SLOW: LazyLock<PathBuf> = LazyLock::new(|| program("slow"));

@@ -1,0 +1,99 @@
+//! Run by the tests of this project (`tests/process`): copies lines, as slowly as it is told to, and hangs where a test
+//! wants it to.
+
+use std::{path::PathBuf, time::Duration};
+
+use flow::{
+    prelude::*,
+    source::{At, Source, SourceError, TextLinesSource},
+};
+
+#[derive(Clone, Debug, clap::Args)]
+struct Args {
+    /// The lines
+    input: PathBuf,
+
+    /// How many milliseconds each line takes
+    #[arg(long, default_value_t = 0)]
+    pause: u64,
+
+    /// Hang for ever there
+    #[arg(long)]
+    hang: Option<Hang>,
+
+    /// How many bytes to make each line longer by
+    #[arg(long, default_value_t = 0)]
+    padding: usize,
+
+    /// Where the lines go
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Hang {
+    /// In the dataflow function.
+    Build,
+    /// Where the source lists its partitions.
+    List,
+    /// Where it opens one.
+    Open,
+}
+
+fn first(line: &String) -> String {
+    line.chars().take(1).collect()
+}
+
+fn number(n: &mut u64, line: String) -> (u64, String) {
+    *n += 1;
+    (*n, line)
+}
+
+#[dataflow]
+fn slow(flow: &Flow, args: &Args) {
+    if args.hang == Some(Hang::Build) {
+        hang("build");
+    }
+    let (pause, padding) = (args.pause, args.padding);
+    let lines = flow.source(Lines(TextLines::open(&args.input), args.hang));
+    let lines = lines.inspect(move |_| std::thread::sleep(Duration::from_millis(pause)));
+    let numbered = lines.key_on(first).stateful_map(number);
+    let lines = numbered.map(move |(_, (n, line))| format!("{line} {n}{}", "x".repeat(padding)));
+    match &args.output {
+        Some(path) => lines.sink(TextLines::write_to(path)),
+        None => lines.sink(TextLines::stdout()),
+    };
+}
+
+struct Lines(TextLinesSource, Option<Hang>);
+
+impl Source for Lines {
+    type Item = String;
+    type Token = <TextLinesSource as Source>::Token;
+    type Reader = <TextLinesSource as Source>::Reader;
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        if self.1 == Some(Hang::List) {
+            hang("list");
+        }
+        self.0.partitions()
+    }
+
+    fn open(&self, partition: &str, at: At<Self::Token>) -> Result<Self::Reader, SourceError> {
+        if self.1 == Some(Hang::Open) {
+            hang("open");
+        }
+        self.0.open(partition, at)
+    }
+}
+
+fn hang(place: &str) -> ! {
+    eprintln!("slow: hangs in {place}");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn main() -> ExitCode {
+    flow::main(slow)
+}
