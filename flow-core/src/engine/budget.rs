@@ -543,6 +543,7 @@ mod tests {
             records: 100,
             bytes: 100,
             cautious: (1, 1),
+            follow: true,
         };
         let budget = Budget::new(limits, Duration::from_secs(1));
         assert_eq!(budget.reserve(0, 0, 100, 1).records, 1);
