@@ -31,12 +31,13 @@ pub mod __private {
 }
 
 pub use error::{
-    BoxError, BuildError, Failure, InputIsStore, OutputInStore, OutputIsInput, RecordError,
-    ResumeError, RunError, Safe, SinkError, SourceError, TypeChange,
+    BoxError, BuildError, Failure, InputIsStore, Kept, NotKept, OutputInStore, OutputIsInput,
+    RecordError, ResumeError, RunError, Safe, SinkError, SourceError, TypeChange,
 };
 pub use flow::Flow;
 pub use flow_store::{
-    Difference, Epoch, Notice, ParseEpochError, ParseRetainError, Retain, Schema, StoreError,
+    CodecError, Difference, Epoch, Notice, ParseEpochError, ParseRetainError, Retain, Schema,
+    StoreError,
 };
 pub use formats::{ByteLines, JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Place, Step, scope};

@@ -8,7 +8,7 @@ use std::{any::Any, hash::Hash};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use flow_store::{CodecError, Schema};
+use flow_store::{Checked, CodecError, Schema};
 
 /// A value that the store can keep: the state of a step, a resume token, a sink's position.
 ///
@@ -20,9 +20,9 @@ use flow_store::{CodecError, Schema};
     note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or to what it contains; it must own its data"
 )]
 pub trait State: 'static {
-    /// Appends the value's MessagePack bytes.
+    /// Appends the value's MessagePack bytes, if they can be read back.
     #[doc(hidden)]
-    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError>;
+    fn encode(&self, checked: &mut Checked, into: &mut Vec<u8>) -> Result<(), CodecError>;
 
     /// Reads a value back; every byte must be used.
     #[doc(hidden)]
@@ -39,8 +39,8 @@ pub trait State: 'static {
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + 'static> State for T {
-    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
-        flow_store::encode(self, into)
+    fn encode(&self, checked: &mut Checked, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        checked.encode(self, into)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
@@ -81,7 +81,7 @@ impl<F, S: State> StepState<S> for F {
 /// How a state is written and read: what a step needs of [`State`] once the type has been checked.
 #[doc(hidden)]
 pub struct StateCodec<S> {
-    pub(crate) encode: fn(&S, &mut Vec<u8>) -> Result<(), CodecError>,
+    pub(crate) encode: fn(&S, &mut Checked, &mut Vec<u8>) -> Result<(), CodecError>,
     pub(crate) decode: fn(&[u8]) -> Result<S, CodecError>,
     pub(crate) schema: fn() -> Schema,
 }
@@ -103,7 +103,7 @@ pub trait Record: Send + 'static {
 
     /// Reads one record from the front of `bytes` and moves `bytes` on behind it.
     #[doc(hidden)]
-    fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error>
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, CodecError>
     where
         Self: Sized;
 }
@@ -114,17 +114,18 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Record for T {
         flow_store::encode(self, into)
     }
 
-    fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error> {
-        rmp_serde::from_read(bytes)
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, CodecError> {
+        flow_store::decode_front(bytes)
     }
 }
 
 /// A value that records are grouped by.
 ///
 /// Holds for every type that implements `Serialize`, `Deserialize`, `Hash`, `Eq` and `Clone`, is
-/// `Send` and borrows nothing. Two keys are the same if and only if their MessagePack bytes are: a
-/// coarser `Eq` (text that ignores case, `0.0 == -0.0`) would split a key in two after a restart,
-/// and a debug build refuses it when it meets one.
+/// `Send` and borrows nothing. Two keys are the same if and only if their MessagePack bytes are. A finer
+/// `Eq` (a field that is not written) would make one key of two after a restart: each key is read back when it is new,
+/// and the run fails if it is not the same. A coarser `Eq` (text that ignores case, `0.0 == -0.0`) is refused by a debug
+/// build when it meets one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
     label = "the records that come to this step have the key `{Self}`",
@@ -142,7 +143,15 @@ pub trait Key: Hash + Eq + Clone + Send + 'static {
 
     /// Reads one key from the front of `bytes` and moves `bytes` on behind it.
     #[doc(hidden)]
-    fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error>;
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, CodecError>;
+
+    /// Checks that `bytes`, which are those of this key, are read as this key.
+    #[doc(hidden)]
+    fn check(&self, bytes: &[u8]) -> Result<(), CodecError>;
+
+    /// Whether every key of this type is read as what it was, so that none need be checked.
+    #[doc(hidden)]
+    fn is_plain(&self) -> bool;
 
     /// What the type looks like in the store.
     #[doc(hidden)]
@@ -155,42 +164,49 @@ impl<T: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + 'static> Key f
         // Every record's key is encoded, and most keys are text: the type is known when this is compiled, so the
         // question costs nothing.
         match (self as &dyn Any).downcast_ref::<String>() {
-            Some(text) => encode_text(text, into),
-            None => flow_store::encode(self, into)?,
+            Some(text) => flow_store::encode_text(text, into),
+            None => flow_store::encode(self, into),
         }
-        Ok(())
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         flow_store::decode(bytes)
     }
 
-    fn decode_front(bytes: &mut &[u8]) -> Result<Self, rmp_serde::decode::Error> {
-        rmp_serde::from_read(bytes)
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, CodecError> {
+        flow_store::decode_front(bytes)
+    }
+
+    fn check(&self, bytes: &[u8]) -> Result<(), CodecError> {
+        let read = match flow_store::decode::<Self>(bytes) {
+            Ok(read) => read,
+            Err(CodecError::Decode(cause)) => return Err(CodecError::Unreadable(cause)),
+            Err(error) => return Err(CodecError::Unreadable(error.to_string())),
+        };
+        match read == *self {
+            true => Ok(()),
+            false => Err(CodecError::NotEqual),
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        let any = self as &dyn Any;
+        any.is::<String>()
+            || any.is::<u64>()
+            || any.is::<i64>()
+            || any.is::<u32>()
+            || any.is::<i32>()
+            || any.is::<u16>()
+            || any.is::<i16>()
+            || any.is::<u8>()
+            || any.is::<i8>()
+            || any.is::<bool>()
+            || any.is::<char>()
     }
 
     fn schema() -> Schema {
         flow_store::trace::<T>()
     }
-}
-
-/// Appends the MessagePack of a text: the bytes that `flow_store::encode` makes of it, at a quarter of the cost.
-fn encode_text(text: &str, into: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
-    #[allow(clippy::cast_possible_truncation)] // each length is cast where it fits
-    match bytes.len() {
-        short @ ..32 => into.push(0xa0 | short as u8),
-        len @ ..0x100 => into.extend_from_slice(&[0xd9, len as u8]),
-        len @ ..0x1_0000 => {
-            into.push(0xda);
-            into.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-        len => {
-            into.push(0xdb);
-            into.extend_from_slice(&(len as u32).to_be_bytes());
-        }
-    }
-    into.extend_from_slice(bytes);
 }
 
 /// The `Key` parameter of a [`Stream`](crate::Stream) that has no key yet.
@@ -250,21 +266,5 @@ impl<K: PartialEq + 'static> KeyKind for K {
 
     fn item_ref<T: 'static>(pair: &(K, T)) -> &(K, T) {
         pair
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_the_same_bytes_as_through_serde() {
-        for len in [0, 1, 31, 32, 255, 256, 65_535, 65_536] {
-            let text = "x".repeat(len);
-            let (mut bytes, mut same) = (vec![7], vec![7]);
-            Key::encode(&text, &mut bytes).unwrap();
-            flow_store::encode(&text, &mut same).unwrap();
-            assert_eq!(bytes, same, "{len}");
-        }
     }
 }

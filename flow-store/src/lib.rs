@@ -225,7 +225,7 @@ mod visible;
 mod write;
 
 pub use changes::{Change, Changes};
-pub use codec::{CodecError, decode, encode};
+pub use codec::{Checked, Checks, CodecError, decode, decode_front, encode, encode_text};
 pub use delta::Retained;
 pub use directory::files_of;
 pub use epoch::{Epoch, ParseEpochError};
@@ -237,6 +237,7 @@ pub use key::{KEY_GROUPS, group, groups_of, hash, worker_of};
 pub use look::{About, Look, Start};
 pub use maintenance::{Compacted, DroppedStep};
 pub use manifest::{Agreed, Manifest, Notice, Rewrite, Schemas, StepKind, StepSpec, StoredStep};
+pub use msgpack::text as text_of;
 pub use record::{End, ExecutionRecord};
 pub use retain::{ParseRetainError, Retain};
 pub use rows::{Row, RowRef, Rows};

@@ -1,15 +1,33 @@
-//! MessagePack without types: where a value ends.
+//! MessagePack without types: where a value ends, how deep it is, whether two are the same.
 
-use crate::codec::CodecError;
-
-/// As deep as values are decoded.
-const LEVELS: usize = 1024;
+use crate::codec::{CodecError, LEVELS};
 
 /// Checks that the bytes are one MessagePack value to the last of them.
 ///
 /// It takes no stack, and memory only by the level: any bytes can be given.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), CodecError> {
     let mut rest = bytes;
+    pass(&mut rest)?;
+    match rest.len() {
+        0 => Ok(()),
+        left => Err(CodecError::TrailingBytes {
+            left,
+            all: bytes.len(),
+        }),
+    }
+}
+
+/// Checks that the value at the front of the bytes is no deeper than values are kept.
+pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), CodecError> {
+    match pass(&mut &*bytes) {
+        Err(CodecError::TooDeep) => Err(CodecError::TooDeep),
+        // Whoever decodes it says what else is wrong.
+        _ => Ok(()),
+    }
+}
+
+/// Reads past one value.
+fn pass(rest: &mut &[u8]) -> Result<(), CodecError> {
     // how many values are still to come at each level
     let mut levels: Vec<u64> = vec![1];
     while let Some(left) = levels.last_mut() {
@@ -18,21 +36,132 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), CodecError> {
             continue;
         };
         *left = next;
-        let inside = value(&mut rest)?;
+        let inside = value(rest)?;
         if inside > 0 {
-            if levels.len() > LEVELS {
-                return Err(wrong("the value has more levels than are read"));
+            if levels.len() > usize::from(LEVELS) {
+                return Err(CodecError::TooDeep);
             }
             levels.push(inside);
         }
     }
-    match rest.len() {
-        0 => Ok(()),
-        left => Err(CodecError::TrailingBytes {
-            left,
-            all: bytes.len(),
-        }),
+    Ok(())
+}
+
+/// Whether two values are the same, where the entries of maps and the elements of sequences may come in any order: a set is
+/// a sequence, and one that was read is gone through in another order.
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    match (sorted(&mut &*a), sorted(&mut &*b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
     }
+}
+
+/// The value at the front of the bytes, with everything in it sorted. No deeper than values are written.
+fn sorted(rest: &mut &[u8]) -> Result<Vec<u8>, CodecError> {
+    let begin = *rest;
+    let inside = value(rest)?;
+    let read = begin.len() - rest.len();
+    let mut all = begin.get(..read).unwrap_or_default().to_vec();
+    let is_map = matches!(all.first(), Some(0x80..=0x8f | 0xde | 0xdf));
+    let mut parts = Vec::new();
+    for _ in 0..if is_map { inside / 2 } else { inside } {
+        let mut part = sorted(rest)?;
+        if is_map {
+            part.append(&mut sorted(rest)?);
+        }
+        parts.push(part);
+    }
+    parts.sort_unstable();
+    parts.iter().for_each(|part| all.extend_from_slice(part));
+    Ok(all)
+}
+
+/// So many characters of a value are shown.
+const SHOWN: usize = 200;
+
+/// A value as people would write it, much like JSON, cut where it is long: for messages.
+///
+/// ```
+/// let mut bytes = Vec::new();
+/// flow_store::encode(&("anna", 3, None::<u8>), &mut bytes)?;
+/// assert_eq!(flow_store::text_of(&bytes), "[\"anna\",3,null]");
+/// # Ok::<(), flow_store::CodecError>(())
+/// ```
+#[must_use]
+pub fn text(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let shown = show(&mut &*bytes, &mut text, LEVELS);
+    if shown.is_none() && text.chars().count() <= SHOWN {
+        text = format!("0x{}", hex(bytes));
+    }
+    if let Some((at, _)) = text.char_indices().nth(SHOWN) {
+        text.truncate(at);
+        text += " ..";
+    }
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Adds the text of the value at the front of the bytes; `None` when it is none, is too deep, or when there is enough text.
+fn show(rest: &mut &[u8], into: &mut String, levels: u16) -> Option<()> {
+    if into.len() > 4 * SHOWN {
+        return None;
+    }
+    let begin = *rest;
+    let inside = value(rest).ok()?;
+    let (marker, data) = begin.get(..begin.len() - rest.len())?.split_first()?;
+    let unsigned = |data: &[u8]| data.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+    let tail = |skip: usize| data.get(skip..).unwrap_or_default();
+    match *marker {
+        0xc0 => *into += "null",
+        0xc2 => *into += "false",
+        0xc3 => *into += "true",
+        0x00..=0x7f => *into += &marker.to_string(),
+        0xe0..=0xff => *into += &marker.cast_signed().to_string(),
+        0xcc..=0xcf => *into += &unsigned(data).to_string(),
+        0xd0..=0xd3 => {
+            let unused = 64 - 8 * data.len();
+            *into += &((unsigned(data) << unused).cast_signed() >> unused).to_string();
+        }
+        0xca => *into += &format!("{:?}", f32::from_be_bytes(data.try_into().ok()?)),
+        0xcb => *into += &format!("{:?}", f64::from_be_bytes(data.try_into().ok()?)),
+        0xa0..=0xbf => show_text(data, into),
+        0xd9..=0xdb => show_text(tail(1 << (marker - 0xd9)), into),
+        0xc4..=0xc6 => *into += &format!("0x{}", hex(tail(1 << (marker - 0xc4)))),
+        0x80..=0x8f | 0xde | 0xdf => {
+            let levels = levels.checked_sub(1)?;
+            into.push('{');
+            for part in 0..inside {
+                *into += match part % 2 {
+                    1 => ":",
+                    _ if part > 0 => ",",
+                    _ => "",
+                };
+                show(rest, into, levels)?;
+            }
+            into.push('}');
+        }
+        0x90..=0x9f | 0xdc | 0xdd => {
+            let levels = levels.checked_sub(1)?;
+            into.push('[');
+            for part in 0..inside {
+                if part > 0 {
+                    into.push(',');
+                }
+                show(rest, into, levels)?;
+            }
+            into.push(']');
+        }
+        _ => *into += &format!("0x{}", hex(data)),
+    }
+    Some(())
+}
+
+fn show_text(bytes: &[u8], into: &mut String) {
+    *into += &format!("{:?}", String::from_utf8_lossy(bytes));
 }
 
 /// Reads past one value, up to what is inside of it; returns how many values that are.
@@ -125,12 +254,10 @@ mod tests {
     #[test]
     fn levels_take_no_stack() {
         let nested = |levels: usize| [vec![0x91; levels], vec![1]].concat();
-        check(&nested(LEVELS)).unwrap();
-        let error = check(&nested(1_000_000)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the bytes cannot be read as this type: the value has more levels than are read"
-        );
+        check(&nested(usize::from(LEVELS))).unwrap();
+        for levels in [usize::from(LEVELS) + 1, 1_000_000] {
+            assert_eq!(check(&nested(levels)), Err(CodecError::TooDeep));
+        }
         // nor a length that lies time or memory
         check(&[0xdd, 0xff, 0xff, 0xff, 0xff]).unwrap_err();
         check(&[0xdb, 0xff, 0xff, 0xff, 0xff]).unwrap_err();

@@ -14,7 +14,7 @@ use super::{
     pool::Pool,
 };
 use crate::{
-    error::BoxError,
+    error::{BoxError, Kept, NotKept},
     record::{Key, Record},
 };
 
@@ -106,6 +106,7 @@ impl<K: Key, V: Record> Shuffle<K, V> {
 
     fn encode(&mut self, key: &K) -> Result<(), Fault> {
         if let Err(error) = key.encode(&mut self.key_bytes) {
+            let error = NotKept::new::<K>(Kept::Key, None, error);
             return Err(self.at.fault(error));
         }
         self.key_ends.push(self.key_bytes.len());

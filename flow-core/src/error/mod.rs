@@ -3,6 +3,7 @@
 mod build;
 mod change;
 mod io;
+mod kept;
 mod output;
 mod resume;
 mod run;
@@ -10,6 +11,7 @@ mod run;
 pub use build::BuildError;
 pub use change::TypeChange;
 pub use io::{SinkError, SourceError};
+pub use kept::{Kept, NotKept};
 pub use output::{InputIsStore, OutputInStore, OutputIsInput};
 pub use resume::ResumeError;
 pub use run::{RecordError, RunError, Safe};

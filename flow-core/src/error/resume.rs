@@ -2,7 +2,7 @@
 
 use flow_store::StoreError;
 
-use super::{SinkError, SourceError, TypeChange};
+use super::{NotKept, SinkError, SourceError, TypeChange};
 
 /// Why a flow was not started from its store. The store has not been changed.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,15 @@ pub enum ResumeError {
         cause: String,
         /// How the type differs from the one that was stored.
         change: Box<TypeChange>,
+    },
+    /// What the start would store could not be read back as what it is.
+    #[error("step `{step}`: {error}")]
+    NotKept {
+        /// The step.
+        step: String,
+        /// What could not be kept, and why.
+        #[source]
+        error: Box<NotKept>,
     },
     /// Partitions that had not been read to their end are gone.
     #[error(

@@ -4,7 +4,7 @@ use std::fmt;
 
 use flow_store::{Epoch, StoreError};
 
-use super::{BoxError, BuildError, ResumeError};
+use super::{BoxError, BuildError, NotKept, ResumeError};
 use crate::source::LineError;
 
 /// Why a run did not end well.
@@ -34,6 +34,20 @@ pub enum RunError {
         safe: Safe,
         /// How many runs in a row have ended like this, this one included.
         times: u64,
+    },
+    /// A key, state, token or position could not be written so that it is read back as what it was. The open epochs were
+    /// given up.
+    #[error("step `{step}`: {error}\n{safe}")]
+    NotKept {
+        /// The step.
+        step: String,
+        /// The worker that it failed on.
+        worker: usize,
+        /// What could not be kept, and why.
+        #[source]
+        error: Box<NotKept>,
+        /// What is not lost.
+        safe: Safe,
     },
     /// User code panicked. The open epochs were given up.
     #[error("step `{step}` panicked: {message}{}\n{safe}", again(*.times, "A step that returns an error in place of a panic can leave such records out."))]
@@ -134,6 +148,7 @@ impl RunError {
         match self {
             RunError::Record(error) => Some(error.safe),
             RunError::Step { safe, .. }
+            | RunError::NotKept { safe, .. }
             | RunError::Panicked { safe, .. }
             | RunError::Commit { safe, .. }
             | RunError::Sync { safe, .. }

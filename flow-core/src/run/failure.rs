@@ -3,7 +3,7 @@
 use super::Finished;
 use crate::{
     engine::{Failed, RecordFailure},
-    error::{RecordError, RunError, Safe},
+    error::{NotKept, RecordError, RunError, Safe},
     graph::StepIndex,
 };
 
@@ -44,12 +44,21 @@ impl Finished<'_> {
         match failed {
             Failed::Step { worker, fault } => {
                 let (step, cause) = fault.into_parts();
-                RunError::Step {
-                    step: self.graph.id(step),
-                    worker,
-                    cause,
-                    safe,
-                    times: 1,
+                let step = self.graph.id(step);
+                match cause.downcast::<NotKept>() {
+                    Ok(error) => RunError::NotKept {
+                        step,
+                        worker,
+                        error,
+                        safe,
+                    },
+                    Err(cause) => RunError::Step {
+                        step,
+                        worker,
+                        cause,
+                        safe,
+                        times: 1,
+                    },
                 }
             }
             Failed::Panicked {

@@ -2,13 +2,13 @@
 
 use std::any::TypeId;
 
-use flow_store::{Epoch, decode, encode};
+use flow_store::{Checked, Epoch, decode, encode};
 
 use super::{NoResume, OutputId, Shards, Sink, Writer};
 use crate::{
     chain::{At, Fault, InletId, Parcel, Plain, recycle},
     engine::{Head, HeadContext, Made, PendingSync, Rows, Task},
-    error::{BuildError, ResumeError, RunError},
+    error::{BuildError, Kept, NotKept, ResumeError, RunError},
     graph::StepIndex,
     record::State,
     source::NO_GROUP,
@@ -17,7 +17,8 @@ use crate::{
 /// What makes the sink on a worker.
 pub(crate) fn head<S: Sink>(index: StepIndex, inlet: InletId, sink: S) -> Head {
     Head::new(index, move |context| {
-        let outputs = open(&sink, context)?;
+        let mut checked = Checked::default();
+        let outputs = open(&sink, context, &mut checked)?;
         Ok(Made::Step {
             inlet,
             task: Box::new(Writing::<S::Writer> {
@@ -27,6 +28,7 @@ pub(crate) fn head<S: Sink>(index: StepIndex, inlet: InletId, sink: S) -> Head {
                     .then(|| context.store_number())
                     .flatten(),
                 outputs,
+                checked,
             }),
         })
     })
@@ -41,6 +43,7 @@ pub(crate) fn keeps_positions<S: Sink>() -> bool {
 fn open<S: Sink>(
     sink: &S,
     context: &mut HeadContext<'_>,
+    checked: &mut Checked,
 ) -> Result<Vec<(u32, S::Writer)>, RunError> {
     let (worker, workers) = (context.wiring.worker, context.wiring.workers);
     let step = context.id();
@@ -103,18 +106,21 @@ fn open<S: Sink>(
             context
                 .opening
                 .put(number, NO_GROUP, &shard_key(shard), |into| {
-                    position.encode(into)
+                    position.encode(checked, into)
                 })
-                .map_err(|error| BuildError::Sink {
+                .map_err(|error| ResumeError::NotKept {
                     step: step.clone(),
-                    place: context.place(),
-                    error: super::SinkError::caused_by("its position can't be stored", error),
+                    error: not_kept::<S::Position>(shard, error).into(),
                 })?;
             at.enter();
         }
         outputs.push((shard, writer));
     }
     Ok(outputs)
+}
+
+fn not_kept<P>(shard: u32, cause: flow_store::CodecError) -> NotKept {
+    NotKept::new::<P>(Kept::Position, Some(shard.to_string()), cause)
 }
 
 fn shard_key(shard: u32) -> Vec<u8> {
@@ -130,6 +136,7 @@ struct Writing<W> {
     number: Option<u16>,
     /// The first one is written.
     outputs: Vec<(u32, W)>,
+    checked: Checked,
 }
 
 impl<W: Writer<Item: crate::record::Record, Position: State>> Task for Writing<W> {
@@ -165,9 +172,9 @@ impl<W: Writer<Item: crate::record::Record, Position: State>> Task for Writing<W
         if let Some(number) = self.number {
             rows.changes
                 .put(number, NO_GROUP, &shard_key(*shard), |into| {
-                    position.encode(into)
+                    position.encode(&mut self.checked, into)
                 })
-                .map_err(|error| self.at.fault(error))?;
+                .map_err(|error| self.at.fault(not_kept::<W::Position>(*shard, error)))?;
         }
         rows.syncs.extend(sync.map(|sync| PendingSync {
             step: self.step,

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc, task::Waker, time::Instant};
 
-use flow_store::{Changes, CodecError, decode, encode};
+use flow_store::{Changes, Checked, CodecError, decode, encode};
 
 use super::{Excerpt, Next, Reader, Source, SourceError, UnfinishedLine, lines::LineParser};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         Block, Filled, Head, HeadContext, Made, Offer, PartitionBell, Receipt, RecordFailure, Rows,
         SourceBell, SourceFault, SourceTask, Worked,
     },
-    error::{BuildError, ResumeError, RunError, TypeChange},
+    error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     graph::StepIndex,
     record::{NoKey, State},
     run::{RunHandle, Skips},
@@ -26,13 +26,15 @@ pub(crate) fn head<S: Source>(
     let source = Rc::new(source);
     let listed = source.clone();
     let mut head = Head::new(index, move |context| {
-        let partitions = open(&*source, context)?;
+        let mut checked = Checked::default();
+        let partitions = open(&*source, context, &mut checked)?;
         let chain = port.build(&mut context.wiring);
         Ok(Made::Source(Box::new(Reading::<S> {
             step: index,
             id: context.id(),
             at: context.wiring.whereabouts.of(index),
             number: context.store_number(),
+            checked,
             partitions,
             turn: 0,
             parser: source.line_parser().filter(LineParser::splits),
@@ -52,6 +54,7 @@ pub(crate) fn head<S: Source>(
 fn open<S: Source>(
     source: &S,
     context: &mut HeadContext<'_>,
+    checked: &mut Checked,
 ) -> Result<Vec<Partition<S>>, RunError> {
     let step = context.id();
     context.wiring.whereabouts.of(context.step).enter();
@@ -95,12 +98,10 @@ fn open<S: Source>(
             let key = partition_key(&stored.partition);
             context
                 .opening
-                .put(number, NO_GROUP, &key, |into| stored.write(&token, into))
-                .map_err(|error| SourceError::caused_by("its token can't be stored", error))
-                .map_err(|error| ResumeError::Source {
-                    step: step.clone(),
-                    error,
-                })?;
+                .put(number, NO_GROUP, &key, |into| {
+                    stored.write(&token, checked, into)
+                })
+                .map_err(|error| not_kept::<S>(&step, &stored.partition, error))?;
         }
     }
     let mut partitions = Vec::new();
@@ -163,13 +164,9 @@ fn open<S: Source>(
         let key = partition_key(name);
         let written = match stored {
             Some((_, value)) => value.clone(),
-            None => first_row(&reader).map_err(|error| ResumeError::Source {
-                step: step.clone(),
-                error: SourceError::caused_by(
-                    format!("the token of {name} can't be stored"),
-                    error,
-                ),
-            })?,
+            None => {
+                first_row(&reader, checked).map_err(|error| not_kept::<S>(&step, name, error))?
+            }
         };
         if stored.is_none() {
             opened.push((key.clone(), written.clone()));
@@ -201,10 +198,22 @@ fn open<S: Source>(
     Ok(partitions)
 }
 
+/// A token that can't be kept, when the flow starts.
+fn not_kept<S: Source>(step: &str, partition: &str, cause: CodecError) -> ResumeError {
+    let error = NotKept::new::<S::Token>(Kept::Token, Some(partition.to_owned()), cause);
+    ResumeError::NotKept {
+        step: step.to_owned(),
+        error: error.into(),
+    }
+}
+
 /// The row of a partition of which nothing has been read.
-fn first_row<R: Reader<Token: State>>(reader: &R) -> Result<Vec<u8>, CodecError> {
+fn first_row<R: Reader<Token: State>>(
+    reader: &R,
+    checked: &mut Checked,
+) -> Result<Vec<u8>, CodecError> {
     let mut row = vec![NOT_DONE];
-    reader.token(0).encode(&mut row)?;
+    reader.token(0).encode(checked, &mut row)?;
     Ok(row)
 }
 
@@ -237,9 +246,14 @@ impl StoredToken {
         Ok(StoredToken { partition, done })
     }
 
-    fn write<T: State>(&self, token: &T, into: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn write<T: State>(
+        &self,
+        token: &T,
+        checked: &mut Checked,
+        into: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
         into.push(if self.done { DONE } else { NOT_DONE });
-        token.encode(into)
+        token.encode(checked, into)
     }
 
     fn token<T: State>(&self, value: &[u8]) -> Result<T, String> {
@@ -299,6 +313,7 @@ pub(super) struct Reading<S: Source> {
     pub(super) id: String,
     pub(super) at: At,
     number: Option<u16>,
+    checked: Checked,
     pub(super) partitions: Vec<Partition<S>>,
     /// The partition to push from.
     pub(super) turn: usize,
@@ -505,8 +520,12 @@ impl<S: Source> SourceTask for Reading<S> {
             partition
                 .reader
                 .token(partition.pushed)
-                .encode(&mut value)
-                .map_err(|error| self.at.fault(error))?;
+                .encode(&mut self.checked, &mut value)
+                .map_err(|error| {
+                    let of = Some(partition.name.clone());
+                    self.at
+                        .fault(NotKept::new::<S::Token>(Kept::Token, of, error))
+                })?;
             if value != partition.written {
                 put(&mut rows.changes, number, &partition.key, &value);
                 partition.written = value;

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use flow_store::{CodecError, KEY_GROUPS, RowRef, group, groups_of};
+use flow_store::{Checked, CodecError, KEY_GROUPS, RowRef, group, groups_of};
 
 use super::{Table, convert::Read, key_text};
 use crate::{
     engine::{HeadContext, Taken},
-    error::{BuildError, ResumeError, RunError, TypeChange},
+    error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     record::{Key, StateCodec},
 };
 
@@ -52,6 +52,7 @@ pub(super) fn restore<K: Key, S: 'static>(
     };
     let number = context.store_number();
     let mut written = flow_store::Changes::new();
+    let mut checked = Checked::default();
     // Under their new keys, rows may come from anywhere.
     let groups = match keys.old {
         Some(_) => 0..KEY_GROUPS,
@@ -79,9 +80,12 @@ pub(super) fn restore<K: Key, S: 'static>(
         if let (Some(_), Some(number)) = (&rewrite, number) {
             written
                 .put(number, group(hash), &keys.bytes, |into| {
-                    (codec.encode)(&state, into)
+                    (codec.encode)(&state, &mut checked, into)
                 })
-                .map_err(|error| states.error(row, &error))?;
+                .map_err(|error| {
+                    let key = Some(key_text(&keys.bytes));
+                    states.not_kept(NotKept::new::<S>(Kept::State, key, error))
+                })?;
         }
         let first = table.is_empty();
         table
@@ -136,6 +140,13 @@ impl<S> States<'_, S> {
         state.map_err(|error| self.error(row, &error))
     }
 
+    fn not_kept(&self, error: NotKept) -> ResumeError {
+        ResumeError::NotKept {
+            step: self.step.clone(),
+            error: error.into(),
+        }
+    }
+
     fn error(&self, row: RowRef<'_>, error: &CodecError) -> ResumeError {
         ResumeError::State {
             step: self.step.clone(),
@@ -171,7 +182,10 @@ impl<K: Key> Keys<'_, K> {
             key.map_err(|error| self.error(format!("the stored key {}: {error}", shown())))?;
         self.bytes.clear();
         key.encode(&mut self.bytes)
-            .map_err(|error| self.error(error.to_string()))?;
+            .map_err(|error| ResumeError::NotKept {
+                step: self.step.clone(),
+                error: NotKept::new::<K>(Kept::Key, None, error).into(),
+            })?;
         let hash = flow_store::hash(&self.bytes);
         if self.old.is_none() {
             if self.bytes != row.key {
@@ -186,6 +200,11 @@ impl<K: Key> Keys<'_, K> {
         if !self.own.contains(&group(hash)) {
             return Ok(None);
         }
+        key.check(&self.bytes)
+            .map_err(|error| ResumeError::NotKept {
+                step: self.step.clone(),
+                error: NotKept::new::<K>(Kept::Key, Some(key_text(&self.bytes)), error).into(),
+            })?;
         match self.met.entry(self.bytes.clone()) {
             Entry::Vacant(entry) => {
                 entry.insert(shown());

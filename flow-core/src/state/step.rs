@@ -54,12 +54,7 @@ where
 }
 
 /// A key's MessagePack bytes as a person would write them.
-pub(crate) fn key_text(bytes: &[u8]) -> String {
-    match flow_store::decode::<serde_json::Value>(bytes) {
-        Ok(value) => value.to_string(),
-        Err(_) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
-}
+pub(crate) use flow_store::text_of as key_text;
 
 fn key_bytes<K: Key>(key: &K) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -109,7 +104,7 @@ where
             let found = self
                 .table
                 .find(hashes, records.as_slice(), &mut self.places);
-            found.map_err(|error| self.at.fault(error))?;
+            found.map_err(|error| self.at.fault(error.into_cause()))?;
             for (place, (key, value)) in self.places.iter().zip(&mut records) {
                 let f = |state: &mut _| (self.f)(&key, state, value);
                 match self.table.update(*place, f) {

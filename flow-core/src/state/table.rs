@@ -2,10 +2,14 @@
 
 use std::hint::black_box;
 
-use flow_store::{Changes, CodecError, group};
+use flow_store::{Changes, Checked, CodecError, group};
 use hashbrown::HashTable;
 
-use crate::record::{Key, StateCodec};
+use super::key_text;
+use crate::{
+    error::{BoxError, Kept, NotKept},
+    record::{Key, StateCodec},
+};
 
 /// A hash table of states, which knows the keys that changed since the last snapshot.
 ///
@@ -22,6 +26,7 @@ pub(crate) struct Table<K, S> {
     /// is to be forgotten.
     writes: bool,
     key_bytes: Vec<u8>,
+    checked: Checked,
     #[cfg(debug_assertions)]
     by_eq: std::collections::HashMap<K, u64>,
 }
@@ -69,6 +74,19 @@ pub(crate) enum KeyError {
     Coarse,
     #[error("there are more keys than one worker can keep: 4 billion\nhelp: use more workers")]
     TooMany,
+    /// A key is not what its bytes are.
+    #[error(transparent)]
+    NotKept(#[from] NotKept),
+}
+
+impl KeyError {
+    /// As the cause of a failure, by which it is known.
+    pub(super) fn into_cause(self) -> BoxError {
+        match self {
+            KeyError::NotKept(error) => error.into(),
+            other => other.into(),
+        }
+    }
 }
 
 impl<K: Key, S> Table<K, S> {
@@ -79,6 +97,7 @@ impl<K: Key, S> Table<K, S> {
             dirty: Vec::new(),
             writes: true,
             key_bytes: Vec::new(),
+            checked: Checked::default(),
             #[cfg(debug_assertions)]
             by_eq: std::collections::HashMap::new(),
         }
@@ -150,8 +169,29 @@ impl<K: Key, S> Table<K, S> {
         let same = |place: &Place| self.is(*place, hash, key);
         match self.index.find(bucket(hash), same) {
             Some(place) => Ok(*place),
-            None => self.add(hash, key.clone(), None),
+            None => {
+                self.check(hash, key)?;
+                self.add(hash, key.clone(), None)
+            }
         }
+    }
+
+    /// Checks that a key is what its bytes are: that no other one has the same bytes, and that it comes back as it is.
+    ///
+    /// Bytes are read as one key, so two keys with the same bytes can't both be what is read.
+    fn check(&mut self, hash: u64, key: &K) -> Result<(), NotKept> {
+        if key.is_plain() {
+            return Ok(());
+        }
+        self.key_bytes.clear();
+        let bytes = &mut self.key_bytes;
+        let encoded = key.encode(bytes);
+        encoded.map_err(|error| NotKept::new::<K>(Kept::Key, None, error))?;
+        let checked = match flow_store::hash(bytes) == hash {
+            true => key.check(bytes),
+            false => Err(CodecError::Unsteady),
+        };
+        checked.map_err(|error| NotKept::new::<K>(Kept::Key, Some(key_text(bytes)), error))
     }
 
     fn add(&mut self, hash: u64, key: K, state: Option<S>) -> Result<Place, KeyError> {
@@ -191,7 +231,7 @@ impl<K: Key, S> Table<K, S> {
         step: Option<u16>,
         codec: &StateCodec<S>,
         rows: &mut Changes,
-    ) -> Result<(), CodecError> {
+    ) -> Result<(), NotKept> {
         let mut dirty = std::mem::take(&mut self.dirty);
         let mut forgotten = Vec::new();
         for some in dirty.chunks(AT_A_TIME) {
@@ -204,13 +244,19 @@ impl<K: Key, S> Table<K, S> {
                 }
                 let Some(step) = step else { continue };
                 self.key_bytes.clear();
-                slot.key.encode(&mut self.key_bytes)?;
+                let key = slot.key.encode(&mut self.key_bytes);
+                key.map_err(|error| NotKept::new::<K>(Kept::Key, None, error))?;
                 let group = group(slot.hash);
+                let (key, checked) = (&self.key_bytes, &mut self.checked);
                 match &slot.state {
-                    Some(state) => rows.put(step, group, &self.key_bytes, |into| {
-                        (codec.encode)(state, into)
-                    })?,
-                    None => rows.remove(step, group, &self.key_bytes),
+                    Some(state) => rows
+                        .put(step, group, key, |into| {
+                            (codec.encode)(state, checked, into)
+                        })
+                        .map_err(|error| {
+                            NotKept::new::<S>(Kept::State, Some(key_text(key)), error)
+                        })?,
+                    None => rows.remove(step, group, key),
                 }
             }
         }
@@ -360,6 +406,13 @@ mod tests {
         assert_eq!(table.index.len(), 200);
     }
 
+    /// Looks a key up as one that has come through a shuffle.
+    fn find<K: Key>(table: &mut Table<K, u64>, key: &K) -> Result<Place, KeyError> {
+        let mut bytes = Vec::new();
+        key.encode(&mut bytes).unwrap();
+        table.find_one(flow_store::hash(&bytes), key)
+    }
+
     #[test]
     #[cfg(debug_assertions)]
     fn a_debug_build_refuses_a_key_whose_eq_is_coarser_than_its_bytes() {
@@ -377,7 +430,110 @@ mod tests {
             }
         }
         let mut table: Table<Caseless, u64> = Table::new();
-        assert!(table.find_one(1, &Caseless("A".into())).is_ok());
-        assert!(table.find_one(2, &Caseless("a".into())).is_err());
+        let mut find = |key: &str| find(&mut table, &Caseless(key.into()));
+        assert!(find("A").is_ok());
+        let error = find("a").unwrap_err();
+        assert!(matches!(error, KeyError::Coarse), "{error}");
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+    struct Id {
+        id: u64,
+        #[serde(skip)]
+        shown: String,
+    }
+
+    fn id(id: u64, shown: &str) -> Id {
+        let shown = shown.to_owned();
+        Id { id, shown }
+    }
+
+    #[test]
+    fn a_key_that_is_not_what_its_bytes_are_is_refused() {
+        let mut table: Table<Id, u64> = Table::new();
+        find(&mut table, &id(1, "")).unwrap();
+        // Its bytes are those of the one that is there.
+        let error = find(&mut table, &id(1, "one")).unwrap_err().into_cause();
+        let error = error.downcast::<NotKept>().unwrap();
+        assert_eq!(error.kind(), Kept::Key);
+        assert_eq!(
+            error.to_string(),
+            "the key {\"id\":1}, of type `Id`, can't be kept: it is not equal to what its bytes are read as\nhelp: a key is \
+             what its bytes are. Write all that `Eq` compares, without `#[serde(skip)]` and as it is, or normalise the key \
+             before it becomes one"
+        );
+        find(&mut table, &id(1, "")).unwrap();
+        assert_eq!(table.slots.len(), 1);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_is_refused() {
+        #[derive(Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(untagged)]
+        enum Loose {
+            Name(String),
+            Wide { wide: u128 },
+        }
+        let mut table: Table<Loose, u64> = Table::new();
+        find(&mut table, &Loose::Name("a".to_owned())).unwrap();
+        let error = find(&mut table, &Loose::Wide { wide: 1 }).unwrap_err();
+        let KeyError::NotKept(error) = error else {
+            panic!("{error}");
+        };
+        assert!(matches!(error.cause(), CodecError::Unreadable(_)));
+        assert_eq!(
+            error.of(),
+            Some("{\"wide\":0x00000000000000000000000000000001}")
+        );
+    }
+
+    #[test]
+    fn a_key_with_other_bytes_each_time_is_refused() {
+        use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        #[derive(Clone, PartialEq, Eq, Hash, serde::Deserialize)]
+        struct Moving(u64);
+        impl serde::Serialize for Moving {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_u64(WRITTEN.fetch_add(1, SeqCst))
+            }
+        }
+        let error = find(&mut Table::new(), &Moving(7)).unwrap_err();
+        let KeyError::NotKept(error) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(error.cause(), &CodecError::Unsteady);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_refused_with_its_key() {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Cart {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            note: Option<std::num::NonZeroU8>,
+            #[serde(skip_serializing)]
+            #[allow(dead_code)]
+            total: u64,
+        }
+        let mut table: Table<u64, Cart> = Table::new();
+        let place = find_any(&mut table, 7);
+        let cart = Cart {
+            note: None,
+            total: 1,
+        };
+        table.update(place, |state| *state = Some(cart));
+        let codec = <() as StepState<Cart>>::codec();
+        let mut changes = Changes::new();
+        let error = table.snapshot(Some(1), &codec, &mut changes).unwrap_err();
+        assert!(changes.is_empty());
+        assert_eq!((error.kind(), error.of()), (Kept::State, Some("7")));
+        assert_eq!(
+            error.cause(),
+            &CodecError::Unreadable("missing field `total`".to_owned())
+        );
+    }
+
+    fn find_any<S>(table: &mut Table<u64, S>, key: u64) -> Place {
+        table.find_one(1, &key).unwrap()
     }
 }

@@ -543,7 +543,8 @@ macro_rules! numbers {
     };
 }
 
-/// Texts that common types can be parsed from: times, addresses, identifiers, numbers.
+/// Texts that common types can be parsed from: times, addresses, identifiers, numbers. A type that takes none of them
+/// hides what comes behind it in a sequence.
 const TEXTS: &[&str] = &[
     "",
     "a",
@@ -561,6 +562,50 @@ const TEXTS: &[&str] = &[
     "00000000-0000-0000-0000-000000000000",
     "http://localhost/",
     "/",
+    // addresses and networks
+    "::1",
+    "[::1]:80",
+    "127.0.0.0/8",
+    "::/0",
+    "00:00:00:00:00:00",
+    "localhost",
+    "a@example.com",
+    "a/b",
+    // times and their parts
+    "1970-01-01 00:00:00",
+    "1970-01-01 00:00:00.0",
+    "1970-01-01 00:00:00.0 +00:00:00",
+    "1970-01-01T00:00:00+00:00",
+    "1970-01-01T00:00:00+00:00[UTC]",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "00:00:00.0",
+    "+00:00",
+    "+00:00:00",
+    "0.000000000",
+    "0s",
+    "Monday",
+    "Mon",
+    "January",
+    // versions, languages, currencies
+    "0.0.0",
+    "*",
+    "en",
+    "en-US",
+    "USD",
+    "true",
+    "null",
+    "{}",
+    "[]",
+    // identifiers: 4, 8, 12, 16, 20 and 32 bytes in hexadecimal digits, and 16 in other ones
+    "00000000",
+    "0000000000000000",
+    "000000000000000000000000",
+    "00000000000000000000000000000000",
+    "0000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "00000000000000000000000000",
+    "0x0",
+    "AAAAAAAAAAAAAAAAAAAAAA==",
 ];
 
 const BYTES: &[&[u8]] = &[&[], &[0; 16], &[0; 4], &[0; 8], &[0; 12], &[0; 32]];
@@ -570,7 +615,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
 
     /// As the store's MessagePack.
     fn is_human_readable(&self) -> bool {
-        false
+        true
     }
 
     numbers! {
@@ -624,19 +669,31 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         self.primitive(Primitive::Unit, &[()], |()| visitor.visit_unit())
     }
 
-    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Stop> {
-        self.learn(|_, _| Kind::Any);
-        self.play(6, |_, sample| match sample {
-            0 => visitor.visit_unit(),
-            1 => visitor.visit_borrowed_str(""),
-            2 => visitor.visit_u64(0),
-            3 => visitor.visit_bool(false),
-            4 => visitor.visit_map(serde::de::value::MapDeserializer::<_, Stop>::new(
-                std::iter::empty::<(&str, &str)>(),
-            )),
-            _ => visitor.visit_seq(serde::de::value::SeqDeserializer::<_, Stop>::new(
-                std::iter::empty::<&str>(),
-            )),
+    /// A type that takes nothing but text is one, also where it leaves it to the format.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
+        const OTHERS: usize = 5;
+        let at = self.at;
+        self.play(OTHERS + TEXTS.len(), |book, sample| {
+            let visited = match sample {
+                0 => visitor.visit_unit(),
+                1 => visitor.visit_u64(0),
+                2 => visitor.visit_bool(false),
+                3 => visitor.visit_map(serde::de::value::MapDeserializer::<_, Stop>::new(
+                    std::iter::empty::<(&str, &str)>(),
+                )),
+                4 => visitor.visit_seq(serde::de::value::SeqDeserializer::<_, Stop>::new(
+                    std::iter::empty::<&str>(),
+                )),
+                text => visitor.visit_borrowed_str(TEXTS[text - OTHERS]),
+            };
+            if visited.is_ok() && book.is_unknown(at) {
+                let kind = match sample {
+                    0..OTHERS => Kind::Any,
+                    _ => Kind::Primitive(Primitive::String),
+                };
+                book.set(at, kind);
+            }
+            visited
         })
     }
 
@@ -1069,9 +1126,41 @@ mod tests {
         check::<NonZeroU32>("u32");
         check::<Duration>("struct Duration { secs: u64, nanos: u32 }");
         check::<Result<u8, String>>("enum Result { Ok(u8), Err(String) }");
-        check::<std::net::Ipv4Addr>("[u8; 4]");
+        check::<(std::net::Ipv4Addr, u8)>("(String, u8)");
+        check::<(std::net::IpAddr, std::net::SocketAddrV6, u8)>("(String, String, u8)");
         check::<uuid::Bytes>("[u8; 16]");
         check::<std::marker::PhantomData<u8>>("struct PhantomData");
+    }
+
+    /// A time that has a form for people, and asks for whatever comes: as those of the crate `time` do.
+    struct Time;
+    impl<'de> Deserialize<'de> for Time {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Text;
+            impl Visitor<'_> for Text {
+                type Value = Time;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a time")
+                }
+                fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
+                    match text {
+                        "1970-01-01 00:00:00.0 +00:00:00" => Ok(Time),
+                        other => Err(E::custom(other)),
+                    }
+                }
+            }
+            match deserializer.is_human_readable() {
+                true => deserializer.deserialize_any(Text),
+                false => <(u8, u8)>::deserialize(deserializer).map(|_| Time),
+            }
+        }
+    }
+
+    #[test]
+    fn a_type_with_a_form_for_people_is_text() {
+        check::<Time>("String");
+        check::<(Time, Option<Time>, u8)>("(String, Option<String>, u8)");
+        check::<BTreeMap<String, (Time, bool)>>("Map<String, (String, bool)>");
     }
 
     #[derive(Deserialize)]

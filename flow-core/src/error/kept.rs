@@ -1,0 +1,103 @@
+//! What a step can't keep.
+
+use std::fmt;
+
+use flow_store::CodecError;
+
+/// What a step keeps in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kept {
+    /// A key.
+    Key,
+    /// The state of a key.
+    State,
+    /// The token of a partition: where its source resumes.
+    Token,
+    /// The position of an output: where its sink resumes.
+    Position,
+}
+
+/// A value that could not be written, or could not be read back as what it was.
+///
+/// Nothing of its epoch is durable: what a commit makes durable can be read back.
+#[derive(Debug)]
+pub struct NotKept {
+    kind: Kept,
+    of: Option<String>,
+    type_name: String,
+    cause: CodecError,
+}
+
+impl NotKept {
+    /// A value of type `T`.
+    pub(crate) fn new<T: ?Sized>(kind: Kept, of: Option<String>, cause: CodecError) -> Self {
+        NotKept {
+            kind,
+            of,
+            type_name: crate::names::short(std::any::type_name::<T>()),
+            cause,
+        }
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kept {
+        self.kind
+    }
+
+    /// The key, as text; of a token the partition, of a position the number of the output. `None` for a key that can't be
+    /// written at all.
+    #[must_use]
+    pub fn of(&self) -> Option<&str> {
+        self.of.as_deref()
+    }
+
+    /// The type of the value.
+    #[must_use]
+    pub fn type_name(&self) -> &str {
+        &self.type_name
+    }
+
+    /// Why it can't be kept.
+    #[must_use]
+    pub fn cause(&self) -> &CodecError {
+        &self.cause
+    }
+
+    /// What can be done about it.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        self.cause.help()
+    }
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NotKept {
+            of,
+            type_name,
+            cause,
+            ..
+        } = self;
+        let of = of.as_deref().unwrap_or_default();
+        match self.kind {
+            Kept::Key if of.is_empty() => write!(f, "a key")?,
+            Kept::Key => write!(f, "the key {of}")?,
+            Kept::State => write!(f, "the state of key {of}")?,
+            Kept::Token => write!(f, "the token of `{of}`")?,
+            Kept::Position => write!(f, "the position of output {of}")?,
+        }
+        write!(f, ", of type `{type_name}`, can't be kept: {cause}")?;
+        match self.help() {
+            Some(help) => write!(f, "\nhelp: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NotKept {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.cause)
+    }
+}

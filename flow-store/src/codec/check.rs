@@ -1,0 +1,548 @@
+//! Whether what is written can be read, before anything of it is durable.
+//!
+//! serde lets a type write what it can't read: a field that is left out and has no default, a variant with two names, an
+//! address inside of an untagged enum. And it lets a value come back as another one. A store that has such a value is
+//! refused at each later start, or goes on with states that never were. So what is encoded is decoded again.
+//!
+//! That costs more than to encode it. A release build does it for each *shape* that has not been written before, and for a
+//! sample of the others. A shape is which kinds of values, fields, variants and tags there are, without the numbers and
+//! texts. Of sequences and maps it counts which elements there are, each by itself, not how many.
+
+use super::encoder::{Encoder, Track};
+use super::{CodecError, decode};
+use crate::msgpack;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Which values are decoded again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Checks {
+    /// All.
+    Every,
+    /// The first one of each shape, and a sample.
+    EachShape,
+}
+
+impl Default for Checks {
+    /// All in a debug build, each shape in a release build.
+    fn default() -> Self {
+        match cfg!(debug_assertions) {
+            true => Checks::Every,
+            false => Checks::EachShape,
+        }
+    }
+}
+
+/// Encodes the values of one type of one step, and checks that they can be decoded.
+///
+/// ```
+/// use flow_store::{Checked, CodecError};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Cart {
+///     #[serde(skip_serializing_if = "Vec::is_empty")]
+///     items: Vec<u32>,
+/// }
+///
+/// let (mut checked, mut bytes) = (Checked::default(), Vec::new());
+/// checked.encode(&Cart { items: vec![7] }, &mut bytes)?;
+/// // `items` has no `#[serde(default)]`
+/// let error = checked.encode(&Cart { items: vec![] }, &mut bytes).unwrap_err();
+/// assert!(matches!(error, CodecError::Unreadable(_)));
+/// # Ok::<(), CodecError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Checked {
+    checks: Checks,
+    /// The shapes of whole values.
+    values: Seen,
+    /// The shapes of elements, and of what is seldom there.
+    parts: Seen,
+    /// How many bytes have been written since the last sample.
+    unchecked: usize,
+    again: Vec<u8>,
+}
+
+/// One of so many bytes is checked whatever its shape.
+const SAMPLE: usize = 64;
+
+impl Checked {
+    /// The same with other checks than the build has by itself.
+    #[must_use]
+    pub fn new(checks: Checks) -> Self {
+        Checked {
+            checks,
+            ..Checked::default()
+        }
+    }
+
+    /// Appends the MessagePack of `value` to `into`, as [`encode`](crate::encode) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encode`](crate::encode); [`CodecError::Unreadable`] and [`CodecError::Differs`] if a value was decoded
+    /// again and that failed, or gave another value. `into` is then as it was.
+    pub fn encode<T: Serialize + DeserializeOwned>(
+        &mut self,
+        value: &T,
+        into: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        let before = into.len();
+        let checked = self.encode_or(value, into, before);
+        if checked.is_err() {
+            into.truncate(before);
+        }
+        checked
+    }
+
+    fn encode_or<T: Serialize + DeserializeOwned>(
+        &mut self,
+        value: &T,
+        into: &mut Vec<u8>,
+        before: usize,
+    ) -> Result<(), CodecError> {
+        let is_new = match self.checks {
+            Checks::Every => {
+                super::encode(value, into)?;
+                true
+            }
+            Checks::EachShape => {
+                let shape = Shape {
+                    hash: START,
+                    parts: &mut self.parts,
+                    is_new: false,
+                };
+                let mut encoder = Encoder::new(into, shape);
+                value
+                    .serialize(&mut encoder)
+                    .map_err(super::encoder::Failed::into_inner)?;
+                let Shape { hash, is_new, .. } = encoder.track;
+                self.values.is_new(hash) | is_new
+            }
+        };
+        let written = into.get(before..).unwrap_or_default();
+        self.unchecked += written.len();
+        if is_new || self.unchecked / SAMPLE >= written.len() {
+            self.unchecked = 0;
+            self.again.clear();
+            check::<T>(written, &mut self.again)?;
+        }
+        Ok(())
+    }
+}
+
+/// Decodes what was written, and compares what that is written as.
+#[inline(never)]
+fn check<T: Serialize + DeserializeOwned>(
+    written: &[u8],
+    again: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    let read: T = decode(written).map_err(unreadable)?;
+    super::encode(&read, again).map_err(unreadable)?;
+    match written == again.as_slice() || msgpack::same(written, again) {
+        true => Ok(()),
+        false => Err(CodecError::Differs {
+            written: msgpack::text(written),
+            read: msgpack::text(again),
+        }),
+    }
+}
+
+fn unreadable(error: CodecError) -> CodecError {
+    CodecError::Unreadable(match error {
+        CodecError::Decode(cause) => cause,
+        other => other.to_string(),
+    })
+}
+
+const START: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The shape of a value that is being written.
+struct Shape<'a> {
+    hash: u64,
+    parts: &'a mut Seen,
+    is_new: bool,
+}
+
+#[inline]
+fn mix(hash: u64, what: u64) -> u64 {
+    (hash.rotate_left(5) ^ what).wrapping_mul(0x517c_c1b7_2722_0a95)
+}
+
+impl Track for Shape<'_> {
+    #[inline]
+    fn mix(&mut self, what: u64) {
+        self.hash = mix(self.hash, what);
+    }
+
+    #[inline]
+    fn note(&mut self, what: u64) {
+        self.is_new |= self.parts.is_new(mix(self.hash, what));
+    }
+
+    #[inline]
+    fn begin(&mut self) -> u64 {
+        self.hash
+    }
+
+    #[inline]
+    fn element(&mut self, at: u64, last: &mut u64) {
+        if self.hash != *last {
+            *last = self.hash;
+            self.is_new |= self.parts.is_new(self.hash);
+        }
+        self.hash = at;
+    }
+
+    #[inline]
+    fn end(&mut self, at: u64, elements: u32) {
+        self.hash = mix(at, u64::from(elements == 0));
+    }
+
+    fn doubt(&mut self) {
+        self.is_new = true;
+    }
+}
+
+/// So many shapes are remembered; what comes then is not new any more.
+const MOST: usize = 8192;
+
+/// A set of shapes.
+#[derive(Debug, Default)]
+struct Seen {
+    /// A power of two of them; 0 stands for none.
+    slots: Vec<u64>,
+    held: usize,
+}
+
+impl Seen {
+    /// Whether this is the first time, as long as so many can be remembered.
+    #[inline]
+    fn is_new(&mut self, shape: u64) -> bool {
+        let shape = shape.max(1);
+        let mut at = Self::slot(shape, self.slots.len());
+        loop {
+            match self.slots.get(at) {
+                Some(held) if *held == shape => return false,
+                Some(0) | None => return self.add(shape),
+                Some(_) => at = (at + 1) & (self.slots.len() - 1),
+            }
+        }
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // the upper bits, of which there are enough
+    fn slot(shape: u64, slots: usize) -> usize {
+        (shape >> 40) as usize & slots.wrapping_sub(1)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add(&mut self, shape: u64) -> bool {
+        if self.held == MOST {
+            return false;
+        }
+        if self.held * 2 >= self.slots.len() {
+            let old = std::mem::take(&mut self.slots);
+            self.slots = vec![0; (old.len() * 2).max(64)];
+            old.into_iter()
+                .filter(|held| *held != 0)
+                .for_each(|held| self.put(held));
+        }
+        self.put(shape);
+        self.held += 1;
+        true
+    }
+
+    fn put(&mut self, shape: u64) {
+        let mut at = Self::slot(shape, self.slots.len());
+        while let Some(held) = self.slots.get_mut(at) {
+            if *held == 0 {
+                *held = shape;
+                return;
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use std::collections::{BTreeMap, HashMap, HashSet};
+    use std::net::IpAddr;
+
+    const BOTH: [Checks; 2] = [Checks::Every, Checks::EachShape];
+
+    /// Encodes many good values, and then a bad one.
+    #[track_caller]
+    fn the_last_is_refused<T>(good: impl Fn(u64) -> T, bad: &T) -> CodecError
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let mut errors = BOTH.map(|checks| {
+            let (mut checked, mut bytes) = (Checked::new(checks), Vec::new());
+            for n in 0..9_999 {
+                bytes.clear();
+                checked.encode(&good(n), &mut bytes).unwrap();
+            }
+            // not by chance
+            checked.unchecked = 0;
+            bytes.truncate(1);
+            let error = checked.encode(bad, &mut bytes).unwrap_err();
+            assert_eq!(bytes.len(), 1);
+            error
+        });
+        assert_eq!(errors[0], errors[1]);
+        std::mem::replace(&mut errors[0], CodecError::TooDeep)
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Loose {
+        Number(u64),
+        Wide { wide: u128 },
+    }
+
+    #[derive(Serialize, Deserialize)]
+    enum Status {
+        Open,
+        #[serde(rename(serialize = "closed"))]
+        Closed,
+        #[serde(rename(serialize = "gone"))]
+        Gone(u8),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "type")]
+    enum Tagged {
+        Login {
+            at: u64,
+        },
+        #[serde(skip_deserializing)]
+        Logout {
+            at: u64,
+        },
+        Address {
+            ip: u128,
+        },
+    }
+
+    #[derive(Serialize, Deserialize, Default)]
+    struct State {
+        seen: u64,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<u8>,
+        map: HashMap<String, Option<i64>>,
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_when_it_is_first_written() {
+        let cases = [
+            the_last_is_refused(Loose::Number, &Loose::Wide { wide: 1 }),
+            the_last_is_refused(|_| Status::Open, &Status::Closed),
+            the_last_is_refused(|_| Status::Open, &Status::Gone(1)),
+            the_last_is_refused(|at| Tagged::Login { at }, &Tagged::Logout { at: 1 }),
+            the_last_is_refused(|at| Tagged::Login { at }, &Tagged::Address { ip: 1 }),
+            // among others in a list that grows and shrinks, at any depth
+            the_last_is_refused(
+                |n| {
+                    (0..n % 30)
+                        .map(|_| (n, vec![Status::Open]))
+                        .collect::<Vec<_>>()
+                },
+                &vec![
+                    (1, vec![Status::Open]),
+                    (2, vec![Status::Open, Status::Closed]),
+                ],
+            ),
+            the_last_is_refused(
+                |n| {
+                    (0..n % 9)
+                        .map(|n| (n, Some(Status::Open)))
+                        .collect::<BTreeMap<_, _>>()
+                },
+                &BTreeMap::from([(1, Some(Status::Closed))]),
+            ),
+        ];
+        for error in cases {
+            assert!(matches!(error, CodecError::Unreadable(_)), "{error}");
+            assert!(error.help().is_some());
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_left_out_is_another_shape() {
+        let state = |n: u64| State {
+            seen: n,
+            left_out: vec![1; 1 + n as usize % 3],
+            map: (0..n % 5).map(|n| (n.to_string(), Some(-1))).collect(),
+        };
+        let error = the_last_is_refused(state, &State::default());
+        assert_eq!(
+            error.to_string(),
+            "it is written, and cannot be read back: missing field `left_out`"
+        );
+        assert!(error.help().unwrap().contains("#[serde(default)]"));
+    }
+
+    #[test]
+    fn a_name_that_comes_twice_is_found() {
+        #[derive(Serialize, Deserialize)]
+        struct Flat {
+            own: u64,
+            #[serde(flatten)]
+            rest: BTreeMap<String, u64>,
+        }
+        let flat = |n: u64| Flat {
+            own: n,
+            rest: (0..n % 20).map(|n| (n.to_string(), n)).collect(),
+        };
+        let bad = Flat {
+            own: 1,
+            rest: BTreeMap::from([("own".to_owned(), 1)]),
+        };
+        let error = the_last_is_refused(flat, &bad);
+        assert!(error.to_string().contains("duplicate field"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_comes_back_as_another_is_refused() {
+        #[derive(Serialize, Deserialize)]
+        #[serde(untagged)]
+        enum Amount {
+            Whole(u64),
+            Single(f32),
+            Exact {
+                a: u8,
+            },
+            #[serde(rename_all = "UPPERCASE")]
+            Never {
+                #[serde(default)]
+                b: u8,
+            },
+        }
+        let (mut checked, mut bytes) = (Checked::new(Checks::Every), Vec::new());
+        checked.encode(&Amount::Whole(1), &mut bytes).unwrap();
+        checked.encode(&Amount::Single(1.5), &mut bytes).unwrap();
+        checked.encode(&Amount::Exact { a: 1 }, &mut bytes).unwrap();
+        checked.encode(&Amount::Never { b: 1 }, &mut bytes).unwrap();
+
+        #[derive(Serialize, Deserialize)]
+        struct Rounded(#[serde(serialize_with = "half")] u64);
+        fn half<S: serde::Serializer>(n: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_u64(n / 2)
+        }
+        let error = checked.encode(&Rounded(8), &mut bytes).unwrap_err();
+        assert_eq!(error.to_string(), "it is written as 4, and read back as 2");
+    }
+
+    #[test]
+    fn maps_and_sets_may_be_in_any_order() {
+        type Sets = HashMap<IpAddr, (HashSet<u64>, HashMap<String, HashSet<(u8, Option<bool>)>>)>;
+        for checks in BOTH {
+            let (mut checked, mut bytes) = (Checked::new(checks), Vec::new());
+            for n in 0..50u8 {
+                let set = |n: u8| (0..n).map(|n| (n, (n % 2 == 0).then_some(true)));
+                let inner = |n: u8| (0..n).map(move |m| (m.to_string(), set(m).collect()));
+                let sets: Sets = (0..n)
+                    .map(|n| {
+                        let numbers = (0..u64::from(n) * 3).collect();
+                        (
+                            IpAddr::from([10, 0, 0, n]),
+                            (numbers, inner(n % 7).collect()),
+                        )
+                    })
+                    .collect();
+                checked.encode(&sets, &mut bytes).unwrap();
+            }
+        }
+        // what is not the same is told
+        let bytes_of = |value: &[(u8, u8)]| {
+            let mut bytes = Vec::new();
+            crate::encode(&value, &mut bytes).unwrap();
+            bytes
+        };
+        let one = bytes_of(&[(1, 2), (3, 4)]);
+        assert!(msgpack::same(&one, &bytes_of(&[(3, 4), (1, 2)])));
+        assert!(!msgpack::same(&one, &bytes_of(&[(1, 2)])));
+        assert!(!msgpack::same(&one, &bytes_of(&[(1, 2), (3, 5)])));
+        assert!(!msgpack::same(&[0x82, 1, 2, 3, 4], &[0x82, 1, 3, 2, 4]));
+        assert!(msgpack::same(&[0x82, 1, 2, 3, 4], &[0x82, 3, 4, 1, 2]));
+    }
+
+    /// What is read again of values that are all alike.
+    #[test]
+    fn one_shape_is_read_once_and_then_by_sample() {
+        use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+        static READ: AtomicUsize = AtomicUsize::new(0);
+        struct Counted(Vec<Option<u64>>);
+        impl Serialize for Counted {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                self.0.serialize(s)
+            }
+        }
+        impl<'de> Deserialize<'de> for Counted {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                READ.fetch_add(1, SeqCst);
+                Vec::deserialize(d).map(Counted)
+            }
+        }
+        let mut checked = Checked::new(Checks::EachShape);
+        let mut encode = |values: Vec<Option<u64>>| {
+            let before = READ.load(SeqCst);
+            checked.encode(&Counted(values), &mut Vec::new()).unwrap();
+            READ.load(SeqCst) - before
+        };
+        assert_eq!(encode(vec![Some(1)]), 1);
+        assert_eq!(encode(vec![]), 1);
+        assert_eq!(encode(vec![Some(1), None]), 1);
+        // longer, in another order, with other numbers
+        assert_eq!(encode(vec![None, Some(7), Some(1000)]), 0);
+        let read: usize = (0..1000).map(|n| encode(vec![Some(n % 100)])).sum();
+        assert!((10..=20).contains(&read), "{read}");
+        let mut checked = Checked::new(Checks::Every);
+        let before = READ.load(SeqCst);
+        for n in 0..100 {
+            checked
+                .encode(&Counted(vec![Some(n)]), &mut Vec::new())
+                .unwrap();
+        }
+        assert_eq!(READ.load(SeqCst) - before, 100);
+    }
+
+    #[test]
+    fn so_many_shapes_are_remembered() {
+        let mut seen = Seen::default();
+        let shape = |n: u64| mix(START, n);
+        for n in 0..MOST as u64 {
+            assert!(seen.is_new(shape(n)), "{n}");
+            assert!(!seen.is_new(shape(n / 2)), "{n}");
+        }
+        for n in 0..2 * MOST as u64 {
+            assert!(!seen.is_new(shape(n)), "{n}");
+        }
+    }
+
+    /// Numbers that grow, texts and maps with any names are no new shapes.
+    #[test]
+    fn data_is_not_in_the_shape() {
+        let mut checked = Checked::new(Checks::EachShape);
+        for n in 0..5000i64 {
+            let map: HashMap<String, i64> = (0..n % 50).map(|m| ((n * m).to_string(), n)).collect();
+            let value = (
+                n.pow(3),
+                n as f64,
+                "x".repeat(n as usize % 100),
+                map,
+                n % 2 == 0,
+            );
+            checked.encode(&value, &mut Vec::new()).unwrap();
+        }
+        assert!(checked.values.held <= 2, "{:?}", checked.values.held);
+        assert!(checked.parts.held <= 4, "{:?}", checked.parts.held);
+    }
+}

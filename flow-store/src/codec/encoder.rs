@@ -1,0 +1,997 @@
+//! Values as MessagePack: named, human-readable, and no deeper than they are read.
+//!
+//! The bytes are those that `rmp_serde` writes with `with_struct_map` and `with_human_readable`. It is not used for
+//! writing because what has to be known of a value is known only here: how deep it is, whether a `Some` was written as
+//! nothing, and which variants and fields it has, which its bytes alone don't tell.
+
+use super::{CodecError, LEVELS, json_number};
+use serde::{Serialize, Serializer, ser};
+use std::any::type_name;
+use std::fmt::Display;
+
+/// What is told of a value while it is written.
+pub(super) trait Track {
+    /// A value of this kind begins, or a name or a variant is written.
+    fn mix(&mut self, what: u64);
+
+    /// There is something here that is seldom there.
+    fn note(&mut self, what: u64);
+
+    /// Where the elements of a sequence or a map begin.
+    fn begin(&mut self) -> u64;
+
+    /// An element ends, of a sequence or map that began at `at`; `last` is what the element before it was.
+    fn element(&mut self, at: u64, last: &mut u64);
+
+    /// The sequence or map that began at `at` ends.
+    fn end(&mut self, at: u64, elements: u32);
+
+    /// What was written may not be what is read: two fields may have one name.
+    fn doubt(&mut self);
+}
+
+/// Nobody wants to know.
+pub(super) struct Untracked;
+
+impl Track for Untracked {
+    #[inline(always)]
+    fn mix(&mut self, _: u64) {}
+    #[inline(always)]
+    fn note(&mut self, _: u64) {}
+    #[inline(always)]
+    fn begin(&mut self) -> u64 {
+        0
+    }
+    #[inline(always)]
+    fn element(&mut self, _: u64, _: &mut u64) {}
+    #[inline(always)]
+    fn end(&mut self, _: u64, _: u32) {}
+    #[inline(always)]
+    fn doubt(&mut self) {}
+}
+
+/// Kinds of values, as [`Track::mix`] is told.
+mod kind {
+    pub(super) const NIL: u64 = 1;
+    pub(super) const BOOL: u64 = 2;
+    pub(super) const INTEGER: u64 = 3;
+    pub(super) const NEGATIVE: u64 = 4;
+    pub(super) const LARGE: u64 = 5;
+    pub(super) const F32: u64 = 6;
+    pub(super) const F64: u64 = 7;
+    pub(super) const TEXT: u64 = 8;
+    pub(super) const EMPTY: u64 = 9;
+    pub(super) const BYTES: u64 = 10;
+    pub(super) const SOME: u64 = 11;
+    pub(super) const UNIT_STRUCT: u64 = 12;
+    pub(super) const SEQUENCE: u64 = 13;
+    pub(super) const TUPLE: u64 = 14;
+    pub(super) const MAP: u64 = 15;
+    pub(super) const STRUCT: u64 = 16;
+    pub(super) const EXTENSION: u64 = 17;
+    pub(super) const VARIANT: u64 = 18;
+    pub(super) const END: u64 = 19;
+}
+
+/// Why a value could not be written. Boxed: nearly all results are good ones, and pass through many hands.
+#[derive(Debug)]
+pub(super) struct Failed(Box<CodecError>);
+
+impl Failed {
+    pub(super) fn into_inner(self) -> CodecError {
+        *self.0
+    }
+}
+
+impl From<CodecError> for Failed {
+    #[cold]
+    fn from(error: CodecError) -> Self {
+        Failed(Box::new(error))
+    }
+}
+
+impl Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl ser::Error for Failed {
+    #[cold]
+    fn custom<T: Display>(message: T) -> Self {
+        CodecError::Encode(message.to_string()).into()
+    }
+}
+
+/// The length of anything: MessagePack has 32 bits for it.
+fn length(len: usize) -> Result<u32, Failed> {
+    u32::try_from(len).map_err(|_| {
+        CodecError::Encode("it has a part with more than 4 billion elements or bytes".to_owned())
+            .into()
+    })
+}
+
+/// Writes one value.
+pub(super) struct Encoder<'a, T> {
+    out: &'a mut Vec<u8>,
+    /// How many levels are left.
+    levels: u16,
+    pub(super) track: T,
+}
+
+impl<'a, T: Track> Encoder<'a, T> {
+    pub(super) fn new(out: &'a mut Vec<u8>, track: T) -> Self {
+        Encoder {
+            out,
+            levels: LEVELS,
+            track,
+        }
+    }
+
+    #[inline]
+    fn deeper(&mut self, levels: u16) -> Result<(), Failed> {
+        match self.levels.checked_sub(levels) {
+            Some(left) => {
+                self.levels = left;
+                Ok(())
+            }
+            None => Err(CodecError::TooDeep.into()),
+        }
+    }
+
+    #[inline]
+    fn array(&mut self, len: u32) {
+        marker(self.out, len, 0x90, [0xdc, 0xdd]);
+    }
+
+    #[inline]
+    fn map(&mut self, len: u32) {
+        marker(self.out, len, 0x80, [0xde, 0xdf]);
+    }
+
+    #[inline]
+    fn text(&mut self, text: &str) -> Result<(), Failed> {
+        write_text(text, self.out)
+    }
+
+    /// A map with the variant's name, whose value comes next.
+    fn variant(&mut self, index: u32, name: &'static str) -> Result<(), Failed> {
+        self.track
+            .mix(kind::VARIANT ^ named(name) ^ u64::from(index));
+        self.map(1);
+        self.text(name)
+    }
+}
+
+/// What tells one name from another: where in memory it is. Two that are one text are at most taken for two.
+#[inline]
+fn named(name: &'static str) -> u64 {
+    (name.as_ptr().addr() as u64) << 8
+}
+
+/// What tells texts from each other.
+fn content(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Whether values of this type are text that is part of the program, as `serde` writes the tag of an enum: data is
+/// owned, so it has another type.
+#[inline]
+fn is_tag<V: ?Sized>() -> bool {
+    matches!(type_name::<V>(), "str" | "&str")
+}
+
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // each length is cast where it fits
+fn marker(out: &mut Vec<u8>, len: u32, short: u8, long: [u8; 2]) {
+    match len {
+        0..=15 => out.push(short | len as u8),
+        16..=0xffff => {
+            let [high, low] = (len as u16).to_be_bytes();
+            out.extend_from_slice(&[long[0], high, low]);
+        }
+        _ => {
+            out.push(long[1]);
+            out.extend_from_slice(&len.to_be_bytes());
+        }
+    }
+}
+
+/// Appends the MessagePack of a text.
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // each length is cast where it fits
+pub(super) fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
+    let bytes = text.as_bytes();
+    match length(bytes.len())? {
+        len @ 0..=31 => out.push(0xa0 | len as u8),
+        len @ 32..=0xff => out.extend_from_slice(&[0xd9, len as u8]),
+        len @ 0x100..=0xffff => {
+            out.push(0xda);
+            out.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+        len => {
+            out.push(0xdb);
+            out.extend_from_slice(&len.to_be_bytes());
+        }
+    }
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // each number is cast where it fits
+pub(super) fn write_unsigned(out: &mut Vec<u8>, number: u64) {
+    match number {
+        0..=0x7f => out.push(number as u8),
+        0x80..=0xff => out.extend_from_slice(&[0xcc, number as u8]),
+        0x100..=0xffff => {
+            let [a, b] = (number as u16).to_be_bytes();
+            out.extend_from_slice(&[0xcd, a, b]);
+        }
+        0x1_0000..=0xffff_ffff => {
+            let [a, b, c, d] = (number as u32).to_be_bytes();
+            out.extend_from_slice(&[0xce, a, b, c, d]);
+        }
+        _ => {
+            let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+            out.extend_from_slice(&[0xcf, a, b, c, d, e, f, g, h]);
+        }
+    }
+}
+
+#[inline]
+pub(super) fn write_float(out: &mut Vec<u8>, number: f64) {
+    out.push(0xcb);
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+#[allow(clippy::cast_possible_truncation)] // each number is cast where it fits
+pub(super) fn write_negative(out: &mut Vec<u8>, number: i64) {
+    if number >= -32 {
+        out.push(number as i8 as u8);
+    } else if let Ok(number) = i8::try_from(number) {
+        out.extend_from_slice(&[0xd0, number as u8]);
+    } else if let Ok(number) = i16::try_from(number) {
+        out.push(0xd1);
+        out.extend_from_slice(&number.to_be_bytes());
+    } else if let Ok(number) = i32::try_from(number) {
+        out.push(0xd2);
+        out.extend_from_slice(&number.to_be_bytes());
+    } else {
+        out.push(0xd3);
+        out.extend_from_slice(&number.to_be_bytes());
+    }
+}
+
+/// The name that `rmp_serde` has for an extension: a number and bytes.
+const EXTENSION: &str = rmp_serde::MSGPACK_EXT_STRUCT_NAME;
+
+struct Extension<'a, V: ?Sized>(&'a V);
+
+impl<V: Serialize + ?Sized> Serialize for Extension<'_, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(EXTENSION, self.0)
+    }
+}
+
+impl<'e, 'a, T: Track> Serializer for &'e mut Encoder<'a, T> {
+    type Ok = ();
+    type Error = Failed;
+    type SerializeSeq = Parts<'e, 'a, T>;
+    type SerializeTuple = Parts<'e, 'a, T>;
+    type SerializeTupleStruct = Parts<'e, 'a, T>;
+    type SerializeTupleVariant = Parts<'e, 'a, T>;
+    type SerializeMap = Parts<'e, 'a, T>;
+    type SerializeStruct = Parts<'e, 'a, T>;
+    type SerializeStructVariant = Parts<'e, 'a, T>;
+
+    fn is_human_readable(&self) -> bool {
+        true
+    }
+
+    fn serialize_bool(self, value: bool) -> Result<(), Failed> {
+        self.track.mix(kind::BOOL);
+        self.out.push(0xc2 | u8::from(value));
+        Ok(())
+    }
+
+    fn serialize_i8(self, number: i8) -> Result<(), Failed> {
+        self.serialize_i64(number.into())
+    }
+
+    fn serialize_i16(self, number: i16) -> Result<(), Failed> {
+        self.serialize_i64(number.into())
+    }
+
+    fn serialize_i32(self, number: i32) -> Result<(), Failed> {
+        self.serialize_i64(number.into())
+    }
+
+    fn serialize_i64(self, number: i64) -> Result<(), Failed> {
+        match u64::try_from(number) {
+            Ok(number) => write_unsigned(self.out, number),
+            Err(_) => {
+                self.track.note(kind::NEGATIVE);
+                write_negative(self.out, number);
+            }
+        }
+        self.track.mix(kind::INTEGER);
+        Ok(())
+    }
+
+    fn serialize_i128(self, number: i128) -> Result<(), Failed> {
+        self.serialize_bytes(&number.to_be_bytes())
+    }
+
+    fn serialize_u8(self, number: u8) -> Result<(), Failed> {
+        self.serialize_u64(number.into())
+    }
+
+    fn serialize_u16(self, number: u16) -> Result<(), Failed> {
+        self.serialize_u64(number.into())
+    }
+
+    fn serialize_u32(self, number: u32) -> Result<(), Failed> {
+        self.serialize_u64(number.into())
+    }
+
+    fn serialize_u64(self, number: u64) -> Result<(), Failed> {
+        if number > i64::MAX as u64 {
+            self.track.note(kind::LARGE);
+        }
+        self.track.mix(kind::INTEGER);
+        write_unsigned(self.out, number);
+        Ok(())
+    }
+
+    fn serialize_u128(self, number: u128) -> Result<(), Failed> {
+        self.serialize_bytes(&number.to_be_bytes())
+    }
+
+    fn serialize_f32(self, number: f32) -> Result<(), Failed> {
+        self.track.mix(kind::F32);
+        self.out.push(0xca);
+        self.out.extend_from_slice(&number.to_be_bytes());
+        Ok(())
+    }
+
+    fn serialize_f64(self, number: f64) -> Result<(), Failed> {
+        self.track.mix(kind::F64);
+        write_float(self.out, number);
+        Ok(())
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Failed> {
+        self.track.mix(kind::TEXT);
+        self.text(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, text: &str) -> Result<(), Failed> {
+        if text.is_empty() {
+            self.track.note(kind::EMPTY);
+        }
+        self.track.mix(kind::TEXT);
+        self.text(text)
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // each length is cast where it fits
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Failed> {
+        self.track.mix(kind::BYTES);
+        match length(bytes.len())? {
+            len @ 0..=0xff => self.out.extend_from_slice(&[0xc4, len as u8]),
+            len @ 0x100..=0xffff => {
+                self.out.push(0xc5);
+                self.out.extend_from_slice(&(len as u16).to_be_bytes());
+            }
+            len => {
+                self.out.push(0xc6);
+                self.out.extend_from_slice(&len.to_be_bytes());
+            }
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn serialize_none(self) -> Result<(), Failed> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<V: Serialize + ?Sized>(self, value: &V) -> Result<(), Failed> {
+        let before = self.out.len();
+        self.track.mix(kind::SOME);
+        value.serialize(&mut *self)?;
+        match self.out.get(before..) {
+            Some([0xc0]) => Err(CodecError::SomeOfNothing.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn serialize_unit(self) -> Result<(), Failed> {
+        self.track.mix(kind::NIL);
+        self.out.push(0xc0);
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Failed> {
+        self.track.mix(kind::UNIT_STRUCT);
+        self.array(0);
+        Ok(())
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Result<(), Failed> {
+        self.track
+            .mix(kind::VARIANT ^ named(variant) ^ u64::from(index));
+        self.text(variant)
+    }
+
+    fn serialize_newtype_struct<V: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &V,
+    ) -> Result<(), Failed> {
+        if name == EXTENSION {
+            self.track.mix(kind::EXTENSION);
+            let written = rmp_serde::encode::write_named(&mut *self.out, &Extension(value));
+            return written.map_err(|error| CodecError::Encode(error.to_string()).into());
+        }
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<V: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &V,
+    ) -> Result<(), Failed> {
+        self.deeper(1)?;
+        self.variant(index, variant)?;
+        value.serialize(&mut *self)?;
+        self.levels += 1;
+        Ok(())
+    }
+
+    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, Failed> {
+        self.track.mix(kind::SEQUENCE);
+        Parts::of_unsure(self, len, false)
+    }
+
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, Failed> {
+        self.track.mix(kind::TUPLE);
+        self.array(length(len)?);
+        Parts::new(self, 1)
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleStruct, Failed> {
+        self.serialize_tuple(len)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleVariant, Failed> {
+        self.variant(index, variant)?;
+        self.array(length(len)?);
+        Parts::new(self, 2)
+    }
+
+    fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, Failed> {
+        self.track.mix(kind::MAP);
+        Parts::of_unsure(self, len, true)
+    }
+
+    fn serialize_struct(
+        self,
+        _: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStruct, Failed> {
+        self.track.mix(kind::STRUCT);
+        self.map(length(len)?);
+        Parts::new(self, 1)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStructVariant, Failed> {
+        self.variant(index, variant)?;
+        self.map(length(len)?);
+        Parts::new(self, 2)
+    }
+}
+
+/// The parts of a sequence, a map or a struct, one after the other.
+pub(super) struct Parts<'e, 'a, T> {
+    encoder: &'e mut Encoder<'a, T>,
+    /// How many levels there are more inside than outside.
+    levels: u16,
+    /// Of sequences and maps: where [`Track::begin`] said that it begins.
+    at: u64,
+    /// Of sequences and maps: what the last element was.
+    last: u64,
+    written: u32,
+    /// How many there are to be; `None` if that was not said before.
+    said: Option<u32>,
+    /// Where its marker is to be when all of it has been written.
+    marker: usize,
+    /// Of maps: whether the key is the name of a field.
+    named: bool,
+    /// Of maps that are made of fields and other maps (`#[serde(flatten)]`): two bits for each name of a field, and for
+    /// each other key.
+    keys: [u64; 2],
+}
+
+impl<'e, 'a, T: Track> Parts<'e, 'a, T> {
+    /// Those of a tuple or a struct, whose length has been written.
+    #[inline]
+    fn new(encoder: &'e mut Encoder<'a, T>, levels: u16) -> Result<Self, Failed> {
+        encoder.deeper(levels)?;
+        Ok(Parts {
+            encoder,
+            levels,
+            at: 0,
+            last: 0,
+            written: 0,
+            said: None,
+            marker: 0,
+            named: false,
+            keys: [0; 2],
+        })
+    }
+
+    /// Those of a sequence or a map, whose length may not be known.
+    #[inline]
+    fn of_unsure(
+        encoder: &'e mut Encoder<'a, T>,
+        len: Option<usize>,
+        is_map: bool,
+    ) -> Result<Self, Failed> {
+        let said = len.map(length).transpose()?;
+        let marker = encoder.out.len();
+        match said {
+            Some(len) if is_map => encoder.map(len),
+            Some(len) => encoder.array(len),
+            None => {}
+        }
+        let at = encoder.track.begin();
+        Ok(Parts {
+            at,
+            said,
+            marker,
+            ..Parts::new(encoder, 1)?
+        })
+    }
+
+    #[inline]
+    fn part<V: Serialize + ?Sized>(&mut self, value: &V) -> Result<(), Failed> {
+        value.serialize(&mut *self.encoder)
+    }
+
+    /// A part whose text may be a tag, which says what else is there.
+    #[inline]
+    fn maybe_tag<V: Serialize + ?Sized>(&mut self, value: &V) -> Result<(), Failed> {
+        let before = self.encoder.out.len();
+        self.part(value)?;
+        if is_tag::<V>()
+            && let Some(text) = self.encoder.out.get(before..)
+            && text.len() <= 64
+        {
+            self.encoder.track.mix(content(text));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn field<V: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &V,
+    ) -> Result<(), Failed> {
+        self.encoder.track.mix(named(name));
+        let before = self.encoder.out.len();
+        self.encoder.text(name)?;
+        self.maybe_tag(value)?;
+        if name.len() == json_number::NAME.len() && name == json_number::NAME {
+            json_number::simplify(self.encoder.out, before);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn ended(self) {
+        self.encoder.track.mix(kind::END);
+        self.encoder.levels += self.levels;
+    }
+
+    /// Notes a key of a map that is made of several: each is to be there once.
+    fn mind_key(&mut self, before: usize) {
+        let hash = content(self.encoder.out.get(before..).unwrap_or_default());
+        let bits = 1 << (hash >> 58) | 1 << (hash >> 52 & 63);
+        let [names, others] = self.keys;
+        let against = match self.named {
+            true => names | others,
+            false => names,
+        };
+        self.keys[usize::from(!self.named)] |= bits;
+        if against & bits == bits {
+            self.encoder.track.doubt();
+        }
+    }
+
+    /// Writes the length where it was not known, or was said wrongly.
+    #[inline]
+    fn count(self, is_map: bool) -> Result<(), Failed> {
+        self.encoder.track.end(self.at, self.written);
+        self.encoder.levels += self.levels;
+        match self.said {
+            Some(said) if said == self.written => Ok(()),
+            Some(said) => Err(miscounted(said, self.written)),
+            None => {
+                let mut head = Vec::new();
+                match is_map {
+                    true => marker(&mut head, self.written, 0x80, [0xde, 0xdf]),
+                    false => marker(&mut head, self.written, 0x90, [0xdc, 0xdd]),
+                }
+                self.encoder.out.splice(self.marker..self.marker, head);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cold]
+fn miscounted(said: u32, written: u32) -> Failed {
+    CodecError::Encode(format!(
+        "it says that it has {said} elements, and writes {written}"
+    ))
+    .into()
+}
+
+impl<T: Track> ser::SerializeSeq for Parts<'_, '_, T> {
+    type Ok = ();
+    type Error = Failed;
+
+    #[inline]
+    fn serialize_element<V: Serialize + ?Sized>(&mut self, value: &V) -> Result<(), Failed> {
+        self.part(value)?;
+        self.encoder.track.element(self.at, &mut self.last);
+        self.written = self.written.wrapping_add(1);
+        Ok(())
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Failed> {
+        self.count(false)
+    }
+}
+
+impl<T: Track> ser::SerializeMap for Parts<'_, '_, T> {
+    type Ok = ();
+    type Error = Failed;
+
+    #[inline]
+    fn serialize_key<K: Serialize + ?Sized>(&mut self, key: &K) -> Result<(), Failed> {
+        // The name of a field, where a struct is written as a map: `#[serde(flatten)]`.
+        self.named = is_tag::<K>();
+        let before = self.encoder.out.len();
+        self.maybe_tag(key)?;
+        if self.said.is_none() {
+            self.mind_key(before);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_value<V: Serialize + ?Sized>(&mut self, value: &V) -> Result<(), Failed> {
+        self.maybe_tag(value)?;
+        self.written = self.written.wrapping_add(1);
+        if self.named {
+            // Which fields are there counts for all of the value, as in a struct.
+            self.at = self.encoder.track.begin();
+            self.last = 0;
+        } else {
+            self.encoder.track.element(self.at, &mut self.last);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Failed> {
+        self.count(true)
+    }
+}
+
+macro_rules! parts {
+    ($($parts:ident $method:ident $(named $name:ident)?;)*) => {
+        $(impl<T: Track> ser::$parts for Parts<'_, '_, T> {
+            type Ok = ();
+            type Error = Failed;
+
+            #[inline]
+            fn $method<V: Serialize + ?Sized>(
+                &mut self,
+                $($name: &'static str,)?
+                value: &V,
+            ) -> Result<(), Failed> {
+                parts!(self value $($name)?)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Failed> {
+                self.ended();
+                Ok(())
+            }
+        })*
+    };
+    ($self:ident $value:ident) => { $self.part($value) };
+    ($self:ident $value:ident $name:ident) => { $self.field($name, $value) };
+}
+
+parts! {
+    SerializeTuple serialize_element;
+    SerializeTupleStruct serialize_field;
+    SerializeTupleVariant serialize_field;
+    SerializeStruct serialize_field named name;
+    SerializeStructVariant serialize_field named name;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+    #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+    enum Event {
+        Nothing,
+        One(u64),
+        Pair(i64, Option<String>),
+        Named {
+            at: Ipv4Addr,
+            who: Box<Option<Event>>,
+        },
+    }
+
+    #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+    #[serde(tag = "type")]
+    enum Tagged {
+        Unit,
+        Fields { a: u8 },
+        Inner(Inner),
+    }
+
+    #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+    struct Inner {
+        x: f32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        y: Option<bool>,
+    }
+
+    #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+    struct Flat {
+        own: u8,
+        #[serde(flatten)]
+        inner: Inner,
+        #[serde(flatten)]
+        rest: BTreeMap<String, serde_json::Value>,
+    }
+
+    #[derive(Serialize)]
+    struct Unit;
+    #[derive(Serialize)]
+    struct Id(u64);
+    #[derive(Serialize)]
+    struct Pair(u8, &'static str);
+
+    /// `rmp_serde` is what the bytes are compared with.
+    #[track_caller]
+    fn same(value: &impl Serialize) {
+        let mut bytes = vec![7];
+        crate::encode(value, &mut bytes).unwrap();
+        let mut same = rmp_serde::Serializer::new(vec![7])
+            .with_struct_map()
+            .with_human_readable();
+        value.serialize(&mut same).unwrap();
+        assert_eq!(bytes, same.into_inner());
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_rmp_serde() {
+        for bit in 0..64 {
+            let number = 1u64 << bit;
+            for near in [number - 1, number, number + 1] {
+                same(&near);
+                same(&near.cast_signed());
+                same(&near.wrapping_neg().cast_signed());
+            }
+        }
+        same(&(i8::MIN, i16::MIN, i32::MIN, i64::MIN, u64::MAX));
+        same(&(u128::MAX, i128::MIN, 0.1f32, f64::NAN, 'ä', true, false, ()));
+        for len in [0, 1, 15, 16, 31, 32, 255, 256, 65_535, 65_536] {
+            same(&"x".repeat(len));
+            same(&vec![1u8; len]);
+            same(&vec!["x"; len]);
+            let map: BTreeMap<_, _> = (0..len).map(|n| (n, n)).collect();
+            same(&map);
+            same(&serde_bytes_like(len));
+        }
+        same(&(Unit, Id(3), Pair(1, "b")));
+        let events = [
+            Event::Nothing,
+            Event::One(1),
+            Event::Pair(-7, None),
+            Event::Pair(-7, Some("s".to_owned())),
+            Event::Named {
+                at: Ipv4Addr::LOCALHOST,
+                who: Box::new(Some(Event::Nothing)),
+            },
+        ];
+        same(&events);
+        let inner = Inner { x: 1.5, y: None };
+        same(&[
+            Tagged::Unit,
+            Tagged::Fields { a: 1 },
+            Tagged::Inner(inner.clone()),
+        ]);
+        let rest = (0..20).map(|n| (n.to_string(), serde_json::json!([n, { "a": null }])));
+        same(&Flat {
+            own: 1,
+            inner,
+            rest: rest.collect(),
+        });
+        let addresses: (IpAddr, SocketAddr) =
+            ("::1".parse().unwrap(), "1.2.3.4:5".parse().unwrap());
+        same(&addresses);
+        same(&BTreeSet::from([Some(1), None]));
+    }
+
+    /// Bytes, and not numbers.
+    fn serde_bytes_like(len: usize) -> impl Serialize {
+        struct Bytes(usize);
+        impl Serialize for Bytes {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(&vec![9; self.0])
+            }
+        }
+        Bytes(len)
+    }
+
+    #[test]
+    fn an_extension_is_written_as_one() {
+        struct Ext;
+        impl Serialize for Ext {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                struct Data;
+                impl Serialize for Data {
+                    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                        s.serialize_bytes(&[1, 2])
+                    }
+                }
+                serializer.serialize_newtype_struct(EXTENSION, &(5i8, Data))
+            }
+        }
+        same(&vec![Ext, Ext]);
+    }
+
+    #[test]
+    fn what_counts_its_elements_wrongly_is_refused() {
+        struct Short;
+        impl Serialize for Short {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use ser::SerializeSeq as _;
+                let mut parts = serializer.serialize_seq(Some(3))?;
+                parts.serialize_element(&1)?;
+                parts.end()
+            }
+        }
+        let error = crate::encode(&Short, &mut Vec::new()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the value cannot be written as MessagePack: it says that it has 3 elements, and writes 1"
+        );
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Nested(Vec<Nested>);
+
+    fn nested(levels: u16) -> Nested {
+        (1..levels).fold(Nested(Vec::new()), |inner, _| Nested(vec![inner]))
+    }
+
+    #[derive(Serialize, Deserialize)]
+    enum Chain {
+        End,
+        Link(Box<Chain>),
+        Both { next: Box<Chain> },
+    }
+
+    #[test]
+    fn a_value_is_no_deeper_than_it_is_read() {
+        let mut bytes = vec![1];
+        crate::encode(&nested(LEVELS), &mut bytes).unwrap();
+        crate::decode::<Nested>(&bytes[1..]).unwrap();
+        bytes.truncate(1);
+        let error = crate::encode(&nested(LEVELS + 1), &mut bytes).unwrap_err();
+        assert_eq!((error, bytes.as_slice()), (CodecError::TooDeep, &[1][..]));
+        // a variant is a level, one with fields are two
+        let link = (0..LEVELS).fold(Chain::End, |chain, _| Chain::Link(Box::new(chain)));
+        let both = |levels| {
+            (0..levels / 2).fold(Chain::End, |chain, _| Chain::Both {
+                next: Box::new(chain),
+            })
+        };
+        for chain in [link, both(LEVELS)] {
+            bytes.clear();
+            crate::encode(&chain, &mut bytes).unwrap();
+            crate::decode::<Chain>(&bytes).unwrap();
+        }
+        let error = crate::encode(&both(LEVELS + 2), &mut bytes).unwrap_err();
+        assert_eq!(error, CodecError::TooDeep);
+        // and what others have written is not read: not all of it is a level to `rmp_serde`
+        let deep = [
+            [0x81, 0xa4, b'L', b'i', b'n', b'k'].repeat(5000),
+            vec![0xa3, b'E', b'n', b'd'],
+        ]
+        .concat();
+        let error = crate::decode::<Chain>(&deep).err().unwrap();
+        assert_eq!(error, CodecError::TooDeep);
+    }
+
+    #[test]
+    fn a_some_that_is_written_as_none_is_refused() {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Maybe {
+            Nothing,
+            Number(u8),
+        }
+        let refused = |value: &dyn erased::Value| {
+            let error = value.encode().unwrap_err();
+            assert_eq!(error, CodecError::SomeOfNothing);
+        };
+        refused(&Some(None::<u8>));
+        refused(&Some(()));
+        refused(&Some(serde_json::Value::Null));
+        refused(&vec![Some(Some(Maybe::Nothing))]);
+        refused(&(1, Some(Id2(Box::new(None)))));
+        crate::encode(
+            &(Some(Maybe::Number(1)), None::<()>, Some(Unit)),
+            &mut Vec::new(),
+        )
+        .unwrap();
+    }
+
+    #[derive(Serialize)]
+    struct Id2(Box<Option<u8>>);
+
+    mod erased {
+        pub(super) trait Value {
+            fn encode(&self) -> Result<(), crate::CodecError>;
+        }
+        impl<T: serde::Serialize> Value for T {
+            fn encode(&self) -> Result<(), crate::CodecError> {
+                crate::encode(self, &mut Vec::new())
+            }
+        }
+    }
+}

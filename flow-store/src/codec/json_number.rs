@@ -1,0 +1,110 @@
+//! Numbers of `serde_json`, where it keeps them as text.
+//!
+//! With its feature `arbitrary_precision`, which any dependency may switch on for the whole program, a
+//! `serde_json::Number` is written as a struct with one text. A program that is built without the feature would read that
+//! as an object. So a number that is the same either way is written as a number either way.
+
+use super::encoder::{write_float, write_negative, write_unsigned};
+
+/// The name of the struct, and of its field.
+pub(crate) const NAME: &str = "$serde_json::private::Number";
+
+enum Number {
+    Unsigned(u64),
+    Negative(i64),
+    Float(f64),
+}
+
+/// Puts a number in the place of the map that ends `out`, where that is the same. The map has one field, which begins at
+/// `field`, behind the one byte of its marker.
+pub(super) fn simplify(out: &mut Vec<u8>, field: usize) {
+    let text = out.get(field + 1 + NAME.len()..);
+    let text = text.and_then(|text| rmp_serde::from_slice::<&str>(text).ok());
+    let (Some(number), Some(map)) = (text.and_then(number), field.checked_sub(1)) else {
+        return;
+    };
+    out.truncate(map);
+    match number {
+        Number::Unsigned(number) => write_unsigned(out, number),
+        Number::Negative(number) => write_negative(out, number),
+        Number::Float(number) => write_float(out, number),
+    }
+}
+
+/// The number of which `serde_json` would make the same text again.
+fn number(text: &str) -> Option<Number> {
+    if let Ok(number) = text.parse::<u64>() {
+        return (number.to_string() == text).then_some(Number::Unsigned(number));
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        return (number.to_string() == text).then_some(Number::Negative(number));
+    }
+    let number: f64 = text.parse().ok()?;
+    // Smaller and larger ones are written with an exponent, not by all in the same way.
+    let plain = number == 0.0 || (1e-4..1e16).contains(&number.abs());
+    (plain && format!("{number:?}") == text).then_some(Number::Float(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode;
+    use serde::Serialize;
+
+    /// As `serde_json` writes it with the feature.
+    #[derive(Serialize)]
+    #[serde(rename = "$serde_json::private::Number")]
+    struct Kept {
+        #[serde(rename = "$serde_json::private::Number")]
+        text: String,
+    }
+
+    fn bytes_of(value: &impl Serialize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(value, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_number_that_is_kept_as_text_is_the_same_bytes() {
+        for text in [
+            "0",
+            "1",
+            "-1",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "1.5",
+            "-0.25",
+            "0.0",
+            "-0.0",
+            "123456.789",
+            "100.0",
+        ] {
+            let number: serde_json::Value = serde_json::from_str(text).unwrap();
+            let text = text.to_owned();
+            let both = (
+                bytes_of(&vec![Kept { text: text.clone() }]),
+                bytes_of(&vec![number]),
+            );
+            assert_eq!(both.0, both.1, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_that_no_number_holds_stays_text() {
+        for text in [
+            "1.50",
+            "1e25",
+            "1e+25",
+            "18446744073709551616",
+            "0.1000000000000000055",
+            "1E2",
+            "01",
+        ] {
+            let text = text.to_owned();
+            let bytes = bytes_of(&Kept { text: text.clone() });
+            let map: std::collections::BTreeMap<String, String> = crate::decode(&bytes).unwrap();
+            assert_eq!(map[NAME], text);
+        }
+    }
+}
