@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     sink::{FileLines, Json, LineSink, StdoutLines, Text},
-    source::{ByteLinesSource, JsonLinesSource, TextLinesSource},
+    source::{self, ByteLinesSource, Bytes, JsonLinesSource, StdinSource, TextLinesSource},
 };
 
 /// Lines of text: as a source, `String`s; as a sink, anything that implements `Display`.
@@ -39,6 +39,26 @@ impl TextLines {
     /// A source: the lines of several files, which are read independently. Each is a partition.
     pub fn open_all(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> TextLinesSource {
         TextLinesSource::new(paths)
+    }
+
+    /// A source: the lines of standard input.
+    ///
+    /// It can't resume: what a run did not read is not there for the next one. So under a store it needs
+    /// [`lossy`](source::Source::lossy). A last line without a newline is a line. Only one source at a time may read
+    /// standard input.
+    ///
+    /// ```no_run
+    /// # use flow::prelude::*;
+    /// use flow::source::Source;
+    ///
+    /// # Runner::new(|flow| {
+    /// let lines = flow.source(TextLines::stdin().lossy());
+    /// # lines.sink(TextLines::stdout());
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn stdin() -> StdinSource<source::Text> {
+        StdinSource::new()
     }
 
     /// A sink: a line on standard output for each record, as soon as it arrives there. After a crash, the
@@ -87,6 +107,12 @@ impl ByteLines {
     pub fn open_all(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> ByteLinesSource {
         ByteLinesSource::new(paths)
     }
+
+    /// A source: the lines of standard input; see [`TextLines::stdin`].
+    #[must_use]
+    pub fn stdin() -> StdinSource<Bytes> {
+        StdinSource::new()
+    }
 }
 
 /// Lines with a JSON value each.
@@ -117,6 +143,12 @@ impl JsonLines {
         paths: impl IntoIterator<Item = impl Into<PathBuf>>,
     ) -> JsonLinesSource<T> {
         JsonLinesSource::new(paths)
+    }
+
+    /// A source: the records of standard input, with a JSON value on each line; see [`TextLines::stdin`].
+    #[must_use]
+    pub fn stdin<T: DeserializeOwned + 'static>() -> StdinSource<source::Json<T>> {
+        StdinSource::new()
     }
 
     /// A sink: a line of JSON on standard output for each record, as soon as it arrives there. After a

@@ -3,12 +3,20 @@
 
 use std::path::PathBuf;
 
-use flow::prelude::*;
+use flow::{prelude::*, source::Source};
 
 #[derive(Clone, Debug, clap::Args)]
 struct Args {
     /// Files with a word on each line
     inputs: Vec<PathBuf>,
+
+    /// Read the words from standard input
+    #[arg(long)]
+    stdin: bool,
+
+    /// Leave out lines that are longer than this, or not UTF-8
+    #[arg(long)]
+    skip_longer: Option<usize>,
 
     /// Where the numbered words go
     #[arg(long)]
@@ -61,7 +69,15 @@ fn longest(longest: &mut Longest, word: String) -> String {
 
 #[dataflow]
 fn words(flow: &Flow, args: &Args) {
-    let words = flow.source(TextLines::open_all(&args.inputs));
+    let words = match (args.stdin, args.skip_longer) {
+        (true, None) => flow.source(TextLines::stdin().lossy()),
+        (true, Some(longest)) => {
+            let lines = TextLines::stdin().max_line(longest);
+            flow.source(lines.on_error(OnError::Skip))
+        }
+        (false, _) => flow.source(TextLines::open_all(&args.inputs)),
+    }
+    .named("words");
     let by_letter = words.key_on(|word| letter(word));
     let counted = match args.shape {
         Shape::First | Shape::Grown => by_letter.stateful_map(count),

@@ -135,7 +135,18 @@ impl Workdir {
     /// Starts a program here, with its output in files where it goes nowhere else.
     pub(crate) fn spawn_with(
         &self,
+        command: Command,
+        stdout_to: Option<Stdio>,
+        stderr_to: Option<Stdio>,
+    ) -> Running {
+        self.spawn_from(command, Stdio::null(), stdout_to, stderr_to)
+    }
+
+    /// The same, with this as its standard input.
+    pub(crate) fn spawn_from(
+        &self,
         mut command: Command,
+        stdin: Stdio,
         stdout_to: Option<Stdio>,
         stderr_to: Option<Stdio>,
     ) -> Running {
@@ -144,7 +155,7 @@ impl Workdir {
             .current_dir(self.0.path())
             .env_remove("RUST_LOG")
             .env_remove("RUST_BACKTRACE")
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(stdout_to.unwrap_or_else(|| stdout.reopen().unwrap().into()))
             .stderr(stderr_to.unwrap_or_else(|| stderr.reopen().unwrap().into()))
             .spawn()

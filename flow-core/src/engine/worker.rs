@@ -369,7 +369,7 @@ impl Shared {
         let flight = SharedFlight::default();
         let workers = worker.peers();
         let skips = self.skips.get(index).cloned();
-        let skips = skips.unwrap_or_else(|| Arc::new(Skips::new(0)));
+        let skips = skips.unwrap_or_else(|| Arc::new(Skips::none()));
         worker.dataflow::<u64, _, _>(|scope| {
             let mut wires = Wires::default();
             // In the order in which they were made, so whatever leads to a step comes before it.

@@ -333,10 +333,7 @@ impl Runner {
         let (teller, news) = channel();
         let first = Epoch::first(number).to_u64();
         let state = RunState::new(first, limits, self.epochs, self.clock.clone(), teller);
-        let steps = graph.steps().len();
-        let skips: Vec<_> = (0..self.workers)
-            .map(|_| Arc::new(Skips::new(steps)))
-            .collect();
+        let skips = Skips::tables(&graph, self.workers);
         let whereabouts: Vec<_> = (0..self.workers).map(|_| Whereabouts::new()).collect();
         if how == As::Start {
             self.handle.attach(&state);

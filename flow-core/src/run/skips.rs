@@ -5,17 +5,48 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use crate::graph::{Graph, StepIndex};
+use crate::{
+    error::Failure,
+    graph::{Graph, Step, StepIndex},
+};
 
 /// How many records each step has skipped on one worker.
 ///
 /// A table for each worker: what it has counted for a block of another one can be told from the rest, and does not count
 /// before the block does.
-pub(crate) struct Skips(Vec<AtomicU64>);
+pub(crate) struct Skips {
+    counts: Vec<AtomicU64>,
+    /// The ids of the steps, for the log.
+    ids: Arc<[String]>,
+}
 
 impl Skips {
-    pub(crate) fn new(steps: usize) -> Self {
-        Skips((0..steps).map(|_| AtomicU64::new(0)).collect())
+    /// A table for each of so many workers.
+    pub(crate) fn tables(graph: &Graph, workers: usize) -> Vec<Arc<Skips>> {
+        let ids: Arc<[String]> = graph.steps().iter().map(Step::id).collect();
+        let table = |_| Skips {
+            counts: ids.iter().map(|_| AtomicU64::new(0)).collect(),
+            ids: ids.clone(),
+        };
+        (0..workers).map(table).map(Arc::new).collect()
+    }
+
+    /// One that counts nothing.
+    pub(crate) fn none() -> Self {
+        Skips {
+            counts: Vec::new(),
+            ids: Arc::default(),
+        }
+    }
+
+    /// Counts a record that a step has skipped, and names its error in the log.
+    pub(crate) fn add_failed(&self, step: StepIndex, error: impl Failure) {
+        self.add(step);
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let id = self.ids.get(step.as_usize()).map_or("", String::as_str);
+            let error = error.into_error();
+            tracing::debug!(step = id, cause = %error, "a record is skipped");
+        }
     }
 
     pub(crate) fn add(&self, step: StepIndex) {
@@ -23,20 +54,23 @@ impl Skips {
     }
 
     pub(crate) fn add_many(&self, step: StepIndex, records: u64) {
-        if let Some(count) = self.0.get(step.as_usize()) {
+        if let Some(count) = self.counts.get(step.as_usize()) {
             count.fetch_add(records, Relaxed);
         }
     }
 
     /// The count of each step.
     pub(crate) fn counts(&self) -> Vec<u64> {
-        self.0.iter().map(|count| count.load(Relaxed)).collect()
+        self.counts
+            .iter()
+            .map(|count| count.load(Relaxed))
+            .collect()
     }
 
     /// Takes back what has been counted since `counts`, and says what it was.
     pub(crate) fn take_since(&self, counts: &[u64]) -> Vec<(StepIndex, u64)> {
         let mut taken = Vec::new();
-        for ((step, count), before) in (0..).zip(&self.0).zip(counts) {
+        for ((step, count), before) in (0..).zip(&self.counts).zip(counts) {
             let more = count.swap(*before, Relaxed) - before;
             if more > 0 {
                 taken.push((StepIndex(step), more));
@@ -49,7 +83,7 @@ impl Skips {
     pub(crate) fn by_step(workers: &[Arc<Skips>], graph: &Graph) -> Vec<(String, u64)> {
         let mut skipped = Vec::new();
         for (index, step) in graph.steps().iter().enumerate() {
-            let counts = workers.iter().filter_map(|skips| skips.0.get(index));
+            let counts = workers.iter().filter_map(|skips| skips.counts.get(index));
             let count = counts.map(|count| count.load(Relaxed)).sum();
             if count > 0 {
                 skipped.push((step.id(), count));

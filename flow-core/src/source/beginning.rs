@@ -5,6 +5,9 @@ use super::SourceError;
 /// How many of the first bytes of a file tell what it is.
 pub(super) const TELLING: usize = 1024;
 
+/// What standard input is called.
+pub(super) const STDIN: &str = "standard input";
+
 /// A file that was to be read as lines is compressed.
 ///
 /// It can't be read: a flow goes on in the middle of a file, and several workers work off parts of a large one, and neither
@@ -25,9 +28,7 @@ pub(super) const TELLING: usize = 1024;
 /// assert_eq!(compressed.format, "gzip");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{file} is compressed ({format}): it can't be read from the middle, nor by several workers\nhelp: decompress it first: `{command}`; or read standard input: `TextLines::stdin()`"
-)]
+#[error("{file} is compressed ({format}){}\nhelp: decompress it first: `{command}`", why(.file))]
 #[non_exhaustive]
 pub struct Compressed {
     /// The file.
@@ -40,8 +41,8 @@ pub struct Compressed {
 /// A file that was to be read as lines is in another encoding than UTF-8. It is the cause of a [`SourceError`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{file} is {encoding}, not UTF-8\nhelp: convert it first: `iconv -f {encoding} -t UTF-8 {} > ..`",
-    quoted(.file)
+    "{file} is {encoding}, not UTF-8\nhelp: convert it first: `{}`",
+    command(&format!("iconv -f {encoding} -t UTF-8"), .file)
 )]
 #[non_exhaustive]
 pub struct OtherEncoding {
@@ -81,8 +82,23 @@ impl Compressed {
         Some(Compressed {
             file: file.to_owned(),
             format,
-            command: format!("{program} {} > ..", quoted(file)),
+            command: command(program, file),
         })
+    }
+}
+
+fn why(file: &str) -> &'static str {
+    match file {
+        STDIN => "",
+        _ => ": it can't be read from the middle, nor by several workers",
+    }
+}
+
+/// What to type, so that a program makes of a file what can be read.
+fn command(program: &str, file: &str) -> String {
+    match file {
+        STDIN => format!("{program} .. | .."),
+        file => format!("{program} {} > ..", quoted(file)),
     }
 }
 

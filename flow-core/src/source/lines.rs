@@ -116,8 +116,8 @@ impl<T> LineParser<T> {
 }
 
 /// A run ends after this many lines or bytes.
-const RUN_LINES: usize = 256;
-const RUN_BYTES: u64 = 64 << 10;
+pub(super) const RUN_LINES: usize = 256;
+pub(super) const RUN_BYTES: u64 = 64 << 10;
 
 /// A block is about as long, and no longer than a line of the second length: what is longer is read line by line.
 const BLOCK: usize = 64 << 10;

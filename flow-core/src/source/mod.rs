@@ -17,6 +17,7 @@ mod lines_source;
 mod open;
 mod raw_line;
 mod reading;
+mod stdin;
 mod unfinished;
 
 use std::{any::TypeId, path::PathBuf, task::Waker, time::Instant};
@@ -34,6 +35,7 @@ pub use lines_source::{
 };
 pub use raw_line::{OrDead, RawLine};
 pub(crate) use reading::{NO_GROUP, StoredToken, drop_partition, head};
+pub use stdin::{StdinReader, StdinSource};
 pub use unfinished::UnfinishedLine;
 
 use self::lines::{LineParser, Lines};
@@ -261,6 +263,13 @@ pub trait Reader: 'static {
     #[doc(hidden)]
     fn file_lines(&mut self) -> Option<&mut Lines> {
         None
+    }
+
+    /// What record `index` of the last run is, for the message about its failure.
+    #[doc(hidden)]
+    fn excerpt_of(&mut self, index: usize) -> Option<Excerpt> {
+        let token = self.token(index);
+        self.excerpt(&token)
     }
 
     /// What stands at a token, for the message about a record that failed there. Called only then.

@@ -134,25 +134,35 @@ fn what_it_is(_: FileType) -> &'static str {
 /// Others are closed after each turn and opened again for the next one, so that neither the files nor their buffers grow with the
 /// number of inputs.
 #[derive(Debug)]
-pub(super) struct Leave(());
+pub(super) struct Leave(&'static Leaves);
 
-/// How many inputs are kept open in this process.
-static KEPT: AtomicUsize = AtomicUsize::new(0);
+/// How many inputs are kept open.
+#[derive(Debug)]
+struct Leaves(AtomicUsize);
+
+/// Those of this process.
+static KEPT: Leaves = Leaves(AtomicUsize::new(0));
 
 /// No more are, however many files may be open.
 const MOST: usize = 256;
 
+impl Leaves {
+    fn take(&'static self, most: usize) -> Option<Leave> {
+        let more = |kept| (kept < most).then_some(kept + 1);
+        let kept = self.0.fetch_update(SeqCst, SeqCst, more);
+        kept.ok().map(|_| Leave(self))
+    }
+}
+
 impl Leave {
     pub(super) fn take() -> Option<Leave> {
-        let most = (files_allowed() / 4).min(MOST);
-        let kept = KEPT.fetch_update(SeqCst, SeqCst, |kept| (kept < most).then_some(kept + 1));
-        kept.is_ok().then_some(Leave(()))
+        KEPT.take((files_allowed() / 4).min(MOST))
     }
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        KEPT.fetch_sub(1, SeqCst);
+        self.0.0.fetch_sub(1, SeqCst);
     }
 }
 
@@ -170,4 +180,31 @@ fn files_allowed() -> usize {
 #[cfg(not(unix))]
 fn files_allowed() -> usize {
     usize::MAX
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_open_files_is_named() {
+        let error = io::Error::from(rustix::io::Errno::MFILE);
+        let error = NotOpened::from(error).about("in").to_string();
+        assert!(
+            error.contains("Too many open files") && error.contains("ulimit -n"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn leave_that_was_not_given_is_not_given_back() {
+        static LEAVES: Leaves = Leaves(AtomicUsize::new(0));
+        let kept: Vec<Leave> = std::iter::from_fn(|| LEAVES.take(5)).collect();
+        assert_eq!(kept.len(), 5);
+        for _ in 0..3 {
+            assert!(LEAVES.take(5).is_none());
+        }
+        drop(kept);
+        assert!(LEAVES.take(1).is_some());
+    }
 }

@@ -347,8 +347,8 @@ impl<S: Source> Reading<S> {
         };
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             self.at.enter();
-            let token = partition.reader.token(partition.pushed);
-            if let Some(Excerpt { position, text }) = partition.reader.excerpt(&token) {
+            let excerpt = partition.reader.excerpt_of(partition.pushed);
+            if let Some(Excerpt { position, text }) = excerpt {
                 failure.position = Some(position);
                 failure.excerpt = text;
             }

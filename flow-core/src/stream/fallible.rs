@@ -176,7 +176,7 @@ impl<F, U> Try<F, U> {
         match self.on_error {
             OnError::Fail => Err(self.at.fault(error.into_error())),
             OnError::Skip => {
-                self.skips.add(self.at.step());
+                self.skips.add_failed(self.at.step(), error);
                 Ok(())
             }
         }
@@ -222,7 +222,7 @@ mod tests {
     use crate::{
         chain::{Port, Whereabouts},
         flow::Flow,
-        graph::{Graph, StepIndex},
+        graph::StepIndex,
         sink,
     };
 
@@ -234,7 +234,7 @@ mod tests {
             outlets: Vec::new(),
             fallible: false,
             only_first: false,
-            skips: Arc::new(Skips::new(Graph::default().steps().len())),
+            skips: Arc::new(Skips::none()),
         }
     }
 

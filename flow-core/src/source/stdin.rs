@@ -1,0 +1,423 @@
+//! Lines from standard input.
+
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind, Read},
+    marker::PhantomData,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::Waker,
+};
+
+use memchr::memchr;
+
+use super::{
+    At, Excerpt, Next, NoResume, OrDead, RawLine, Reader, Source, SourceError, SourceOrDead,
+    beginning,
+    line_format::{BOM, LineFormat},
+    lines::{
+        BadLine, LineOptions, LineParser, RUN_BYTES, RUN_LINES, excerpt_of, line_content,
+        log_skipped,
+    },
+};
+use crate::stream::{Dead, OnError};
+
+/// The only partition.
+const NAME: &str = "stdin";
+
+/// The lines of standard input; made by [`TextLines::stdin`](crate::TextLines::stdin),
+/// [`JsonLines::stdin`](crate::JsonLines::stdin), [`ByteLines::stdin`](crate::ByteLines::stdin).
+#[derive(Clone, Debug)]
+pub struct StdinSource<F> {
+    options: LineOptions,
+    format: PhantomData<fn() -> F>,
+}
+
+impl<F> StdinSource<F> {
+    pub(crate) fn new() -> Self {
+        StdinSource {
+            options: LineOptions::default(),
+            format: PhantomData,
+        }
+    }
+
+    /// Sets how long a line may be, in bytes without its end: 16 MiB unless told otherwise.
+    #[must_use]
+    pub fn max_line(mut self, bytes: usize) -> Self {
+        self.options.max_line = bytes;
+        self
+    }
+
+    /// Sets what happens at a line that can't be read: the flow stops there, unless told to skip it.
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.options.on_error = on_error;
+        self
+    }
+}
+
+impl<F: LineFormat> Source for StdinSource<F> {
+    type Item = F::Item;
+    type Token = NoResume;
+    type Reader = StdinReader<F::Item>;
+
+    fn kind(&self) -> String {
+        NAME.to_owned()
+    }
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        Ok(vec![NAME.to_owned()])
+    }
+
+    fn open(&self, _: &str, _: At<NoResume>) -> Result<StdinReader<F::Item>, SourceError> {
+        Ok(StdinReader {
+            _claim: Claim::take()?,
+            parser: LineParser::new::<F>(self.options),
+            max_line: self.options.max_line,
+            step: NAME.to_owned(),
+            buffer: Vec::new(),
+            used: 0,
+            offset: 0,
+            line: 0,
+            starts: Vec::new(),
+            run_skipped: 0,
+            in_long_line: false,
+            ended: false,
+        })
+    }
+}
+
+impl<F: LineFormat> SourceOrDead for StdinSource<F> {
+    type Dead = Dead<RawLine, String>;
+    type OrDead = StdinSource<OrDead<F>>;
+
+    fn or_dead(self) -> Self::OrDead {
+        StdinSource {
+            options: self.options,
+            format: PhantomData,
+        }
+    }
+}
+
+/// Reads the lines of standard input. A last line without a newline is a line: nothing comes behind it.
+#[derive(Debug)]
+pub struct StdinReader<T> {
+    _claim: Claim,
+    parser: LineParser<T>,
+    max_line: usize,
+    step: String,
+    /// What has been read, from the beginning of the last run on.
+    buffer: Vec<u8>,
+    /// How much of it is in records.
+    used: usize,
+    /// How many bytes come before the buffer.
+    offset: u64,
+    /// How many lines come before the next one.
+    line: u64,
+    /// Where in the buffer each record of the last run starts, and how many lines come before it.
+    starts: Vec<(usize, u64)>,
+    run_skipped: u64,
+    /// What comes next belongs to a line that was too long.
+    in_long_line: bool,
+    ended: bool,
+}
+
+impl<T> StdinReader<T> {
+    /// Makes a record of the next `length` bytes, which are a line, or the beginning of one that is too long.
+    fn take_line(&mut self, length: usize, out: &mut Vec<T>) -> Result<(), SourceError> {
+        let line = &self.buffer[self.used..self.used + length];
+        let at = self.offset + self.used as u64;
+        let line = match at {
+            0 => line.strip_prefix(BOM).unwrap_or(line),
+            _ => line,
+        };
+        let place = || (NAME.to_owned(), self.line, at);
+        let record = match self.parser.record(line) {
+            Ok(record) => record,
+            Err(error) => match self.parser.bad(error, line, place) {
+                BadLine::Fails(error) => return Err(SourceError::because(error)),
+                BadLine::Dead(record) => Some(record),
+                BadLine::Skipped(error) => {
+                    log_skipped(&self.step, NAME, self.line, &error);
+                    self.run_skipped += 1;
+                    None
+                }
+            },
+        };
+        if let Some(record) = record {
+            self.starts.push((self.used, self.line));
+            out.push(record);
+        }
+        self.used += length;
+        self.line += 1;
+        Ok(())
+    }
+
+    /// Forgets what the last run was made of.
+    fn begin_run(&mut self) {
+        self.buffer.drain(..self.used);
+        self.offset += self.used as u64;
+        self.used = 0;
+        self.starts.clear();
+        self.run_skipped = 0;
+    }
+
+    /// Passes over what is there of a line that was too long.
+    fn pass_over(&mut self) {
+        let rest = &self.buffer[self.used..];
+        match memchr(b'\n', rest) {
+            Some(end) => {
+                self.used += end + 1;
+                self.in_long_line = false;
+            }
+            None => self.used = self.buffer.len(),
+        }
+    }
+}
+
+impl<T: 'static> Reader for StdinReader<T> {
+    type Item = T;
+    type Token = NoResume;
+
+    fn read(&mut self, out: &mut Vec<T>, waker: &Waker) -> Result<Next, SourceError> {
+        self.begin_run();
+        while out.len() < RUN_LINES && (self.used as u64) < RUN_BYTES {
+            if self.in_long_line {
+                self.pass_over();
+            }
+            let rest = &self.buffer[self.used..];
+            if let Some(end) = memchr(b'\n', rest).filter(|_| !self.in_long_line) {
+                self.take_line(end + 1, out)?;
+                continue;
+            }
+            if rest.len() >= self.max_line.saturating_add(2 + BOM.len()) {
+                self.take_line(rest.len(), out)?;
+                self.in_long_line = true;
+                continue;
+            }
+            if self.ended {
+                if !rest.is_empty() {
+                    self.take_line(rest.len(), out)?;
+                }
+                return Ok(Next::End);
+            }
+            if self.in_long_line && out.is_empty() {
+                // It need not be kept.
+                self.begin_run_of_long_line();
+            }
+            match PIPE.next(waker) {
+                Chunk::Bytes(bytes) => {
+                    let is_first = self.offset == 0 && self.buffer.is_empty();
+                    self.buffer.extend_from_slice(&bytes);
+                    if is_first {
+                        beginning::check(&self.buffer, beginning::STDIN)?;
+                    }
+                }
+                Chunk::None if out.is_empty() => return Ok(Next::Idle),
+                Chunk::None => return Ok(Next::Ready),
+                Chunk::End => self.ended = true,
+                Chunk::Failed(error) => {
+                    return Err(SourceError::caused_by(
+                        "standard input can't be read",
+                        error,
+                    ));
+                }
+            }
+        }
+        Ok(Next::Ready)
+    }
+
+    fn token(&self, _: usize) -> NoResume {
+        NoResume
+    }
+
+    fn run_skipped(&self) -> u64 {
+        self.run_skipped
+    }
+
+    fn run_bytes(&self) -> usize {
+        self.used
+    }
+
+    fn excerpt_of(&mut self, index: usize) -> Option<Excerpt> {
+        let (start, before) = self
+            .starts
+            .get(index)
+            .copied()
+            .unwrap_or((self.used, self.line));
+        let rest = &self.buffer[start..];
+        let line = memchr(b'\n', rest).map_or(rest, |end| &rest[..end]);
+        let line = match self.offset + start as u64 {
+            0 => line.strip_prefix(BOM).unwrap_or(line),
+            _ => line,
+        };
+        Some(Excerpt {
+            position: format!("line {}", before + 1),
+            text: Some(excerpt_of(line_content(line))),
+        })
+    }
+}
+
+impl<T> StdinReader<T> {
+    fn begin_run_of_long_line(&mut self) {
+        let skipped = self.run_skipped;
+        self.begin_run();
+        self.run_skipped = skipped;
+    }
+}
+
+/// Only one source at a time reads standard input: two would have some lines each.
+#[derive(Debug)]
+struct Claim(());
+
+static CLAIMED: AtomicBool = AtomicBool::new(false);
+
+impl Claim {
+    fn take() -> Result<Claim, SourceError> {
+        match CLAIMED.swap(true, SeqCst) {
+            false => Ok(Claim(())),
+            true => Err(
+                SourceError::new("another source reads standard input already")
+                    .and_help("use one source, and a clone of its stream for each use"),
+            ),
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        CLAIMED.store(false, SeqCst);
+    }
+}
+
+/// So many chunks are read ahead, of so many bytes.
+const AHEAD: usize = 4;
+const CHUNK: usize = 64 << 10;
+
+/// What a thread of its own has read, for a reader must not wait.
+///
+/// There is one for the process: a thread that waits for input can't be called back, so a second run gets its input from
+/// the same one.
+static PIPE: Pipe = Pipe {
+    state: Mutex::new(PipeState {
+        started: false,
+        chunks: VecDeque::new(),
+        end: None,
+        waker: None,
+    }),
+    room: Condvar::new(),
+};
+
+struct Pipe {
+    state: Mutex<PipeState>,
+    /// There is room for another chunk.
+    room: Condvar,
+}
+
+struct PipeState {
+    started: bool,
+    chunks: VecDeque<Vec<u8>>,
+    end: Option<io::Result<()>>,
+    waker: Option<Waker>,
+}
+
+enum Chunk {
+    Bytes(Vec<u8>),
+    /// The waker will be woken.
+    None,
+    End,
+    Failed(io::Error),
+}
+
+impl Pipe {
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&'static self, waker: &Waker) -> Chunk {
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.started, true) {
+            let thread = std::thread::Builder::new().name("flow stdin".to_owned());
+            if let Err(error) = thread.spawn(|| self.read_all()) {
+                state.started = false;
+                return Chunk::Failed(error);
+            }
+        }
+        if let Some(bytes) = state.chunks.pop_front() {
+            self.room.notify_one();
+            return Chunk::Bytes(bytes);
+        }
+        match state.end.take() {
+            Some(Ok(())) => {
+                state.end = Some(Ok(()));
+                Chunk::End
+            }
+            Some(Err(error)) => {
+                // Whoever asks again finds the end.
+                state.end = Some(Ok(()));
+                Chunk::Failed(error)
+            }
+            None => {
+                state.waker = Some(waker.clone());
+                Chunk::None
+            }
+        }
+    }
+
+    fn read_all(&self) {
+        loop {
+            let mut bytes = vec![0; CHUNK];
+            let read = match io::stdin().read(&mut bytes) {
+                Ok(read) => Ok(read),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                // Another program may have set the terminal or pipe that it shares with this one so.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => match wait_for_stdin() {
+                    Ok(()) => continue,
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            };
+            let mut state = self.lock();
+            let is_end = !matches!(read, Ok(1..));
+            match read {
+                Ok(read @ 1..) => {
+                    bytes.truncate(read);
+                    state.chunks.push_back(bytes);
+                }
+                Ok(0) => state.end = Some(Ok(())),
+                Err(error) => state.end = Some(Err(error)),
+            }
+            if let Some(waker) = state.waker.take() {
+                waker.wake();
+            }
+            if is_end {
+                return;
+            }
+            while state.chunks.len() >= AHEAD {
+                state = self
+                    .room
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+/// Waits until there is something to read, where reading does not wait.
+#[cfg(unix)]
+fn wait_for_stdin() -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    let stdin = io::stdin();
+    match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(unix))]
+fn wait_for_stdin() -> io::Result<()> {
+    Err(ErrorKind::WouldBlock.into())
+}
