@@ -11,7 +11,7 @@ use flow::{CodecError, Kept, NotKept, RunError, Stream, testing::Harness};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A flow with one step, which keeps a state for even and for odd numbers and gives out what `f` says.
-fn keeping<S>(f: fn(&mut S, u64) -> String) -> Harness<u64, String>
+fn keeping<S>(f: fn(&mut S, u64) -> String) -> Harness<Stream<u64>, Stream<String>>
 where
     S: Default + Serialize + DeserializeOwned + 'static,
 {
@@ -250,7 +250,7 @@ struct Id {
 
 #[test]
 fn a_key_that_is_finer_than_its_bytes_is_refused() {
-    fn counted(by: fn(&u64) -> Id, step: &'static str) -> Harness<u64, u64> {
+    fn counted(by: fn(&u64) -> Id, step: &'static str) -> Harness<Stream<u64>, Stream<u64>> {
         Harness::new(move |numbers: Stream<u64>| {
             let counts = numbers.key_on(by).stateful_map(|n: &mut u64, _| {
                 *n += 1;

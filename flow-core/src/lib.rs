@@ -31,8 +31,8 @@ pub mod __private {
 }
 
 pub use error::{
-    BoxError, BuildError, Failure, InputIsStore, Kept, NotKept, OutputInStore, OutputIsInput,
-    RecordError, ResumeError, RunError, Safe, SinkError, SourceError, TypeChange,
+    BoxError, BuildError, Failure, InputIsStore, Kept, NotKept, Origin, OutputInStore,
+    OutputIsInput, RecordError, ResumeError, RunError, Safe, SinkError, SourceError, TypeChange,
 };
 pub use flow::Flow;
 pub use flow_store::{

@@ -23,7 +23,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use crate::{error::BoxError, graph::StepIndex};
+use crate::{engine::Origin, error::BoxError, graph::StepIndex};
 
 /// A step of a chain.
 pub(crate) trait Consumer<T> {
@@ -45,6 +45,7 @@ struct Details {
     step: StepIndex,
     cause: BoxError,
     good: Option<usize>,
+    origin: Option<Origin>,
 }
 
 impl Fault {
@@ -53,6 +54,7 @@ impl Fault {
             step,
             cause: cause.into(),
             good: None,
+            origin: None,
         }))
     }
 
@@ -66,6 +68,15 @@ impl Fault {
     /// failed is [the only one that may](Wiring::only_first).
     pub(crate) fn good(&self) -> Option<usize> {
         self.0.good
+    }
+
+    /// Says where the records come from of which one failed.
+    pub(crate) fn set_origin(&mut self, origin: Option<Origin>) {
+        self.0.origin = origin;
+    }
+
+    pub(crate) fn take_origin(&mut self) -> Option<Origin> {
+        self.0.origin.take()
     }
 
     pub(crate) fn into_parts(self) -> (StepIndex, BoxError) {
@@ -111,6 +122,11 @@ impl At {
 
     pub(crate) fn step(&self) -> StepIndex {
         self.step
+    }
+
+    /// Whether the worker was last in this step.
+    pub(crate) fn is_last(&self) -> bool {
+        self.whereabouts.get() == Some(self.step)
     }
 
     pub(crate) fn fault(&self, cause: impl Into<BoxError>) -> Fault {

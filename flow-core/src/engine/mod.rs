@@ -21,7 +21,7 @@ pub(crate) use block::{Block, FailedLine, Offer, Receipt, Worked};
 pub(crate) use budget::{Budget, Limits};
 pub(crate) use state::{Failed, News, PartitionBell, RunState, SourceBell, Stop};
 pub(crate) use task::{
-    Filled, Head, HeadContext, Made, PendingSync, RecordFailure, Resume, Rows, SourceFault,
+    Filled, Head, HeadContext, Made, Origin, PendingSync, RecordFailure, Resume, Rows, SourceFault,
     SourceTask, Taken, Task,
 };
 pub(crate) use threads::STACK;

@@ -13,7 +13,7 @@ use std::{
 use flow_store::StoreError;
 use timely::scheduling::SyncActivator;
 
-use super::{Budget, Limits, RecordFailure, budget::Wake};
+use super::{Budget, Limits, Origin, RecordFailure, budget::Wake};
 use crate::{
     chain::Fault,
     graph::StepIndex,
@@ -32,6 +32,7 @@ pub(crate) enum Failed {
         worker: usize,
         step: Option<StepIndex>,
         message: String,
+        origin: Option<Box<Origin>>,
     },
     Sync {
         step: StepIndex,

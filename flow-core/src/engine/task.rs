@@ -281,6 +281,10 @@ pub(crate) trait SourceTask {
     /// On a failure nothing of the failed record has left the chain, and the tokens point at it.
     fn push(&mut self, count: usize) -> Result<(), SourceFault>;
 
+    /// Where the records come from that are being worked on: those of a block, or what was being read or pushed. Asked after a
+    /// failure or a panic in the chain, so it enters no step.
+    fn origin(&mut self, block: Option<&Block>) -> Option<Origin>;
+
     /// Writes the tokens of all partitions that have been read further since the last call.
     fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault>;
 
@@ -330,6 +334,17 @@ pub(crate) enum SourceFault {
     },
     /// A step failed where it can't be taken back.
     Step(Fault),
+}
+
+/// Where the records come from that a worker was at, in the words of their source.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) source_step: StepIndex,
+    pub(crate) partition: String,
+    /// Where the first and the last of them stand, if that is known.
+    pub(crate) positions: Option<(String, String)>,
+    /// What the record says, where it is only one.
+    pub(crate) excerpt: Option<String>,
 }
 
 /// A record that failed, in the words of its source.

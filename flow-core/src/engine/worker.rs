@@ -24,7 +24,7 @@ use timely::{
 };
 
 use super::{
-    Failed, HeadContext, Made, News, Resume, RunState, Taken,
+    Failed, HeadContext, Made, News, Origin, Resume, RunState, Taken,
     committer::{self, Committer},
     in_order,
     in_order::SharedTask,
@@ -333,11 +333,16 @@ impl Shared {
             Ok(result) => Some(result),
             Err(panic) => {
                 let step = self.whereabouts.get(worker).and_then(Whereabouts::get);
+                let (panic, origin) = match panic.downcast::<Traced>() {
+                    Ok(traced) => (traced.panic, traced.origin.map(Box::new)),
+                    Err(panic) => (panic, None),
+                };
                 let message = message_of(&*panic);
                 self.state.abort(Failed::Panicked {
                     worker,
                     step,
                     message,
+                    origin,
                 });
                 None
             }
@@ -446,6 +451,12 @@ fn difference(plan: &Graph, built: &Graph) -> Option<String> {
             made.len()
         )
     })
+}
+
+/// A panic on its way to its worker, with the place of the records that the step was at.
+pub(super) struct Traced {
+    pub(super) panic: Box<dyn Any + Send>,
+    pub(super) origin: Option<Origin>,
 }
 
 /// The message of a panic.

@@ -14,7 +14,7 @@ pub use io::{SinkError, SourceError};
 pub use kept::{Kept, NotKept};
 pub use output::{InputIsStore, OutputInStore, OutputIsInput};
 pub use resume::ResumeError;
-pub use run::{RecordError, RunError, Safe};
+pub use run::{Origin, RecordError, RunError, Safe};
 
 /// An error of any type, as it comes out of user code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;

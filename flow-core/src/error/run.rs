@@ -21,7 +21,7 @@ pub enum RunError {
     #[error(transparent)]
     Record(Box<RecordError>),
     /// A step failed behind a shuffle, or a sink failed. The open epochs were given up.
-    #[error("step `{step}` failed: {cause}{}\n{safe}", again(*.times, "If such records are to be left out, use `OnError::Skip`."))]
+    #[error("step `{step}` failed: {cause}{}{}\n{safe}", at(origin), again(*.times, "If such records are to be left out, use `OnError::Skip`."))]
     Step {
         /// The step.
         step: String,
@@ -30,6 +30,8 @@ pub enum RunError {
         /// The error.
         #[source]
         cause: BoxError,
+        /// Where the record came from, before the first shuffle.
+        origin: Option<Box<Origin>>,
         /// What is not lost.
         safe: Safe,
         /// How many runs in a row have ended like this, this one included.
@@ -37,7 +39,7 @@ pub enum RunError {
     },
     /// A key, state, token or position could not be written so that it is read back as what it was. The open epochs were
     /// given up.
-    #[error("step `{step}`: {error}\n{safe}")]
+    #[error("step `{step}`: {error}{}\n{safe}", at(origin))]
     NotKept {
         /// The step.
         step: String,
@@ -46,11 +48,13 @@ pub enum RunError {
         /// What could not be kept, and why.
         #[source]
         error: Box<NotKept>,
+        /// Where the record came from, before the first shuffle.
+        origin: Option<Box<Origin>>,
         /// What is not lost.
         safe: Safe,
     },
     /// User code panicked. The open epochs were given up.
-    #[error("step `{step}` panicked: {message}{}\n{safe}", again(*.times, "A step that returns an error in place of a panic can leave such records out."))]
+    #[error("step `{step}` panicked: {message}{}{}\n{safe}", at(origin), again(*.times, "A step that returns an error in place of a panic can leave such records out."))]
     Panicked {
         /// The step.
         step: String,
@@ -58,6 +62,8 @@ pub enum RunError {
         worker: usize,
         /// The panic's message.
         message: String,
+        /// Where the record came from, before the first shuffle.
+        origin: Option<Box<Origin>>,
         /// What is not lost.
         safe: Safe,
         /// How many runs in a row have ended like this, this one included.
@@ -142,6 +148,19 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Where the record came from at which a step panicked or failed before the first shuffle. A [`RunError::Record`] says so
+    /// itself.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            RunError::Step { origin, .. }
+            | RunError::NotKept { origin, .. }
+            | RunError::Panicked { origin, .. } => origin.as_deref(),
+            RunError::WhileStopping { error, .. } => error.origin(),
+            _ => None,
+        }
+    }
+
     /// Up to where the run's results are safe, for a run that had started.
     #[must_use]
     pub fn safe(&self) -> Option<Safe> {
@@ -163,6 +182,57 @@ impl RunError {
             | RunError::Threads { .. } => None,
         }
     }
+}
+
+/// Where the record came from at which a step panicked, as exactly as is known.
+///
+/// Before the first shuffle records go through the steps in batches, so it is one of a batch. It is known exactly where they go
+/// one at a time: behind a source from which a step may fail that is not the first one, and in a run that follows on one that was
+/// aborted, which goes in small steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Origin {
+    /// The source.
+    pub source_step: String,
+    /// The source's partition: for a file, its path.
+    pub partition: String,
+    /// Where the first of the records stands in the partition: `line 6`.
+    pub first: Option<String>,
+    /// Where the last of them stands. The same as the first if the record is known exactly.
+    pub last: Option<String>,
+    /// The record's text, if it is known exactly and the source can show it.
+    pub excerpt: Option<String>,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin {
+            source_step: source,
+            partition,
+            ..
+        } = self;
+        match (&self.first, &self.last) {
+            (Some(first), Some(last)) if first == last => {
+                write!(f, "The record is {partition}, {first} (source `{source}`).")?;
+            }
+            (Some(first), Some(last)) => write!(
+                f,
+                "The record is one of {partition}, {first} to {last} (source `{source}`)."
+            )?,
+            _ => write!(f, "The record is one of {partition} (source `{source}`).")?,
+        }
+        match &self.excerpt {
+            Some(excerpt) => write!(f, "\n    {excerpt}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The place of a record, on a line of its own: the first line of an error is the same each time that it happens.
+fn at(origin: &Option<Box<Origin>>) -> String {
+    origin
+        .as_ref()
+        .map_or_else(String::new, |origin| format!("\n{origin}"))
 }
 
 /// A record that failed before the first shuffle: everything before it is safe, and the next run

@@ -2,8 +2,8 @@
 
 use super::Finished;
 use crate::{
-    engine::{Failed, RecordFailure},
-    error::{NotKept, RecordError, RunError, Safe},
+    engine::{self, Failed, RecordFailure},
+    error::{NotKept, Origin, RecordError, RunError, Safe},
     graph::StepIndex,
 };
 
@@ -42,7 +42,8 @@ impl Finished<'_> {
     fn error_of(&self, failed: Failed) -> RunError {
         let safe = self.safe(false);
         match failed {
-            Failed::Step { worker, fault } => {
+            Failed::Step { worker, mut fault } => {
+                let origin = self.origin(fault.take_origin());
                 let (step, cause) = fault.into_parts();
                 let step = self.graph.id(step);
                 match cause.downcast::<NotKept>() {
@@ -50,12 +51,14 @@ impl Finished<'_> {
                         step,
                         worker,
                         error,
+                        origin,
                         safe,
                     },
                     Err(cause) => RunError::Step {
                         step,
                         worker,
                         cause,
+                        origin,
                         safe,
                         times: 1,
                     },
@@ -65,10 +68,12 @@ impl Finished<'_> {
                 worker,
                 step,
                 message,
+                origin,
             } => RunError::Panicked {
                 step: self.step_name(step),
                 worker,
                 message,
+                origin: self.origin(origin.map(|origin| *origin)),
                 safe,
                 times: 1,
             },
@@ -86,6 +91,18 @@ impl Finished<'_> {
             },
             Failed::Workers(message) => RunError::Lost { message, safe },
         }
+    }
+
+    fn origin(&self, origin: Option<engine::Origin>) -> Option<Box<Origin>> {
+        let origin = origin?;
+        let (first, last) = origin.positions.unzip();
+        Some(Box::new(Origin {
+            source_step: self.graph.id(origin.source_step),
+            partition: origin.partition,
+            first,
+            last,
+            excerpt: origin.excerpt,
+        }))
     }
 
     fn step_name(&self, step: Option<StepIndex>) -> String {

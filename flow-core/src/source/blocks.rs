@@ -3,16 +3,18 @@
 //! A block is worked off as its lines would be in their turn, so it does not show in the results by whom it was. The
 //! worker that has the file takes what came of the blocks in their order, and only then counts them as read.
 
+use std::ops::Range;
+
 use memchr::memchr_iter;
 
 use super::{
     BlockStart, Reader, Source, SourceError,
-    lines::{BadLine, log_skipped},
-    reading::Reading,
+    lines::{BadLine, excerpt_of, line_content, log_skipped},
+    reading::{Hand, Reading},
 };
 use crate::{
     chain::{Fault, rollback, settle},
-    engine::{Block, FailedLine, Offer, Receipt, RecordFailure, Worked},
+    engine::{Block, FailedLine, Offer, Origin, Receipt, RecordFailure, Worked},
     record::NoKey,
 };
 
@@ -70,7 +72,9 @@ impl<S: Source> Reading<S> {
             return Ok(worked);
         };
         let counted = self.skips.counts();
-        let (mut bytes, mut lines) = (0, 0);
+        let mut bytes = 0;
+        self.hand = Hand::Lines;
+        self.lines = 0..0;
         let mut failed = None;
         // A failed step may have left some.
         self.batch.clear();
@@ -85,7 +89,7 @@ impl<S: Source> Reading<S> {
                         line: before,
                         offset,
                     } = &block.start;
-                    let (before, offset) = (before + lines as u64, offset + bytes as u64);
+                    let (before, offset) = (before + self.lines.end as u64, offset + bytes as u64);
                     match parser.bad(error, line, || (partition.clone(), before, offset)) {
                         BadLine::Dead(record) => Some(record),
                         BadLine::Skipped(error) => {
@@ -111,28 +115,47 @@ impl<S: Source> Reading<S> {
                     settle(&self.outlets);
                     worked.records += 1;
                 }
-                Some(record) => {
-                    self.batch.push((NoKey, record));
-                    if self.batch.len() == BATCH {
-                        worked.records += BATCH;
-                        self.chain.push_batch(&mut self.batch)?;
-                    }
-                }
+                Some(record) => self.batch.push((NoKey, record)),
                 None => {}
             }
             bytes += line.len();
-            lines += 1;
+            self.lines.end += 1;
+            if self.batch.len() == BATCH {
+                worked.records += BATCH;
+                self.chain.push_batch(&mut self.batch)?;
+                self.lines.start = self.lines.end;
+            }
         }
         worked.records += self.batch.len();
         self.chain.push_batch(&mut self.batch)?;
         worked.skips = self.skips.take_since(&counted);
         worked.failed = failed.map(|(step, cause)| FailedLine {
-            lines,
+            lines: self.lines.end,
             bytes,
             step,
             cause,
         });
         Ok(worked)
+    }
+
+    /// Where the lines of a block stand that were being worked on.
+    pub(super) fn origin_in(&self, block: &Block) -> Origin {
+        // A line of which a record is being made, or a record that goes alone.
+        let one = self.fallible || self.at.is_last();
+        let (first, last) = match self.lines {
+            Range { end, .. } if one => (end, end),
+            Range { start, end } => (start, end.saturating_sub(1)),
+        };
+        let position = |line: usize| format!("line {}", block.start.line + line as u64 + 1);
+        let line = block.bytes.split(|byte| *byte == b'\n').nth(first);
+        Origin {
+            source_step: self.step,
+            partition: block.start.partition.clone(),
+            positions: Some((position(first), position(last))),
+            excerpt: line
+                .filter(|_| first == last)
+                .map(|line| excerpt_of(line_content(line))),
+        }
     }
 
     /// Notes that a block has been worked off, as far as it was. The failure that ended it comes back in the words of

@@ -1,6 +1,6 @@
 //! The partitions of a source on one worker: reads them in turn and pushes their records.
 
-use std::{collections::VecDeque, rc::Rc, sync::Arc, task::Waker, time::Instant};
+use std::{collections::VecDeque, ops::Range, rc::Rc, sync::Arc, task::Waker, time::Instant};
 
 use flow_store::{Changes, Checked, CodecError, decode, encode};
 
@@ -8,8 +8,8 @@ use super::{Excerpt, Next, Reader, Source, SourceError, UnfinishedLine, lines::L
 use crate::{
     chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
     engine::{
-        Block, Filled, Head, HeadContext, Made, Offer, PartitionBell, Receipt, RecordFailure, Rows,
-        SourceBell, SourceFault, SourceTask, Worked,
+        Block, Filled, Head, HeadContext, Made, Offer, Origin, PartitionBell, Receipt,
+        RecordFailure, Rows, SourceBell, SourceFault, SourceTask, Worked,
     },
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     graph::StepIndex,
@@ -44,6 +44,8 @@ pub(crate) fn head<S: Source>(
             only_first: context.wiring.only_first,
             outlets: context.wiring.outlets.clone(),
             skips: context.wiring.skips.clone(),
+            hand: Hand::Read,
+            lines: 0..0,
         })))
     });
     head.partitions = Some(Box::new(move || listed.partitions()));
@@ -328,9 +330,60 @@ pub(super) struct Reading<S: Source> {
     only_first: bool,
     pub(super) outlets: Vec<OutletRef>,
     pub(super) skips: Arc<Skips>,
+    /// What is being worked on, for the message about a panic: set once for each batch.
+    pub(super) hand: Hand,
+    /// The lines of a block that are being worked on: the first one of the batch, and the one that comes next.
+    pub(super) lines: Range<usize>,
+}
+
+/// What a source has in hand.
+pub(super) enum Hand {
+    /// It reads from the partition that has its turn.
+    Read,
+    /// It pushes so many of its records.
+    Records(usize),
+    /// It works off the lines of a block.
+    Lines,
 }
 
 impl<S: Source> Reading<S> {
+    /// Where the records stand that the partition that has its turn has read, or that were being pushed.
+    fn origin_of_turn(&mut self) -> Option<Origin> {
+        let partition = self.partitions.get_mut(self.turn)?;
+        let reader = &mut partition.reader;
+        let (first, last) = match self.hand {
+            Hand::Records(count) => (partition.pushed, partition.pushed + count.saturating_sub(1)),
+            // A reader of lines knows which one it has not got past. What another reader says in the middle of a read is
+            // not reliable.
+            Hand::Read if reader.file_lines().is_some() => (usize::MAX, usize::MAX),
+            Hand::Read | Hand::Lines => (1, 0),
+        };
+        let (mut positions, mut excerpt) = (None, None);
+        if first <= last {
+            let token = reader.token(first);
+            let start = reader.excerpt(&token);
+            if first == last {
+                excerpt = start.as_ref().and_then(|start| start.text.clone());
+            }
+            let end = match first == last {
+                true => start.clone(),
+                false => {
+                    let token = reader.token(last);
+                    reader.excerpt(&token)
+                }
+            };
+            positions = start
+                .zip(end)
+                .map(|(start, end)| (start.position, end.position));
+        }
+        Some(Origin {
+            source_step: self.step,
+            partition: partition.name.clone(),
+            positions,
+            excerpt,
+        })
+    }
+
     /// A failure at the first record that has not been pushed, of the partition that has its turn.
     pub(super) fn failure(
         &mut self,
@@ -359,6 +412,7 @@ impl<S: Source> Reading<S> {
 
     /// Pushes records one by one, so that a failure can be taken back to the record's start.
     fn push_each(&mut self, count: usize) -> Result<(), SourceFault> {
+        self.hand = Hand::Records(1);
         for pushed in 0..count {
             let Some(partition) = self.partitions.get_mut(self.turn) else {
                 break;
@@ -384,7 +438,7 @@ impl<S: Source> Reading<S> {
         let Some(partition) = self.partitions.get_mut(self.turn) else {
             return Ok(());
         };
-        partition.pushed += count;
+        self.hand = Hand::Records(count);
         let mut batch: Vec<_> = if count == partition.run.len() {
             let run = std::mem::take(&mut partition.run);
             Vec::from(run)
@@ -399,12 +453,13 @@ impl<S: Source> Reading<S> {
                 .collect()
         };
         let Err(fault) = self.chain.push_batch(&mut batch) else {
+            partition.pushed += count;
             return Ok(());
         };
         let Some(pushed) = fault.good() else {
             return Err(SourceFault::Step(fault));
         };
-        partition.pushed -= count - pushed;
+        partition.pushed += pushed;
         // It has not been read to its end: the next run starts at this record.
         partition.at_end = false;
         let (step, cause) = fault.into_parts();
@@ -440,6 +495,7 @@ impl<S: Source> SourceTask for Reading<S> {
                 && !partition.at_end
             {
                 self.at.enter();
+                self.hand = Hand::Read;
                 let mut out = Vec::from(std::mem::take(&mut partition.run));
                 partition.bell.woken();
                 let next = partition.reader.read(&mut out, &partition.waker);
@@ -501,6 +557,13 @@ impl<S: Source> SourceTask for Reading<S> {
             }
         }
         Ok(())
+    }
+
+    fn origin(&mut self, block: Option<&Block>) -> Option<Origin> {
+        match block {
+            Some(block) => Some(self.origin_in(block)),
+            None => self.origin_of_turn(),
+        }
     }
 
     fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault> {

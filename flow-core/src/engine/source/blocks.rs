@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use super::{Driver, RECORDS, TURN, ahead::Out, desk::Job};
+use super::{Driver, RECORDS, TURN, ahead::Out, desk::Job, origin, traced};
 use crate::chain::Fault;
 
 /// How a source goes on that may give out blocks.
@@ -146,7 +146,13 @@ impl Driver {
             self.outputs.send(capabilities, 1);
         }
         let began = Instant::now();
-        let mut worked = self.task.work(&job.block)?;
+        let worked = traced(&mut *self.task, Some(&job.block), |task| {
+            task.work(&job.block)
+        });
+        let mut worked = worked.map_err(|mut fault| {
+            fault.set_origin(origin(&mut *self.task, Some(&job.block)));
+            fault
+        })?;
         worked.parcels = self.outputs.take();
         worked.took = began.elapsed();
         let records = worked.records as u64;

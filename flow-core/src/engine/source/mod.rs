@@ -5,6 +5,7 @@ mod blocks;
 mod desk;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,11 +21,12 @@ use timely::{
 pub(crate) use self::desk::Desks;
 use self::{ahead::Ahead, blocks::Share};
 use super::{
-    Failed, Filled, Rows, RunState, SourceFault, SourceTask, Stop,
+    Block, Failed, Filled, Origin, Rows, RunState, SourceFault, SourceTask, Stop,
     in_order::PARCEL,
     ledger::SharedFlight,
     outputs::{Outputs, Wires},
     state::SourceBell,
+    worker::Traced,
 };
 use crate::{
     chain::{Fault, OutletRef},
@@ -123,6 +125,24 @@ struct Driver {
     /// How many records are pushed at a time: fewer where the steps up to the next shuffle are slow, so that no push takes
     /// much longer than a turn.
     at_a_time: u64,
+}
+
+/// Has a source run user code. A panic goes on with the place of the records that it was at. This is a matter of batches:
+/// no record is looked at twice.
+fn traced<R>(
+    task: &mut dyn SourceTask,
+    block: Option<&Block>,
+    run: impl FnOnce(&mut dyn SourceTask) -> R,
+) -> R {
+    catch_unwind(AssertUnwindSafe(|| run(task))).unwrap_or_else(|panic| {
+        let origin = origin(task, block);
+        resume_unwind(Box::new(Traced { panic, origin }))
+    })
+}
+
+/// Where the records come from that a source was at. The reader that says so is user code; a panic there says nothing.
+fn origin(task: &mut dyn SourceTask, block: Option<&Block>) -> Option<Origin> {
+    catch_unwind(AssertUnwindSafe(|| task.origin(block))).unwrap_or_default()
 }
 
 /// Why an activation does not go on.
@@ -225,7 +245,8 @@ impl Driver {
             Share::Wait => return Ok(Some(Rest::Block)),
             Share::Alone => {}
         }
-        let filled = self.task.fill(self.state.clock.now());
+        let now = self.state.clock.now();
+        let filled = traced(&mut *self.task, None, |task| task.fill(now));
         if !matches!(filled, Ok(Filled::Records { .. })) {
             self.state.withdraw(&self.bell);
         }
@@ -254,11 +275,14 @@ impl Driver {
         }
         let began = self.state.clock.now();
         #[allow(clippy::cast_possible_truncation)] // at most `count`, which is a usize
-        let pushed = self.task.push(granted as usize);
+        let pushed = traced(&mut *self.task, None, |task| task.push(granted as usize));
         self.adapt(granted, self.since(began));
         let pushed = match pushed {
             Ok(()) => granted,
-            Err(SourceFault::Step(fault)) => return Err(fault),
+            Err(SourceFault::Step(mut fault)) => {
+                fault.set_origin(origin(&mut *self.task, None));
+                return Err(fault);
+            }
             Err(SourceFault::Record { pushed, failure }) => {
                 let pushed = pushed as u64;
                 let unused = granted - pushed;

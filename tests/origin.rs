@@ -1,0 +1,288 @@
+//! A panic before the first shuffle says where its record stands: source, partition, and the records of the batch; and which
+//! one it is where they go one at a time.
+#![cfg(test)]
+
+use std::{fs, task::Waker};
+
+use flow::{
+    Epochs, Origin, Recovery, RunError, Runner, Stream,
+    prelude::*,
+    sink,
+    source::{At, Next, Reader, Source, SourceError},
+    testing::Harness,
+};
+
+#[track_caller]
+fn origin(error: &RunError) -> &Origin {
+    let origin = error.origin();
+    origin.unwrap_or_else(|| panic!("it does not say where: {error}"))
+}
+
+/// The positions of the first and the last record that it may be.
+#[track_caller]
+fn range(error: &RunError) -> (&str, &str) {
+    let Origin { first, last, .. } = origin(error);
+    (first.as_deref().unwrap(), last.as_deref().unwrap())
+}
+
+fn poison(n: u64) -> u64 {
+    assert!(n != 55, "55 is poison");
+    n
+}
+
+fn batches(dataflow: fn(Stream<u64>) -> Stream<u64>) -> Harness<Stream<u64>, Stream<u64>> {
+    let mut test = Harness::new(dataflow);
+    test.epochs(Epochs::items(1000)).batch(10).feed(0..100);
+    test
+}
+
+#[test]
+fn of_a_batch_the_first_and_the_last_record_are_named_and_then_the_one() {
+    let mut test = batches(|numbers| numbers.map(|n| n).map(poison).named("check"));
+    let error = test.run().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "step `check` panicked: 55 is poison\n\
+         The record is one of items, event 51 to event 60 (source `input`).\n\
+         No epoch of this run was durable; the next run starts where this one did."
+    );
+    assert_eq!(range(&error), ("event 51", "event 60"));
+    assert_eq!(origin(&error).source_step, "input");
+    // A run behind one that was aborted goes in small steps.
+    for times in 2..=3 {
+        let error = test.run().unwrap_err();
+        assert_eq!(range(&error), ("event 56", "event 56"));
+        let text = "The record is items, event 56 (source `input`).\n";
+        assert!(error.to_string().contains(text), "{error}");
+        let RunError::Panicked { times: counted, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(
+            counted, times,
+            "wherever the batch begins, it is the same panic"
+        );
+    }
+}
+
+#[test]
+fn a_batch_of_one_and_a_chain_that_goes_one_by_one_name_the_record() {
+    let mut test = batches(|numbers| numbers.map(poison));
+    assert_eq!(
+        range(&test.batch(1).run().unwrap_err()),
+        ("event 56", "event 56")
+    );
+    let chain: fn(Stream<u64>) -> Stream<u64> = |numbers| {
+        let good = |n| if n < 1000 { Ok(n) } else { Err("large") };
+        numbers.map(poison).try_map(good)
+    };
+    assert_eq!(
+        range(&batches(chain).run().unwrap_err()),
+        ("event 56", "event 56")
+    );
+    let merged: fn(Stream<u64>) -> Stream<u64> = |numbers| {
+        numbers
+            .clone()
+            .filter(|n| n % 2 == 0)
+            .merge(numbers)
+            .map(poison)
+    };
+    assert_eq!(
+        range(&batches(merged).run().unwrap_err()),
+        ("event 51", "event 60")
+    );
+}
+
+#[test]
+fn behind_a_shuffle_nothing_is_known() {
+    let mut test = batches(|numbers| {
+        let keyed = numbers.key_on(|n| n % 3);
+        let sum = |sum: &mut u64, n| {
+            *sum += poison(n);
+            *sum
+        };
+        keyed.stateful_map(sum).named("sum").map(|(_, sum)| sum)
+    });
+    let error = test.run().unwrap_err();
+    assert!(matches!(error, RunError::Panicked { .. }), "{error}");
+    assert_eq!(error.origin(), None);
+}
+
+/// A failure of a whole batch, which a key that can't be encoded is, says the same.
+#[test]
+fn a_step_that_fails_for_a_batch_names_it_too() {
+    #[derive(Clone, Debug, Hash, PartialEq, Eq, Deserialize)]
+    struct Odd(u64);
+    impl Serialize for Odd {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            match self.0 {
+                55 => Err(serde::ser::Error::custom("55 has no form")),
+                n => n.serialize(to),
+            }
+        }
+    }
+    let mut test = batches(|numbers| {
+        let keyed = numbers.key_on(|n| Odd(*n));
+        let count = |count: &mut u64, _: u64| {
+            *count += 1;
+            *count
+        };
+        keyed.stateful_map(count).named("count").map(|(_, n)| n)
+    });
+    let error = test.run().unwrap_err();
+    assert!(matches!(error, RunError::Step { .. }), "{error}");
+    assert_eq!(range(&error), ("event 51", "event 60"));
+    let text = error.to_string();
+    assert!(
+        text.contains("one of items, event 51 to event 60"),
+        "{text}"
+    );
+}
+
+/// A number that can't be read from 55.
+#[derive(Deserialize)]
+#[serde(from = "u64")]
+struct Checked(u64);
+
+impl From<u64> for Checked {
+    fn from(n: u64) -> Self {
+        Checked(poison(n))
+    }
+}
+
+/// The lines of a file, read by the worker that has it or, in blocks, by any.
+#[test]
+fn the_lines_of_a_file_are_named_whichever_worker_has_them() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("in.json");
+    let lines: Vec<_> = (0..400).map(|n| format!("{}\n", n % 100)).collect();
+    // The first 55 is on line 56.
+    fs::write(&path, lines.concat()).unwrap();
+    type Build = fn(&Flow, std::path::PathBuf);
+    let batch: Build = |flow, path| {
+        let numbers = flow.source(JsonLines::open::<u64>(path)).named("numbers");
+        numbers.map(poison).sink(sink::from_fn(|_: u64| ()));
+    };
+    let one_by_one: Build = |flow, path| {
+        let numbers = flow.source(TextLines::open(path)).named("numbers");
+        let numbers = numbers.map(|line| line).try_map(|line| line.parse());
+        numbers.map(poison).sink(sink::from_fn(|_: u64| ()));
+    };
+    let reading: Build = |flow, path| {
+        let numbers = flow.source(JsonLines::open::<Checked>(path));
+        let numbers = numbers.named("numbers").map(|Checked(n)| n);
+        numbers.sink(sink::from_fn(|_: u64| ()));
+    };
+    for (build, exact) in [(batch, false), (one_by_one, true), (reading, true)] {
+        for workers in [1, 2, 3] {
+            for block in [1, 7, 64] {
+                let input = path.clone();
+                let runner = Runner::new(move |flow| build(flow, input.clone()))
+                    .workers(workers)
+                    .blocks_of(block)
+                    .in_flight(1000, 1 << 20);
+                let error = runner.run().unwrap_err();
+                let context = format!("{workers} workers, blocks of {block}: {error}");
+                let origin = origin(&error);
+                assert_eq!(origin.source_step, "numbers");
+                assert_eq!(origin.partition, path.display().to_string());
+                let line = |position: &Option<String>| -> u64 {
+                    let position = position.as_deref().expect(&context);
+                    position.strip_prefix("line ").unwrap().parse().unwrap()
+                };
+                let (first, last) = (line(&origin.first), line(&origin.last));
+                // Another worker may be at a later block.
+                let has_poison = (first..=last).any(|line| line % 100 == 56);
+                assert!(has_poison, "{context}");
+                assert_eq!(origin.excerpt.is_some(), first == last, "{context}");
+                if exact {
+                    assert_eq!(origin.excerpt.as_deref(), Some("55"), "{context}");
+                }
+            }
+        }
+    }
+}
+
+/// A reader that has no words for where a record stands, and panics when it is asked.
+struct Silent {
+    token_panics: bool,
+    read_panics: bool,
+}
+
+struct SilentReader(Silent, u64);
+
+impl Source for Silent {
+    type Item = u64;
+    type Token = u64;
+    type Reader = SilentReader;
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        Ok(vec!["somewhere".to_owned()])
+    }
+
+    fn open(&self, _: &str, at: At<u64>) -> Result<SilentReader, SourceError> {
+        let silent = Silent { ..*self };
+        Ok(SilentReader(silent, at.token().unwrap_or(0)))
+    }
+}
+
+impl Reader for SilentReader {
+    type Item = u64;
+    type Token = u64;
+
+    fn read(&mut self, out: &mut Vec<u64>, _: &Waker) -> Result<Next, SourceError> {
+        assert!(!self.0.read_panics || self.1 == 0, "no more");
+        out.push(self.1 * 55);
+        self.1 += 1;
+        Ok(Next::Ready)
+    }
+
+    fn token(&self, index: usize) -> u64 {
+        assert!(!self.0.token_panics || self.1 == 0, "no token");
+        (self.1 + index as u64).saturating_sub(1)
+    }
+}
+
+#[test]
+fn a_source_that_shows_no_position_is_named_with_its_partition() {
+    for (token_panics, read_panics) in [(false, false), (true, false), (false, true)] {
+        let home = tempfile::tempdir().unwrap();
+        let runner = Runner::new(move |flow| {
+            let silent = Silent {
+                token_panics,
+                read_panics,
+            };
+            let numbers = flow.source(silent).named("numbers");
+            numbers
+                .map(poison)
+                .named("check")
+                .sink(sink::from_fn(|_: u64| ()));
+        });
+        let runner = runner.epochs(Epochs::items(1000));
+        // Without a store no token is asked for.
+        let error = match token_panics {
+            true => runner.run(),
+            false => runner
+                .recover(Recovery::at(home.path().join("state")))
+                .run(),
+        };
+        let error = error.unwrap_err();
+        let text = error.to_string();
+        if token_panics {
+            // Where the panic was is told even if where the record was can't be.
+            assert!(
+                text.starts_with("step `check` panicked: 55 is poison\nNothing"),
+                "{text}"
+            );
+            continue;
+        }
+        let Origin { first, excerpt, .. } = origin(&error);
+        assert_eq!((first, excerpt), (&None, &None));
+        let place = "\nThe record is one of somewhere (source `numbers`).\n";
+        assert!(text.contains(place), "{text}");
+        let step = if read_panics { "numbers" } else { "check" };
+        assert!(
+            text.starts_with(&format!("step `{step}` panicked")),
+            "{text}"
+        );
+    }
+}
