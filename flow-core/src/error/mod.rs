@@ -12,7 +12,7 @@ pub use build::BuildError;
 pub use change::TypeChange;
 pub use io::{SinkError, SourceError};
 pub use kept::{Kept, NotKept};
-pub use output::{InputIsStore, OutputInStore, OutputIsInput};
+pub use output::{InputIsStore, OutputError, OutputInStore, OutputIsInput, OutputProblem};
 pub use resume::ResumeError;
 pub use run::{Origin, RecordError, RunError, Safe};
 
