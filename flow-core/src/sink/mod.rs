@@ -11,7 +11,7 @@ mod output;
 mod stdout;
 mod step;
 
-use std::fmt;
+use std::{fmt, io};
 
 pub use collect::{CollectSink, Collected, collect};
 pub use file::{FileLines, FilePosition};
@@ -128,10 +128,14 @@ pub trait Writer: 'static {
 pub struct Sync(Box<dyn FnOnce() -> Result<(), SinkError> + Send>);
 
 impl Sync {
-    /// What is to be done, such as `move || file.sync_data()`. It may fail with a [`SinkError`], or with what becomes one, as an
-    /// [`io::Error`](std::io::Error) does.
-    pub fn new<E: Into<SinkError>>(sync: impl FnOnce() -> Result<(), E> + Send + 'static) -> Self {
-        Sync(Box::new(|| sync().map_err(Into::into)))
+    /// What is to be done, such as `move || file.sync_data()`.
+    pub fn new(sync: impl FnOnce() -> io::Result<()> + Send + 'static) -> Self {
+        Sync::checked(|| sync().map_err(SinkError::from))
+    }
+
+    /// What is to be done, where more can be wrong than the system says.
+    pub(crate) fn checked(sync: impl FnOnce() -> Result<(), SinkError> + Send + 'static) -> Self {
+        Sync(Box::new(sync))
     }
 
     pub(crate) fn run(self) -> Result<(), SinkError> {

@@ -187,7 +187,7 @@ impl Writer for FileWriter {
         let (file, watch) = (self.file.clone(), self.watch.clone());
         let (name, length) = (self.path.clone(), self.length);
         let sync = file.zip(watch).map(|(file, watch)| {
-            Sync::new(move || {
+            Sync::checked(move || {
                 let failed = |error| {
                     SinkError::caused_by(format!("{} can't be synced", name.display()), error)
                 };
