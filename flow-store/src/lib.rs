@@ -200,14 +200,13 @@ mod fold;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
+mod holder;
 mod key;
 mod lock;
 mod look;
 mod maintenance;
 mod manifest;
 mod msgpack;
-#[doc(hidden)]
-pub mod os;
 mod overlay;
 mod part;
 mod record;
