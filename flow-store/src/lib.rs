@@ -208,6 +208,8 @@ mod look;
 mod maintenance;
 mod manifest;
 mod msgpack;
+#[doc(hidden)]
+pub mod os;
 mod overlay;
 mod part;
 mod record;

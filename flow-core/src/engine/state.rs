@@ -16,6 +16,7 @@ use timely::scheduling::SyncActivator;
 use super::{Budget, Limits, Origin, RecordFailure, budget::Wake};
 use crate::{
     chain::Fault,
+    error::SinkError,
     graph::StepIndex,
     run::{Clock, Epochs},
     source::UnfinishedLine,
@@ -36,7 +37,7 @@ pub(crate) enum Failed {
     },
     Sync {
         step: StepIndex,
-        error: std::io::Error,
+        error: SinkError,
     },
     Commit(Box<StoreError>),
     CutShort,

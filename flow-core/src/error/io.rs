@@ -61,6 +61,15 @@ macro_rules! io_error {
                 }
             }
 
+            /// An error that says what its cause says.
+            pub(crate) fn because(cause: impl Into<BoxError>) -> Self {
+                let cause = cause.into();
+                $name {
+                    message: cause.to_string(),
+                    cause: Some(cause),
+                }
+            }
+
             /// An error with this message and what caused it.
             pub fn caused_by(message: impl fmt::Display, cause: impl Into<BoxError>) -> Self {
                 let cause = cause.into();
@@ -86,15 +95,6 @@ io_error!(SourceError);
 io_error!(SinkError);
 
 impl SourceError {
-    /// An error that says what its cause says.
-    pub(crate) fn because(cause: impl Into<BoxError>) -> Self {
-        let cause = cause.into();
-        SourceError {
-            message: cause.to_string(),
-            cause: Some(cause),
-        }
-    }
-
     /// The same error about a line of a file, `before` which others come.
     pub(crate) fn at(mut self, name: &str, before: u64) -> Self {
         self.message = format!("{name}, line {before}: {}", self.message);

@@ -13,7 +13,7 @@ pub use change::TypeChange;
 pub(crate) use io::NoReader;
 pub use io::{SinkError, SourceError};
 pub use kept::{Kept, NotKept};
-pub use output::{InputIsStore, OutputInStore, OutputIsInput};
+pub use output::{InputIsStore, OutputError, OutputInStore, OutputIsInput, OutputProblem};
 pub use resume::ResumeError;
 pub use run::{Origin, RecordError, RunError, Safe};
 

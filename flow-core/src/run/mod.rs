@@ -4,6 +4,7 @@ mod clock;
 mod epochs;
 mod failure;
 mod handle;
+mod notice;
 mod outcome;
 mod recovery;
 mod skips;
@@ -24,6 +25,7 @@ pub use clock::Clock;
 pub use epochs::{Epochs, ParseEpochsError};
 use flow_store::{End, Epoch, Execution, KEY_GROUPS};
 pub use handle::{Progress, RunHandle};
+pub use notice::Notice;
 pub use outcome::{Ended, Outcome, Started};
 pub use recovery::Recovery;
 pub(crate) use skips::Skips;
@@ -315,13 +317,14 @@ impl Runner {
         let cautious = looked.and_then(start::caution).unwrap_or((0, 0));
         let failed_before = looked.map_or(Ok(None), start::failures_in_a_row);
         let failed_before = failed_before.map_err(ResumeError::from)?;
-        let started = Started {
+        let mut started = Started {
             resumed_from: looked
                 .filter(|look| !look.is_new())
                 .map(flow_store::Look::epoch),
-            notices: resume
-                .as_deref()
-                .map_or_else(Vec::new, |resume| resume.manifest.notices.clone()),
+            notices: (resume.iter())
+                .flat_map(|resume| resume.manifest.notices.iter().cloned())
+                .map(Notice::Store)
+                .collect(),
         };
         let (records, bytes) = self.in_flight;
         let limits = Limits {
@@ -360,6 +363,7 @@ impl Runner {
             NoCrew::Stopped => Unready::Stopped(started.resumed_from),
             NoCrew::Failed(error) => Unready::Failed(error),
         })?;
+        started.notices.extend(crew.notices.iter().cloned());
         Ok(Prepared {
             graph,
             resume,

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use flow_store::{Epoch, Notice};
+use flow_store::Epoch;
+
+use super::Notice;
 
 use crate::source::UnfinishedLine;
 
@@ -12,7 +14,7 @@ use crate::source::UnfinishedLine;
 pub struct Started {
     /// The durable epoch that it goes on from; `None` without a store and in a new one.
     pub resumed_from: Option<Epoch>,
-    /// What is different from what the store holds, and was accepted.
+    /// What is different from what the store holds, and was accepted; and what a person should know of the outputs.
     pub notices: Vec<Notice>,
 }
 
