@@ -32,11 +32,13 @@
 ///
 /// # Ids
 /// What a step keeps is stored under its id, so the id must stay the same from run to run:
-/// - a source has the name of the `let` that it is bound to, else its kind (`json_lines`);
-/// - a stateful step has the name of its function; a closure at the end of a chain has the name of the `let`;
-/// - a sink has its kind;
+/// - a source has the name of the `let` that it is bound to, otherwise its kind (`json_lines_source`);
+/// - a stateful step has the name of its function; a closure at the end of a chain has the name of the `let`, the first one of
+///   two (`let (sums, dead) = ..`);
+/// - a sink has its kind (`json_lines`);
 /// - `.named("..")` wins over all of them;
-/// - in a dataflow that is called by another one, the name of the dataflow comes before the id.
+/// - in a dataflow that is called by another one, the name of the dataflow comes before the id, with a period (`totals.spent`).
+///   So a name has no period itself.
 ///
 /// A step that has been renamed says so with `.renamed_from("old")`, a dataflow with
 /// `#[dataflow(renamed_from = "old")]`. A dataflow that is used twice needs a [`scope`](crate::scope) around each use.

@@ -59,19 +59,198 @@ fn two_steps_of_one_id() {
 }
 
 #[test]
-fn two_sources_or_sinks_of_one_id() {
+fn two_sources_and_two_sinks_of_one_kind_without_names() {
     let error = error(|flow| {
-        numbers(flow).sink(nothing());
-        numbers(flow).sink(nothing());
+        numbers(flow).sink(JsonLines::write_to("one"));
+        numbers(flow).sink(JsonLines::write_to("two"));
     });
     let BuildError::Several(errors) = error else {
         panic!("{error}");
     };
-    assert_eq!(errors.len(), 2, "{errors:?}");
+    let said: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors.len(), 2, "{said:?}");
+    // The function `numbers` is called twice.
+    let at = errors[0].place().unwrap();
+    assert_eq!(errors[0].kind(), "made-in-loop");
+    assert_eq!(
+        said[0],
+        format!(
+            "{at}: `from_iter_source` is made more than once, by a loop or a closure\nhelp: give each its own id: \
+             `.named(format!(\"from_iter_source-{{name}}\"))`"
+        )
+    );
+    assert_eq!(errors[1].kind(), "two-of-one-kind");
+    assert_eq!(errors[1].step(), Some("json_lines"));
     assert!(
-        errors
-            .iter()
-            .all(|error| matches!(error, BuildError::DoubleId { .. }))
+        said[1].starts_with("two sinks have no name but that of their kind, `json_lines`: tests/"),
+        "{said:?}"
+    );
+    assert!(errors[1].help().unwrap().contains(".named(\"..\")"));
+}
+
+/// The store keeps nothing of them, so nobody looks for them by an id.
+#[test]
+fn any_number_of_sinks_that_keep_nothing() {
+    let runner = Runner::new(|flow| {
+        let items = numbers(flow);
+        for _ in 0..2 {
+            items.clone().sink(nothing());
+        }
+        items.sink(nothing());
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let outcome = runner
+        .recover(Recovery::at(directory.path().join("state")))
+        .run();
+    assert_eq!(outcome.unwrap().records, 3);
+}
+
+/// The first program that anybody writes: lines from one file to another, nothing named, and it resumes.
+#[test]
+fn a_source_and_a_sink_of_one_kind() {
+    let directory = tempfile::tempdir().unwrap();
+    let [input, output, store] = ["in", "out", "state"].map(|name| directory.path().join(name));
+    for (text, records) in [("a\nb\n", 2), ("a\nb\nc\n", 1)] {
+        std::fs::write(&input, text).unwrap();
+        let (from, to) = (input.clone(), output.clone());
+        // A closure may end in its sink.
+        let runner = Runner::new(move |flow| {
+            flow.source(TextLines::open(&from))
+                .sink(TextLines::write_to(&to))
+        });
+        let graph = runner.graph().unwrap();
+        let ids: Vec<_> = graph.steps().iter().map(flow::Step::id).collect();
+        assert_eq!(ids, ["text_lines_source", "text_lines"]);
+        let outcome = runner.recover(Recovery::at(&store)).run().unwrap();
+        assert_eq!(outcome.records, records);
+        assert_eq!(std::fs::read_to_string(&output).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_loop_needs_a_name_for_each() {
+    let build = |flow: &Flow, named: bool| {
+        for name in ["a", "b"] {
+            let items = flow.source(source::from_iter(0..3u64));
+            let items = match named {
+                true => items.named(format!("items-{name}")),
+                false => items.named("items"),
+            };
+            items.sink(nothing());
+        }
+    };
+    let text = error(move |flow| build(flow, false)).to_string();
+    assert!(
+        text.contains("`items` is made more than once, by a loop"),
+        "{text}"
+    );
+    Runner::new(move |flow| build(flow, true)).graph().unwrap();
+}
+
+#[test]
+fn names_that_cannot_be_part_of_an_id() {
+    use flow::BadName;
+    let long = "x".repeat(256);
+    let names = [
+        ("", BadName::Empty),
+        ("a.b", BadName::Period),
+        (".", BadName::Period),
+        ("two\nlines", BadName::Invisible),
+        ("bell\u{7}", BadName::Invisible),
+        (" space", BadName::Invisible),
+        ("space\u{a0}", BadName::Invisible),
+        ("turned\u{202e}", BadName::Invisible),
+        (long.as_str(), BadName::TooLong),
+    ];
+    for (bad, expected) in names {
+        for what in ["source", "step", "state", "sink", "former step", "scope"] {
+            let name = bad.to_owned();
+            let named = move |of: &str, good: &str| {
+                if of == what {
+                    name.clone()
+                } else {
+                    good.to_owned()
+                }
+            };
+            let built = Runner::new(move |flow| {
+                flow::scope(named("scope", "eu"), || {
+                    let items = numbers(flow).named(named("source", "items"));
+                    let mapped = items.map(|n| n).named(named("step", "mapped"));
+                    let counts = mapped
+                        .key_on(|n| *n)
+                        .stateful_map(count)
+                        .named(named("state", "count"));
+                    let counts = counts.renamed_from(named("former step", "eu.counts"));
+                    counts
+                        .sink(sink::from_fn(|_| ()))
+                        .named(named("sink", "end"));
+                });
+            });
+            let result = built.graph();
+            if what == "former step" && bad == "a.b" {
+                result.unwrap();
+                continue;
+            }
+            let error = result.unwrap_err();
+            let BuildError::BadName { name, why, .. } = &error else {
+                panic!("{bad:?} as {what}: {error}");
+            };
+            let expected = match (what, expected) {
+                // Two empty parts.
+                ("former step", BadName::Period) => BadName::Empty,
+                (_, expected) => expected,
+            };
+            assert_eq!((name.as_str(), *why), (bad, expected), "{what}");
+            let text = error.to_string();
+            assert!(text.starts_with("tests/build_errors.rs:"), "{text}");
+            let word = if what.contains("step") || what == "scope" {
+                what
+            } else {
+                "step"
+            };
+            assert!(
+                text.contains(&format!("{bad:?} can't be the name of a {word}: ")),
+                "{text}"
+            );
+            assert_eq!(text.lines().count(), 2, "{text}");
+        }
+    }
+}
+
+#[test]
+fn names_of_any_language() {
+    let directory = tempfile::tempdir().unwrap();
+    for records in [3, 0] {
+        let runner = Runner::new(|flow| {
+            let items = numbers(flow).named("zähler 数");
+            let counts = items.key_on(|n| *n).stateful_map(count).named("Σ-сумма");
+            flow::scope("è", || counts.sink(sink::from_fn(|_| ())).named("🦀"));
+        });
+        let graph = runner.graph().unwrap();
+        assert_eq!(graph.steps().last().unwrap().id(), "è.🦀");
+        let outcome = runner
+            .recover(Recovery::at(directory.path().join("state")))
+            .run();
+        assert_eq!(outcome.unwrap().records, records);
+    }
+}
+
+#[test]
+fn two_scopes_of_one_name() {
+    let error = error(|flow| {
+        let items = numbers(flow);
+        let one = flow::scope("eu", || counts(items.clone()));
+        let other = flow::scope("eu", || counts(items));
+        one.merge(other).sink(sink::from_fn(|_| ()));
+    });
+    let text = error.to_string();
+    assert!(
+        text.starts_with("`eu.counts.count` (tests/build_errors.rs:"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("put each use in a scope of its own: `flow::scope(\"eu\", || ..)`"),
+        "{text}"
     );
 }
 
@@ -129,19 +308,210 @@ fn an_empty_flow() {
     assert!(matches!(error(|_| {}), BuildError::Empty));
 }
 
+fn parsed(n: u64) -> Result<u64, String> {
+    Ok(n)
+}
+
+fn checked(_: &mut u64, n: u64) -> Result<u64, String> {
+    Ok(n)
+}
+
 #[test]
 fn results_that_reach_a_sink() {
-    let error = error(|flow| {
-        let texts = numbers(flow).map(|n| n.to_string());
-        let parsed = texts.map(|text| text.parse::<u64>().map_err(|error| error.to_string()));
-        parsed.sink(JsonLines::stdout());
+    let flows: [(fn(&Flow), &str); 6] = [
+        (
+            |flow| drop(numbers(flow).map(parsed).sink(JsonLines::stdout())),
+            "Result<u64, String>",
+        ),
+        (
+            |flow| {
+                let checked = numbers(flow).key_on(|n| *n).stateful_map(checked);
+                checked.named("check").sink(JsonLines::stdout());
+            },
+            "(u64, Result<u64, String>)",
+        ),
+        (
+            |flow| {
+                let pairs = numbers(flow).map(|n| (n, vec![Some(parsed(n))]));
+                pairs.sink(JsonLines::stdout());
+            },
+            "(u64, Vec<Option<Result<u64, String>>>)",
+        ),
+        (
+            |flow| drop(numbers(flow).map(parsed).sink(sink::from_fn(|_| ()))),
+            "Result<u64, String>",
+        ),
+        (
+            |flow| {
+                let keyed = numbers(flow).key_on(|n| *n).map_values(parsed);
+                keyed.sink(sink::collect().0);
+            },
+            "(u64, Result<u64, String>)",
+        ),
+        (
+            |flow| {
+                drop(
+                    numbers(flow)
+                        .map(|n| [parsed(n)])
+                        .sink(JsonLines::write_to("out")),
+                )
+            },
+            "[Result<u64, String>; 1]",
+        ),
+    ];
+    for (build, item) in flows {
+        let error = error(build);
+        assert!(matches!(error, BuildError::ResultInSink { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("`{item}` reaches the sink")),
+            "{text}"
+        );
+        assert!(
+            text.contains("try_map") && text.contains("try_stateful_map"),
+            "{text}"
+        );
+    }
+    // A type of the user's own may have a `Result` in it, and mean it.
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Checked<T>(T);
+    let built = Runner::new(|flow| {
+        numbers(flow)
+            .map(|n| Checked(parsed(n)))
+            .sink(JsonLines::stdout());
     });
-    assert!(matches!(error, BuildError::ResultInSink { .. }), "{error}");
+    built.graph().unwrap();
+}
+
+#[test]
+fn options_that_would_be_lines_of_null() {
+    fn third(_: &mut u64, n: u64) -> Option<u64> {
+        (n == 3).then_some(n)
+    }
+    let flows: [fn(&Flow); 3] = [
+        |flow| {
+            drop(
+                numbers(flow)
+                    .map(|n| n.checked_sub(1))
+                    .sink(JsonLines::stdout()),
+            )
+        },
+        |flow| {
+            let keyed = numbers(flow)
+                .key_on(|n| *n)
+                .stateful_map(third)
+                .named("third");
+            keyed.sink(JsonLines::stdout());
+        },
+        |flow| {
+            let keyed = numbers(flow).key_on(|n| *n).map_values(Some);
+            keyed.sink(JsonLines::write_to("out"));
+        },
+    ];
+    for build in flows {
+        let error = error(build);
+        assert!(matches!(error, BuildError::OptionInSink { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("Option<u64>") && text.contains("filter_map_values"),
+            "{text}"
+        );
+    }
+    // A sink that says what it takes is meant.
+    let meant = Runner::new(|flow| {
+        let options = numbers(flow).map(Some);
+        options.clone().sink(sink::from_fn(|_: Option<u64>| ()));
+        options.clone().sink(sink::collect().0);
+        options.map(|n| (n, 1)).sink(JsonLines::stdout());
+    });
+    meant.graph().unwrap();
+}
+
+#[derive(Debug, PartialEq)]
+struct NoLimit(std::num::ParseIntError);
+
+impl std::fmt::Display for NoLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("there is no limit")
+    }
+}
+
+impl std::error::Error for NoLimit {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// A flow function may use `?`, in every form in which a flow is given, also in pieces of it.
+#[test]
+fn a_flow_function_may_fail() {
+    fn limit(text: &str) -> Result<u64, NoLimit> {
+        text.parse().map_err(NoLimit)
+    }
+    #[dataflow]
+    fn typed(flow: &Flow) -> Result<(), NoLimit> {
+        let upto = limit("x")?;
+        flow.source(source::from_iter(0..upto)).sink(nothing());
+        Ok(())
+    }
+    #[dataflow]
+    fn boxed(flow: &Flow) -> Result<(), Box<dyn std::error::Error>> {
+        let upto = limit("x")?;
+        flow.source(source::from_iter(0..upto)).sink(nothing());
+        Ok(())
+    }
+    #[dataflow]
+    fn piece(numbers: Stream<u64>) -> Result<Stream<u64>, NoLimit> {
+        let upto = limit("x")?;
+        Ok(numbers.filter(move |n| *n < upto))
+    }
+    #[dataflow]
+    fn nested(flow: &Flow) -> Result<(), flow::BoxError> {
+        piece(numbers(flow))?.sink(nothing());
+        Ok(())
+    }
+    let runners = [
+        Runner::new(typed),
+        Runner::new(nested),
+        Runner::new(|flow| {
+            let upto = limit("x")?;
+            flow.source(source::from_iter(0..upto)).sink(nothing());
+            Ok::<_, flow::BoxError>(())
+        }),
+    ];
+    let said = "the dataflow function failed: there is no limit: invalid digit found in string";
+    for runner in runners {
+        let error = runner.run().unwrap_err();
+        assert_eq!(error.to_string(), said);
+        assert!(matches!(error, RunError::Build(BuildError::Function(_))));
+        assert_eq!(error.caused_by::<NoLimit>(), limit("x").err().as_ref());
+    }
+    // What is not `Send` is told, and can't be given back.
+    let error = Runner::new(boxed).run().unwrap_err();
+    assert_eq!(error.to_string(), said);
+    let text = Runner::new(|_| Err::<(), _>("by hand"))
+        .graph()
+        .unwrap_err()
+        .to_string();
+    assert_eq!(text, "the dataflow function failed: by hand");
+}
+
+#[test]
+fn a_flow_function_that_fails_on_a_worker() {
+    static BUILT: AtomicUsize = AtomicUsize::new(0);
+    let runner = Runner::new(|flow| {
+        numbers(flow).sink(nothing());
+        match BUILT.fetch_add(1, SeqCst) {
+            0 => Ok(()),
+            _ => Err("not twice"),
+        }
+    });
+    let error = runner.workers(2).run().unwrap_err();
     assert!(
-        error.to_string().contains("`Result<u64, String>`"),
+        matches!(error, RunError::Build(BuildError::Function(_))),
         "{error}"
     );
-    assert!(error.to_string().contains("try_map"), "{error}");
+    assert!(error.to_string().contains("not twice"), "{error}");
 }
 
 #[test]
@@ -205,7 +575,7 @@ fn a_source_that_cannot_resume_under_a_store() {
         "{error}"
     );
     assert!(
-        error.to_string().contains("`once`") && error.to_string().contains(".lossy()"),
+        error.to_string().contains("`once_source`") && error.to_string().contains(".lossy()"),
         "{error}"
     );
     assert!(!store.exists());

@@ -1050,6 +1050,7 @@ impl Store {
         let tell = told.clone();
         let flow = move |flow: &Flow| {
             flow.source(Count::<T>(PhantomData, partitions))
+                .named("count")
                 .sink(sink::from_fn(|_: u64| ()));
         };
         let recovery = agree(Recovery::at(self.work.path("state")));

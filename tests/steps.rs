@@ -332,7 +332,7 @@ fn a_dataflow_that_is_used_twice_needs_a_scope_for_each_use() {
     };
     assert_eq!(id, "carts.count");
     assert!(error.to_string().ends_with(
-        "is made more than once: the dataflow around it is used twice\nhelp: put each use in a scope of its own: \
+        "is made more than once: the dataflow around it is used twice, or a loop makes it\nhelp: put each use in a scope of its own: \
          `flow::scope(\"eu\", || ..)`"
     ));
 

@@ -47,7 +47,7 @@ impl Flow {
 
     /// Begins a stream with the records of a source.
     ///
-    /// The source's id is the name of the `let` that it is bound to, or its kind (`text_lines`).
+    /// The source's id is the name of the `let` that it is bound to, or its kind (`text_lines_source`).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -105,6 +105,7 @@ impl Flow {
             inputs: source.files(),
             output: None,
             depth: 0,
+            may_write_null: false,
         };
         let (index, port) = self.add(step);
         self.add_head(source::head(index, source, port.clone()));

@@ -6,6 +6,7 @@
 //! `graph`, `stream`). The [`Runner`] plans, checks and resumes (`run`), and has the engine run the closures on
 //! timely's workers (`engine`). Between two shuffles, records go through a `chain` of plain calls.
 
+mod built;
 mod chain;
 mod engine;
 mod error;
@@ -30,21 +31,20 @@ pub mod __private {
     pub use crate::graph::{Scope, Sites, enter, here};
 }
 
+pub use built::Built;
 pub use error::{
-    BoxError, BuildError, Failure, InputIsStore, Kept, NotKept, Origin, OutputError, OutputInStore,
-    OutputIsInput, OutputProblem, RecordError, ResumeError, RunError, Safe, SinkError, SourceError,
-    TypeChange,
+    BadName, BoxError, BuildError, Failure, InputIsStore, Kept, NotKept, Origin, OutputInStore,
+    OutputIsInput, RecordError, ResumeError, RunError, Safe, SinkError, SourceError, TypeChange,
 };
 pub use flow::Flow;
 pub use flow_store::{
-    CodecError, Difference, Epoch, Notice as StoreNotice, ParseEpochError, ParseRetainError,
-    Retain, Schema, StoreError,
+    CodecError, Difference, Epoch, Notice, ParseEpochError, ParseRetainError, Retain, Schema,
+    StoreError,
 };
 pub use formats::{ByteLines, JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Place, Step, scope};
 pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};
 pub use run::{
-    Clock, Ended, Epochs, Notice, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner,
-    Started,
+    Clock, Ended, Epochs, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner, Started,
 };
 pub use stream::{Convert, Dead, KeyedStream, OnError, SinkStep, Stateful, Stream, stateful};

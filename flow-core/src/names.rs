@@ -34,13 +34,83 @@ pub(crate) fn kind_of<T: ?Sized>() -> String {
     kind
 }
 
+/// Whether the type is an `Option`.
+pub(crate) fn is_option(type_name: &str) -> bool {
+    type_name.starts_with("core::option::Option<")
+}
+
+/// Whether a value of the type is, or has in it, one of the generic type `wanted`, given with its path. What a type of the
+/// user's own does with its parameters is its own affair: only tuples, arrays, references and types of std are looked into.
+///
+/// No trait of stable Rust tells a `Result` from every other type, so the name must do. A name of another form would be
+/// overlooked, and nothing is refused that is none.
+pub(crate) fn holds(type_name: &str, wanted: &str) -> bool {
+    // What is around the present place: whether a value of it has values of its parameters.
+    let mut around = Vec::new();
+    let mut path = String::new();
+    let mut before = ' ';
+    for c in type_name.chars() {
+        match c {
+            '<' | '(' | '[' => {
+                let visible = around.iter().all(|is_visible| *is_visible);
+                if c == '<' && visible && path == wanted {
+                    return true;
+                }
+                let of_std = ["core::", "alloc::", "std::"]
+                    .iter()
+                    .any(|std| path.starts_with(std));
+                around.push(match c {
+                    '<' => of_std && path != "core::marker::PhantomData",
+                    // Not the arguments of a function.
+                    _ => path.is_empty(),
+                });
+                path.clear();
+            }
+            '>' if before == '-' => {}
+            '>' | ')' | ']' => {
+                around.pop();
+                path.clear();
+            }
+            c if c.is_alphanumeric() || c == '_' || c == ':' => path.push(c),
+            _ => path.clear(),
+        }
+        before = c;
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{any::type_name, collections::BTreeMap, marker::PhantomData};
+
     struct OrderFeed<T>(#[allow(dead_code)] T);
 
     #[test]
     fn a_type_is_a_kind_in_snake_case() {
         assert_eq!(super::kind_of::<OrderFeed<Vec<u8>>>(), "order_feed");
+    }
+
+    #[test]
+    fn a_result_is_found_where_a_value_has_one() {
+        fn holds<T>() -> bool {
+            super::holds(type_name::<T>(), "core::result::Result")
+        }
+        type R = Result<u64, String>;
+        assert!(holds::<R>());
+        assert!(holds::<Result<Vec<u8>, std::num::ParseIntError>>());
+        assert!(holds::<(String, R)>());
+        assert!(holds::<(String, (u64, Option<R>))>());
+        assert!(holds::<Vec<BTreeMap<String, R>>>());
+        assert!(holds::<[Box<R>; 3]>());
+        assert!(holds::<&'static R>());
+        assert!(!holds::<u64>());
+        assert!(!holds::<(String, Vec<u64>)>());
+        assert!(!holds::<OrderFeed<R>>());
+        assert!(!holds::<Vec<OrderFeed<(u64, R)>>>());
+        assert!(holds::<(OrderFeed<u64>, R)>());
+        assert!(!holds::<PhantomData<R>>());
+        assert!(!holds::<fn(R) -> u64>());
+        assert!(holds::<(fn(u64) -> u64, R)>());
     }
 
     #[test]

@@ -11,17 +11,19 @@ use std::{
 };
 
 use flow_core::{
-    Flow, RunError, Runner, Started,
+    BoxError, Built, Flow, RunError, Runner, Started,
     terminal::{say, write_all},
 };
 use flow_store::visible;
 
 use cli::Command;
 
-/// What [`main`] can run: `fn(&Flow)`, or `fn(&Flow, &Args)` where `Args: clap::Args`.
+/// What [`main`] can run: `fn(&Flow)`, or `fn(&Flow, &Args)` where `Args: clap::Args`. It returns nothing, or a
+/// `Result<(), E>`: see [`Built`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be run as a program",
     label = "expected a `fn(&Flow)`, or a `fn(&Flow, &Args)` where `Args: clap::Args`",
+    note = "it returns nothing, or a `Result<(), E>` where `E` is an error",
     note = "a dataflow that takes or returns streams is a piece of another one: call it from a function that takes `&Flow`",
     note = "a type of arguments has `#[derive(clap::Args)]`"
 )]
@@ -32,20 +34,25 @@ pub trait Entry<M> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<F: Fn(&Flow) + Send + Sync + 'static> Entry<fn(&Flow)> for F {
+impl<F, R, M> Entry<(fn(&Flow) -> R, M)> for F
+where
+    F: Fn(&Flow) -> R + Send + Sync + 'static,
+    R: Built<M>,
+{
     fn run(self) -> ExitCode {
-        program(move |flow: &Flow, _: &NoArgs| self(flow))
+        program(move |flow: &Flow, _: &NoArgs| self(flow).into_result())
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<F, A> Entry<fn(&Flow, &A)> for F
+impl<F, A, R, M> Entry<(fn(&Flow, &A) -> R, M)> for F
 where
-    F: Fn(&Flow, &A) + Send + Sync + 'static,
+    F: Fn(&Flow, &A) -> R + Send + Sync + 'static,
     A: clap::Args + Send + Sync + 'static,
+    R: Built<M>,
 {
     fn run(self) -> ExitCode {
-        program(self)
+        program(move |flow: &Flow, args: &A| self(flow, args).into_result())
     }
 }
 
@@ -95,7 +102,7 @@ const REFUSED: u8 = 3;
 /// Ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
-fn program<A>(build: impl Fn(&Flow, &A) + Send + Sync + 'static) -> ExitCode
+fn program<A>(build: impl Fn(&Flow, &A) -> Result<(), BoxError> + Send + Sync + 'static) -> ExitCode
 where
     A: clap::Args + Send + Sync + 'static,
 {
@@ -110,7 +117,7 @@ where
     ExitCode::from(code)
 }
 
-fn command<A>(build: impl Fn(&Flow, &A) + Send + Sync + 'static) -> u8
+fn command<A>(build: impl Fn(&Flow, &A) -> Result<(), BoxError> + Send + Sync + 'static) -> u8
 where
     A: clap::Args + Send + Sync + 'static,
 {

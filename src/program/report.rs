@@ -153,7 +153,7 @@ impl BadRecord {
         if let Some(position) = &error.position {
             message += &format!(", {position}");
         }
-        let cause = error.cause.to_string();
+        let cause = error.cause_text();
         let (mut column, mut label) = (0, cause.clone());
         if let Some(json) = json_error(error.cause.as_ref()) {
             // The record is one line, so the column says it all, and the caret shows the column.

@@ -4,8 +4,5 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod file_system;
-mod foreign_tail;
 mod identity;
-mod lost;
 mod one_file_twice;

@@ -38,7 +38,7 @@ use crate::{
     error::{BuildError, ResumeError, RunError},
     flow::Flow,
     graph::{Graph, StepIndex},
-    run::{Notice, Skips},
+    run::{Build, Skips},
     state::Conversions,
 };
 
@@ -54,7 +54,7 @@ pub(crate) enum Communication {
 
 /// What the workers need.
 pub(crate) struct Launch {
-    pub(crate) build: Arc<dyn Fn(&Flow) + Send + Sync>,
+    pub(crate) build: Build,
     pub(crate) plan: Graph,
     pub(crate) workers: usize,
     pub(crate) communication: Communication,
@@ -77,8 +77,6 @@ pub(crate) struct Launch {
 pub(crate) struct Crew {
     /// Rows for the commit that opens the execution.
     pub(crate) opening: Changes,
-    /// What a person should know before the run starts.
-    pub(crate) notices: Vec<Notice>,
     committer: Committer,
     gate: Keeper,
 }
@@ -176,7 +174,6 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
 
     let mut crew = Crew {
         opening: Changes::new(),
-        notices: Vec::new(),
         committer,
         gate: Keeper(gate),
     };
@@ -202,7 +199,6 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
         match reports.try_recv() {
             Ok((_, Ok(mut report))) => {
                 crew.opening.append(&mut report.opening);
-                crew.notices.append(&mut report.notices);
                 taken.append(&mut report.taken);
             }
             Ok((worker, Err(error))) => errors.push((worker, error)),
@@ -235,14 +231,13 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
 struct Report {
     /// Rows for the commit that opens the execution.
     opening: Changes,
-    notices: Vec<Notice>,
     taken: Vec<Taken>,
 }
 
 type Channels = (Sender<(usize, Result<Report, RunError>)>, Sender<Closed>);
 
 struct Shared {
-    build: Arc<dyn Fn(&Flow) + Send + Sync>,
+    build: Build,
     plan: Graph,
     state: Arc<RunState>,
     resume: Mutex<Vec<Option<Arc<Resume>>>>,
@@ -362,7 +357,7 @@ impl Shared {
     ) -> Result<(Report, Vec<SharedTask>), RunError> {
         let index = worker.index();
         let flow = Flow::new();
-        (self.build)(&flow);
+        (self.build)(&flow).map_err(BuildError::Function)?;
         let (graph, heads) = flow.take();
         if let Some(difference) = difference(&self.plan, &graph) {
             return Err(BuildError::NotDeterministic {
@@ -402,7 +397,6 @@ impl Shared {
                     take_unfinished: self.take_unfinished,
                     conversions: Conversions::default(),
                     opening: &mut report.opening,
-                    notices: &mut report.notices,
                     taken: &mut report.taken,
                 };
                 let made = head.make(&mut context)?;

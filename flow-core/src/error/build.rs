@@ -2,7 +2,10 @@
 
 use flow_store::Schema;
 
-use super::{InputIsStore, OutputInStore, OutputIsInput, SinkError, SourceError};
+use super::{
+    BoxError, Chain, InputIsStore, OutputInStore, OutputIsInput, SinkError, SourceError,
+    chain::find,
+};
 use crate::graph::Place;
 
 /// What is wrong with a flow as it was built. Nothing has been opened or changed.
@@ -16,6 +19,45 @@ pub enum BuildError {
     NoName {
         /// The method that made the step.
         kind: String,
+        /// Where.
+        place: Place,
+    },
+    /// The function that builds the flow returned an error.
+    #[error("the dataflow function failed: {}", Chain(&**.0))]
+    Function(#[source] BoxError),
+    /// A name that can't be part of an id.
+    #[error("{place}: {name:?} can't be the name of a {what}: {why}\nhelp: {}", .why.help())]
+    BadName {
+        /// The name.
+        name: String,
+        /// Whether it names a step or a scope, or is a former name.
+        what: &'static str,
+        /// What is wrong with it.
+        why: BadName,
+        /// The step, or one in the scope.
+        place: Place,
+    },
+    /// Two sources or two sinks of one kind have no names.
+    #[error(
+        "two {what}s have no name but that of their kind, `{id}`: {first} and {second}\nhelp: the store keeps under its id where each of them stands: give one of them an id of its own, `.named(\"..\")`"
+    )]
+    TwoOfOneKind {
+        /// Whether they are sources or sinks.
+        what: &'static str,
+        /// The id that both would have.
+        id: String,
+        /// The first one.
+        first: Place,
+        /// The second one.
+        second: Place,
+    },
+    /// A loop, or a closure that is called several times, makes a step under one id.
+    #[error(
+        "{place}: `{id}` is made more than once, by a loop or a closure\nhelp: give each its own id: `.named(format!(\"{id}-{{name}}\"))`"
+    )]
+    MadeInLoop {
+        /// The id that came up again.
+        id: String,
         /// Where.
         place: Place,
     },
@@ -33,7 +75,7 @@ pub enum BuildError {
     },
     /// A nested dataflow is used more than once under one name.
     #[error(
-        "`{id}` ({place}) is made more than once: the dataflow around it is used twice\nhelp: put each use in a scope of its own: `flow::scope(\"eu\", || ..)`"
+        "`{id}` ({place}) is made more than once: the dataflow around it is used twice, or a loop makes it\nhelp: put each use in a scope of its own: `flow::scope(\"eu\", || ..)`"
     )]
     DataflowUsedTwice {
         /// The id that came up again.
@@ -56,9 +98,21 @@ pub enum BuildError {
     Empty,
     /// Results go into a sink as they are.
     #[error(
-        "{place}: `{item}` reaches the sink `{id}`, errors and all\nhelp: use `try_map` instead of `map` for a function that returns a `Result`: then an error stops the flow at its record"
+        "{place}: `{item}` reaches the sink `{id}`, errors and all\nhelp: give a function that returns a `Result` to `try_map`, one with a state to `try_stateful_map`: then an error stops the flow at its record"
     )]
     ResultInSink {
+        /// The sink.
+        id: String,
+        /// The type that reaches it.
+        item: String,
+        /// Where.
+        place: Place,
+    },
+    /// Options would be written as lines of JSON.
+    #[error(
+        "{place}: `{item}` reaches the sink `{id}`, which would write `null` where there is none\nhelp: leave `None` out with `filter_map`, on a keyed stream with `filter_map_values(|value| value)`, for a step with a state with `stateful_flat_map`; where `null` is meant, put the value into a struct"
+    )]
+    OptionInSink {
         /// The sink.
         id: String,
         /// The type that reaches it.
@@ -98,7 +152,7 @@ pub enum BuildError {
         place: Place,
     },
     /// A source can't be read.
-    #[error("source `{step}` ({place}): {error}")]
+    #[error("source `{step}` ({place}): {}", Chain(.error))]
     Source {
         /// The source.
         step: String,
@@ -109,7 +163,7 @@ pub enum BuildError {
         error: SourceError,
     },
     /// A sink can't be written.
-    #[error("sink `{step}` ({place}): {error}")]
+    #[error("sink `{step}` ({place}): {}", Chain(.error))]
     Sink {
         /// The sink.
         step: String,
@@ -214,7 +268,149 @@ pub enum BuildError {
     Several(Vec<BuildError>),
 }
 
+/// What is wrong with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadName {
+    /// It is empty.
+    #[error("it is empty")]
+    Empty,
+    /// It has a period.
+    #[error("ids are names joined by periods, so it would look like that of a nested step")]
+    Period,
+    /// It has a line end, a tab or another control character, or white space at its ends.
+    #[error("it has a control character, or white space at its ends, which nobody can see")]
+    Invisible,
+    /// It is longer than 255 bytes.
+    #[error("it is longer than 255 bytes")]
+    TooLong,
+}
+
+impl BadName {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(self) -> &'static str {
+        match self {
+            BadName::Empty => "give it a word, or leave the call out",
+            BadName::Period => {
+                "use another sign, such as `-`; where names are to be nested, use `flow::scope`"
+            }
+            BadName::Invisible => "use letters, digits, `-` and `_`",
+            BadName::TooLong => {
+                "a name is a word or two; what changes from run to run is no part of it"
+            }
+        }
+    }
+}
+
 impl BuildError {
+    /// The first error of this type among all that led to this one: see
+    /// [`RunError::caused_by`](crate::RunError::caused_by).
+    #[must_use]
+    pub fn caused_by<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match self {
+            BuildError::Several(errors) => errors.iter().find_map(BuildError::caused_by),
+            error => find(error),
+        }
+    }
+
+    /// What may help, where something does.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        let text = self.to_string();
+        let (_, help) = text.split_once("\nhelp: ")?;
+        Some(help.to_owned())
+    }
+
+    /// What kind of error it is, as a word for logs and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            BuildError::NoName { .. } => "no-name",
+            BuildError::Function(_) => "function",
+            BuildError::BadName { .. } => "bad-name",
+            BuildError::TwoOfOneKind { .. } => "two-of-one-kind",
+            BuildError::MadeInLoop { .. } => "made-in-loop",
+            BuildError::DoubleId { .. } => "double-id",
+            BuildError::DataflowUsedTwice { .. } => "dataflow-used-twice",
+            BuildError::Unused { .. } => "unused",
+            BuildError::Empty => "empty",
+            BuildError::ChainTooLong { .. } => "chain-too-long",
+            BuildError::ResultInSink { .. } => "result-in-sink",
+            BuildError::OptionInSink { .. } => "option-in-sink",
+            BuildError::DoubleOutput { .. } => "double-output",
+            BuildError::OutputIsInput(_) => "output-is-input",
+            BuildError::OutputInStore(_) => "output-in-store",
+            BuildError::InputIsStore(_) => "input-is-store",
+            BuildError::CannotResume { .. } => "cannot-resume",
+            BuildError::Source { .. } => "source",
+            BuildError::Sink { .. } => "sink",
+            BuildError::NothingToConvert { .. } => "nothing-to-convert",
+            BuildError::MigratesToOther { .. } => "migrates-to-other",
+            BuildError::LooksTheSame { .. } => "looks-the-same",
+            BuildError::Ambiguous { .. } => "ambiguous",
+            BuildError::NotDeterministic { .. } => "not-deterministic",
+            BuildError::Panicked { .. } => "panicked",
+            BuildError::Setting(_) => "setting",
+            BuildError::Several(_) => "several",
+        }
+    }
+
+    /// The id of the step that it is about, where it is about one.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            BuildError::TwoOfOneKind { id, .. }
+            | BuildError::MadeInLoop { id, .. }
+            | BuildError::DoubleId { id, .. }
+            | BuildError::DataflowUsedTwice { id, .. }
+            | BuildError::Unused { id, .. }
+            | BuildError::ResultInSink { id, .. }
+            | BuildError::OptionInSink { id, .. }
+            | BuildError::ChainTooLong { id, .. }
+            | BuildError::CannotResume { id, .. }
+            | BuildError::NothingToConvert { id, .. }
+            | BuildError::MigratesToOther { id, .. }
+            | BuildError::LooksTheSame { id, .. }
+            | BuildError::Ambiguous { id, .. } => Some(id),
+            BuildError::Source { step, .. } | BuildError::Sink { step, .. } => Some(step),
+            BuildError::Panicked { step, .. } => step.as_deref(),
+            BuildError::OutputIsInput(error) => Some(error.step()),
+            BuildError::OutputInStore(error) => Some(error.step()),
+            BuildError::InputIsStore(error) => Some(error.step()),
+            _ => None,
+        }
+    }
+
+    /// Where in the user's code it is; of two places, the second.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            BuildError::NoName { place, .. }
+            | BuildError::BadName { place, .. }
+            | BuildError::MadeInLoop { place, .. }
+            | BuildError::DataflowUsedTwice { place, .. }
+            | BuildError::Unused { place, .. }
+            | BuildError::ResultInSink { place, .. }
+            | BuildError::OptionInSink { place, .. }
+            | BuildError::ChainTooLong { place, .. }
+            | BuildError::CannotResume { place, .. }
+            | BuildError::Source { place, .. }
+            | BuildError::Sink { place, .. }
+            | BuildError::NothingToConvert { place, .. }
+            | BuildError::MigratesToOther { place, .. }
+            | BuildError::LooksTheSame { place, .. }
+            | BuildError::Ambiguous { place, .. } => Some(place),
+            BuildError::TwoOfOneKind { second, .. }
+            | BuildError::DoubleId { second, .. }
+            | BuildError::DoubleOutput { second, .. } => Some(second),
+            BuildError::OutputIsInput(error) => Some(&error.place),
+            BuildError::OutputInStore(error) => Some(&error.place),
+            BuildError::InputIsStore(error) => Some(&error.place),
+            _ => None,
+        }
+    }
+
     pub(crate) fn from_all(mut errors: Vec<BuildError>) -> Option<BuildError> {
         match errors.len() {
             0 => None,

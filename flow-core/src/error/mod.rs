@@ -1,6 +1,7 @@
 //! Everything that can go wrong, one type for each stage of a flow's life.
 
 mod build;
+mod chain;
 mod change;
 mod io;
 mod kept;
@@ -8,12 +9,12 @@ mod output;
 mod resume;
 mod run;
 
-pub use build::BuildError;
+pub use build::{BadName, BuildError};
+pub(crate) use chain::Chain;
 pub use change::TypeChange;
-pub(crate) use io::NoReader;
 pub use io::{SinkError, SourceError};
 pub use kept::{Kept, NotKept};
-pub use output::{InputIsStore, OutputError, OutputInStore, OutputIsInput, OutputProblem};
+pub use output::{InputIsStore, OutputInStore, OutputIsInput};
 pub use resume::ResumeError;
 pub use run::{Origin, RecordError, RunError, Safe};
 
@@ -24,7 +25,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the error of a step",
     label = "this step fails with a `{Self}`",
-    note = "implement `std::error::Error` for `{Self}` (thiserror does it with a derive) and own what it borrows, or return a `String`"
+    note = "implement `std::error::Error` for `{Self}` (thiserror does it with a derive) and own what it borrows, or return a `String`",
+    note = "a `Box<dyn Error>` has to be `Send + Sync` too: return a `Result<_, flow::BoxError>`"
 )]
 pub trait Failure {
     /// The error as the run reports it.

@@ -2,7 +2,7 @@
 
 use flow_store::StoreError;
 
-use super::{NotKept, SinkError, SourceError, TypeChange};
+use super::{Chain, NotKept, SinkError, SourceError, TypeChange};
 
 /// Why a flow was not started from its store. The store has not been changed.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +13,8 @@ pub enum ResumeError {
     Store(Box<StoreError>),
     /// A stored state no longer decodes.
     #[error(
-        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}{}",
-        .change.hints(.cause),
-        .change.ways_out(.cause, "convert what is stored with `.migrate_from::<Old>(..)`, ", "give it up")
+        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}\nhelp: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state {}`, or {}",
+        .change.hints(.cause), .change.stored_id, .change.back()
     )]
     State {
         /// The step.
@@ -71,13 +70,10 @@ pub enum ResumeError {
     },
     /// A resume token or a sink's position no longer decodes.
     #[error(
-        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}{}",
+        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}\nhelp: {}start that step anew with `--drop-state {}`, or {}",
         .change.hints(.cause),
-        .change.ways_out(
-            .cause,
-            &if *.gone { format!("it is gone: give it up with `--drop-partition {part}`, ") } else { String::new() },
-            "start that step anew",
-        )
+        if *.gone { format!("it is gone: give it up with `--drop-partition {part}`, ") } else { String::new() },
+        .change.stored_id, .change.back()
     )]
     Token {
         /// The source or sink.
@@ -158,7 +154,7 @@ pub enum ResumeError {
         known: Vec<String>,
     },
     /// A source can't go on at its token.
-    #[error("source `{step}` can't go on where it was: {error}")]
+    #[error("source `{step}` can't go on where it was: {}", Chain(.error))]
     Source {
         /// The source.
         step: String,
@@ -168,7 +164,7 @@ pub enum ResumeError {
     },
     /// A sink can't go on at its position.
     #[error(
-        "sink `{step}` can't go on where it was: {error}{}", begin_anew(.error, .stored_id)
+        "sink `{step}` can't go on where it was: {}{}", Chain(.error), begin_anew(.error, .stored_id)
     )]
     Sink {
         /// The sink.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use flow_store::{Epoch, StoreError};
 
-use super::{BoxError, BuildError, NotKept, OutputError, ResumeError, SinkError};
+use super::{BoxError, BuildError, Chain, NotKept, ResumeError, chain::find};
 use crate::source::LineError;
 
 /// Why a run did not end well.
@@ -21,7 +21,7 @@ pub enum RunError {
     #[error(transparent)]
     Record(Box<RecordError>),
     /// A step failed behind a shuffle, or a sink failed. The open epochs were given up.
-    #[error("step `{step}` failed: {cause}{}{}\n{safe}", at(origin), again(*.times, "If such records are to be left out, use `OnError::Skip`."))]
+    #[error("step `{step}` failed: {}{}{}\n{safe}", Chain(&**.cause), at(origin), again(*.times, "If such records are to be left out, use `OnError::Skip`."))]
     Step {
         /// The step.
         step: String,
@@ -70,7 +70,7 @@ pub enum RunError {
         times: u64,
     },
     /// An epoch could not be made durable.
-    #[error("epochs could not be made durable: {error}\n{safe}")]
+    #[error("epochs could not be made durable: {}\n{safe}", Chain(&**.error))]
     Commit {
         /// Why.
         #[source]
@@ -79,18 +79,18 @@ pub enum RunError {
         safe: Safe,
     },
     /// A sink's output could not be made durable.
-    #[error("the output of `{step}` could not be made durable: {error}{}", after(.error, .safe))]
+    #[error("the output of `{step}` could not be made durable: {}\n{safe}", Chain(.error))]
     Sync {
         /// The sink.
         step: String,
         /// Why.
         #[source]
-        error: SinkError,
+        error: std::io::Error,
         /// What is not lost.
         safe: Safe,
     },
     /// The end of the run could not be written to the store; what was committed before is safe.
-    #[error("the run is over, but the store could not be closed: {error}\n{safe}")]
+    #[error("the run is over, but the store could not be closed: {}\n{safe}", Chain(&**.error))]
     Close {
         /// Why.
         #[source]
@@ -148,6 +148,35 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// The first error of this type among all that led to this one: the user's own error, as the function returned it.
+    ///
+    /// An error inside an `anyhow::Error` is found if it has been given a context; `anyhow` hides it otherwise.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// use std::num::ParseIntError;
+    ///
+    /// let error = Runner::new(|flow| {
+    ///     let lines = flow.source(source::from_iter(["x".to_owned()]));
+    ///     lines.try_map(|line| line.parse::<u64>()).sink(sink::from_fn(|_| ()));
+    /// }).run().unwrap_err();
+    /// assert_eq!(error.caused_by::<ParseIntError>(), "x".parse::<u64>().err().as_ref());
+    /// ```
+    #[must_use]
+    pub fn caused_by<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match self {
+            // Both are errors that are shown in place of this one.
+            RunError::Build(error) => error.caused_by(),
+            RunError::Resume(error) => find(error),
+            RunError::Record(error) => find(&**error),
+            RunError::WhileStopping { error, first } => {
+                error.caused_by().or_else(|| first.caused_by())
+            }
+            error => find(error),
+        }
+    }
+
     /// Where the record came from at which a step panicked or failed before the first shuffle. A [`RunError::Record`] says so
     /// itself.
     #[must_use]
@@ -259,20 +288,6 @@ pub struct RecordError {
     pub times: u64,
 }
 
-/// What is not lost, where an output may be: then the next run is refused until that is put right.
-fn after(error: &SinkError, safe: &Safe) -> String {
-    let cause = std::error::Error::source(error);
-    match (
-        cause.and_then(|cause| cause.downcast_ref::<OutputError>()),
-        safe.epoch,
-    ) {
-        (Some(_), Some(epoch)) if epoch.number() > 0 => {
-            format!("\nThe store is at epoch {epoch}.")
-        }
-        _ => format!("\n{safe}"),
-    }
-}
-
 /// From this many runs in a row on, a record that fails gets a hint.
 const AGAIN: u64 = 3;
 
@@ -285,6 +300,12 @@ fn again(times: u64, help: &str) -> String {
 }
 
 impl RecordError {
+    /// What the cause says, with its own causes: `bad line: invalid digit found in string`.
+    #[must_use]
+    pub fn cause_text(&self) -> String {
+        Chain(&*self.cause).to_string()
+    }
+
     /// What to do about the record, where its source knows that.
     #[must_use]
     pub fn help(&self) -> Option<String> {
@@ -313,7 +334,7 @@ impl RecordError {
         if let Some(position) = &self.position {
             text += &format!(", {position}");
         }
-        text += &format!(": {}", self.cause);
+        text += &format!(": {}", self.cause_text());
         if let Some(excerpt) = &self.excerpt {
             text += &format!("\n    {excerpt}");
         }

@@ -1,13 +1,20 @@
 //! What is wrong with a flow as it was built: found before anything is opened, all at once.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use super::{Graph, Keeps, MOST_STEPS, Step, files};
-use crate::error::BuildError;
+use crate::{
+    error::{BadName, BuildError},
+    names::{self, short},
+};
 
 pub(super) fn check(graph: &Graph, store: Option<&Path>) -> Vec<BuildError> {
     let mut errors = Vec::new();
     no_name(graph, &mut errors);
+    bad_names(graph, &mut errors);
     double_ids(graph, &mut errors);
     unused(graph, &mut errors);
     results_in_sinks(graph, &mut errors);
@@ -32,23 +39,101 @@ fn no_name(graph: &Graph, errors: &mut Vec<BuildError>) {
     }
 }
 
+/// Names that can't be part of an id: of steps, scopes and dataflows, and those that they had before.
+fn bad_names(graph: &Graph, errors: &mut Vec<BuildError>) {
+    let mut scopes = HashSet::new();
+    for step in &graph.steps {
+        let mut bad = |what, name: &str, why| {
+            errors.push(BuildError::BadName {
+                name: name.to_owned(),
+                what,
+                why,
+                place: step.place.clone(),
+            });
+        };
+        // A name that the framework has made up for something that is never stored is a label.
+        if let Some(name) = step
+            .name
+            .as_deref()
+            .or(step.has_rows().then_some(&*step.kind))
+            && let Err(why) = name_of_one(name)
+        {
+            bad("step", name, why);
+        }
+        for (name, former) in step.path.scopes() {
+            if !scopes.insert((name, former)) {
+                continue;
+            }
+            if let Err(why) = name_of_one(name) {
+                bad("scope", name, why);
+            }
+            if let Some(former) = former
+                && let Err(why) = former.split('.').try_for_each(name_of_one)
+            {
+                bad("former dataflow", former, why);
+            }
+        }
+        for name in &step.renamed_from {
+            // It may be a whole id.
+            if let Err(why) = name.split('.').try_for_each(name_of_one) {
+                bad("former step", name, why);
+            }
+        }
+    }
+}
+
+/// Whether this can be the name of one step or scope.
+fn name_of_one(name: &str) -> Result<(), BadName> {
+    if name.is_empty() {
+        Err(BadName::Empty)
+    } else if name.contains('.') {
+        Err(BadName::Period)
+    } else if name.contains(invisible) || name.trim() != name {
+        Err(BadName::Invisible)
+    } else if name.len() > 255 {
+        Err(BadName::TooLong)
+    } else {
+        Ok(())
+    }
+}
+
+/// Control characters, line separators, and marks that change the direction of what follows.
+fn invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 fn double_ids(graph: &Graph, errors: &mut Vec<BuildError>) {
     let mut seen: HashMap<String, &Step> = HashMap::new();
     for step in &graph.steps {
+        // What is not stored is not looked for by its id.
         let unnamed_state = step.keeps == Keeps::States && !step.is_named();
-        if step.keeps == Keeps::Nothing || unnamed_state {
+        if !step.has_rows() || unnamed_state {
             continue;
         }
         let id = step.id();
-        let Some(first) = seen.get(&id) else {
+        let Some(before) = seen.get(&id) else {
             seen.insert(id, step);
             continue;
         };
-        let (first, second) = (first.place.clone(), step.place.clone());
+        let (first, second) = (before.place.clone(), step.place.clone());
         errors.push(if first == second && step.path.is_nested() {
             BuildError::DataflowUsedTwice { id, place: first }
-        } else {
+        } else if first == second {
+            BuildError::MadeInLoop { id, place: first }
+        } else if step.is_named() || before.is_named() {
             BuildError::DoubleId { id, first, second }
+        } else {
+            BuildError::TwoOfOneKind {
+                what: if step.keeps == Keeps::Tokens {
+                    "source"
+                } else {
+                    "sink"
+                },
+                id,
+                first,
+                second,
+            }
         });
     }
 }
@@ -77,12 +162,11 @@ fn unused(graph: &Graph, errors: &mut Vec<BuildError>) {
 
 fn results_in_sinks(graph: &Graph, errors: &mut Vec<BuildError>) {
     for step in &graph.steps {
-        if step.keeps == Keeps::Positions && step.item.starts_with("core::result::Result<") {
-            errors.push(BuildError::ResultInSink {
-                id: step.id(),
-                item: crate::names::short(step.item),
-                place: step.place.clone(),
-            });
+        let (id, item, place) = (step.id(), short(step.item), step.place.clone());
+        if step.keeps == Keeps::Positions && names::holds(step.item, "core::result::Result") {
+            errors.push(BuildError::ResultInSink { id, item, place });
+        } else if step.facts.may_write_null {
+            errors.push(BuildError::OptionInSink { id, item, place });
         }
     }
 }
@@ -126,8 +210,8 @@ fn conversions(graph: &Graph, errors: &mut Vec<BuildError>) {
             errors.push(BuildError::MigratesToOther {
                 id,
                 place,
-                makes: crate::names::short(other.to_name),
-                keeps: crate::names::short(step.state.unwrap_or_default()),
+                makes: short(other.to_name),
+                keeps: short(step.state.unwrap_or_default()),
             });
         }
     }
@@ -167,7 +251,7 @@ fn types(graph: &Graph, errors: &mut Vec<BuildError>) {
                     errors.push(BuildError::LooksTheSame {
                         id: step.id(),
                         place: step.place.clone(),
-                        old: crate::names::short(old.name),
+                        old: short(old.name),
                         other: "the present one".to_owned(),
                         schema: Box::new(schema.clone()),
                     });
@@ -182,8 +266,8 @@ fn types(graph: &Graph, errors: &mut Vec<BuildError>) {
                     errors.push(BuildError::LooksTheSame {
                         id: step.id(),
                         place: step.place.clone(),
-                        old: crate::names::short(old.name),
-                        other: format!("the old `{}`", crate::names::short(other.name)),
+                        old: short(old.name),
+                        other: format!("the old `{}`", short(other.name)),
                         schema: Box::new(schema.clone()),
                     });
                 }

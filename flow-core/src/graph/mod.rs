@@ -10,6 +10,7 @@ mod scope;
 mod types;
 
 use std::{
+    borrow::Cow,
     fmt,
     panic::Location,
     path::{Path, PathBuf},
@@ -116,6 +117,8 @@ pub(crate) struct Facts {
     pub(crate) output: Option<Output>,
     /// How many steps lead here from the last source or shuffle, this one included; none where it is one of these.
     pub(crate) depth: usize,
+    /// A sink that would write an `Option` of the stream as it is.
+    pub(crate) may_write_null: bool,
 }
 
 impl Step {
@@ -141,13 +144,13 @@ impl Step {
     /// form, which need not be unique.
     #[must_use]
     pub fn id(&self) -> String {
-        self.path.join(self.own_name())
+        self.path.join(&self.own_name())
     }
 
     /// The ids under which the store may still hold what this step keeps.
     #[must_use]
     pub fn former_ids(&self) -> Vec<String> {
-        self.path.former(self.own_name(), &self.renamed_from)
+        self.path.former(&self.own_name(), &self.renamed_from)
     }
 
     pub(crate) fn set_name(&mut self, name: String) {
@@ -158,13 +161,19 @@ impl Step {
         self.renamed_from.push(name);
     }
 
-    pub(crate) fn own_name(&self) -> &str {
+    /// Its name, or what stands for one: a source or a sink of which there is only one needs none.
+    pub(crate) fn own_name(&self) -> Cow<'_, str> {
         match (&self.name, self.keeps) {
-            // `let events = lines.try_map(parse)`: the kind tells more than nothing, a name more
-            // than the kind; a sink is known by its kind, whatever it is bound to.
-            (Some(name), _) => name,
-            (None, _) => &self.kind,
+            (Some(name), _) => name.into(),
+            // A source and a sink may be of one kind.
+            (None, Keeps::Tokens) => format!("{}_source", self.kind).into(),
+            (None, _) => self.kind.as_str().into(),
         }
+    }
+
+    /// Whether the store keeps something under its id.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.keeps != Keeps::Nothing && self.state.is_some()
     }
 
     fn is_named(&self) -> bool {

@@ -120,6 +120,12 @@ impl ScopePath {
         names
     }
 
+    /// The scopes and dataflows around it, each with the name that it had before.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let scopes = self.scopes.iter();
+        scopes.map(|(name, former)| (name.as_str(), former.as_deref()))
+    }
+
     pub(crate) fn is_nested(&self) -> bool {
         !self.scopes.is_empty()
     }

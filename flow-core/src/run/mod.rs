@@ -4,7 +4,6 @@ mod clock;
 mod epochs;
 mod failure;
 mod handle;
-mod notice;
 mod outcome;
 mod recovery;
 mod skips;
@@ -25,19 +24,19 @@ pub use clock::Clock;
 pub use epochs::{Epochs, ParseEpochsError};
 use flow_store::{End, Epoch, Execution, KEY_GROUPS};
 pub use handle::{Progress, RunHandle};
-pub use notice::Notice;
 pub use outcome::{Ended, Outcome, Started};
 pub use recovery::Recovery;
 pub(crate) use skips::Skips;
 use start::As;
 
 use crate::{
+    Built,
     chain::Whereabouts,
     engine::{
         Communication, Crew, Failed, Head, Launch, Limits, News, NoCrew, Resume, RunState, STACK,
         Stop, launch, message_of,
     },
-    error::{BuildError, ResumeError, RunError, Safe},
+    error::{BoxError, BuildError, ResumeError, RunError, Safe},
     flow::Flow,
     graph::Graph,
 };
@@ -67,7 +66,7 @@ use crate::{
 /// ```
 #[must_use = "a runner does nothing until `run` is called"]
 pub struct Runner {
-    build: Arc<dyn Fn(&Flow) + Send + Sync>,
+    build: Build,
     workers: usize,
     epochs: Epochs,
     recovery: Option<Recovery>,
@@ -82,6 +81,9 @@ pub struct Runner {
     take_unfinished: bool,
     stack: usize,
 }
+
+/// Builds the flow.
+pub(crate) type Build = Arc<dyn Fn(&Flow) -> Result<(), BoxError> + Send + Sync>;
 
 type Told = Box<dyn FnOnce(&Started) + Send>;
 
@@ -108,9 +110,26 @@ impl Runner {
     ///
     /// `build` is called once to plan and check the flow and then once on each worker, and must do the same each
     /// time. A `#[dataflow]` function with only a `&Flow` can be given as it is.
-    pub fn new(build: impl Fn(&Flow) + Send + Sync + 'static) -> Self {
+    ///
+    /// It returns nothing, or a `Result<(), E>`: see [`Built`]. A closure with `?` names its error at the end:
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{BoxError, sink, source};
+    /// let runner = Runner::new(|flow| {
+    ///     let upto: u64 = "3".parse()?;
+    ///     flow.source(source::from_iter(0..upto)).sink(sink::from_fn(|_| ()));
+    ///     Ok::<_, BoxError>(())
+    /// });
+    /// assert_eq!(runner.run()?.records, 3);
+    /// # Ok::<(), RunError>(())
+    /// ```
+    pub fn new<R, M>(build: impl Fn(&Flow) -> R + Send + Sync + 'static) -> Self
+    where
+        R: Built<M>,
+    {
         Runner {
-            build: Arc::new(build),
+            build: Arc::new(move |flow| build(flow).into_result()),
             workers: 1,
             epochs: Epochs::default(),
             recovery: None,
@@ -317,14 +336,13 @@ impl Runner {
         let cautious = looked.and_then(start::caution).unwrap_or((0, 0));
         let failed_before = looked.map_or(Ok(None), start::failures_in_a_row);
         let failed_before = failed_before.map_err(ResumeError::from)?;
-        let mut started = Started {
+        let started = Started {
             resumed_from: looked
                 .filter(|look| !look.is_new())
                 .map(flow_store::Look::epoch),
-            notices: (resume.iter())
-                .flat_map(|resume| resume.manifest.notices.iter().cloned())
-                .map(Notice::Store)
-                .collect(),
+            notices: resume
+                .as_deref()
+                .map_or_else(Vec::new, |resume| resume.manifest.notices.clone()),
         };
         let (records, bytes) = self.in_flight;
         let limits = Limits {
@@ -363,7 +381,6 @@ impl Runner {
             NoCrew::Stopped => Unready::Stopped(started.resumed_from),
             NoCrew::Failed(error) => Unready::Failed(error),
         })?;
-        started.notices.extend(crew.notices.iter().cloned());
         Ok(Prepared {
             graph,
             resume,
@@ -529,14 +546,16 @@ fn few_enough(workers: usize) -> Result<(), String> {
 
 /// Builds a flow without running it, and checks it.
 pub(crate) fn plan(
-    build: &dyn Fn(&Flow),
+    build: &dyn Fn(&Flow) -> Result<(), BoxError>,
     store: Option<&Path>,
 ) -> Result<(Graph, Vec<Head>), BuildError> {
     let flow = Flow::new();
-    catch_unwind(AssertUnwindSafe(|| build(&flow))).map_err(|panic| BuildError::Panicked {
+    let built = catch_unwind(AssertUnwindSafe(|| build(&flow)));
+    let built = built.map_err(|panic| BuildError::Panicked {
         step: None,
         message: message_of(&*panic),
     })?;
+    built.map_err(BuildError::Function)?;
     let (graph, heads) = flow.take();
     match BuildError::from_all(graph.check(store)) {
         Some(error) => Err(error),
@@ -594,12 +613,6 @@ struct Finished<'a> {
 impl Finished<'_> {
     fn end(&self, execution: Option<Execution>, skips: &[Arc<Skips>]) -> Result<Outcome, RunError> {
         let (aborted, record) = self.state.take_failures();
-        // Nobody read the output any more when the run was stopped, which is no failure.
-        let (aborted, given_up) = match (aborted, &record) {
-            (Some(Failed::GaveUp(fault)), None) => (None, Some(fault)),
-            (aborted, _) => (aborted, None),
-        };
-        let in_flight = self.state.budget.records_in_flight();
         let ended = match self.state.stop() {
             Stop::No => Ended::Finished,
             _ => Ended::Stopped,
@@ -617,16 +630,11 @@ impl Finished<'_> {
         let how = match &error {
             Some(error) if is_aborted => End::Aborted {
                 error: error.to_string(),
-                in_flight,
+                in_flight: self.state.budget.records_in_flight(),
             },
             Some(error) => End::Failed {
                 position: failure::position(error),
                 error: error.to_string(),
-            },
-            // Not `Stopped`: outputs may hold more than is durable. No record is suspected.
-            None if let Some(fault) = &given_up => End::Aborted {
-                error: format!("it was stopped, and {}", fault.cause()),
-                in_flight: 0,
             },
             None if ended == Ended::Finished => End::Finished,
             None => End::Stopped,
@@ -654,7 +662,6 @@ impl Finished<'_> {
                 records: self.state.records_read(),
                 skipped: Skips::by_step(skips, self.graph),
                 unfinished: self.state.take_unfinished(),
-                given_up: given_up.map_or(0, |_| in_flight),
                 epoch: self.durable,
             }),
         }

@@ -14,7 +14,9 @@ use super::{FileLines, Sink, SinkError};
 #[diagnostic::on_unimplemented(
     message = "records of type `{T}` can't end in a `{Self}`",
     label = "the records that arrive here are of type `{T}`",
-    note = "lines of JSON need `#[derive(Serialize)]` on the record, lines of text need `Display`, any other sink takes its own `Item`"
+    note = "lines of JSON need `#[derive(Serialize)]` on the record, lines of text need `Display`, any other sink takes its own `Item`",
+    note = "a `Result` is the work of a step that may fail: give its function to `try_map` instead of `map`",
+    note = "a future is never run: a step is an ordinary function, not an `async` one"
 )]
 pub trait IntoSink<T> {
     /// The sink that is written to.
@@ -22,6 +24,9 @@ pub trait IntoSink<T> {
     /// Whether making an item may fail.
     #[doc(hidden)]
     const FALLIBLE: bool;
+    /// Whether it writes any record as it is, and has not named its type.
+    #[doc(hidden)]
+    const AS_IT_IS: bool = false;
 
     #[doc(hidden)]
     fn into_sink(self) -> Self::Sink;
@@ -130,6 +135,7 @@ impl<T: Display> LineFormat<T> for Text {
 impl<T: 'static, F: LineFormat<T>, S: Sink<Item = String>> IntoSink<T> for LineSink<F, S> {
     type Sink = S;
     const FALLIBLE: bool = F::FALLIBLE;
+    const AS_IT_IS: bool = true;
 
     fn into_sink(self) -> S {
         self.lines

@@ -1,7 +1,5 @@
 //! Lines on standard output.
 
-use crate::error::NoReader;
-
 use super::{NoResume, Output, OutputId, Shards, Sink, SinkError, Sync, Writer};
 
 /// Writes lines to standard output as soon as they arrive, in the order of their epochs.
@@ -62,8 +60,7 @@ impl Writer for StdoutWriter {
         }
         let mut out = std::io::stdout().lock();
         crate::terminal::write_all(&mut out, &self.lines)
-            .map_err(NoReader::or_other)
-            .map_err(|cause| SinkError::caused_by("standard output can't be written", cause))
+            .map_err(|error| SinkError::caused_by("standard output can't be written", error))
     }
 
     fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {

@@ -72,7 +72,8 @@ impl<T: 'static, Key: 'static> Stream<T, Key> {
 impl<T, Key> Stream<T, Key> {
     /// Gives the step that made this stream an id of its own.
     ///
-    /// For a step that keeps something, the id is what the store knows it by.
+    /// For a step that keeps something, the id is what the store knows it by. A name is not empty, has no period, since
+    /// periods join the names of nested dataflows, has no control character, and is at most 255 bytes long.
     pub fn named(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.flow.change_step(self.step, |step| step.set_name(id));

@@ -8,6 +8,7 @@ use crate::{
     error::Failure,
     flow::Flow,
     graph::{Facts, Keeps, StepIndex, Trace},
+    names,
     record::{KeyKind, State},
     sink::{self, IntoSink, Sink},
 };
@@ -15,8 +16,11 @@ use crate::{
 impl<T, Key> Stream<T, Key> {
     /// Ends the stream in a sink.
     ///
-    /// The sink's id is its kind (`json_lines`); a flow with two of a kind gives one of them a name
-    /// with [`SinkStep::named`].
+    /// The sink's id is its kind (`json_lines`). Of two sinks of one kind whose positions are stored, such as two files,
+    /// one needs a name: [`SinkStep::named`].
+    ///
+    /// A `Result` in a record is refused when the flow is built: [`try_map`](Stream::try_map) is for functions that may fail.
+    /// So is an `Option` that would become a line of JSON.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -47,6 +51,7 @@ impl<T, Key> Stream<T, Key> {
             inputs: Vec::new(),
             output: sink.output(),
             depth: 0,
+            may_write_null: S::AS_IT_IS && names::is_option(std::any::type_name::<T>()),
         };
         let index = self.flow.add_step(step);
         let inlet = self.flow.new_inlet();

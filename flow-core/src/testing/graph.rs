@@ -3,6 +3,7 @@
 use std::{fmt::Write, path::Path};
 
 use crate::{
+    Built,
     flow::Flow,
     graph::{Graph, Keeps},
     run::plan,
@@ -52,9 +53,9 @@ macro_rules! assert_graph {
 #[doc(hidden)]
 #[track_caller]
 #[allow(clippy::panic)] // it is an assertion
-pub fn check_graph(flow: impl Fn(&Flow), path: impl AsRef<Path>) {
+pub fn check_graph<R: Built<M>, M>(flow: impl Fn(&Flow) -> R, path: impl AsRef<Path>) {
     let path = path.as_ref();
-    let graph = match plan(&flow, None) {
+    let graph = match plan(&|to| flow(to).into_result(), None) {
         Ok((graph, _)) => outline(&graph),
         Err(error) => panic!("{error}"),
     };

@@ -138,7 +138,7 @@ fn kept(graph: &Graph) -> Vec<String> {
 
 fn main() {
     let graph = Runner::new(one_line).graph().unwrap();
-    assert_eq!(ids(&graph), ["from_iter", "parity", "sum", "from_fn"]);
+    assert_eq!(ids(&graph), ["from_iter_source", "parity", "sum", "from_fn"]);
 
     let graph = Runner::new(|flow| returns_early(flow, true))
         .graph()

@@ -139,7 +139,7 @@ fn repeated(flow: &Flow) {
 fn main() {
     assert_eq!(
         ids(sources, Keeps::Tokens),
-        ["one", "two", "drei", "vier", "use", "from_iter"]
+        ["one", "two", "drei", "vier", "use", "from_iter_source"]
     );
     assert_eq!(
         ids(states, Keeps::States),

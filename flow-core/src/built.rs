@@ -1,0 +1,82 @@
+//! What the function of a dataflow returns.
+
+use std::{error::Error, fmt};
+
+use crate::{
+    error::{BoxError, Failure},
+    stream::SinkStep,
+};
+
+/// What a function that builds a flow may return: nothing, or a `Result<(), E>`, so that `?` can be used in it.
+///
+/// `E` is anything that implements `std::error::Error`, a text, `anyhow::Error`, or a `Box<dyn Error>`. An error is
+/// [`BuildError::Function`](crate::BuildError::Function): nothing has been opened by then. `M` tells the cases apart.
+#[diagnostic::on_unimplemented(
+    message = "a dataflow can't return `{Self}`",
+    label = "this function is to return nothing, or a `Result<(), E>`",
+    note = "end the last statement with `;`, or with `Ok(())` where `?` is used",
+    note = "`E` implements `std::error::Error`, or is a `String` or a `Box<dyn Error>`"
+)]
+pub trait Built<M> {
+    /// The error, if it is one.
+    #[doc(hidden)]
+    fn into_result(self) -> Result<(), BoxError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl Built<()> for () {
+    fn into_result(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// A closure whose last call is `.sink(..)`.
+#[diagnostic::do_not_recommend]
+impl Built<SinkStep> for SinkStep {
+    fn into_result(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Failure> Built<BoxError> for Result<(), E> {
+    fn into_result(self) -> Result<(), BoxError> {
+        self.map_err(Failure::into_error)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Built<Box<dyn Error>> for Result<(), Box<dyn Error>> {
+    fn into_result(self) -> Result<(), BoxError> {
+        self.map_err(|error| Text::of(&*error).into())
+    }
+}
+
+/// What an error and its causes say. An error that is not `Send` stays on the thread on which it was made.
+#[derive(Debug)]
+struct Text {
+    message: String,
+    cause: Option<Box<Text>>,
+}
+
+impl Text {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        Text {
+            message: error.to_string(),
+            cause: error.source().map(|cause| Box::new(Text::of(cause))),
+        }
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Text {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let cause = self.cause.as_deref()?;
+        Some(cause)
+    }
+}
