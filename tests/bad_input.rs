@@ -583,7 +583,8 @@ fn an_output_that_has_lost_something_is_refused() {
     let words = Words::with("ant\n");
     words.run(&["in"]).expect(FINE);
     words.work.append("out", "a line of somebody else's\n");
-    words.fine(&["in"], "ant 1\n");
+    let says = ["`written`", "ended cleanly", "did not write"];
+    words.refused(REFUSED, &["in"], &says);
 }
 
 #[test]

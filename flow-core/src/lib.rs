@@ -33,18 +33,20 @@ pub mod __private {
 
 pub use built::Built;
 pub use error::{
-    BadName, BoxError, BuildError, Failure, InputIsStore, Kept, NotKept, Origin, OutputInStore,
-    OutputIsInput, RecordError, ResumeError, RunError, Safe, SinkError, SourceError, TypeChange,
+    BadName, BoxError, BuildError, Failure, InputIsStore, Kept, NotKept, Origin, OutputError,
+    OutputInStore, OutputIsInput, OutputProblem, RecordError, ResumeError, RunError, Safe,
+    SinkError, SourceError, TypeChange,
 };
 pub use flow::Flow;
 pub use flow_store::{
-    CodecError, Difference, Epoch, Notice, ParseEpochError, ParseRetainError, Retain, Schema,
-    StoreError,
+    CodecError, Difference, Epoch, Notice as StoreNotice, ParseEpochError, ParseRetainError,
+    Retain, Schema, StoreError,
 };
 pub use formats::{ByteLines, JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Place, Step, scope};
 pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};
 pub use run::{
-    Clock, Ended, Epochs, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner, Started,
+    Clock, Ended, Epochs, Notice, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner,
+    Started,
 };
 pub use stream::{Convert, Dead, KeyedStream, OnError, SinkStep, Stateful, Stream, stateful};

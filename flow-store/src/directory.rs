@@ -1,6 +1,7 @@
 //! The directory of a store: which files of ours are in it, and how they get there for good.
 
 use crate::error::StoreError;
+use crate::os;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -146,8 +147,22 @@ impl Place {
         }
     }
 
-    /// Whether the files that are there may be written to. Nothing is.
+    /// Whether the files that are there may be written to, and those that are missing be made. Nothing is.
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        if !self.part.exists() || !self.lock.exists() {
+            // The directory, or the one above it in which it would be made.
+            let mut above = self.directory.ancestors();
+            let above = above.find(|path| exists(path)).unwrap_or(&self.directory);
+            let above = match above.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => above,
+            };
+            os::may_create_in(above).map_err(|cause| StoreError::Io {
+                attempt: "make files in",
+                path: above.to_path_buf(),
+                cause,
+            })?;
+        }
         for path in [&self.lock, &self.part] {
             match File::options().write(true).open(path) {
                 Ok(_) => {}

@@ -101,7 +101,8 @@
 //! 2       out     sink    json_lines    u32     u64        1
 //! ```
 //!
-//! Values are JSON with the names of fields. A key is given as JSON; what is no JSON is text. The
+//! Values are JSON with the names of fields. A key is given as `export` shows it, or as people write it: a text without
+//! quotes, an address, an identifier, a time, a number of any size, bytes as `0x00ff`. The
 //! row of a source's partition says whether the partition was read to its end; its state is the
 //! token, and that of a sink the position.
 //!
@@ -109,7 +110,7 @@
 //! $ flow-store get state counts anna
 //! {"key":"anna","state":{"last":"b.txt:5","words":4}}
 //! $ flow-store get state counts bert
-//! error: step `counts` has no row with the key "bert"
+//! error: step `counts` has no row with the key bert; its keys are written like [..]
 //! exit status 1
 //! $ flow-store get state lines a.txt
 //! {"key":"a.txt","done":true,"state":{"line":9,"offset":120}}
@@ -126,7 +127,7 @@
 //!
 //! What JSON has no form for is an object with one name: `{"$bytes":"00ff"}`, `{"$float":"NaN"}`
 //! (or `inf`, `-inf`), `{"$map":[[key,value],..]}` for a map whose names are not text or come
-//! twice, and `{"$ext":[type,"00ff"]}`. A map of the flow with one name that begins with `$` is a
+//! twice, `{"$ext":[type,"00ff"]}`, and `{"$deep":"00ff"}` for a value that is nested deeper than values are kept. A map of the flow with one name that begins with `$` is a
 //! `$map` too, so that nothing is taken for something else.
 //!
 //! Of a flow that retains epochs (`--retain`) an earlier one can be looked at.
@@ -200,12 +201,15 @@ mod fold;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
+mod holder;
 mod key;
 mod lock;
 mod look;
 mod maintenance;
 mod manifest;
 mod msgpack;
+#[doc(hidden)]
+pub mod os;
 mod overlay;
 mod part;
 mod record;

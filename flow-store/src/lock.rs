@@ -14,6 +14,7 @@
 
 use crate::directory::Place;
 use crate::error::StoreError;
+use crate::holder::{Holder, Patience};
 use jiff::Timestamp;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -58,6 +59,19 @@ pub(crate) enum Text {
     Record(Record),
     /// Something else: a record whose writing broke off, or none.
     Torn,
+}
+
+impl Text {
+    /// Who had written it.
+    fn holder(&self) -> Option<Holder<'_>> {
+        match self {
+            Text::Record(record) => Some(Holder {
+                host: &record.host,
+                pid: record.pid,
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// One record.
@@ -121,6 +135,7 @@ impl Lock {
             .open(&place.lock)
             .map_err(at("open the lock file"))?;
         let deadline = Instant::now() + READERS;
+        let patience = Patience::new();
         let mut announced = None;
         loop {
             match file.try_lock() {
@@ -131,7 +146,7 @@ impl Lock {
             // Together with others that read: they are done soon, and no more are to come.
             match file.try_lock_shared() {
                 Ok(()) => file.unlock().map_err(at("unlock"))?,
-                Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
+                Err(TryLockError::WouldBlock) => wait_for(patience, place, &mut file)?,
                 Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
             }
             if Instant::now() > deadline {
@@ -150,7 +165,7 @@ impl Lock {
             path: place.lock.clone(),
             before,
         };
-        wait_for_readers(place, deadline)?;
+        wait_for_part(place, &lock.before, deadline)?;
         // What cannot be read may have been the uuid of a store: whoever takes it for lost data
         // leaves it as it is.
         if lock.before != Text::Torn {
@@ -172,7 +187,7 @@ impl Lock {
         let mut file = match File::open(&place.lock) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(share_part(place)?.map(|part| Lock {
+                return Ok(share_part(place, &Text::Nothing)?.map(|part| Lock {
                     file: part,
                     part: None,
                     path: place.lock.clone(),
@@ -181,17 +196,20 @@ impl Lock {
             }
             Err(error) => return Err(at("open the lock file")(error)),
         };
-        let announced = Announced::is_there(place);
-        match file.try_lock_shared() {
-            Ok(()) if announced => {
-                file.unlock().map_err(at("unlock"))?;
-                return Err(StoreError::AboutToStart {
-                    directory: place.directory.clone(),
-                });
+        let patience = Patience::new();
+        loop {
+            let announced = Announced::is_there(place);
+            match file.try_lock_shared() {
+                Ok(()) if announced => {
+                    file.unlock().map_err(at("unlock"))?;
+                    return Err(StoreError::AboutToStart {
+                        directory: place.directory.clone(),
+                    });
+                }
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => wait_for(patience, place, &mut file)?,
+                Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
             }
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
-            Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
         }
         let before = read(&mut file).map_err(at("read the lock file"))?;
         let mut lock = Lock {
@@ -200,7 +218,7 @@ impl Lock {
             path: place.lock.clone(),
             before,
         };
-        lock.part = share_part(place)?;
+        lock.part = share_part(place, &lock.before)?;
         Ok(Some(lock))
     }
 
@@ -248,32 +266,47 @@ fn open_part(place: &Place) -> Option<File> {
     metadata.is_file().then(|| File::open(&place.part).ok())?
 }
 
-/// Locks the part file together with others that only read: whoever opens it to write wants it alone.
-fn share_part(place: &Place) -> Result<Option<File>, StoreError> {
+/// Locks the part file together with others that only read: whoever opens it to write wants it alone. `text` is what the lock
+/// file says.
+fn share_part(place: &Place, text: &Text) -> Result<Option<File>, StoreError> {
     let Some(part) = open_part(place) else {
         return Ok(None);
     };
-    match part.try_lock_shared() {
-        // Past the lock file, so nobody knows who.
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
-            path: place.lock.clone(),
-            host: None,
-            pid: None,
-            since: None,
-        }),
-        // Where a file can't be locked, redb has no lock either.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(part)),
+    let patience = Patience::new();
+    loop {
+        match part.try_lock_shared() {
+            Err(TryLockError::WouldBlock) if patience.lasts(text.holder()) => {
+                std::thread::sleep(POLL);
+            }
+            // Past the lock file, so nobody knows who.
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked {
+                    path: place.lock.clone(),
+                    host: None,
+                    pid: None,
+                    since: None,
+                });
+            }
+            // Where a file can't be locked, redb has no lock either.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(Some(part)),
+        }
     }
 }
 
-/// Waits for those who read without a lock file. Somebody who writes past it is told apart when the part file is opened.
-fn wait_for_readers(place: &Place, deadline: Instant) -> Result<(), StoreError> {
+/// Waits for those who read without a lock file, and for a holder that is dying, who has let go of the lock file. Somebody who
+/// writes past it is told apart when the part file is opened.
+fn wait_for_part(place: &Place, text: &Text, deadline: Instant) -> Result<(), StoreError> {
     let Some(part) = open_part(place) else {
         return Ok(());
     };
     let free = |tried: Result<(), TryLockError>| tried.is_ok() && part.unlock().is_ok();
-    while !free(part.try_lock()) && free(part.try_lock_shared()) {
-        if Instant::now() > deadline {
+    let patience = Patience::new();
+    while !free(part.try_lock()) {
+        let is_read = free(part.try_lock_shared());
+        if !is_read && !patience.lasts(text.holder()) {
+            break;
+        }
+        if is_read && Instant::now() > deadline {
             return Err(StoreError::BeingRead {
                 directory: place.directory.clone(),
             });
@@ -281,6 +314,16 @@ fn wait_for_readers(place: &Place, deadline: Instant) -> Result<(), StoreError> 
         std::thread::sleep(POLL);
     }
     Ok(())
+}
+
+/// Waits a little for a lock that somebody else has, or says who that is.
+fn wait_for(patience: Patience, place: &Place, file: &mut File) -> Result<(), StoreError> {
+    let text = read(file).unwrap_or(Text::Torn);
+    if patience.lasts(text.holder()) {
+        std::thread::sleep(POLL);
+        return Ok(());
+    }
+    Err(held(place, file))
 }
 
 /// Somebody else has it: who, its text says.

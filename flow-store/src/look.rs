@@ -240,6 +240,13 @@ impl Look {
         self.back_to.or_else(last).unwrap_or_default()
     }
 
+    /// Whether it shows an earlier epoch than the last: an execution that starts from it gives up what came after.
+    #[must_use]
+    pub fn goes_back(&self) -> bool {
+        let last = self.contents.as_ref().map(|contents| contents.meta.epoch);
+        self.back_to.is_some() && self.back_to != last
+    }
+
     /// The epochs before this one that the store can go back to, oldest first; see [`Retain`].
     #[must_use]
     pub fn retained(&self) -> Vec<Retained> {

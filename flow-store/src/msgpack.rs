@@ -4,10 +4,10 @@ use crate::codec::{CodecError, LEVELS};
 
 /// Checks that the bytes are one MessagePack value to the last of them.
 ///
-/// It takes no stack, and memory only by the level: any bytes can be given.
+/// It takes no stack, and memory only by the level: any bytes can be given. However deep it is: that is no damage.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), CodecError> {
     let mut rest = bytes;
-    pass(&mut rest)?;
+    pass(&mut rest, usize::MAX)?;
     match rest.len() {
         0 => Ok(()),
         left => Err(CodecError::TrailingBytes {
@@ -19,15 +19,15 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), CodecError> {
 
 /// Checks that the value at the front of the bytes is no deeper than values are kept.
 pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), CodecError> {
-    match pass(&mut &*bytes) {
+    match pass(&mut &*bytes, usize::from(LEVELS)) {
         Err(CodecError::TooDeep) => Err(CodecError::TooDeep),
         // Whoever decodes it says what else is wrong.
         _ => Ok(()),
     }
 }
 
-/// Reads past one value.
-fn pass(rest: &mut &[u8]) -> Result<(), CodecError> {
+/// Reads past one value with at most so many levels.
+fn pass(rest: &mut &[u8], most: usize) -> Result<(), CodecError> {
     // how many values are still to come at each level
     let mut levels: Vec<u64> = vec![1];
     while let Some(left) = levels.last_mut() {
@@ -38,7 +38,7 @@ fn pass(rest: &mut &[u8]) -> Result<(), CodecError> {
         *left = next;
         let inside = value(rest)?;
         if inside > 0 {
-            if levels.len() > usize::from(LEVELS) {
+            if levels.len() > most {
                 return Err(CodecError::TooDeep);
             }
             levels.push(inside);
@@ -254,9 +254,10 @@ mod tests {
     #[test]
     fn levels_take_no_stack() {
         let nested = |levels: usize| [vec![0x91; levels], vec![1]].concat();
-        check(&nested(usize::from(LEVELS))).unwrap();
+        check_depth(&nested(usize::from(LEVELS))).unwrap();
         for levels in [usize::from(LEVELS) + 1, 1_000_000] {
-            assert_eq!(check(&nested(levels)), Err(CodecError::TooDeep));
+            assert_eq!(check_depth(&nested(levels)), Err(CodecError::TooDeep));
+            check(&nested(levels)).unwrap();
         }
         // nor a length that lies time or memory
         check(&[0xdd, 0xff, 0xff, 0xff, 0xff]).unwrap_err();

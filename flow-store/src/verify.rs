@@ -256,8 +256,8 @@ mod tests {
             "the row of step `counts`, key group 0, key 7: its value: the bytes cannot be read as \
              this type: it does not say whether the partition was read to its end"
         );
-        // as deep as a value is read, on the stack of a thread like any other
-        let mut deep = vec![0x91; 1000];
+        // deeper than a value is read, on the stack of a thread like any other
+        let mut deep = vec![0x91; 100_000];
         deep.push(1);
         assert_eq!(damage(Sink, 0, &[7], &deep), "");
         assert!(damage(Sink, 0, &[0xc1], &[8]).contains("key 0xc1: its key: the bytes cannot"));

@@ -4,5 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod file_system;
+mod foreign_tail;
 mod identity;
+mod lost;
 mod one_file_twice;

@@ -94,3 +94,30 @@ fn a_hangup_commits_what_was_read_unless_it_was_ignored_before() {
     running.wait().expect(0).says(["flow: finished: "]);
     assert_eq!(work.text("out").lines().count(), 400);
 }
+
+/// The system gives the memory of a killed process back first, and lets go of its locks then.
+#[test]
+fn a_start_right_behind_a_kill_waits_until_the_killed_one_is_gone() {
+    let work = Workdir::new();
+    let lines: String = (0..100_000).map(|n| format!("{n}\n")).collect();
+    work.write("in", lines);
+    let mut killed = Vec::new();
+    for round in 0..5 {
+        let before = work.len("out");
+        let options = ["--pause", "1", "--epoch", "5ms", "--ballast", "300"];
+        let mut running = start(&work, &options);
+        running.wait_until("it writes", |_| work.len("out") > before);
+        // It is not waited for.
+        running.signal("KILL");
+        killed.push(running);
+        if round % 2 == 1 {
+            let look = flow_store::Look::read(&work.path("state"));
+            look.unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+    let mut running = start(&work, &["--pause", "1"]);
+    let before = work.len("out");
+    running.wait_until("it writes", |_| work.len("out") > before);
+    running.signal("TERM");
+    running.wait().expect(0);
+}

@@ -1,7 +1,10 @@
 //! Standard output that is slow, non-blocking, or gone.
 
 use std::{
-    io::{self, Read},
+    collections::BTreeSet,
+    io::{self, BufRead, BufReader, Read},
+    net::Shutdown,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     process::Command,
 };
 
@@ -33,4 +36,57 @@ fn a_non_blocking_standard_output_gets_each_line_once() {
         .collect();
     let expected: Vec<&str> = lines.lines().collect();
     assert!(read == expected, "{} lines", read.len());
+}
+
+/// `flow run .. | jq`, and Ctrl-C: the reader is gone before the flow has written what it was at.
+#[test]
+fn a_stop_whose_reader_is_gone_commits_what_it_had_read_and_no_more() {
+    for (signal, status) in [("INT", 130), ("TERM", 0)] {
+        for workers in ["1", "3"] {
+            let work = Workdir::new();
+            let lines: String = (0..60).map(|n| format!("{n}\n")).collect();
+            work.write("in", &lines);
+            let run = |pause, epoch, stdout| {
+                let mut command = Command::new(&*SLOW);
+                command.args(["run", "in", "--recover", "state", "--workers", workers]);
+                command.args(["--pause", pause, "--epoch", epoch]);
+                work.spawn_with(command, stdout, None)
+            };
+            // A socket, for what it took before the reader left can still be read.
+            let (reader, writer) = UnixStream::pair().unwrap();
+            let mut reader = BufReader::new(reader);
+            let running = run("100", "150ms", Some(OwnedFd::from(writer).into()));
+            let mut out = String::new();
+            for _ in 0..10 {
+                reader.read_line(&mut out).unwrap();
+            }
+            running.signal(signal);
+            reader.get_ref().shutdown(Shutdown::Read).unwrap();
+            let ended = running.wait().expect(status).says(["flow: stopped: "]);
+            assert!(!ended.stderr.contains("error"), "{ended}");
+            reader.read_to_string(&mut out).unwrap();
+
+            let ended = run("0", "1s", None).wait().expect(0);
+            out += &ended.stdout;
+            let number = |line: &str| line.split_once(' ').unwrap().0.to_owned();
+            let read: BTreeSet<String> = out.lines().map(number).collect();
+            assert_eq!(read.len(), 60, "every line came out\n{out}");
+            let again = ended.stdout.lines().count();
+            assert!(again < 60, "what had come out was committed");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_a_flow_which_nobody_stops_is_an_error() {
+    let work = Workdir::new();
+    work.write("in", "a\nb\n");
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(&*SLOW);
+    command.args(["run", "in", "--recover", "state"]);
+    let ended = work.spawn_with(command, Some(writer.into()), None).wait();
+    ended.one_error(1, ["standard output can't be written", "Broken pipe"]);
+    let ended = work.run(&SLOW, &["run", "in", "--recover", "state"]);
+    assert_eq!(ended.expect(0).stdout, "a 1\nb 1\n");
 }

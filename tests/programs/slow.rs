@@ -25,6 +25,10 @@ struct Args {
     #[arg(long, default_value_t = 0)]
     padding: usize,
 
+    /// How many MiB of memory to hold, which a kill has to give back
+    #[arg(long, default_value_t = 0)]
+    ballast: usize,
+
     /// Where the lines go
     #[arg(long)]
     output: Option<PathBuf>,
@@ -54,9 +58,13 @@ fn slow(flow: &Flow, args: &Args) {
     if args.hang == Some(Hang::Build) {
         hang("build");
     }
+    let ballast = vec![1u8; args.ballast << 20];
     let (pause, padding) = (args.pause, args.padding);
     let lines = flow.source(Lines(TextLines::open(&args.input), args.hang));
-    let lines = lines.inspect(move |_| std::thread::sleep(Duration::from_millis(pause)));
+    let lines = lines.inspect(move |_| {
+        std::hint::black_box(&ballast);
+        std::thread::sleep(Duration::from_millis(pause));
+    });
     let numbered = lines.key_on(first).stateful_map(number);
     let lines = numbered.map(move |(_, (n, line))| format!("{line} {n}{}", "x".repeat(padding)));
     match &args.output {

@@ -23,7 +23,11 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use crate::{engine::Origin, error::BoxError, graph::StepIndex};
+use crate::{
+    engine::Origin,
+    error::{BoxError, SinkError},
+    graph::StepIndex,
+};
 
 /// A step of a chain.
 pub(crate) trait Consumer<T> {
@@ -77,6 +81,16 @@ impl Fault {
 
     pub(crate) fn take_origin(&mut self) -> Option<Origin> {
         self.0.origin.take()
+    }
+
+    /// Whether a sink failed because nobody reads its output any more.
+    pub(crate) fn has_no_reader(&self) -> bool {
+        let cause = self.0.cause.downcast_ref::<SinkError>();
+        cause.is_some_and(SinkError::has_no_reader)
+    }
+
+    pub(crate) fn cause(&self) -> &BoxError {
+        &self.0.cause
     }
 
     pub(crate) fn into_parts(self) -> (StepIndex, BoxError) {

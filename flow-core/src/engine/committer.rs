@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -16,7 +15,10 @@ use std::{
 use flow_store::{Epoch, Execution, FailPoint};
 
 use super::{Failed, PendingSync, Rows, RunState, ledger::Closed, message_of, threads::Threads};
-use crate::{error::RunError, sink::Sync};
+use crate::{
+    error::RunError,
+    sink::{SinkError, Sync},
+};
 
 /// The committer's thread, which waits for the execution to commit to.
 pub(super) struct Committer {
@@ -130,11 +132,9 @@ fn commit(
 }
 
 /// Runs a sink's `Sync`; a panic in it is its failure.
-fn run(sync: Sync) -> io::Result<()> {
+fn run(sync: Sync) -> Result<(), SinkError> {
     catch_unwind(AssertUnwindSafe(|| sync.run())).unwrap_or_else(|panic| {
-        Err(io::Error::other(format!(
-            "it panicked: {}",
-            message_of(&*panic)
-        )))
+        let message = message_of(&*panic);
+        Err(SinkError::new(format!("it panicked: {message}")))
     })
 }

@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use flow_store::Epoch;
@@ -26,6 +27,9 @@ use crate::chain::{Fault, InletId, OutletRef, Parcel};
 
 /// A parcel is sent when it holds this many records, or when its batch has been worked off.
 pub(super) const PARCEL: usize = 1024;
+
+/// A reader that is gone was perhaps ended by the same Ctrl-C that is about to stop this run: how long to wait for it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) type SharedTask = Rc<RefCell<Box<dyn Task>>>;
 
@@ -54,9 +58,10 @@ pub(super) fn build<'scope>(
     let mut outputs = Outputs::new(&mut builder, outlets, wires);
     let state = state.clone();
     let mut waiting: BTreeMap<u64, Waiting> = BTreeMap::new();
+    let mut gave_up = false;
     builder.build(move |_initial| {
         move |frontiers| {
-            if state.aborted() {
+            if state.aborted() || gave_up {
                 return;
             }
             for input in &mut inputs {
@@ -110,7 +115,15 @@ pub(super) fn build<'scope>(
             };
             // The capabilities of the failed epoch stay where they are: it must never seem complete.
             if let Err(fault) = work() {
-                state.abort(Failed::Step { worker, fault });
+                let epoch = waiting.first_key_value().map(|(epoch, _)| *epoch);
+                match epoch.filter(|_| fault.has_no_reader() && state.stops_within(PATIENCE)) {
+                    // Ctrl-C has ended the reader too. What it was given in the epochs before counts.
+                    Some(epoch) => {
+                        gave_up = true;
+                        state.give_up_from(epoch, fault);
+                    }
+                    None => state.abort(Failed::Step { worker, fault }),
+                }
             }
         }
     });

@@ -16,6 +16,7 @@ use timely::scheduling::SyncActivator;
 use super::{Budget, Limits, Origin, RecordFailure, budget::Wake};
 use crate::{
     chain::Fault,
+    error::SinkError,
     graph::StepIndex,
     run::{Clock, Epochs},
     source::UnfinishedLine,
@@ -36,10 +37,12 @@ pub(crate) enum Failed {
     },
     Sync {
         step: StepIndex,
-        error: std::io::Error,
+        error: SinkError,
     },
     Commit(Box<StoreError>),
     CutShort,
+    /// The run was stopping, and what is open could not be ended: everything before it is durable.
+    GaveUp(Fault),
     TimedOut,
     Workers(String),
 }
@@ -66,6 +69,7 @@ struct Cut {
 struct Failures {
     aborted: Option<Failed>,
     record: Option<RecordFailure>,
+    gave_up: Option<Fault>,
 }
 
 /// What the thread that waits for a run is told.
@@ -94,6 +98,8 @@ pub(crate) struct RunState {
     cut: Mutex<Cut>,
     stop: AtomicU8,
     abort: AtomicBool,
+    /// No epoch from this one on will be complete.
+    given_up: AtomicU64,
     failures: Mutex<Failures>,
     unfinished: Mutex<Vec<UnfinishedLine>>,
     /// Every epoch below is durable on this process.
@@ -201,6 +207,7 @@ impl RunState {
             cut: Mutex::new(Cut { at: now, read: 0 }),
             stop: (Stop::No as u8).into(),
             abort: false.into(),
+            given_up: u64::MAX.into(),
             failures: Mutex::default(),
             unfinished: Mutex::default(),
             acknowledged: 0.into(),
@@ -375,6 +382,7 @@ impl RunState {
             let waiting = std::mem::take(&mut *lock(&self.waiting));
             waiting.into_iter().for_each(Waker::wake);
         }
+        self.end_if_given_up();
     }
 
     /// Whether every epoch below has landed: it is durable, and each worker has given its part of the budget back. If not,
@@ -437,6 +445,41 @@ impl RunState {
         self.tell(News::Aborted);
         self.ring_all();
         self.ring_ledgers();
+    }
+
+    /// Whether the run has been told to stop, or is within this time.
+    pub(crate) fn stops_within(&self, time: Duration) -> bool {
+        const LOOK: Duration = Duration::from_millis(5);
+        let deadline = Instant::now() + time;
+        while self.stop() == Stop::No && !self.aborted() && Instant::now() < deadline {
+            std::thread::sleep(LOOK);
+        }
+        self.stop() == Stop::Asked && !self.aborted()
+    }
+
+    /// Gives up the epochs from this one on, which whoever calls keeps from being complete. Those before it become durable,
+    /// then the run ends.
+    pub(crate) fn give_up_from(&self, epoch: u64, why: Fault) {
+        lock(&self.failures).gave_up.get_or_insert(why);
+        self.given_up.fetch_min(epoch, SeqCst);
+        self.end_if_given_up();
+    }
+
+    /// Ends the run if only epochs that have been given up are open.
+    fn end_if_given_up(&self) {
+        let from = self.given_up.load(SeqCst);
+        if from == u64::MAX {
+            return;
+        }
+        let all = lock(&self.ledgers)
+            .iter()
+            .all(|ledger| ledger.landed.load(SeqCst) >= from);
+        if all {
+            let why = lock(&self.failures).gave_up.take();
+            if let Some(why) = why {
+                self.abort(Failed::GaveUp(why));
+            }
+        }
     }
 
     /// Takes out what went wrong: what aborted the run, and the record that it was stopping for.

@@ -11,7 +11,7 @@ use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
     error::{BoxError, ResumeError, RunError, SourceError},
     graph::{Graph, Place, StepIndex},
-    run::RunHandle,
+    run::{Notice, RunHandle},
     sink::Sync,
     source::UnfinishedLine,
     state::Conversions,
@@ -68,6 +68,8 @@ pub(crate) struct HeadContext<'a> {
     pub(crate) conversions: Conversions,
     /// Rows for the commit that opens the execution.
     pub(crate) opening: &'a mut Changes,
+    /// What a person should know before the run starts.
+    pub(crate) notices: &'a mut Vec<Notice>,
     /// What this worker took of steps whose keys are converted.
     pub(crate) taken: &'a mut Vec<Taken>,
 }

@@ -38,7 +38,7 @@ use crate::{
     error::{BuildError, ResumeError, RunError},
     flow::Flow,
     graph::{Graph, StepIndex},
-    run::{Build, Skips},
+    run::{Build, Notice, Skips},
     state::Conversions,
 };
 
@@ -77,6 +77,8 @@ pub(crate) struct Launch {
 pub(crate) struct Crew {
     /// Rows for the commit that opens the execution.
     pub(crate) opening: Changes,
+    /// What a person should know before the run starts.
+    pub(crate) notices: Vec<Notice>,
     committer: Committer,
     gate: Keeper,
 }
@@ -174,6 +176,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
 
     let mut crew = Crew {
         opening: Changes::new(),
+        notices: Vec::new(),
         committer,
         gate: Keeper(gate),
     };
@@ -199,6 +202,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
         match reports.try_recv() {
             Ok((_, Ok(mut report))) => {
                 crew.opening.append(&mut report.opening);
+                crew.notices.append(&mut report.notices);
                 taken.append(&mut report.taken);
             }
             Ok((worker, Err(error))) => errors.push((worker, error)),
@@ -231,6 +235,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
 struct Report {
     /// Rows for the commit that opens the execution.
     opening: Changes,
+    notices: Vec<Notice>,
     taken: Vec<Taken>,
 }
 
@@ -397,6 +402,7 @@ impl Shared {
                     take_unfinished: self.take_unfinished,
                     conversions: Conversions::default(),
                     opening: &mut report.opening,
+                    notices: &mut report.notices,
                     taken: &mut report.taken,
                 };
                 let made = head.make(&mut context)?;

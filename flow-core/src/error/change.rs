@@ -15,6 +15,8 @@ pub struct TypeChange {
     pub stored: Option<Schema>,
     /// The types that the flow could convert: none of them is what was stored.
     pub converted_from: Vec<Schema>,
+    /// Whether the type looks as it did when its values were stored.
+    pub unchanged: bool,
 }
 
 impl TypeChange {
@@ -25,6 +27,15 @@ impl TypeChange {
             differences: Vec::new(),
             stored: None,
             converted_from: Vec::new(),
+            unchanged: false,
+        }
+    }
+
+    /// It looks as it did.
+    pub(crate) fn none(stored_id: String) -> Self {
+        TypeChange {
+            unchanged: true,
+            ..TypeChange::unknown(stored_id)
         }
     }
 
@@ -34,6 +45,7 @@ impl TypeChange {
             differences: rewrite.differences.clone(),
             stored: stored.cloned(),
             converted_from: Vec::new(),
+            unchanged: false,
         }
     }
 
@@ -60,10 +72,28 @@ impl TypeChange {
                 "\nhelp: if `{from}` is now called `{to}`, `#[serde(alias = \"{from}\")]` on it reads what is stored"
             );
         }
-        if cause.contains("missing field") {
+        if let (true, Some(field)) = (self.unchanged, missing_field(cause)) {
+            hints += &format!(
+                "\nnote: the type is as it was: it has written a value without `{field}`, and reads none without it\nhelp: put `#[serde(default)]` on `{field}`, which reads what is stored"
+            );
+        } else if self.unchanged {
+            hints += "\nnote: the type looks as it did when this was stored: it has written what it can't read, or one of its types reads less than it did";
+        } else if cause.contains("missing field") {
             hints += "\nhelp: `#[serde(default)]` on a new field reads what was stored without it";
         }
         hints
+    }
+
+    /// What else can be done, after a line end: `first`, then to `drop` it. Where a field with a default is enough, nothing
+    /// need be lost.
+    pub(crate) fn ways_out(&self, cause: &str, first: &str, drop: &str) -> String {
+        let id = &self.stored_id;
+        let last = match (self.unchanged, missing_field(cause)) {
+            (true, Some(_)) => return String::new(),
+            (true, None) => "have its `Deserialize` read what is stored".to_owned(),
+            (false, _) => self.back(),
+        };
+        format!("\nhelp: {first}{drop} with `--drop-state {id}`, or {last}")
     }
 
     /// A field that is gone and one that is new, in the same place and of the same type.
@@ -85,6 +115,12 @@ impl TypeChange {
         let pair = pairs.next()?;
         pairs.next().is_none().then_some(pair)
     }
+}
+
+/// The field that serde misses.
+fn missing_field(cause: &str) -> Option<&str> {
+    let (_, rest) = cause.split_once("missing field `")?;
+    rest.split_once('`').map(|(field, _)| field)
 }
 
 impl fmt::Display for TypeChange {

@@ -1,6 +1,6 @@
 //! What sources and sinks say when they fail.
 
-use std::fmt;
+use std::{fmt, io::ErrorKind};
 
 use super::BoxError;
 
@@ -22,6 +22,34 @@ pub struct SinkError {
     cause: Option<BoxError>,
 }
 
+impl SinkError {
+    /// Whether a sink failed because whoever read its output is gone.
+    pub(crate) fn has_no_reader(&self) -> bool {
+        self.cause
+            .as_ref()
+            .is_some_and(|cause| cause.is::<NoReader>())
+    }
+}
+
+/// The reader of an output is gone.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct NoReader(std::io::Error);
+
+impl NoReader {
+    /// Tells a reader that is gone from other errors of a pipe, a socket or a terminal.
+    pub(crate) fn or_other(error: std::io::Error) -> BoxError {
+        /// What a terminal says that has hung up.
+        const EIO: i32 = 5;
+        let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+        let hung_up = cfg!(unix) && error.raw_os_error() == Some(EIO);
+        match hung_up || gone.contains(&error.kind()) {
+            true => Box::new(NoReader(error)),
+            false => error.into(),
+        }
+    }
+}
+
 macro_rules! io_error {
     ($name:ident) => {
         impl $name {
@@ -30,6 +58,15 @@ macro_rules! io_error {
                 $name {
                     message: message.into(),
                     cause: None,
+                }
+            }
+
+            /// An error that says what its cause says.
+            pub(crate) fn because(cause: impl Into<BoxError>) -> Self {
+                let cause = cause.into();
+                $name {
+                    message: cause.to_string(),
+                    cause: Some(cause),
                 }
             }
 
@@ -58,15 +95,6 @@ io_error!(SourceError);
 io_error!(SinkError);
 
 impl SourceError {
-    /// An error that says what its cause says.
-    pub(crate) fn because(cause: impl Into<BoxError>) -> Self {
-        let cause = cause.into();
-        SourceError {
-            message: cause.to_string(),
-            cause: Some(cause),
-        }
-    }
-
     /// The same error about a line of a file, `before` which others come.
     pub(crate) fn at(mut self, name: &str, before: u64) -> Self {
         self.message = format!("{name}, line {before}: {}", self.message);

@@ -12,9 +12,10 @@ mod run;
 pub use build::{BadName, BuildError};
 pub(crate) use chain::Chain;
 pub use change::TypeChange;
+pub(crate) use io::NoReader;
 pub use io::{SinkError, SourceError};
 pub use kept::{Kept, NotKept};
-pub use output::{InputIsStore, OutputInStore, OutputIsInput};
+pub use output::{InputIsStore, OutputError, OutputInStore, OutputIsInput, OutputProblem};
 pub use resume::ResumeError;
 pub use run::{Origin, RecordError, RunError, Safe};
 

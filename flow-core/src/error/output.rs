@@ -1,6 +1,9 @@
-//! A file that would be used for two things.
+//! Files that sinks write: used for two things, or not what they were.
 
-use std::path::PathBuf;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use crate::graph::Place;
 
@@ -107,3 +110,128 @@ impl InputIsStore {
         &self.source_step
     }
 }
+
+/// What is wrong with a file that a sink writes.
+///
+/// It is the [source](std::error::Error::source) of the [`SinkError`](super::SinkError) that a run ends with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputError {
+    step: String,
+    path: PathBuf,
+    problem: OutputProblem,
+}
+
+/// What can be wrong with a file that a sink writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputProblem {
+    /// It was removed while the flow wrote to it.
+    Removed,
+    /// It was moved away while the flow wrote to it.
+    Moved,
+    /// Another file was put in its place while the flow wrote to it.
+    Replaced,
+    /// Someone cut it short while the flow wrote to it.
+    CutShort {
+        /// The bytes that are there.
+        there: u64,
+        /// The bytes that had been written.
+        written: u64,
+    },
+    /// Someone else wrote to it while the flow did, or cut it short.
+    Changed {
+        /// The bytes that are there.
+        there: u64,
+        /// The bytes that had been written.
+        written: u64,
+    },
+    /// The last run ended cleanly, and there is more in it now.
+    ForeignTail {
+        /// The bytes that are committed.
+        bytes: u64,
+        /// The bytes behind them.
+        behind: u64,
+    },
+}
+
+impl OutputError {
+    pub(crate) fn new(step: &str, path: &Path, problem: OutputProblem) -> Self {
+        OutputError {
+            step: step.to_owned(),
+            path: path.to_path_buf(),
+            problem,
+        }
+    }
+
+    /// The id of the sink.
+    #[must_use]
+    pub fn step(&self) -> &str {
+        &self.step
+    }
+
+    /// The file, as the flow names it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn problem(&self) -> OutputProblem {
+        self.problem
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> String {
+        let (step, path) = (&self.step, self.path.display());
+        match self.problem {
+            OutputProblem::Removed => format!(
+                "put a copy of {path} back before the next run, which cuts it to what is committed; without one, the results in it can only be made again, with a new store"
+            ),
+            OutputProblem::Moved | OutputProblem::Replaced => format!(
+                "move the file back to {path} before the next run, which cuts it to what is committed; to rotate an output, stop the flow, move the file, and begin a new one with `--drop-state {step}`"
+            ),
+            OutputProblem::CutShort { .. } | OutputProblem::Changed { .. } => format!(
+                "{path} must be written by one flow only; put it back as it was before the next run"
+            ),
+            OutputProblem::ForeignTail { bytes, .. } => format!(
+                "keep these bytes elsewhere and cut the file back with `truncate -s {bytes} {path}`; or go on behind them with `.append()` and `--drop-state {step}`"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match self.problem {
+            OutputProblem::Removed => write!(
+                f,
+                "{path} was removed while the flow wrote to it, with all results in it"
+            ),
+            OutputProblem::Moved => {
+                write!(f, "{path} was moved away while the flow wrote to it")
+            }
+            OutputProblem::Replaced => write!(
+                f,
+                "another file was put in the place of {path} while the flow wrote to it"
+            ),
+            OutputProblem::CutShort { there, written } => write!(
+                f,
+                "{path} was cut short by someone else: it has {there} bytes, and {written} had been written"
+            ),
+            OutputProblem::Changed { there, written } => write!(
+                f,
+                "{path} was changed by someone else: it has {there} bytes, and {written} had been written"
+            ),
+            OutputProblem::ForeignTail { bytes, behind } => write!(
+                f,
+                "{path} was changed since the last run, which ended cleanly: behind the {bytes} bytes that are committed there are {behind} that this flow did not write"
+            ),
+        }?;
+        write!(f, "\nhelp: {}", self.help())
+    }
+}
+
+impl std::error::Error for OutputError {}

@@ -13,8 +13,9 @@ pub enum ResumeError {
     Store(Box<StoreError>),
     /// A stored state no longer decodes.
     #[error(
-        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}\nhelp: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state {}`, or {}",
-        .change.hints(.cause), .change.stored_id, .change.back()
+        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}{}",
+        .change.hints(.cause),
+        .change.ways_out(.cause, "convert what is stored with `.migrate_from::<Old>(..)`, ", "give it up")
     )]
     State {
         /// The step.
@@ -70,10 +71,13 @@ pub enum ResumeError {
     },
     /// A resume token or a sink's position no longer decodes.
     #[error(
-        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}\nhelp: {}start that step anew with `--drop-state {}`, or {}",
+        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}{}",
         .change.hints(.cause),
-        if *.gone { format!("it is gone: give it up with `--drop-partition {part}`, ") } else { String::new() },
-        .change.stored_id, .change.back()
+        .change.ways_out(
+            .cause,
+            &if *.gone { format!("it is gone: give it up with `--drop-partition {part}`, ") } else { String::new() },
+            "start that step anew",
+        )
     )]
     Token {
         /// The source or sink.

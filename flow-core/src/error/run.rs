@@ -4,7 +4,9 @@ use std::fmt;
 
 use flow_store::{Epoch, StoreError};
 
-use super::{BoxError, BuildError, Chain, NotKept, ResumeError, chain::find};
+use super::{
+    BoxError, BuildError, Chain, NotKept, OutputError, ResumeError, SinkError, chain::find,
+};
 use crate::source::LineError;
 
 /// Why a run did not end well.
@@ -79,13 +81,13 @@ pub enum RunError {
         safe: Safe,
     },
     /// A sink's output could not be made durable.
-    #[error("the output of `{step}` could not be made durable: {}\n{safe}", Chain(.error))]
+    #[error("the output of `{step}` could not be made durable: {}{}", Chain(.error), after(.error, .safe))]
     Sync {
         /// The sink.
         step: String,
         /// Why.
         #[source]
-        error: std::io::Error,
+        error: SinkError,
         /// What is not lost.
         safe: Safe,
     },
@@ -286,6 +288,20 @@ pub struct RecordError {
     pub safe: Safe,
     /// How many runs in a row have failed at this place, this one included.
     pub times: u64,
+}
+
+/// What is not lost, where an output may be: then the next run is refused until that is put right.
+fn after(error: &SinkError, safe: &Safe) -> String {
+    let cause = std::error::Error::source(error);
+    match (
+        cause.and_then(|cause| cause.downcast_ref::<OutputError>()),
+        safe.epoch,
+    ) {
+        (Some(_), Some(epoch)) if epoch.number() > 0 => {
+            format!("\nThe store is at epoch {epoch}.")
+        }
+        _ => format!("\n{safe}"),
+    }
 }
 
 /// From this many runs in a row on, a record that fails gets a hint.

@@ -83,7 +83,8 @@ impl Finished<'_> {
                 safe,
             },
             Failed::Commit(error) => RunError::Commit { error, safe },
-            Failed::CutShort => RunError::CutShort { safe },
+            // Only where a record failed too; otherwise it is no error.
+            Failed::CutShort | Failed::GaveUp(_) => RunError::CutShort { safe },
             Failed::TimedOut => RunError::StopTimedOut {
                 limit: self.drain,
                 steps: self.places(),

@@ -4,6 +4,7 @@ mod clock;
 mod epochs;
 mod failure;
 mod handle;
+mod notice;
 mod outcome;
 mod recovery;
 mod skips;
@@ -24,6 +25,7 @@ pub use clock::Clock;
 pub use epochs::{Epochs, ParseEpochsError};
 use flow_store::{End, Epoch, Execution, KEY_GROUPS};
 pub use handle::{Progress, RunHandle};
+pub use notice::Notice;
 pub use outcome::{Ended, Outcome, Started};
 pub use recovery::Recovery;
 pub(crate) use skips::Skips;
@@ -336,13 +338,14 @@ impl Runner {
         let cautious = looked.and_then(start::caution).unwrap_or((0, 0));
         let failed_before = looked.map_or(Ok(None), start::failures_in_a_row);
         let failed_before = failed_before.map_err(ResumeError::from)?;
-        let started = Started {
+        let mut started = Started {
             resumed_from: looked
                 .filter(|look| !look.is_new())
                 .map(flow_store::Look::epoch),
-            notices: resume
-                .as_deref()
-                .map_or_else(Vec::new, |resume| resume.manifest.notices.clone()),
+            notices: (resume.iter())
+                .flat_map(|resume| resume.manifest.notices.iter().cloned())
+                .map(Notice::Store)
+                .collect(),
         };
         let (records, bytes) = self.in_flight;
         let limits = Limits {
@@ -381,6 +384,7 @@ impl Runner {
             NoCrew::Stopped => Unready::Stopped(started.resumed_from),
             NoCrew::Failed(error) => Unready::Failed(error),
         })?;
+        started.notices.extend(crew.notices.iter().cloned());
         Ok(Prepared {
             graph,
             resume,
@@ -613,6 +617,12 @@ struct Finished<'a> {
 impl Finished<'_> {
     fn end(&self, execution: Option<Execution>, skips: &[Arc<Skips>]) -> Result<Outcome, RunError> {
         let (aborted, record) = self.state.take_failures();
+        // Nobody read the output any more when the run was stopped, which is no failure.
+        let (aborted, given_up) = match (aborted, &record) {
+            (Some(Failed::GaveUp(fault)), None) => (None, Some(fault)),
+            (aborted, _) => (aborted, None),
+        };
+        let in_flight = self.state.budget.records_in_flight();
         let ended = match self.state.stop() {
             Stop::No => Ended::Finished,
             _ => Ended::Stopped,
@@ -630,11 +640,16 @@ impl Finished<'_> {
         let how = match &error {
             Some(error) if is_aborted => End::Aborted {
                 error: error.to_string(),
-                in_flight: self.state.budget.records_in_flight(),
+                in_flight,
             },
             Some(error) => End::Failed {
                 position: failure::position(error),
                 error: error.to_string(),
+            },
+            // Not `Stopped`: outputs may hold more than is durable. No record is suspected.
+            None if let Some(fault) = &given_up => End::Aborted {
+                error: format!("it was stopped, and {}", fault.cause()),
+                in_flight: 0,
             },
             None if ended == Ended::Finished => End::Finished,
             None => End::Stopped,
@@ -662,6 +677,7 @@ impl Finished<'_> {
                 records: self.state.records_read(),
                 skipped: Skips::by_step(skips, self.graph),
                 unfinished: self.state.take_unfinished(),
+                given_up: given_up.map_or(0, |_| in_flight),
                 epoch: self.durable,
             }),
         }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use flow_store::{Epoch, Notice};
+use flow_store::Epoch;
+
+use super::Notice;
 
 use crate::source::UnfinishedLine;
 
@@ -12,7 +14,7 @@ use crate::source::UnfinishedLine;
 pub struct Started {
     /// The durable epoch that it goes on from; `None` without a store and in a new one.
     pub resumed_from: Option<Epoch>,
-    /// What is different from what the store holds, and was accepted.
+    /// What is different from what the store holds, and was accepted; and what a person should know of the outputs.
     pub notices: Vec<Notice>,
 }
 
@@ -28,6 +30,9 @@ pub struct Outcome {
     pub skipped: Vec<(String, u64)>,
     /// Last lines that were left unread, because they have no newline at their end.
     pub unfinished: Vec<UnfinishedLine>,
+    /// How many of `records` were given up, because the run was stopped and nobody read its output any more. They belong to
+    /// epochs of which some results could not be written; with a store, the next run reads them again.
+    pub given_up: u64,
     /// The last durable epoch; `None` without a store.
     pub epoch: Option<Epoch>,
 }
@@ -49,6 +54,7 @@ impl Outcome {
             records: 0,
             skipped: Vec::new(),
             unfinished: Vec::new(),
+            given_up: 0,
             epoch,
         }
     }
@@ -68,6 +74,9 @@ impl fmt::Display for Outcome {
         };
         let plural = if self.records == 1 { "" } else { "s" };
         write!(f, "{ended}: {} record{plural} read", self.records)?;
+        if self.given_up > 0 {
+            write!(f, ", {} of them given up", self.given_up)?;
+        }
         for (step, count) in &self.skipped {
             write!(f, ", {count} skipped in `{step}`")?;
         }

@@ -86,6 +86,12 @@ pub trait Writer: 'static {
     /// ends finds its way back too.
     fn position(&self) -> Self::Position;
 
+    /// What a person should know of this output before the run starts, such as what the start cuts off. It is told when the
+    /// run starts, and by a dry run.
+    fn notices(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The start has been recorded: brings the output to [`position`](Writer::position), for example by
     /// cutting off what a crash left behind it.
     ///
@@ -119,15 +125,20 @@ pub trait Writer: 'static {
 ///
 /// When several epochs are committed together, only the `Sync` of the last one is run: it stands for those
 /// before it.
-pub struct Sync(Box<dyn FnOnce() -> io::Result<()> + Send>);
+pub struct Sync(Box<dyn FnOnce() -> Result<(), SinkError> + Send>);
 
 impl Sync {
     /// What is to be done, such as `move || file.sync_data()`.
     pub fn new(sync: impl FnOnce() -> io::Result<()> + Send + 'static) -> Self {
+        Sync::checked(|| sync().map_err(SinkError::from))
+    }
+
+    /// What is to be done, where more can be wrong than the system says.
+    pub(crate) fn checked(sync: impl FnOnce() -> Result<(), SinkError> + Send + 'static) -> Self {
         Sync(Box::new(sync))
     }
 
-    pub(crate) fn run(self) -> io::Result<()> {
+    pub(crate) fn run(self) -> Result<(), SinkError> {
         (self.0)()
     }
 }

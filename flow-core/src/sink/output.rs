@@ -59,6 +59,7 @@ pub struct OutputId {
     step: String,
     execution: u64,
     shard: u32,
+    ended_cleanly: bool,
 }
 
 impl OutputId {
@@ -69,6 +70,7 @@ impl OutputId {
             step: step.into(),
             execution: 1,
             shard,
+            ended_cleanly: false,
         }
     }
 
@@ -78,6 +80,23 @@ impl OutputId {
         self.store = Some(store.into());
         self.execution = execution;
         self
+    }
+
+    /// The same output after an execution that ended cleanly, or not.
+    #[must_use]
+    pub fn after(self, ended_cleanly: bool) -> Self {
+        OutputId {
+            ended_cleanly,
+            ..self
+        }
+    }
+
+    /// Whether the execution before this one ended by itself, with all that it wrote durable: it finished, was stopped, or
+    /// stopped before a record that failed. Then nothing of flow's is behind the position, and what is there is someone
+    /// else's. False after a kill or a failure that gave epochs up, and when the flow goes back to an earlier epoch.
+    #[must_use]
+    pub fn ended_cleanly(&self) -> bool {
+        self.ended_cleanly
     }
 
     /// The uuid of the store, in its usual form: `67e55044-10b1-426f-9247-bb680e5fe0c8`. `None` for a run without a store.

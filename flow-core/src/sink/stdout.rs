@@ -1,5 +1,7 @@
 //! Lines on standard output.
 
+use crate::error::NoReader;
+
 use super::{NoResume, Output, OutputId, Shards, Sink, SinkError, Sync, Writer};
 
 /// Writes lines to standard output as soon as they arrive, in the order of their epochs.
@@ -60,7 +62,8 @@ impl Writer for StdoutWriter {
         }
         let mut out = std::io::stdout().lock();
         crate::terminal::write_all(&mut out, &self.lines)
-            .map_err(|error| SinkError::caused_by("standard output can't be written", error))
+            .map_err(NoReader::or_other)
+            .map_err(|cause| SinkError::caused_by("standard output can't be written", cause))
     }
 
     fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {

@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 
-use flow_store::{Checked, Epoch, decode, encode};
+use flow_store::{Checked, End, Epoch, Look, decode, encode};
 
 use super::{NoResume, OutputId, Shards, Sink, Writer};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     error::{BuildError, Kept, NotKept, ResumeError, RunError},
     graph::StepIndex,
     record::State,
+    run::Notice,
     source::NO_GROUP,
 };
 
@@ -83,7 +84,10 @@ fn open<S: Sink>(
         let resumes = resume.is_some();
         let mut output = OutputId::new(&step, shard);
         if let Some(resume) = context.resume {
-            output = output.in_store(resume.look.uuid(), resume.look.next_execution());
+            let look = &resume.look;
+            output = output
+                .in_store(look.uuid(), look.next_execution())
+                .after(ended_cleanly(look));
         }
         let writer = sink.open(&output, resume).map_err(|error| -> RunError {
             let step = step.clone();
@@ -100,6 +104,10 @@ fn open<S: Sink>(
                 BuildError::Sink { step, place, error }.into()
             }
         })?;
+        for text in writer.notices() {
+            let step = step.clone();
+            context.notices.push(Notice::Output { step, text });
+        }
         if let (true, Some(number)) = (keeps_positions::<S>(), context.store_number()) {
             let at = context.wiring.whereabouts.of(context.step);
             let position = writer.position();
@@ -121,6 +129,16 @@ fn open<S: Sink>(
 
 fn not_kept<P>(shard: u32, cause: flow_store::CodecError) -> NotKept {
     NotKept::new::<P>(Kept::Position, Some(shard.to_string()), cause)
+}
+
+/// Whether the last execution left nothing behind its positions.
+fn ended_cleanly(look: &Look) -> bool {
+    let last = look.last_execution().and_then(|last| last.ended.as_ref());
+    let ended = match last {
+        Some((_, End::Finished | End::Stopped | End::Failed { .. })) => true,
+        Some((_, End::Aborted { .. })) | None => false,
+    };
+    ended && !look.goes_back()
 }
 
 fn shard_key(shard: u32) -> Vec<u8> {

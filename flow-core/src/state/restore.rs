@@ -119,6 +119,9 @@ pub(crate) fn change(context: &HeadContext<'_>) -> TypeChange {
             }
             change
         }
+        None if stored.is_some_and(|stored| !stored.has_any()) => {
+            TypeChange::none(context.stored_id())
+        }
         None => TypeChange::unknown(context.stored_id()),
     }
 }

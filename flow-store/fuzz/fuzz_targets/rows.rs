@@ -2,7 +2,7 @@
 #![no_main]
 
 use flow_store::fuzzing::{self, RawRow, whole_chunk, whole_delta};
-use flow_store::{Agreed, Schema, StepKind, StoredStep, decode};
+use flow_store::{Agreed, CodecError, Schema, StepKind, StoredStep, decode};
 use flow_store_fuzz::{Chain, Chunk, Content, FIRST, Memory};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -171,10 +171,10 @@ fn valid() -> Vec<RawRow> {
 
 fn parse(bytes: &[u8]) {
     let value = fuzzing::message_pack(bytes);
-    assert_eq!(
-        value.is_ok(),
-        decode::<serde::de::IgnoredAny>(bytes).is_ok()
-    );
+    match decode::<serde::de::IgnoredAny>(bytes) {
+        Err(CodecError::TooDeep) => {}
+        decoded => assert_eq!(value.is_ok(), decoded.is_ok()),
+    }
     if let Ok(step) = decode::<StoredStep>(bytes) {
         let mut again = Vec::new();
         flow_store::encode(&step, &mut again).expect("a step");

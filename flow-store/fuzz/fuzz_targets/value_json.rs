@@ -28,14 +28,10 @@ fn value(bytes: &[u8]) {
     }
 }
 
-/// A key on the command line is found again under the bytes that it most likely has.
+/// A key on the command line is a value each time.
 fn key(text: &str) {
-    let key = json::key(text);
-    let mut bytes = Vec::new();
-    flow_store::encode(&key, &mut bytes).expect("a key");
-    let shown = json::of(&bytes).expect("a value");
-    if !key.to_string().contains('$') {
-        assert_eq!(shown, key);
+    for key in json::keys(text) {
+        json::of(&key).expect("a value");
     }
 }
 

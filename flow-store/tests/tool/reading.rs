@@ -129,21 +129,16 @@ fn get_shows_one_row() {
 fn a_key_or_step_that_is_not_there() {
     let home = Home::stores();
     for store in ["clean", "killed"] {
-        assert_eq!(
-            home.run(&["get", store, "counts", "bert"]).refused(1),
-            "step `counts` has no row with the key \"bert\""
-        );
-        // the keys are text, and 7 is a number
-        assert_eq!(
-            home.run(&["get", store, "counts", "7"]).refused(1),
-            "step `counts` has no row with the key 7, and one with the key \"7\": write it as \
-             '\"7\"'"
-        );
-        assert_eq!(
-            home.run(&["get", store, "counts", "-8"]).refused(1),
-            "step `counts` has no row with the key -8"
-        );
-        home.run(&["get", store, "counts", "\"7\""]).ok();
+        for key in ["bert", "-8", "{\"a\":1}"] {
+            let message = home.run(&["get", store, "counts", key]).refused(1);
+            let begin = format!(
+                "step `counts` has no row with the key {key}; its keys are written like \""
+            );
+            assert!(message.starts_with(&begin), "{message}");
+        }
+        // the keys are text, and 7 is a number too
+        let seven = home.run(&["get", store, "counts", "\"7\""]).ok();
+        assert_eq!(home.run(&["get", store, "counts", "7"]).ok(), seven);
         for args in [
             &["get", store, "count", "anna"][..],
             &["export", store, "count"],
@@ -248,6 +243,11 @@ fn keys_of_all_kinds() {
         Some("some"),
         std::time::Duration::from_millis(1500),
         std::net::Ipv4Addr::LOCALHOST,
+        "0a0b0c0d-0000-0000-0000-000000000001",
+        "2026-01-31T12:00:00Z",
+        7u128,
+        u128::MAX,
+        i128::MIN,
     ];
     look.start(Start {
         manifest: &manifest,
@@ -279,6 +279,22 @@ fn keys_of_all_kinds() {
         );
     }
     home.run(&["verify", "store"]).ok();
+    // as people write them
+    for (key, state) in [
+        ("127.0.0.1", 18),
+        ("0A0B0C0D-0000-0000-0000-000000000001", 19),
+        ("2026-01-31T12:00:00Z", 20),
+        ("7", 21),
+        ("340282366920938463463374607431768211455", 22),
+        ("-170141183460469231731687303715884105728", 23),
+        ("some", 16),
+    ] {
+        let shown = home.run(&["get", "store", "keys", key]).ok();
+        assert!(
+            shown.contains(&format!("\"state\":{state}}}")),
+            "{key}: {shown}"
+        );
+    }
     // in any order, with spaces
     let found = home.run(&["get", "store", "keys", "{ \"town\": \"Ulm\", \"road\": 3 }"]);
     assert_eq!(

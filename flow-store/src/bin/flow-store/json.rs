@@ -1,6 +1,8 @@
 //! MessagePack as JSON that people can read, and keys back.
 
+use flow_store::CodecError;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Number, Value, json};
 use std::fmt;
 
@@ -8,15 +10,59 @@ use std::fmt;
 ///
 /// What JSON has no form for is an object with one name: `$bytes` with hexadecimal digits, `$float`
 /// with `NaN`, `inf` or `-inf`, `$map` with pairs for a map whose names are not text or come twice,
-/// `$ext` with the type and the digits. An object of the flow that looks like one of these is a
-/// `$map`, so that each can be told.
-pub(crate) fn of(bytes: &[u8]) -> Result<Value, flow_store::CodecError> {
-    flow_store::decode::<Shown>(bytes).map(|shown| shown.0)
+/// `$ext` with the type and the digits, `$deep` with the digits of a value that is nested deeper than values are kept. An
+/// object of the flow that looks like one of these is a `$map`, so that each can be told.
+pub(crate) fn of(bytes: &[u8]) -> Result<Value, CodecError> {
+    match flow_store::decode::<Shown>(bytes) {
+        Ok(shown) => Ok(shown.0),
+        Err(CodecError::TooDeep) => Ok(json!({ "$deep": hex(bytes) })),
+        Err(error) => Err(error),
+    }
 }
 
-/// The key that was meant on the command line: JSON, or else text.
-pub(crate) fn key(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+/// What may be meant by a key on the command line beside JSON, as the MessagePack that it has then.
+pub(crate) fn keys(text: &str) -> Vec<Vec<u8>> {
+    let mut keys = vec![encoded(text)];
+    // identifiers and addresses are written with small letters
+    let lower = text.to_lowercase();
+    if lower != text {
+        keys.push(encoded(&lower));
+    }
+    // JSON would make a float of a number with more than 64 bits.
+    if let Ok(number) = text.parse::<u128>() {
+        keys.push(encoded(&number));
+    } else if let Ok(number) = text.parse::<i128>() {
+        keys.push(encoded(&number));
+    }
+    if let Some(bytes) = text.strip_prefix("0x").and_then(unhex) {
+        keys.push(encoded(&Bytes(&bytes)));
+    }
+    keys
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// The MessagePack of a value; empty if it has none, which is the key of no row.
+pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What is too deep is not kept.
+    let _ = flow_store::encode(value, &mut bytes);
+    bytes
+}
+
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.as_bytes();
+    let pairs = digits.chunks(2).map(|pair| match pair {
+        [_, _] => u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok(),
+        _ => None,
+    });
+    pairs.collect()
 }
 
 struct Shown(Value);
@@ -204,12 +250,36 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_json_or_text() {
-        assert_eq!(key("anna"), Value::String("anna".to_owned()));
-        assert_eq!(key("\"7\""), Value::String("7".to_owned()));
-        assert_eq!(key("7"), json!(7));
-        assert_eq!(key("[1, \"a\"]"), json!([1, "a"]));
-        assert_eq!(key("{not json"), Value::String("{not json".to_owned()));
-        assert_eq!(key(""), Value::String(String::new()));
+    fn a_value_that_is_too_deep_is_shown_as_its_bytes() {
+        let deep = [vec![0x91; 300], vec![0x01]].concat();
+        let digits = format!("{}01", "91".repeat(300));
+        assert_eq!(of(&deep).unwrap(), json!({ "$deep": digits }));
+    }
+
+    #[test]
+    fn keys_are_what_people_write() {
+        let shown = |text: &str| -> Vec<String> {
+            let keys = keys(text);
+            keys.iter().map(|key| shown(key)).collect()
+        };
+        assert_eq!(shown("anna"), ["\"anna\""]);
+        assert_eq!(shown("7"), ["\"7\"".to_owned(), bytes_of_7()]);
+        assert_eq!(shown(""), ["\"\""]);
+        assert_eq!(shown("Ä"), ["\"Ä\"", "\"ä\""]);
+        assert_eq!(shown("0x0aff")[1], "{\"$bytes\":\"0aff\"}");
+        assert_eq!(shown("0x0af").len(), 1);
+        let number = u128::MAX.to_string();
+        assert_eq!(
+            shown(&number)[1],
+            format!("{{\"$bytes\":\"{}\"}}", "f".repeat(32))
+        );
+        assert_eq!(
+            shown("-1")[1],
+            format!("{{\"$bytes\":\"{}\"}}", "f".repeat(32))
+        );
+    }
+
+    fn bytes_of_7() -> String {
+        format!("{{\"$bytes\":\"{:032x}\"}}", 7)
     }
 }

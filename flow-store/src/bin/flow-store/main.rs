@@ -25,7 +25,7 @@ use terminal::Out;
 ///
 /// Values are JSON. What JSON has no form for is an object with one name that begins with `$`:
 /// {"$bytes": "00ff"}, {"$float": "NaN"}, {"$map": [[key, value], ..]} for a map whose names are
-/// not all text, and {"$ext": [type, "00ff"]}.
+/// not all text, {"$ext": [type, "00ff"]}, and {"$deep": "00ff"} for what is nested too deep.
 ///
 /// Exit status: 0; 1 when there is no such key, or the stores are different; 2 when the command
 /// line is wrong; 3 when the store is in use, damaged or not there, or it could not be done.
@@ -74,7 +74,8 @@ enum Verb {
         store: Then,
         /// The id of the step.
         step: String,
-        /// The key as JSON, as `export` shows it; what is no JSON is taken as text.
+        /// The key as `export` shows it, or as people write it: text without quotes, an address, an identifier, a time,
+        /// a number, bytes as 0x00ff.
         #[arg(allow_hyphen_values = true)]
         key: String,
     },
@@ -241,8 +242,8 @@ fn run(verb: &Verb, out: &mut Out) -> Result<bool, Failure> {
     }
 }
 
-/// Enough for values as deep as they are decoded, on every system: 1,024 levels.
-const STACK: usize = 64 << 20;
+/// Enough for values as deep as they are kept, on every system: 256 levels.
+const STACK: usize = 16 << 20;
 
 /// Where a panic was and what it said; the store's library catches those of redb.
 static PANIC: Mutex<String> = Mutex::new(String::new());

@@ -42,57 +42,50 @@ impl<'a> Shown<'a> {
 
 pub(crate) fn get(look: &Look, step: &str, key: &str, out: &mut Out) -> Result<bool, Failure> {
     let step = look.step(step)?;
-    let asked = json::key(key);
-    if let Some(shown) = find(look, step, &asked)? {
+    if let Some(shown) = find(look, step, key)? {
         out.json("", &shown)?;
         return Ok(true);
     }
     let id = &step.id;
-    let mut message = format!("step `{id}` has no row with the key {asked}");
-    // `get DIR STEP 7` where the keys are text
-    let text = Value::String(key.to_owned());
-    if asked != text && at(look, step, &text)?.is_some() {
-        message += &format!(", and one with the key {text}: write it as '{text}'");
+    let mut message = format!("step `{id}` has no row with the key {key}");
+    let some = look.rows(step.number, 0..KEY_GROUPS)?.take(2);
+    let some: Vec<String> = some
+        .map(|row| Ok(flow_store::text_of(&row?.key)))
+        .collect::<Result<_, StoreError>>()?;
+    if !some.is_empty() {
+        message += &format!("; its keys are written like {}", some.join(" and "));
     }
     Err(Failure::Missing(message))
 }
 
-/// The row whose key is shown like this.
-fn find<'a>(
-    look: &Look,
-    step: &'a StoredStep,
-    asked: &Value,
-) -> Result<Option<Shown<'a>>, Failure> {
-    if let Some(shown) = at(look, step, asked)? {
-        return Ok(Some(shown));
+/// The row whose key is written like this: as `export` shows it, or as people write it.
+fn find<'a>(look: &Look, step: &'a StoredStep, asked: &str) -> Result<Option<Shown<'a>>, Failure> {
+    let json = serde_json::from_str(asked).ok();
+    if let Some(json) = &json
+        && let Some(row) = look.row(step, &json::encoded(json))?
+        && json::of(&row.key).is_ok_and(|key| key == *json)
+    {
+        return Ok(Some(Shown::new(look, step, &row)?));
+    }
+    for key in json::keys(asked) {
+        if let Some(row) = look.row(step, &key)? {
+            return Ok(Some(Shown::new(look, step, &row)?));
+        }
     }
     // JSON does not say all about the bytes of a key: the order of fields, how wide a float is
-    if let Value::String(_) | Value::Bool(_) | Value::Null = asked {
-        return Ok(None);
-    }
+    let json = match json {
+        None | Some(Value::String(_) | Value::Bool(_) | Value::Null) => return Ok(None),
+        Some(json) => json,
+    };
     let mut count = Bar::counting("looking for the key,");
     for row in look.rows(step.number, 0..KEY_GROUPS)? {
         let row = row?;
         count();
-        if json::of(&row.key).is_ok_and(|key| key == *asked) {
+        if json::of(&row.key).is_ok_and(|key| key == json) {
             return Ok(Some(Shown::new(look, step, &row)?));
         }
     }
     Ok(None)
-}
-
-/// The row whose key has the bytes that such a key most likely has.
-fn at<'a>(look: &Look, step: &'a StoredStep, asked: &Value) -> Result<Option<Shown<'a>>, Failure> {
-    let mut key = Vec::new();
-    if flow_store::encode(asked, &mut key).is_err() {
-        return Ok(None);
-    }
-    match look.row(step, &key)? {
-        Some(row) if json::of(&row.key).is_ok_and(|key| key == *asked) => {
-            Ok(Some(Shown::new(look, step, &row)?))
-        }
-        _ => Ok(None),
-    }
 }
 
 pub(crate) fn export(look: &Look, step: Option<&str>, out: &mut Out) -> Result<bool, Failure> {

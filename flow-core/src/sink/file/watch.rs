@@ -1,0 +1,79 @@
+//! Whether the file that is written is still the one under its name.
+
+use std::{
+    fs::{self, File, Metadata},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::{OutputError, OutputProblem, SinkError},
+    files::FileId,
+};
+
+/// An open file, and the name under which it has to stay.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    /// The id of the sink, for messages.
+    step: String,
+    /// As the user wrote it, for messages.
+    name: PathBuf,
+    /// The same from the root, whatever becomes of the process's directory.
+    path: PathBuf,
+    /// None where the system does not give a file the same number twice, or gives none.
+    file: Option<FileId>,
+}
+
+impl Watch {
+    /// From now on the name must lead to this file.
+    pub(super) fn new(step: &str, name: &Path, file: &File) -> Self {
+        let path = std::path::absolute(name).unwrap_or_else(|_| name.to_path_buf());
+        let open = file.metadata().ok();
+        let open = open.as_ref().filter(|open| !is_unlinked(open));
+        let open = open.and_then(FileId::of_open);
+        let named = FileId::of(&path);
+        Watch {
+            step: step.to_owned(),
+            name: name.to_path_buf(),
+            file: open.filter(|open| *open == named),
+            path,
+        }
+    }
+
+    /// Refuses a file that was removed, replaced or moved since, or is shorter than what was written.
+    pub(super) fn check(&self, open: &Metadata, written: u64) -> Result<(), SinkError> {
+        let lost = |problem| {
+            Err(SinkError::because(OutputError::new(
+                &self.step, &self.name, problem,
+            )))
+        };
+        let there = open.len();
+        if there < written {
+            return lost(OutputProblem::CutShort { there, written });
+        }
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        match fs::metadata(&self.path) {
+            Ok(named) if FileId::of_open(&named).as_ref() == Some(file) => Ok(()),
+            _ if is_unlinked(open) => lost(OutputProblem::Removed),
+            Ok(_) => lost(OutputProblem::Replaced),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => lost(OutputProblem::Moved),
+                // It can't be told, and the file has a name.
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+/// Whether a file has no name any more.
+#[cfg(unix)]
+fn is_unlinked(metadata: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(metadata) == 0
+}
+
+#[cfg(not(unix))]
+fn is_unlinked(_: &Metadata) -> bool {
+    false
+}

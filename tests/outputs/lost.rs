@@ -1,0 +1,232 @@
+//! An output that is removed, moved, replaced or cut while a flow writes it: noticed at the next commit.
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    task::Waker,
+};
+
+use flow::{
+    Epochs, Outcome, OutputError, OutputProblem, Recovery, RunError, RunHandle, Runner, TextLines,
+    source::{At, Next, Reader, Source, SourceError},
+};
+
+use crate::support::{self, Workdir};
+
+const RECORDS: u64 = 20;
+
+type Change = Arc<dyn Fn(&Path) + Send + Sync>;
+
+/// Numbers, of which the second half comes once some of the output is durable and it has been changed.
+#[derive(Clone)]
+struct Numbers {
+    output: PathBuf,
+    change: Change,
+    handle: Arc<OnceLock<RunHandle>>,
+}
+
+struct NumbersReader {
+    numbers: Numbers,
+    next: u64,
+    /// How many numbers the last read gave.
+    run: u64,
+    is_changed: bool,
+}
+
+impl Source for Numbers {
+    type Item = u64;
+    type Token = u64;
+    type Reader = NumbersReader;
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        Ok(vec!["numbers".to_owned()])
+    }
+
+    fn open(&self, _: &str, at: At<u64>) -> Result<NumbersReader, SourceError> {
+        let next = at.token();
+        Ok(NumbersReader {
+            numbers: self.clone(),
+            next: next.unwrap_or(0),
+            run: 0,
+            is_changed: next.is_some(),
+        })
+    }
+}
+
+impl Reader for NumbersReader {
+    type Item = u64;
+    type Token = u64;
+
+    fn read(&mut self, out: &mut Vec<u64>, waker: &Waker) -> Result<Next, SourceError> {
+        self.run = 0;
+        if self.next == RECORDS / 2 && !self.is_changed {
+            let progress = self.numbers.handle.get().and_then(RunHandle::progress);
+            if progress.and_then(|progress| progress.durable).is_none() {
+                waker.wake_by_ref();
+                return Ok(Next::Idle);
+            }
+            (self.numbers.change)(&self.numbers.output);
+            self.is_changed = true;
+        }
+        if self.next == RECORDS {
+            return Ok(Next::End);
+        }
+        out.push(self.next);
+        self.next += 1;
+        self.run = 1;
+        Ok(Next::Ready)
+    }
+
+    fn token(&self, index: usize) -> u64 {
+        self.next - self.run + index as u64
+    }
+}
+
+/// Runs a flow. The first run has its output changed at its middle, when something of it is there.
+fn run(
+    work: &Workdir,
+    output: &str,
+    change: impl Fn(&Path) + Send + Sync + 'static,
+) -> Result<Outcome, RunError> {
+    let output = work.path(output);
+    let numbers = Numbers {
+        output: output.clone(),
+        change: Arc::new(change),
+        handle: Arc::default(),
+    };
+    let handle = numbers.handle.clone();
+    let runner = Runner::new(move |flow| {
+        let numbers = flow.source(numbers.clone()).named("numbers");
+        numbers.sink(TextLines::write_to(&output)).named("out");
+    });
+    let runner = runner.epochs(Epochs::every_item());
+    handle.set(runner.handle()).ok();
+    runner.recover(Recovery::at(work.path("state"))).run()
+}
+
+#[track_caller]
+fn problem_of(error: &RunError) -> OutputProblem {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<OutputError>() {
+            assert_eq!(error.step(), "out");
+            assert!(!error.help().is_empty());
+            return error.problem();
+        }
+        cause = error.source();
+    }
+    panic!("{error}")
+}
+
+fn whole() -> String {
+    (0..RECORDS).map(|n| format!("{n}\n")).collect()
+}
+
+#[test]
+fn an_output_that_is_removed_fails_the_run_at_its_next_commit() {
+    let work = Workdir::new();
+    let error = run(&work, "out", |out| fs::remove_file(out).unwrap()).unwrap_err();
+    assert_eq!(problem_of(&error), OutputProblem::Removed, "{error}");
+    assert!(matches!(error, RunError::Sync { .. }), "{error}");
+    let safe = error.safe().and_then(|safe| safe.epoch).unwrap();
+    let text = error.to_string();
+    assert!(
+        text.contains(&format!("The store is at epoch {safe}")),
+        "{text}"
+    );
+    // Nothing after that is durable.
+    assert!(safe.number() <= RECORDS / 2, "{safe}");
+    support::look(&work.path("state"), |look| assert_eq!(look.epoch(), safe));
+}
+
+#[test]
+fn an_output_that_is_moved_away_is_written_on_when_it_is_back() {
+    for folder in [false, true] {
+        let work = Workdir::new();
+        fs::create_dir(work.path("folder")).unwrap();
+        let (from, to) = match folder {
+            false => (work.path("folder/out"), work.path("folder/out.1")),
+            // The directory around it, which says the same of it.
+            true => (work.path("folder"), work.path("folder.1")),
+        };
+        let (away, back) = ((from.clone(), to.clone()), (to, from));
+        let error = run(&work, "folder/out", move |_| {
+            fs::rename(&away.0, &away.1).unwrap();
+        });
+        let error = error.unwrap_err();
+        assert_eq!(problem_of(&error), OutputProblem::Moved, "{error}");
+        let refused = run(&work, "folder/out", |_| ());
+        assert!(refused.is_err(), "it is not back yet");
+        fs::rename(back.0, back.1).unwrap();
+        run(&work, "folder/out", |_| ()).unwrap();
+        assert_eq!(work.text("folder/out"), whole());
+    }
+}
+
+#[test]
+fn another_file_under_the_name_of_the_output_is_not_taken_for_it() {
+    let work = Workdir::new();
+    let error = run(&work, "out", |out| {
+        fs::rename(out, out.with_extension("1")).unwrap();
+        fs::write(out, "").unwrap();
+    });
+    let error = error.unwrap_err();
+    assert_eq!(problem_of(&error), OutputProblem::Replaced, "{error}");
+    fs::rename(work.path("out.1"), work.path("out")).unwrap();
+    run(&work, "out", |_| ()).unwrap();
+    assert_eq!(work.text("out"), whole());
+}
+
+#[test]
+fn a_link_that_leads_elsewhere_during_a_run_is_noticed() {
+    let work = Workdir::new();
+    std::os::unix::fs::symlink("today", work.path("out")).unwrap();
+    let error = run(&work, "out", |out| {
+        fs::remove_file(out).unwrap();
+        std::os::unix::fs::symlink("tomorrow", out).unwrap();
+        fs::write(out, "").unwrap();
+    });
+    let error = error.unwrap_err();
+    assert_eq!(problem_of(&error), OutputProblem::Replaced, "{error}");
+    fs::remove_file(work.path("out")).unwrap();
+    std::os::unix::fs::symlink("today", work.path("out")).unwrap();
+    run(&work, "out", |_| ()).unwrap();
+    assert_eq!(work.text("today"), whole());
+}
+
+#[test]
+fn an_output_that_is_cut_short_is_noticed_as_logrotate_does_it_with_copytruncate() {
+    let work = Workdir::new();
+    let error = run(&work, "out", |out| {
+        fs::copy(out, out.with_extension("1")).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(out)
+            .unwrap()
+            .set_len(0)
+            .unwrap();
+    });
+    let error = error.unwrap_err();
+    let problem = problem_of(&error);
+    let noticed = matches!(
+        problem,
+        OutputProblem::Changed { there: 0, .. } | OutputProblem::CutShort { there: 0, .. }
+    );
+    assert!(noticed, "{error}");
+    let refused = run(&work, "out", |_| ()).unwrap_err().to_string();
+    assert!(refused.contains("bytes are committed"), "{refused}");
+}
+
+#[test]
+fn a_hard_link_to_the_output_may_come_and_go() {
+    let work = Workdir::new();
+    let link: PathBuf = work.path("link");
+    run(&work, "out", move |out| {
+        fs::hard_link(out, &link).unwrap();
+        fs::remove_file(&link).unwrap();
+    })
+    .unwrap();
+    assert_eq!(work.text("out"), whole());
+}
