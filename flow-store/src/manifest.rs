@@ -227,6 +227,17 @@ pub enum Notice {
         /// How many epochs can't be gone back to any more.
         epochs: usize,
     },
+    /// A partition of a source has another name now.
+    Moved {
+        /// The id of the source.
+        id: String,
+        /// The name that the partition had.
+        from: String,
+        /// The name that it has.
+        to: String,
+        /// Whether something else has its former name, which is read behind it.
+        begins_anew: bool,
+    },
     /// What a step keeps is of another type than it was, and could all be read.
     Changed {
         /// Its id.
@@ -273,6 +284,24 @@ impl fmt::Display for Notice {
                 f,
                 "the {epochs} epochs that were retained are forgotten: this run does not say `--retain`"
             ),
+            Notice::Moved {
+                id,
+                from,
+                to,
+                begins_anew,
+            } => {
+                write!(
+                    f,
+                    "what source `{id}` read as `{from}` is `{to}` now, and is read on there"
+                )?;
+                if *begins_anew {
+                    write!(
+                        f,
+                        "; then `{from}`, which is another one, from its beginning"
+                    )?;
+                }
+                Ok(())
+            }
             Notice::Changed {
                 id,
                 kind,

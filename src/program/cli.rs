@@ -25,7 +25,7 @@ pub(super) struct RunOptions {
     #[arg(long, value_name = "STEP", requires = "recover")]
     drop_state: Vec<String>,
 
-    /// Agree that a partition which is gone is not read to its end; should it come back, it is read from the beginning (with --recover)
+    /// Agree that a partition which is gone or was replaced is not read to its end; what has its name is read from the beginning (with --recover)
     #[arg(long, value_name = "PARTITION", requires = "recover")]
     drop_partition: Vec<String>,
 
@@ -36,6 +36,10 @@ pub(super) struct RunOptions {
     /// Keep what was read of a line before it was finished, and go on behind it (with --recover)
     #[arg(long, value_name = "PARTITION", requires = "recover")]
     skip_rest_of_line: Vec<String>,
+
+    /// Say that the partition which was read as OLD is called NEW now; it goes on there (with --recover)
+    #[arg(long, value_name = "OLD=NEW", requires = "recover", value_parser = renaming)]
+    rename_partition: Vec<String>,
 
     /// Keep older epochs restorable: a number of them (100) or a duration (30m, 24h) (with --recover)
     #[arg(long, value_name = "EPOCHS", requires = "recover")]
@@ -66,11 +70,22 @@ impl RunOptions {
         for partition in self.skip_rest_of_line {
             recovery = recovery.skip_rest_of_line(partition);
         }
+        for renaming in self.rename_partition {
+            recovery = recovery.rename_partition_text(renaming);
+        }
         recovery = recovery.retain(self.retain.unwrap_or_default());
         if let Some(epoch) = self.from_epoch {
             recovery = recovery.from_epoch(epoch);
         }
         runner.recover(recovery)
+    }
+}
+
+/// The new name of a partition, behind its old one.
+fn renaming(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok(text.to_owned()),
+        _ => Err("it takes the old name and the new one: `app.log=app.log.1`".to_owned()),
     }
 }
 

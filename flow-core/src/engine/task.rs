@@ -9,15 +9,16 @@ use flow_store::{
 use super::{Block, Offer, Receipt, SourceBell, Worked};
 use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
-    error::{BoxError, ResumeError, RunError, SourceError},
+    error::{BoxError, ResumeError, RunError, SourceError, TypeChange},
     graph::{Graph, Place, StepIndex},
     run::{Notice, RunHandle},
     sink::Sync,
-    source::UnfinishedLine,
+    source::{Settled, UnfinishedLine, Unsettled},
     state::Conversions,
 };
 
 type Partitions = Box<dyn Fn() -> Result<Vec<String>, SourceError>>;
+type Settle = Box<dyn Fn(&Unsettled<'_>) -> Result<Settled, ResumeError>>;
 type Make = Box<dyn FnOnce(&mut HeadContext<'_>) -> Result<Made, RunError>>;
 
 /// A step that begins a chain: a source, or a step behind a shuffle. Made once for each worker.
@@ -25,6 +26,8 @@ pub(crate) struct Head {
     pub(crate) step: StepIndex,
     /// Lists the partitions, for a source.
     pub(crate) partitions: Option<Partitions>,
+    /// Settles where each of them goes on, for a source.
+    pub(crate) settle: Option<Settle>,
     /// How to read what the step kept before, for a step with a state.
     pub(crate) conversions: Conversions,
     make: Make,
@@ -38,6 +41,7 @@ impl Head {
         Head {
             step,
             partitions: None,
+            settle: None,
             conversions: Conversions::default(),
             make: Box::new(make),
         }
@@ -115,10 +119,8 @@ pub(crate) struct Resume {
     pub(crate) manifest: Manifest,
     /// The place of each step in the manifest, for those that are in it.
     pub(crate) places: Vec<Option<usize>>,
-    /// The partitions that each source has.
-    pub(crate) partitions: Vec<(StepIndex, Vec<String>)>,
-    /// Those that the user agreed to give up.
-    pub(crate) dropped: BTreeSet<String>,
+    /// What has been made of the partitions of each source.
+    pub(crate) settled: Vec<(StepIndex, Settled)>,
     /// Those of which the rest of a line is not to be read.
     pub(crate) skip_rest_of_line: BTreeSet<String>,
 }
@@ -134,6 +136,25 @@ impl Resume {
     pub(crate) fn rewrite(&self, step: StepIndex) -> Option<&Rewrite> {
         let place = (*self.places.get(step.as_usize())?)?;
         self.manifest.rewrites.get(place)?.as_ref()
+    }
+
+    /// How the type of what a step keeps has changed.
+    pub(crate) fn change(&self, graph: &Graph, step: StepIndex) -> TypeChange {
+        let stored = self.stored(step);
+        let id = stored.map_or_else(|| graph.id(step), |stored| stored.id.clone());
+        let schema = stored.and_then(|stored| stored.state_schema.as_ref());
+        let Some(rewrite) = self.rewrite(step) else {
+            return match schema {
+                Some(schema) if !schema.has_any() => TypeChange::none(id),
+                _ => TypeChange::unknown(id),
+            };
+        };
+        let mut change = TypeChange::of(id, rewrite, schema);
+        let known = graph.steps().get(step.as_usize());
+        if let (None, Some(known)) = (rewrite.old_state, known) {
+            change.converted_from = known.types.schemas().old_states;
+        }
+        change
     }
 
     /// The step of the store whose rows a step goes on from.
@@ -158,19 +179,11 @@ impl HeadContext<'_> {
         stored.map_or_else(|| self.id(), |stored| stored.id.clone())
     }
 
-    /// Whether this source has no such partition any more.
-    pub(crate) fn is_gone(&self, partition: &str) -> bool {
-        let sources = self.resume.iter().flat_map(|resume| &resume.partitions);
-        let mut own = sources.filter(|(step, _)| *step == self.step);
-        own.any(|(_, there)| !there.iter().any(|name| name == partition))
-    }
-
-    /// Whether this source has no such partition any more, and the user agreed to give it up.
-    pub(crate) fn is_dropped(&self, partition: &str) -> bool {
-        let agreed = self
-            .resume
-            .is_some_and(|resume| resume.dropped.contains(partition));
-        agreed && self.is_gone(partition)
+    /// What has been made of the partitions of this source, with a store.
+    pub(crate) fn settled(&self) -> Option<&Settled> {
+        let mut settled = self.resume?.settled.iter();
+        let own = settled.find(|(step, _)| *step == self.step);
+        own.map(|(_, settled)| settled)
     }
 
     /// Whether the user agreed that the rest of a line of this partition is not read.

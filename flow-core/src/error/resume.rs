@@ -104,9 +104,10 @@ pub enum ResumeError {
     },
     /// Partitions that had not been read to their end are gone.
     #[error(
-        "source `{step}` had not finished {}, which {} gone\nhelp: bring {} back, or agree to leave the rest unread with {}",
+        "source `{step}` had not finished {}, which {} gone\nhelp: bring {} back; if a file was moved, name it as an input where it is now, and say so with `--rename-partition {}=NEW`; or agree to leave the rest unread with {}",
         names(partitions), if partitions.len() == 1 { "is" } else { "are" },
         if partitions.len() == 1 { "it" } else { "them" },
+        partitions.first().map_or("OLD", String::as_str),
         drop_flags(partitions)
     )]
     PartitionGone {
@@ -117,7 +118,7 @@ pub enum ResumeError {
     },
     /// What was read under another name would be read again.
     #[error(
-        "source `{step}` would read `{new}` from its beginning, and has read it already as `{old}`: it is the same, or begins with all that was read of that one\nhelp: give it the name that it had, or agree to read it again with `--drop-partition {old}`"
+        "source `{step}` would read `{new}` from its beginning, and has read it already as `{old}`: it is the same, or begins with all that was read of that one\nhelp: go on in it with `--rename-partition {old}={new}`; or agree to read it again with `--drop-partition {old}`"
     )]
     PartitionRenamed {
         /// The source.
@@ -127,9 +128,49 @@ pub enum ResumeError {
         /// The name that it has now.
         new: String,
     },
-    /// `--drop-partition` names a partition that the store does not know.
+    /// `--rename-partition` names a new partition that the source does not have.
     #[error(
-        "no source has read a partition `{partition}`, so it can't be dropped; there {}",
+        "source `{step}` has no partition `{new}`, so `{old}` can't be that one\nhelp: name it as an input too"
+    )]
+    RenamedToNothing {
+        /// The source.
+        step: String,
+        /// The name that it had.
+        old: String,
+        /// The name that was given.
+        new: String,
+    },
+    /// Two partitions would go on as one.
+    #[error(
+        "source `{step}` would go on as `{new}` with what it read as `{old}`, and has read another partition under that name\nhelp: one of them has to be given up with `--drop-partition`, or renamed as well"
+    )]
+    PartitionsMeet {
+        /// The source.
+        step: String,
+        /// The name that it had.
+        old: String,
+        /// The name that both would have.
+        new: String,
+    },
+    /// Between what a partition was and what has its name now there was more, which nobody has read.
+    #[error(
+        "source `{step}` read `{old}` as what is `{new}` now, and never {}, which came after it under the same name\nhelp: name {} as an input too, or leave {} unread with {}",
+        names(missed), if missed.len() == 1 { "it" } else { "them" }, if missed.len() == 1 { "it" } else { "them" },
+        drop_flags(missed)
+    )]
+    PartitionsMissed {
+        /// The source.
+        step: String,
+        /// The name that it had.
+        old: String,
+        /// The name that it has now.
+        new: String,
+        /// What was never read.
+        missed: Vec<String>,
+    },
+    /// `--drop-partition` or `--rename-partition` names a partition that the store does not know.
+    #[error(
+        "no source has read a partition `{partition}`, so there is nothing to drop or rename; there {}",
         known_partitions(known)
     )]
     NoSuchPartition {
@@ -138,9 +179,9 @@ pub enum ResumeError {
         /// What the store has.
         known: Vec<String>,
     },
-    /// `--drop-partition` names a partition that is there.
+    /// `--drop-partition` or `--rename-partition` names a partition that is there.
     #[error(
-        "partition `{partition}` is there, so there is nothing to drop: only one that is gone can be"
+        "partition `{partition}` is there and is what it was, so there is nothing to drop or rename: only one that is gone or was replaced can be"
     )]
     PartitionThere {
         /// The name that was given.

@@ -28,6 +28,7 @@ pub use handle::{Progress, RunHandle};
 pub use notice::Notice;
 pub use outcome::{Ended, Outcome, Started};
 pub use recovery::Recovery;
+pub(crate) use recovery::Renames;
 pub(crate) use skips::Skips;
 use start::As;
 
@@ -300,14 +301,14 @@ impl Runner {
         let Prepared {
             graph,
             resume,
-            mut dropped,
+            dropped,
             started,
             news,
             mut crew,
             ..
         } = self.prepare(As::Check).map_err(Unready::into_error)?;
-        let mut opening = std::mem::take(&mut crew.opening);
-        opening.append(&mut dropped);
+        let mut opening = dropped;
+        opening.append(&mut crew.opening);
         crew.dismiss(&news, self.drain);
         if let Some(resume) = resume {
             let checked = start::check(&resume, &graph, self.workers, &opening);
@@ -321,14 +322,18 @@ impl Runner {
         self.check()?;
         let (graph, heads) = self.plan()?;
         self.go_on(how, None)?;
-        let listed = start::list_partitions(&graph, &heads);
+        let mut listed = Vec::new();
+        let resume = start::list_partitions(&graph, &heads)
+            .map_err(Unready::from)
+            .and_then(|found| {
+                listed = found;
+                self.go_on(how, None)?;
+                let recovery = self.recovery.as_ref();
+                let look = |recovery| start::look(&graph, recovery, &mut listed, &heads, how);
+                Ok(recovery.map(look).transpose()?)
+            });
         forget(heads)?;
-        let listed = listed?;
-        self.go_on(how, None)?;
-        let resume = match &self.recovery {
-            Some(recovery) => Some(start::look(&graph, recovery, &listed, how)?),
-            None => None,
-        };
+        let resume = resume?;
         let (resume, dropped) = match resume {
             Some((resume, dropped)) => (Some(Arc::new(resume)), dropped),
             None => (None, flow_store::Changes::new()),
@@ -424,7 +429,7 @@ impl Runner {
         let Prepared {
             graph,
             resume,
-            mut dropped,
+            dropped,
             started,
             number,
             failed_before,
@@ -440,8 +445,9 @@ impl Runner {
             crew.dismiss(&news, GRACE);
             return Ok(Outcome::before_it_began(started.resumed_from));
         }
-        let mut opening = std::mem::take(&mut crew.opening);
-        opening.append(&mut dropped);
+        // What goes goes first: a partition that was given up may begin anew.
+        let mut opening = dropped;
+        opening.append(&mut crew.opening);
         let execution = match resume.map(Arc::try_unwrap) {
             None => None,
             Some(Err(_)) => {

@@ -22,6 +22,7 @@ pub struct Recovery {
     drop_steps: BTreeSet<String>,
     drop_partitions: BTreeSet<String>,
     skip_rest_of_line: BTreeSet<String>,
+    renames: Renames,
     retain: Retain,
     from_epoch: Option<Epoch>,
 }
@@ -34,6 +35,7 @@ impl Recovery {
             drop_steps: BTreeSet::new(),
             drop_partitions: BTreeSet::new(),
             skip_rest_of_line: BTreeSet::new(),
+            renames: Renames::default(),
             retain: Retain::Nothing,
             from_epoch: None,
         }
@@ -46,7 +48,8 @@ impl Recovery {
         self
     }
 
-    /// Agrees that a partition which is gone will not be read to its end: `--drop-partition P`.
+    /// Agrees that a partition which is gone, or whose name something else has now, will not be read to its end:
+    /// `--drop-partition P`. What has its name is read from its beginning.
     #[must_use]
     pub fn drop_partition(mut self, name: impl Into<String>) -> Self {
         self.drop_partitions.insert(name.into());
@@ -61,6 +64,48 @@ impl Recovery {
     #[must_use]
     pub fn skip_rest_of_line(mut self, partition: impl Into<String>) -> Self {
         self.skip_rest_of_line.insert(partition.into());
+        self
+    }
+
+    /// Says that the partition which was read as `old` is called `new` now: `--rename-partition OLD=NEW`.
+    ///
+    /// It goes on where it stood, after the source has checked that it is what was read. What is called `old` now, if there is
+    /// something, begins anew. The source has to list `new`. A file that was moved or rotated on one file system is found
+    /// without this; a copy is not.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::sink;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let [old, new] = ["old.txt", "new.txt"].map(|name| dir.path().join(name));
+    /// # let state = dir.path().join("state");
+    /// # let read = |path: &std::path::Path| {
+    /// #     let path = path.to_owned();
+    /// #     Runner::new(move |flow| {
+    /// #         flow.source(TextLines::open(&path)).named("lines").sink(sink::from_fn(|_| ()));
+    /// #     })
+    /// # };
+    /// # std::fs::write(&old, "one\ntwo\n").unwrap();
+    /// read(&old).recover(Recovery::at(&state)).run()?;
+    /// // The file comes back from an archive.
+    /// std::fs::write(&new, "one\ntwo\nthree\n").unwrap();
+    /// std::fs::remove_file(&old).unwrap();
+    /// let recovery = Recovery::at(&state).rename_partition(old.to_str().unwrap(), new.to_str().unwrap());
+    /// let outcome = read(&new).recover(recovery).run()?;
+    /// assert_eq!(outcome.records, 1);
+    /// # Ok::<(), RunError>(())
+    /// ```
+    #[must_use]
+    pub fn rename_partition(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
+        self.renames.0.push(Rename::Pair(old.into(), new.into()));
+        self
+    }
+
+    /// The same from `OLD=NEW`, where either name may have a `=` itself.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn rename_partition_text(mut self, text: impl Into<String>) -> Self {
+        self.renames.0.push(Rename::Text(text.into()));
         self
     }
 
@@ -119,7 +164,78 @@ impl Recovery {
         &self.skip_rest_of_line
     }
 
+    pub(crate) fn renames(&self) -> &Renames {
+        &self.renames
+    }
+
     pub(crate) fn dropped_partitions(&self) -> &BTreeSet<String> {
         &self.drop_partitions
+    }
+}
+
+/// What the user says that partitions are called now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Renames(Vec<Rename>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rename {
+    Pair(String, String),
+    /// `OLD=NEW`; where each of them ends is known when the partitions are.
+    Text(String),
+}
+
+impl Renames {
+    /// What a partition is called now.
+    pub(crate) fn of(&self, name: &str, listed: &[String]) -> Option<String> {
+        let mut new = self.0.iter().filter_map(|rename| rename.of(name, listed));
+        new.next()
+    }
+
+    /// One that is about no partition that a source had.
+    pub(crate) fn unused(
+        &self,
+        is_used: impl Fn(&dyn Fn(&str, &[String]) -> bool) -> bool,
+    ) -> Option<String> {
+        let mut unused = self
+            .0
+            .iter()
+            .filter(|rename| !is_used(&|name, listed| rename.of(name, listed).is_some()));
+        unused.next().map(|rename| match rename {
+            Rename::Pair(old, _) => old.clone(),
+            Rename::Text(text) => text.split('=').next().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+impl Rename {
+    fn of(&self, name: &str, listed: &[String]) -> Option<String> {
+        match self {
+            Rename::Pair(old, new) => (old == name).then(|| new.clone()),
+            Rename::Text(text) => {
+                let new = text.strip_prefix(name)?.strip_prefix('=')?;
+                let is_listed = listed.iter().any(|listed| listed == new);
+                (is_listed || text.matches('=').count() == 1).then(|| new.to_owned())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_have_the_sign_that_parts_them() {
+        let text = |text: &str| Renames(vec![Rename::Text(text.to_owned())]);
+        let listed =
+            |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
+        assert_eq!(text("a=b").of("a", &[]), Some("b".to_owned()));
+        assert_eq!(text("a=b").of("b", &[]), None);
+        let dated = text("day=1/in=day=2/in");
+        assert_eq!(
+            dated.of("day=1/in", &listed(&["day=2/in"])),
+            Some("day=2/in".to_owned())
+        );
+        assert_eq!(dated.of("day", &listed(&["day=2/in"])), None);
     }
 }

@@ -1,28 +1,30 @@
 //! What is decided before a run starts: which partitions there are, and whether flow and store fit.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use flow_store::{
-    Agreed, Changes, End, Execution, FailPoint, KEY_GROUPS, Look, Manifest, Start, StepKind,
-    StepSpec, StoreError,
+    Agreed, Changes, End, Execution, FailPoint, KEY_GROUPS, Look, Manifest, Notice, Start,
+    StepKind, StepSpec, StoreError,
 };
 
 use super::{Recovery, failure::first_line};
 use crate::{
     engine::{Head, Resume, message_of},
-    error::{BuildError, ResumeError, RunError, SourceError, TypeChange},
+    error::{BuildError, ResumeError, RunError, SourceError},
     graph::{Graph, Keeps, Step, StepIndex},
     names::short,
-    source::{StoredToken, drop_partition},
+    source::{Settled, Unsettled, forget},
 };
 
 /// The partitions of one source, sorted.
 pub(super) struct Listed {
     step: StepIndex,
     partitions: Vec<String>,
+    /// Which of them is read only when which other one has come to its end.
+    after: Vec<(String, String)>,
 }
 
 /// Lists the partitions of all sources.
@@ -51,18 +53,32 @@ pub(super) fn list_partitions(graph: &Graph, heads: &[Head]) -> Result<Vec<Liste
         listed.push(Listed {
             step: head.step,
             partitions,
+            after: Vec::new(),
         });
     }
     Ok(listed)
 }
 
-/// Deals the partitions to the workers: those of each source in turn, each source starting one worker further.
+/// Deals the partitions to the workers: those of each source in turn, each source starting one worker further. One that is read
+/// behind another goes where that one is.
 pub(super) fn deal(listed: &[Listed], workers: usize) -> Vec<Vec<(StepIndex, Vec<String>)>> {
     let mut dealt = vec![Vec::new(); workers];
     for (ordinal, source) in listed.iter().enumerate() {
         let mut shares = vec![Vec::new(); workers];
-        for (index, partition) in source.partitions.iter().enumerate() {
-            shares[(ordinal + index) % workers].push(partition.clone());
+        let after: HashMap<_, _> = source
+            .after
+            .iter()
+            .map(|(name, first)| (name, first))
+            .collect();
+        let places: HashMap<_, _> = source.partitions.iter().zip(ordinal..).collect();
+        for (partition, place) in source.partitions.iter().zip(ordinal..) {
+            // Those that wait for one, directly or not, are all where that one is.
+            let mut root = partition;
+            while let Some(first) = after.get(root) {
+                root = first;
+            }
+            let place = places.get(root).unwrap_or(&place);
+            shares[place % workers].push(partition.clone());
         }
         for (worker, share) in shares.into_iter().enumerate() {
             dealt[worker].push((source.step, share));
@@ -82,7 +98,8 @@ pub(super) enum As {
 pub(super) fn look(
     graph: &Graph,
     recovery: &Recovery,
-    listed: &[Listed],
+    listed: &mut [Listed],
+    heads: &[Head],
     how: As,
 ) -> Result<(Resume, Changes), RunError> {
     let look = match how {
@@ -109,21 +126,32 @@ pub(super) fn look(
         drop_steps: recovery.dropped_steps().clone(),
     };
     let manifest = look.reconcile(&specs, &agreed).map_err(ResumeError::from)?;
-    let resume = Resume {
+    let mut resume = Resume {
         look,
         manifest,
         places,
-        partitions: listed
-            .iter()
-            .map(|source| (source.step, source.partitions.clone()))
-            .collect(),
-        dropped: recovery.dropped_partitions().clone(),
+        settled: Vec::new(),
         skip_rest_of_line: recovery.skipped_lines().clone(),
     };
-    let dropped = missing_partitions(graph, &resume, recovery.dropped_partitions(), listed)?;
+    let (settled, forgotten) = settle(graph, &resume, recovery, listed, heads)?;
+    for (step, settled) in &settled {
+        let source = listed.iter_mut().find(|source| source.step == *step);
+        if let Some(source) = source {
+            source.partitions.clone_from(&settled.partitions);
+            source.after.clone_from(&settled.after);
+        }
+        let moves = settled.moves.iter().map(|(from, to)| Notice::Moved {
+            id: graph.id(*step),
+            from: from.clone(),
+            to: to.clone(),
+            begins_anew: settled.after.iter().any(|(name, _)| name == from),
+        });
+        resume.manifest.notices.extend(moves);
+    }
+    resume.settled = settled;
     skipped_lines(&resume, listed)?;
     FailPoint::Looked.pass();
-    Ok((resume, dropped))
+    Ok((resume, forgotten))
 }
 
 fn spec(step: &Step) -> Option<StepSpec> {
@@ -146,62 +174,70 @@ fn spec(step: &Step) -> Option<StepSpec> {
     })
 }
 
-/// Refuses partitions that are gone before they were finished, unless that has been agreed to.
-fn missing_partitions(
+/// Settles where the partitions of all sources go on, and what of them goes. Partitions that are gone before they were finished
+/// are refused, unless that has been agreed to.
+fn settle(
     graph: &Graph,
     resume: &Resume,
-    agreed: &BTreeSet<String>,
+    recovery: &Recovery,
     listed: &[Listed],
-) -> Result<Changes, ResumeError> {
-    let mut dropped = Changes::new();
-    let mut unused = agreed.clone();
-    let mut known = Vec::new();
+    heads: &[Head],
+) -> Result<(Vec<(StepIndex, Settled)>, Changes), RunError> {
+    let (dropped, renames) = (recovery.dropped_partitions(), recovery.renames());
+    let mut all = Vec::new();
+    let mut changes = Changes::new();
     for source in listed {
-        let Some(number) = resume.number(source.step) else {
+        let head = heads.iter().find(|head| head.step == source.step);
+        let Some(settle) = head.and_then(|head| head.settle.as_ref()) else {
             continue;
         };
         let step = graph.id(source.step);
-        let mut gone = Vec::new();
-        for row in resume.look.rows(number, 0..KEY_GROUPS)? {
-            let row = row?;
-            let stored =
-                StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
-                    step: step.clone(),
-                    gone: false,
-                    part: crate::state::key_text(&row.key),
-                    token: String::new(),
-                    cause,
-                    change: Box::new(TypeChange::unknown(
-                        (resume.stored(source.step))
-                            .map_or_else(|| step.clone(), |stored| stored.id.clone()),
-                    )),
-                })?;
-            let name = stored.partition;
-            if source.partitions.contains(&name) {
-                known.push(name);
-            } else if agreed.contains(&name) {
-                unused.remove(&name);
-                drop_partition(number, &name, &mut dropped);
-            } else {
-                known.push(name.clone());
-                if !stored.done {
-                    gone.push(name);
-                }
-            }
+        let stored = resume.stored(source.step);
+        let rows = match stored {
+            Some(stored) => (resume.look.rows(stored.number, 0..KEY_GROUPS))
+                .and_then(Iterator::collect)
+                .map_err(ResumeError::from)?,
+            None => Vec::new(),
+        };
+        let unsettled = Unsettled {
+            step: &step,
+            rows,
+            change: resume.change(graph, source.step),
+            listed: &source.partitions,
+            dropped,
+            renames,
+        };
+        let settled = catch_unwind(AssertUnwindSafe(|| settle(&unsettled)));
+        let settled = settled.map_err(|panic| BuildError::Panicked {
+            step: Some(step.clone()),
+            message: message_of(&*panic),
+        })??;
+        if let Some(number) = resume.number(source.step) {
+            forget(&settled, number, &mut changes);
         }
-        if !gone.is_empty() {
-            return Err(ResumeError::PartitionGone {
-                step,
-                partitions: gone,
-            });
-        }
+        all.push((source.step, settled));
     }
-    match unused.pop_first() {
-        None => Ok(dropped),
-        Some(partition) if known.contains(&partition) => {
-            Err(ResumeError::PartitionThere { partition })
+    let known = || {
+        all.iter()
+            .flat_map(|(_, settled)| settled.known.iter().cloned())
+    };
+    let unused = dropped
+        .iter()
+        .find(|name| !known().any(|known| known == **name));
+    let unused = unused.cloned().or_else(|| {
+        renames.unused(|is_of| {
+            all.iter().any(|(_, settled)| {
+                let mut known = settled.known.iter();
+                known.any(|name| is_of(name, &settled.partitions))
+            })
+        })
+    });
+    match unused {
+        None => Ok((all, changes)),
+        Some(partition) => {
+            let known = known().collect();
+            Err(ResumeError::NoSuchPartition { partition, known }.into())
         }
-        Some(partition) => Err(ResumeError::NoSuchPartition { partition, known }),
     }
 }
 
@@ -304,10 +340,19 @@ mod tests {
         let source = |step, names: &[&str]| Listed {
             step: StepIndex(step),
             partitions: names.iter().map(|name| (*name).to_owned()).collect(),
+            after: Vec::new(),
         };
         let dealt = deal(&[source(0, &["a", "b", "c"]), source(1, &["d"])], 2);
         let names = |worker: usize, source: usize| dealt[worker][source].1.join("");
         assert_eq!((names(0, 0), names(1, 0)), ("ac".into(), "b".into()));
         assert_eq!((names(0, 1), names(1, 1)), (String::new(), "d".into()));
+        // One that waits for another is where that one is.
+        let mut chain = source(0, &["a", "b", "c", "d"]);
+        chain.after = [("a", "b"), ("b", "c")]
+            .map(|(one, other)| (one.into(), other.into()))
+            .into();
+        let dealt = deal(&[chain], 2);
+        let names = |worker: usize| dealt[worker][0].1.join("");
+        assert_eq!((names(0), names(1)), ("abc".into(), "d".into()));
     }
 }

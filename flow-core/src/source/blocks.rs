@@ -27,8 +27,9 @@ impl<S: Source> Reading<S> {
         self.parser?;
         self.at.enter();
         for _ in 0..self.partitions.len() {
+            let waits = self.waits(self.turn);
             let partition = self.partitions.get_mut(self.turn)?;
-            if !partition.at_end {
+            if !partition.at_end && !waits {
                 if !partition.run.is_empty() || partition.failure.is_some() {
                     return None;
                 }

@@ -3,7 +3,8 @@
 use std::{marker::PhantomData, path::PathBuf, task::Waker};
 
 use super::{
-    At, Excerpt, FileToken, Next, OrDead, RawLine, Reader, Source, SourceError, SourceOrDead,
+    At, Excerpt, FileToken, Found, Known, Next, OrDead, RawLine, Reader, Source, SourceError,
+    SourceOrDead,
     file::Files,
     line_format::{Bytes, Json, LineFormat, Text},
     lines::{LineOptions, LineParser, Lines},
@@ -146,8 +147,12 @@ impl<F: LineFormat> Source for LinesSource<F> {
         F::KIND.to_owned()
     }
 
-    fn is_renamed(&self, old: &str, token: &FileToken, new: &str) -> Result<bool, SourceError> {
-        self.files.is_renamed(old, token, new)
+    fn find(
+        &self,
+        known: &[Known<FileToken>],
+        _: &[String],
+    ) -> Result<Vec<Found<FileToken>>, SourceError> {
+        self.files.find(known)
     }
 
     fn partitions(&self) -> Result<Vec<String>, SourceError> {
@@ -169,9 +174,9 @@ impl<F: LineFormat> Source for LinesSource<F> {
         partition: &str,
         at: At<FileToken>,
     ) -> Result<LinesReader<F::Item>, SourceError> {
-        let path = self.files.path(partition)?;
+        let path = self.files.path(partition);
         Ok(LinesReader {
-            lines: Lines::open(path, partition, self.options, at.as_ref())?,
+            lines: Lines::open(&path, partition, self.options, at.as_ref())?,
             parser: self.parser(),
         })
     }
@@ -181,7 +186,7 @@ impl<F: LineFormat> Source for LinesSource<F> {
         partition: &str,
         token: &FileToken,
     ) -> Result<FileToken, SourceError> {
-        Lines::skip_rest_of_line(self.files.path(partition)?, partition, token)
+        Lines::skip_rest_of_line(&self.files.path(partition), partition, token)
     }
 
     fn line_parser(&self) -> Option<LineParser<F::Item>> {

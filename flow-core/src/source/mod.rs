@@ -15,6 +15,7 @@ mod line_format;
 mod lines;
 mod lines_source;
 mod open;
+mod partitions;
 mod raw_line;
 mod reading;
 mod stdin;
@@ -25,7 +26,7 @@ use std::{any::TypeId, path::PathBuf, task::Waker, time::Instant};
 use serde::{Deserialize, Serialize};
 
 pub use beginning::{Compressed, OtherEncoding};
-pub use file::FileToken;
+pub use file::{FileNumber, FileToken};
 pub use from_fn::{FnReader, FnSource, FnToken, from_fn};
 pub use from_iter::{IterReader, IterSource, from_iter};
 pub use line_format::{Bytes, Json, LineError, LineFormat, Looks, Text};
@@ -33,8 +34,9 @@ pub(crate) use lines::BlockStart;
 pub use lines_source::{
     ByteLinesSource, JsonLinesSource, LinesReader, LinesSource, TextLinesSource,
 };
+pub(crate) use partitions::{Settled, Unsettled, forget};
 pub use raw_line::{OrDead, RawLine};
-pub(crate) use reading::{NO_GROUP, StoredToken, drop_partition, head};
+pub(crate) use reading::{NO_GROUP, head};
 pub use stdin::{StdinReader, StdinSource};
 pub use unfinished::UnfinishedLine;
 
@@ -117,15 +119,27 @@ pub trait Source: 'static {
     /// partition. The run ends before anything has been changed.
     fn open(&self, partition: &str, at: At<Self::Token>) -> Result<Self::Reader, SourceError>;
 
-    /// Whether the partition `new`, which has no token, is what was read as `old` up to `token`, and only has another
-    /// name: then its records would be read twice, and the start is refused. Asked of partitions that are gone. By
-    /// default it is not.
+    /// Where the partitions are that the store knows. Asked once at each start from a store, with all of them.
+    ///
+    /// Partitions can get other names, as files do that are moved or rotated: what was read under one name must neither be read
+    /// again under another one nor be missed. By default a partition is what it was if it is [listed](Source::partitions), and
+    /// otherwise gone.
+    ///
+    /// Returns one answer for each of `known`, in their order.
     ///
     /// # Errors
-    /// Whatever keeps it from being found out.
-    fn is_renamed(&self, old: &str, token: &Self::Token, new: &str) -> Result<bool, SourceError> {
-        let _ = (old, token, new);
-        Ok(false)
+    /// Whatever keeps it from being found out. The run ends before anything has been changed.
+    fn find(
+        &self,
+        known: &[Known<Self::Token>],
+        listed: &[String],
+    ) -> Result<Vec<Found<Self::Token>>, SourceError> {
+        let is_listed = |known: &Known<_>| listed.binary_search(&known.partition).is_ok();
+        let places = known.iter().map(|known| match is_listed(known) {
+            true => Found::Same,
+            false => Found::Lost,
+        });
+        Ok(places.collect())
     }
 
     /// What makes records of lines that were read on another worker, where the source reads lines of files.
@@ -212,6 +226,44 @@ impl<T> At<T> {
             At::Token(token) => At::Token(token),
         }
     }
+}
+
+/// A partition that the store knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known<T> {
+    /// Its name.
+    pub partition: String,
+    /// Where its reader stood.
+    pub token: T,
+    /// Whether it had been read to its end.
+    pub finished: bool,
+}
+
+/// Where a partition is that the store knows: the answer of [`Source::find`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<T> {
+    /// It is what it was, under its name; or it is no partition any more, and need not be: it had been finished.
+    Same,
+    /// It is not there, or something else has its name. The start is refused unless it had been finished, or the user gives it up.
+    Lost,
+    /// It has another name now, for certain.
+    Moved {
+        /// The name that it has now, which need not be [listed](Source::partitions): it is read all the same.
+        to: String,
+        /// The token to go on from.
+        token: T,
+        /// A partition that must not be read before this one has come to its end: the one that has its name now.
+        before: Option<String>,
+        /// What would be left unread though it came between the two: the start is refused until it is listed or given up.
+        missed: Vec<String>,
+    },
+    /// It looks like a listed partition that the store does not know. The start is refused until the user says what it is.
+    Perhaps {
+        /// The name of that one.
+        to: String,
+    },
+    /// It had been read to its end, was not listed then, and will not come back: what is kept of it can go.
+    Forgotten,
 }
 
 /// Reads one partition of a source.
@@ -353,8 +405,12 @@ impl<S: Source> Source for Lossy<S> {
         self.0.open(partition, at)
     }
 
-    fn is_renamed(&self, old: &str, token: &S::Token, new: &str) -> Result<bool, SourceError> {
-        self.0.is_renamed(old, token, new)
+    fn find(
+        &self,
+        known: &[Known<S::Token>],
+        listed: &[String],
+    ) -> Result<Vec<Found<S::Token>>, SourceError> {
+        self.0.find(known, listed)
     }
 
     fn skip_rest_of_line(

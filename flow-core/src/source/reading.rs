@@ -1,10 +1,19 @@
 //! The partitions of a source on one worker: reads them in turn and pushes their records.
 
-use std::{collections::VecDeque, ops::Range, rc::Rc, sync::Arc, task::Waker, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+    rc::Rc,
+    sync::Arc,
+    task::Waker,
+    time::Instant,
+};
 
 use flow_store::{Changes, Checked, CodecError, decode, encode};
 
-use super::{Excerpt, Next, Reader, Source, SourceError, UnfinishedLine, lines::LineParser};
+use super::{
+    Excerpt, Next, Reader, Source, SourceError, UnfinishedLine, lines::LineParser, partitions,
+};
 use crate::{
     chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
     engine::{
@@ -48,7 +57,11 @@ pub(crate) fn head<S: Source>(
             lines: 0..0,
         })))
     });
+    let settled = listed.clone();
     head.partitions = Some(Box::new(move || listed.partitions()));
+    head.settle = Some(Box::new(move |unsettled| {
+        partitions::settle(&*settled, unsettled)
+    }));
     head
 }
 
@@ -60,7 +73,8 @@ fn open<S: Source>(
 ) -> Result<Vec<Partition<S>>, RunError> {
     let step = context.id();
     context.wiring.whereabouts.of(context.step).enter();
-    let mut tokens = Vec::new();
+    let settled = context.settled().cloned().unwrap_or_default();
+    let mut rows: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for row in context.all_rows()? {
         let row = row.map_err(ResumeError::from)?;
         let stored =
@@ -72,68 +86,48 @@ fn open<S: Source>(
                 cause,
                 change: Box::new(TypeChange::unknown(context.stored_id())),
             })?;
-        tokens.push((stored, row.value));
+        if !settled.given_up.contains(&stored.partition) {
+            rows.insert(stored.partition, row.value);
+        }
     }
     let change = crate::state::change(context);
-    let read = |stored: &StoredToken, value: &[u8], gone| {
-        stored
-            .token::<S::Token>(value)
-            .map_err(|cause| ResumeError::Token {
-                step: step.clone(),
-                gone,
-                part: stored.partition.clone(),
-                token: crate::names::short(std::any::type_name::<S::Token>()),
-                cause,
-                change: Box::new(change.clone()),
-            })
+    let read = |partition: &str, value: &[u8]| -> Result<(StoredToken, S::Token), ResumeError> {
+        let stored = StoredToken::of(partition, value);
+        let token = stored.and_then(|stored| Ok((stored.token::<S::Token>(value)?, stored)));
+        let token = token.map(|(token, stored)| (stored, token));
+        token.map_err(|cause| ResumeError::Token {
+            step: step.clone(),
+            gone: false,
+            part: partition.to_owned(),
+            token: crate::names::short(std::any::type_name::<S::Token>()),
+            cause,
+            change: Box::new(change.clone()),
+        })
     };
     // A token of another type than it was is written anew, that of a partition which is gone too.
     if context.rewrite().is_some()
         && context.wiring.worker == 0
         && let Some(number) = context.store_number()
     {
-        for (stored, value) in &tokens {
-            if context.is_dropped(&stored.partition) {
-                continue;
-            }
-            let token = read(stored, value, context.is_gone(&stored.partition))?;
-            let key = partition_key(&stored.partition);
+        for (partition, value) in &rows {
+            let (stored, token) = read(partition, value)?;
+            let key = partition_key(partition);
             context
                 .opening
                 .put(number, NO_GROUP, &key, |into| {
                     stored.write(&token, checked, into)
                 })
-                .map_err(|error| not_kept::<S>(&step, &stored.partition, error))?;
+                .map_err(|error| not_kept::<S>(&step, partition, error))?;
         }
     }
     let mut partitions = Vec::new();
     let mut opened = Vec::new();
     for name in context.partitions() {
-        let stored = tokens.iter().find(|(stored, _)| stored.partition == *name);
-        if stored.is_none() {
-            for (old, value) in &tokens {
-                let old_name = &old.partition;
-                if !context.is_gone(old_name) || context.is_dropped(old_name) {
-                    continue;
-                }
-                let token = read(old, value, true)?;
-                let renamed = source.is_renamed(old_name, &token, name);
-                if renamed.map_err(|error| ResumeError::Source {
-                    step: step.clone(),
-                    error,
-                })? {
-                    return Err(ResumeError::PartitionRenamed {
-                        step: step.clone(),
-                        old: old_name.clone(),
-                        new: name.clone(),
-                    }
-                    .into());
-                }
-            }
-        }
+        let moved = settled.moved.get(name);
+        let stored = moved.or_else(|| rows.get(name));
         let at = match stored {
-            Some((stored, value)) => {
-                let mut token = read(stored, value, false)?;
+            Some(value) => {
+                let (_, mut token) = read(name, value)?;
                 if context.skips_rest_of_line(name) {
                     let behind = source.skip_rest_of_line(name, &token);
                     token = behind.map_err(|error| ResumeError::Source {
@@ -165,12 +159,12 @@ fn open<S: Source>(
         }
         let key = partition_key(name);
         let written = match stored {
-            Some((_, value)) => value.clone(),
+            Some(value) => value.clone(),
             None => {
                 first_row(&reader, checked).map_err(|error| not_kept::<S>(&step, name, error))?
             }
         };
-        if stored.is_none() {
+        if moved.is_some() || stored.is_none() {
             opened.push((key.clone(), written.clone()));
         }
         let bell: Arc<PartitionBell> = Arc::default();
@@ -188,7 +182,18 @@ fn open<S: Source>(
             failure: None,
             moved: false,
             written,
+            after: Vec::new(),
         });
+    }
+    for (name, first) in &settled.after {
+        let place = |name: &str| {
+            partitions
+                .iter()
+                .position(|partition| partition.name == name)
+        };
+        if let (Some(waits), Some(first)) = (place(name), place(first)) {
+            partitions[waits].after.push(first);
+        }
     }
     // The opening commit knows all partitions: one that is gone before anything of it was read is missed.
     if let Some(number) = context.store_number() {
@@ -201,7 +206,7 @@ fn open<S: Source>(
 }
 
 /// A token that can't be kept, when the flow starts.
-fn not_kept<S: Source>(step: &str, partition: &str, cause: CodecError) -> ResumeError {
+pub(super) fn not_kept<S: Source>(step: &str, partition: &str, cause: CodecError) -> ResumeError {
     let error = NotKept::new::<S::Token>(Kept::Token, Some(partition.to_owned()), cause);
     ResumeError::NotKept {
         step: step.to_owned(),
@@ -239,7 +244,12 @@ const DONE: u8 = 0xc3;
 
 impl StoredToken {
     pub(crate) fn read(key: &[u8], value: &[u8]) -> Result<Self, String> {
-        let partition = decode(key).map_err(|error| error.to_string())?;
+        let partition: String = decode(key).map_err(|error| error.to_string())?;
+        StoredToken::of(&partition, value)
+    }
+
+    fn of(partition: &str, value: &[u8]) -> Result<Self, String> {
+        let partition = partition.to_owned();
         let done = match value.first() {
             Some(&NOT_DONE) => false,
             Some(&DONE) => true,
@@ -248,7 +258,7 @@ impl StoredToken {
         Ok(StoredToken { partition, done })
     }
 
-    fn write<T: State>(
+    pub(super) fn write<T: State>(
         &self,
         token: &T,
         checked: &mut Checked,
@@ -258,7 +268,7 @@ impl StoredToken {
         token.encode(checked, into)
     }
 
-    fn token<T: State>(&self, value: &[u8]) -> Result<T, String> {
+    pub(super) fn token<T: State>(&self, value: &[u8]) -> Result<T, String> {
         T::decode(value.get(1..).unwrap_or_default()).map_err(|error| error.to_string())
     }
 }
@@ -273,11 +283,6 @@ pub(crate) fn partition_key(name: &str) -> Vec<u8> {
 
 /// Tokens and positions are not spread by key: all have group 0.
 pub(crate) const NO_GROUP: u16 = 0;
-
-/// Forgets a partition.
-pub(crate) fn drop_partition(step: u16, name: &str, changes: &mut Changes) {
-    changes.remove(step, NO_GROUP, &partition_key(name));
-}
 
 pub(super) struct Partition<S: Source> {
     name: String,
@@ -299,6 +304,8 @@ pub(super) struct Partition<S: Source> {
     pub(super) moved: bool,
     /// The value of its row in the store.
     written: Vec<u8>,
+    /// The partitions that have to come to their end before this one is read.
+    after: Vec<usize>,
 }
 
 impl<S: Source> Partition<S> {
@@ -410,6 +417,17 @@ impl<S: Source> Reading<S> {
         failure
     }
 
+    /// Whether a partition is to be read only when another one has come to its end, which it has not.
+    pub(super) fn waits(&self, turn: usize) -> bool {
+        let partition = self.partitions.get(turn);
+        let mut first = partition.iter().flat_map(|partition| &partition.after);
+        first.any(|first| {
+            self.partitions
+                .get(*first)
+                .is_some_and(|first| !first.at_end || !first.run.is_empty())
+        })
+    }
+
     /// Pushes records one by one, so that a failure can be taken back to the record's start.
     fn push_each(&mut self, count: usize) -> Result<(), SourceFault> {
         self.hand = Hand::Records(1);
@@ -480,7 +498,13 @@ impl<S: Source> SourceTask for Reading<S> {
     fn fill(&mut self, now: Instant) -> Result<Filled, RecordFailure> {
         let mut until: Option<Instant> = None;
         let (mut idle, mut again) = (false, false);
+        let mut waiting = Vec::new();
         for _ in 0..self.partitions.len() {
+            if self.waits(self.turn) {
+                waiting.push(self.turn);
+                self.turn = (self.turn + 1) % self.partitions.len();
+                continue;
+            }
             let Some(partition) = self.partitions.get_mut(self.turn) else {
                 break;
             };
@@ -533,6 +557,8 @@ impl<S: Source> SourceTask for Reading<S> {
             }
             self.turn = (self.turn + 1) % self.partitions.len();
         }
+        // One may have come to its end for which another one waited that had its turn before.
+        again |= waiting.iter().any(|turn| !self.waits(*turn));
         Ok(match (again, idle) {
             (true, _) => Filled::Again,
             (false, true) => Filled::Idle(until),

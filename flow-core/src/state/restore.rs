@@ -105,24 +105,9 @@ pub(super) fn restore<K: Key, S: 'static>(
 
 /// How the type of what this step keeps has changed.
 pub(crate) fn change(context: &HeadContext<'_>) -> TypeChange {
-    let stored = context
-        .resume
-        .and_then(|resume| resume.stored(context.step));
-    let stored = stored.and_then(|stored| stored.state_schema.as_ref());
-    match context.rewrite() {
-        Some(rewrite) => {
-            let mut change = TypeChange::of(context.stored_id(), rewrite, stored);
-            let steps = context.graph.steps();
-            let step = steps.get(context.step.as_usize());
-            if let (None, Some(step)) = (rewrite.old_state, step) {
-                change.converted_from = step.types.schemas().old_states;
-            }
-            change
-        }
-        None if stored.is_some_and(|stored| !stored.has_any()) => {
-            TypeChange::none(context.stored_id())
-        }
-        None => TypeChange::unknown(context.stored_id()),
+    match context.resume {
+        Some(resume) => resume.change(context.graph, context.step),
+        None => TypeChange::unknown(context.id()),
     }
 }
 

@@ -1,0 +1,121 @@
+//! Reads what there is to know of a file, for [`judge`](super::identity::judge).
+
+use std::{
+    fs::{File, Metadata},
+    io::{self, ErrorKind},
+    path::Path,
+    time::UNIX_EPOCH,
+};
+
+use super::{
+    super::open::{self, NotOpened},
+    FileToken, HEAD, TAIL,
+    identity::{Facts, FileNumber, Now, Was},
+};
+
+impl FileToken {
+    pub(super) fn was(&self) -> Was {
+        Was {
+            number: self.number,
+            offset: self.offset,
+            lines: self.line,
+            head: self.head_len,
+        }
+    }
+}
+
+/// What is at a path, compared with what was read.
+pub(super) fn at(path: &Path, token: &FileToken) -> io::Result<Now> {
+    match open::open(path) {
+        Ok(file) => Ok(Now::File(of(&file, token)?)),
+        Err(NotOpened::Kind(_)) => Ok(Now::NoFile),
+        Err(NotOpened::Io(error)) if is_nothing(&error) => Ok(Now::Gone),
+        Err(NotOpened::Io(error)) => Err(error),
+    }
+}
+
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// An open file, compared with what was read.
+pub(super) fn of(file: &File, token: &FileToken) -> io::Result<Facts> {
+    let metadata = file.metadata()?;
+    let length = metadata.len();
+    let head_len = token.head_len.min(HEAD as u64);
+    let head = hash(file, 0, head_len)? == Some(token.head_hash);
+    let tail_len = token.offset.min(TAIL);
+    let tail = match token.tail_hash {
+        Some(tail) => hash(file, token.offset - tail_len, tail_len)? == Some(tail),
+        None => true,
+    };
+    Ok(Facts {
+        number: number(&metadata),
+        length,
+        // Where nothing was read, any file has all that was read.
+        head: head || token.offset == 0,
+        tail: tail || token.offset == 0,
+    })
+}
+
+/// A hash of the last bytes before an offset. The file's own position stays, where the system lets it.
+pub(in crate::source) fn tail_hash(file: &File, offset: u64) -> io::Result<u64> {
+    let len = offset.min(TAIL);
+    hash(file, offset - len, len)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
+}
+
+/// A hash of some bytes, if the file has them. There are at most `HEAD` of them.
+fn hash(file: &File, offset: u64, len: u64) -> io::Result<Option<u64>> {
+    let mut bytes = vec![0; usize::try_from(len).map_or(HEAD, |len| len.min(HEAD))];
+    let read = read_at(file, &mut bytes, offset)?;
+    Ok((read == bytes.len()).then(|| flow_store::hash(&bytes)))
+}
+
+/// Reads as many bytes as there are.
+pub(super) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while let Some(rest) = into.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match read_some_at(file, rest, offset + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+#[cfg(unix)]
+fn read_some_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, into, offset)
+}
+
+/// Elsewhere a file's position is moved for that, and put back.
+#[cfg(not(unix))]
+fn read_some_at(mut file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    use std::io::{Read, Seek, SeekFrom};
+    let position = file.stream_position()?;
+    file.seek(SeekFrom::Start(offset))?;
+    let read = file.read(into);
+    file.seek(SeekFrom::Start(position))?;
+    read
+}
+
+/// The number of a file; none where the system does not number files.
+#[cfg(unix)]
+pub(super) fn number(metadata: &Metadata) -> Option<FileNumber> {
+    use std::os::unix::fs::MetadataExt;
+    let born = metadata.created().ok();
+    let born = born.and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    Some(FileNumber {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        born: born.and_then(|born| u64::try_from(born.as_nanos()).ok()),
+    })
+}
+
+#[cfg(not(unix))]
+pub(super) fn number(_: &Metadata) -> Option<FileNumber> {
+    let _ = UNIX_EPOCH;
+    None
+}

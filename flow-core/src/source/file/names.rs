@@ -1,0 +1,196 @@
+//! What files are called as partitions.
+
+use std::path::{Component, Path, PathBuf};
+
+/// What a path is called as a partition: the same whether it is written `a`, `./a` or `.//a`.
+///
+/// Bytes that are no text are written as `\xff`, so that each path has a name of its own, and [`path_of`] leads back to it.
+pub(in crate::source) fn name_of(path: &Path) -> String {
+    let parts = path.components();
+    let path: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
+    let mut name = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        let mut rest = chunk.valid();
+        while let Some(at) = rest.find('\\') {
+            let (before, from) = rest.split_at(at);
+            name.push_str(before);
+            // What would be read back as a byte.
+            name.push_str(if byte(from).is_some() { "\\x5c" } else { "\\" });
+            rest = &from[1..];
+        }
+        name.push_str(rest);
+        for byte in chunk.invalid() {
+            name.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    name
+}
+
+/// The path that has this name.
+pub(in crate::source) fn path_of(name: &str) -> PathBuf {
+    let mut bytes = Vec::new();
+    let mut rest = name;
+    while let Some(at) = rest.find('\\') {
+        let (before, from) = rest.split_at(at);
+        bytes.extend_from_slice(before.as_bytes());
+        match byte(from) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &from[4..];
+            }
+            None => {
+                bytes.push(b'\\');
+                rest = &from[1..];
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    of_bytes(bytes)
+}
+
+/// The byte that is written at the beginning of a text.
+fn byte(text: &str) -> Option<u8> {
+    let digits = text.strip_prefix("\\x")?.get(..2)?;
+    let lower = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
+    let is_byte = digits.bytes().all(lower);
+    is_byte.then(|| u8::from_str_radix(digits, 16).ok())?
+}
+
+#[cfg(unix)]
+fn of_bytes(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+/// Elsewhere a path is text, but for what can't be written as such.
+#[cfg(not(unix))]
+fn of_bytes(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
+/// Whether a name beside another one is what rotation makes of it: `app.log.1`, `app.log-20261126`, `app-2026-11-26.log`. What
+/// editors make is not: they leave the old content under such a name, and most of it in the file as well.
+pub(super) fn is_rotation(name: &str, other: &str) -> bool {
+    let is_backup = ["~", ".bak", ".orig", ".swp", ".tmp"].iter();
+    if name == other || is_backup.clone().any(|ending| other.ends_with(ending)) {
+        return false;
+    }
+    let parts = |rest: &str| rest.starts_with(['.', '-', '_']);
+    let behind = other.strip_prefix(name).is_some_and(parts);
+    let between = || {
+        let (stem, ending) = name.rsplit_once('.')?;
+        let rest = other.strip_prefix(stem)?.strip_suffix(ending)?;
+        Some(parts(rest.strip_suffix('.')?))
+    };
+    behind || between() == Some(true)
+}
+
+/// Whether a name is what rotation makes of another one with a number or a date, the file compressed or not.
+pub(super) fn is_numbered(name: &str, other: &str) -> bool {
+    let packed = [".gz", ".zst", ".xz", ".bz2"].iter();
+    let other = packed
+        .clone()
+        .find_map(|ending| other.strip_suffix(ending))
+        .unwrap_or(other);
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    let behind = other.strip_prefix(name);
+    let between = || {
+        other
+            .strip_prefix(stem)?
+            .strip_suffix(ending)?
+            .strip_suffix('.')
+    };
+    let is_number = |rest: &str| {
+        let mut digits = rest.bytes().filter(|byte| !b".-_T:Z".contains(byte));
+        !rest.is_empty()
+            && digits.clone().next().is_some()
+            && digits.all(|byte| byte.is_ascii_digit())
+    };
+    is_rotation(name, other) && behind.or_else(between).is_some_and(is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_name() {
+        for path in ["a/b", "./a/b", "a//b", "a/./b"] {
+            assert_eq!(name_of(Path::new(path)), "a/b");
+        }
+        assert_eq!(name_of(Path::new("/a/../b")), "/a/../b");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_leads_back_to_its_path() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        let mut names = std::collections::BTreeSet::new();
+        let paths: [&[u8]; 8] = [
+            b"a\xff.txt",
+            b"a\xfe.txt",
+            br"a\xff.txt",
+            br"a\x5cxff.txt",
+            br"a\b\\c\",
+            b"\\x",
+            "\u{fffd}a\u{e4}\\x4".as_bytes(),
+            b"\\x\xff\xf0\x9f",
+        ];
+        for bytes in paths {
+            let path = Path::new(OsStr::from_bytes(bytes));
+            let name = name_of(path);
+            assert_eq!(path_of(&name), path, "{name}");
+            assert!(names.insert(name));
+        }
+        assert!(names.contains(r"a\xff.txt") && names.contains(r"a\b\\c\"));
+    }
+
+    #[test]
+    fn what_rotation_makes_of_a_name() {
+        let made = |name, others: &[&str]| -> Vec<bool> {
+            others
+                .iter()
+                .map(|other| is_rotation(name, other))
+                .collect()
+        };
+        let others = [
+            "app.log.1",
+            "app.log-20261126",
+            "app-2026-11-26.log",
+            "app.1.log",
+            "app.log.old",
+        ];
+        assert_eq!(made("app.log", &others), [true; 5]);
+        let others = [
+            "app.log",
+            "app.log~",
+            "app.log.bak",
+            "app.log.orig",
+            "application.log",
+            "other.log",
+            "app.txt",
+        ];
+        assert_eq!(made("app.log", &others), [false; 7]);
+        let numbered = |others: &[&str]| -> Vec<bool> {
+            others
+                .iter()
+                .map(|other| is_numbered("app.log", other))
+                .collect()
+        };
+        let others = [
+            "app.log.1",
+            "app.log.2.gz",
+            "app-2026-11-26.log",
+            "app.log-20261126T10",
+        ];
+        assert_eq!(numbered(&others), [true; 4]);
+        assert_eq!(
+            numbered(&["app.log.old", "app.log.pos", "app.log", "app.log.gz"]),
+            [false; 4]
+        );
+        assert_eq!(
+            made("in", &["in.1", "in-2", "input", "in.bak"]),
+            [true, true, false, false]
+        );
+    }
+}

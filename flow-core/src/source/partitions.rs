@@ -1,0 +1,277 @@
+//! What a start makes of the partitions that the store knows and of those that a source has now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flow_store::{Checked, Row};
+
+use super::{
+    Found, Known, Source,
+    reading::{StoredToken, not_kept, partition_key},
+};
+use crate::{
+    error::{ResumeError, TypeChange},
+    run::Renames,
+};
+
+/// What a source goes on from.
+pub(crate) struct Unsettled<'a> {
+    /// The id of the step.
+    pub(crate) step: &'a str,
+    /// The rows of its partitions.
+    pub(crate) rows: Vec<Row>,
+    /// How the type of its tokens changed.
+    pub(crate) change: TypeChange,
+    /// The partitions that it has, sorted.
+    pub(crate) listed: &'a [String],
+    /// Those that the user gives up.
+    pub(crate) dropped: &'a BTreeSet<String>,
+    /// Those of which the user says what they are called now.
+    pub(crate) renames: &'a Renames,
+}
+
+/// What a start has made of the partitions of a source.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settled {
+    /// Those that are read, sorted: the listed ones, and others to which listed ones have moved.
+    pub(crate) partitions: Vec<String>,
+    /// The rows of those that have moved, by their new names.
+    pub(crate) moved: BTreeMap<String, Vec<u8>>,
+    /// Those whose rows in the store do not count any more.
+    pub(crate) given_up: BTreeSet<String>,
+    /// Which partition is read only when which other one has come to its end.
+    pub(crate) after: Vec<(String, String)>,
+    /// Which has moved where.
+    pub(crate) moves: Vec<(String, String)>,
+    /// The partitions that the store knows.
+    pub(crate) known: Vec<String>,
+}
+
+/// Settles where each partition of a source goes on. Changes nothing.
+pub(super) fn settle<S: Source>(
+    source: &S,
+    unsettled: &Unsettled<'_>,
+) -> Result<Settled, ResumeError> {
+    let Unsettled {
+        listed, dropped, ..
+    } = unsettled;
+    let step = || unsettled.step.to_owned();
+    let is_listed = |name: &String| listed.binary_search(name).is_ok();
+    let mut settled = Settled {
+        partitions: listed.to_vec(),
+        ..Settled::default()
+    };
+    let mut known = Vec::new();
+    for row in &unsettled.rows {
+        let stored = unsettled.stored(row)?;
+        settled.known.push(stored.partition.clone());
+        // What nobody reads any more need not be readable.
+        if dropped.contains(&stored.partition) && !is_listed(&stored.partition) {
+            settled.given_up.insert(stored.partition);
+            continue;
+        }
+        let is_gone = !is_listed(&stored.partition);
+        let token = stored.token::<S::Token>(&row.value);
+        known.push(Known {
+            token: token.map_err(|cause| unsettled.unreadable::<S>(&stored, is_gone, cause))?,
+            partition: stored.partition,
+            finished: stored.done,
+        });
+    }
+    let found = source.find(&known, listed);
+    let found = found.map_err(|error| ResumeError::Source {
+        step: step(),
+        error,
+    })?;
+    let mut gone = Vec::new();
+    let mut moves: Vec<(usize, String, S::Token)> = Vec::new();
+    for (index, (known, found)) in known.iter().zip(found).enumerate() {
+        let name = &known.partition;
+        let is_there = is_listed(name) && matches!(found, Found::Same);
+        if dropped.contains(name) {
+            if is_there {
+                let partition = name.clone();
+                return Err(ResumeError::PartitionThere { partition });
+            }
+            settled.given_up.insert(name.clone());
+            continue;
+        }
+        if let Some(to) = unsettled.renames.of(name, listed) {
+            if is_there {
+                let partition = name.clone();
+                return Err(ResumeError::PartitionThere { partition });
+            }
+            if !is_listed(&to) {
+                return Err(ResumeError::RenamedToNothing {
+                    step: step(),
+                    old: name.clone(),
+                    new: to,
+                });
+            }
+            if is_listed(name) {
+                settled.after.push((name.clone(), to.clone()));
+            }
+            moves.push((index, to, known.token.clone()));
+            continue;
+        }
+        match found {
+            Found::Same if is_listed(name) => {}
+            Found::Same | Found::Lost if known.finished => {}
+            // Opening it says what is wrong with it.
+            Found::Lost if is_listed(name) => {}
+            Found::Same | Found::Lost => gone.push(name.clone()),
+            Found::Forgotten => {
+                settled.given_up.insert(name.clone());
+            }
+            Found::Perhaps { to } => {
+                return Err(ResumeError::PartitionRenamed {
+                    step: step(),
+                    old: name.clone(),
+                    new: to,
+                });
+            }
+            Found::Moved {
+                to,
+                token,
+                before,
+                mut missed,
+            } => {
+                settled.known.extend(missed.iter().cloned());
+                missed.retain(|name| !dropped.contains(name));
+                if !missed.is_empty() {
+                    return Err(ResumeError::PartitionsMissed {
+                        step: step(),
+                        old: name.clone(),
+                        new: to,
+                        missed,
+                    });
+                }
+                settled
+                    .after
+                    .extend(before.map(|before| (before, to.clone())));
+                moves.push((index, to, token));
+            }
+        }
+    }
+    if !gone.is_empty() {
+        return Err(ResumeError::PartitionGone {
+            step: step(),
+            partitions: gone,
+        });
+    }
+    for (index, _, _) in &moves {
+        settled.given_up.insert(known[*index].partition.clone());
+    }
+    let mut checked = Checked::default();
+    for (index, to, token) in moves {
+        let known = &known[index];
+        let is_taken = settled.moved.contains_key(&to)
+            || settled.known.contains(&to) && !settled.given_up.contains(&to);
+        if is_taken {
+            return Err(ResumeError::PartitionsMeet {
+                step: step(),
+                old: known.partition.clone(),
+                new: to,
+            });
+        }
+        let stored = StoredToken {
+            partition: to.clone(),
+            done: known.finished,
+        };
+        let mut row = Vec::new();
+        let written = stored.write(&token, &mut checked, &mut row);
+        written.map_err(|error| not_kept::<S>(unsettled.step, &to, error))?;
+        if known.partition != to {
+            settled.moves.push((known.partition.clone(), to.clone()));
+        }
+        settled.moved.insert(to, row);
+    }
+    let others = settled
+        .moved
+        .keys()
+        .filter(|name| !is_listed(name))
+        .cloned();
+    settled.partitions.extend(others.collect::<Vec<_>>());
+    settled.partitions.sort();
+    settled.after = in_order(settled.after, &settled.partitions);
+    Ok(settled)
+}
+
+/// Which partition is read behind which: what bears a name now behind what bore it before. Two that changed names have no order.
+fn in_order(after: Vec<(String, String)>, partitions: &[String]) -> Vec<(String, String)> {
+    let is_read = |name: &String| partitions.binary_search(name).is_ok();
+    let mut kept: BTreeMap<String, String> = BTreeMap::new();
+    for (name, first) in after {
+        // Behind the last one of those that it waits for already.
+        let mut last = name;
+        while let Some(next) = kept.get(&last) {
+            last.clone_from(next);
+        }
+        let mut behind = Some(&first);
+        while let Some(next) = behind.filter(|next| **next != last) {
+            behind = kept.get(next);
+        }
+        if behind.is_none() && is_read(&last) && is_read(&first) {
+            kept.insert(last, first);
+        }
+    }
+    kept.into_iter().collect()
+}
+
+impl Unsettled<'_> {
+    fn stored(&self, row: &Row) -> Result<StoredToken, ResumeError> {
+        StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
+            step: self.step.to_owned(),
+            gone: false,
+            part: crate::state::key_text(&row.key),
+            token: String::new(),
+            cause,
+            change: Box::new(TypeChange::unknown(self.change.stored_id.clone())),
+        })
+    }
+
+    fn unreadable<S: Source>(
+        &self,
+        stored: &StoredToken,
+        gone: bool,
+        cause: String,
+    ) -> ResumeError {
+        ResumeError::Token {
+            step: self.step.to_owned(),
+            gone,
+            part: stored.partition.clone(),
+            token: crate::names::short(std::any::type_name::<S::Token>()),
+            cause,
+            change: Box::new(self.change.clone()),
+        }
+    }
+}
+
+/// Puts the rows of partitions that do not count any more out of the store, but those that are written anew.
+pub(crate) fn forget(settled: &Settled, step: u16, changes: &mut flow_store::Changes) {
+    for name in &settled.given_up {
+        changes.remove(step, super::NO_GROUP, &partition_key(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_partition_waits_for_itself() {
+        let order = |after: &[(&str, &str)]| {
+            let owned = |(name, first): &(&str, &str)| ((*name).to_owned(), (*first).to_owned());
+            let partitions = ["a", "b", "c"].map(str::to_owned);
+            let kept = in_order(after.iter().map(owned).collect(), &partitions);
+            let text = kept.iter().map(|(name, first)| format!("{name}>{first}"));
+            text.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(order(&[("a", "b"), ("b", "c")]), "a>b b>c");
+        assert_eq!(order(&[("a", "b"), ("b", "a")]), "a>b");
+        assert_eq!(order(&[("a", "b"), ("b", "c"), ("c", "a")]), "a>b b>c");
+        // Behind both.
+        assert_eq!(order(&[("a", "b"), ("a", "c")]), "a>b b>c");
+        assert_eq!(order(&[("a", "c"), ("b", "c"), ("a", "b")]), "a>c b>c");
+        assert_eq!(order(&[("a", "a"), ("a", "gone")]), "");
+    }
+}

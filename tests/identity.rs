@@ -1,0 +1,551 @@
+//! What a file was and what it is now: moved, rotated, replaced, copied, gone. What was read is neither read again nor missed.
+#![cfg(test)]
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use flow::{Outcome, Recovery, ResumeError, RunError, Runner, TextLines, sink};
+use tempfile::TempDir;
+
+/// A directory with inputs and a store.
+struct Place(TempDir);
+
+type Read = Result<Vec<String>, RunError>;
+
+impl Place {
+    fn new() -> Self {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The name of a file's partition.
+    fn name(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        let file = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path(name));
+        file.unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
+    }
+
+    fn recovery(&self) -> Recovery {
+        Recovery::at(self.path("state"))
+    }
+
+    /// Says that a partition has another name now.
+    fn renaming(&self, old: &str, new: &str) -> Recovery {
+        self.recovery()
+            .rename_partition(self.name(old), self.name(new))
+    }
+
+    /// Gives up a partition.
+    fn dropping(&self, name: &str) -> Recovery {
+        self.recovery().drop_partition(self.name(name))
+    }
+
+    /// The lines that a run reads.
+    fn read(&self, inputs: &[&str]) -> Read {
+        self.read_with(inputs, self.recovery())
+    }
+
+    fn read_with(&self, inputs: &[&str], recovery: Recovery) -> Read {
+        let paths = inputs.iter().map(|name| self.path(name)).collect();
+        let (result, lines) = read(paths, recovery, |_| Ok(()));
+        result.map(|_| lines)
+    }
+
+    #[track_caller]
+    fn reads(&self, inputs: &[&str], expected: &str) {
+        let lines = self.read(inputs).unwrap();
+        assert_eq!(lines.join(" "), expected);
+    }
+
+    /// A start is refused in these words, by a check as well, and changes nothing.
+    #[track_caller]
+    fn refused(&self, inputs: &[&str], recovery: Recovery, says: &[&str]) -> RunError {
+        let before = fs::read(self.path("state/part-00000-of-00001.redb")).unwrap();
+        let paths: Vec<_> = inputs.iter().map(|name| self.path(name)).collect();
+        let checked = runner(paths, recovery.clone(), |_| Ok(()))
+            .0
+            .dry_run()
+            .unwrap_err();
+        let error = self.read_with(inputs, recovery).unwrap_err();
+        let text = error.to_string();
+        for says in says {
+            assert!(text.contains(says), "`{says}` is not in: {text}");
+        }
+        assert!(matches!(error, RunError::Resume(_)), "{text}");
+        assert_eq!(checked.to_string(), text);
+        assert!(before == fs::read(self.path("state/part-00000-of-00001.redb")).unwrap());
+        error
+    }
+}
+
+fn runner(
+    paths: Vec<PathBuf>,
+    recovery: Recovery,
+    line: impl Fn(&str) -> Result<(), String> + Clone + Send + Sync + 'static,
+) -> (Runner, sink::Collected<String>) {
+    let (out, seen) = sink::collect();
+    let runner = Runner::new(move |flow| {
+        let line = line.clone();
+        let lines = flow.source(TextLines::open_all(paths.clone()));
+        let lines = lines
+            .named("lines")
+            .try_map(move |text| line(&text).map(|()| text));
+        lines.sink(out.clone());
+    });
+    (runner.recover(recovery), seen)
+}
+
+fn read(
+    paths: Vec<PathBuf>,
+    recovery: Recovery,
+    line: impl Fn(&str) -> Result<(), String> + Clone + Send + Sync + 'static,
+) -> (Result<Outcome, RunError>, Vec<String>) {
+    let (runner, seen) = runner(paths, recovery, line);
+    let result = runner.run();
+    (result, seen.take())
+}
+
+#[test]
+fn a_rotated_file_is_read_to_its_end_and_then_the_new_one() {
+    // With the rotated file among the inputs, and without.
+    for inputs in [
+        &["app.log"][..],
+        &["app.log", "app.log.1"],
+        &["app.log.1", "app.log"],
+    ] {
+        let place = Place::new();
+        place.write("app.log", "a\nb\n");
+        place.reads(&["app.log"], "a b");
+        place.append("app.log", "c\nd\n");
+        place.rename("app.log", "app.log.1");
+        place.write("app.log", "e\nf\n");
+        place.reads(inputs, "c d e f");
+        place.reads(inputs, "");
+        place.append("app.log", "g\n");
+        place.reads(inputs, "g");
+    }
+}
+
+#[test]
+fn a_rotated_file_is_known_though_all_files_begin_alike() {
+    let header = format!("{}\n", "the header of every file".repeat(60));
+    for read in ["", &header] {
+        let place = Place::new();
+        place.write("app.log", read);
+        place.read(&["app.log"]).unwrap();
+        place.write("app.log.1", "");
+        place.rename("app.log", "app.log.2");
+        place.write("app.log.2", &format!("{header}a\n"));
+        place.remove("app.log.1");
+        place.rename("app.log.2", "app.log.1");
+        place.write("app.log", &format!("{header}b\n"));
+        let lines = place.read(&["app.log"]).unwrap();
+        let short: Vec<_> = lines.iter().filter(|line| line.len() == 1).collect();
+        assert_eq!(short, ["a", "b"], "{} bytes read", read.len());
+    }
+}
+
+#[test]
+fn rotation_goes_on_from_run_to_run() {
+    let place = Place::new();
+    place.write("app.log", "0\n");
+    place.reads(&["app.log"], "0");
+    for round in 1..5 {
+        // What was written to the last file after it had been rotated and read is not missed either.
+        if round > 1 {
+            place.append("app.log.1", &format!("late-{round}\n"));
+        }
+        for number in (1..round).rev() {
+            place.rename(
+                &format!("app.log.{number}"),
+                &format!("app.log.{}", number + 1),
+            );
+        }
+        place.append("app.log", &format!("rest-{round}\n"));
+        place.rename("app.log", "app.log.1");
+        place.write("app.log", &format!("{round}\n"));
+        let mut lines = place.read(&["app.log"]).unwrap();
+        lines.sort();
+        let mut expected = vec![round.to_string(), format!("rest-{round}")];
+        expected.extend((round > 1).then(|| format!("late-{round}")));
+        expected.sort();
+        assert_eq!(lines, expected);
+    }
+    // The oldest ones are deleted: nothing of them was left.
+    place.remove("app.log.4");
+    place.remove("app.log.3");
+    place.append("app.log", "5\n");
+    place.reads(&["app.log"], "5");
+}
+
+#[test]
+fn a_run_that_ends_within_the_rest_goes_on_there() {
+    let place = Place::new();
+    place.write("app.log", "a\n");
+    place.reads(&["app.log"], "a");
+    place.append("app.log", "b\nbad\nc\n");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "d\n");
+    for times in 0..2 {
+        let fails = |line: &str| match line {
+            "bad" => Err("it is bad".to_owned()),
+            _ => Ok(()),
+        };
+        let (result, lines) = read(vec![place.path("app.log")], place.recovery(), fails);
+        let error = result.unwrap_err().to_string();
+        assert!(
+            error.contains("app.log.1") && error.contains("line 3"),
+            "{error}"
+        );
+        let expected: &[&str] = if times == 0 { &["b"] } else { &[] };
+        assert_eq!(
+            lines, expected,
+            "the new file waits for the rest of the old one"
+        );
+    }
+    place.rename("app.log.1", "app.log.2");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "e\n");
+    place.reads(&["app.log", "app.log.1"], "bad c d e");
+}
+
+#[test]
+fn a_file_that_was_copied_and_cut_is_read_on_in_the_copy() {
+    let place = Place::new();
+    let banner: String = (0..20)
+        .map(|n| format!("# {n} {}\n", "banner ".repeat(12)))
+        .collect();
+    let day = |day: u32, lines: u32| -> String {
+        let lines = (0..lines).map(|n| format!("day-{day}-{n:04}\n"));
+        banner.clone() + &lines.collect::<String>()
+    };
+    place.write("app.log", &day(1, 50));
+    assert_eq!(place.read(&["app.log"]).unwrap().len(), 70);
+    place.append("app.log", "rest\n");
+    fs::copy(place.path("app.log"), place.path("app.log.1")).unwrap();
+    // In place: the same file with other content, which begins the same and is longer.
+    place.write("app.log", &day(2, 80));
+    let lines = place.read(&["app.log"]).unwrap();
+    assert_eq!((lines.len(), &*lines[0]), (1 + 20 + 80, "rest"));
+    place.reads(&["app.log"], "");
+}
+
+#[test]
+fn a_rotation_in_between_that_nobody_read_is_named() {
+    let place = Place::new();
+    place.write("app.log", "a\n");
+    place.reads(&["app.log"], "a");
+    place.rename("app.log", "app.log.2");
+    place.write("app.log.1", "b\n");
+    place.write("app.log", "c\n");
+    place.write("app.log.pos", "of another program\n");
+    let missed = place.name("app.log.1");
+    let flag = format!("`--drop-partition {missed}`");
+    let error = place.refused(&["app.log"], place.recovery(), &["never", &flag]);
+    let RunError::Resume(ResumeError::PartitionsMissed { missed: names, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(names, [missed]);
+    let lines = place.read_with(&["app.log"], place.dropping("app.log.1"));
+    assert_eq!(lines.unwrap(), ["c"]);
+
+    let place = Place::new();
+    place.write("app.log.1", "older than what is read\n");
+    place.write("app.log", "a\n");
+    place.reads(&["app.log"], "a");
+    place.rename("app.log.1", "app.log.3");
+    place.rename("app.log", "app.log.2");
+    place.write("app.log.1", "b\n");
+    place.write("app.log", "c\n");
+    place.reads(&["app.log", "app.log.1"], "b c");
+}
+
+/// An editor leaves what was read beside the file, and most of it in the file too.
+#[test]
+fn an_edited_file_is_no_rotated_one() {
+    for backup in ["in~", "in.bak", "in.orig"] {
+        let place = Place::new();
+        place.write("in", "a\nb\n");
+        place.reads(&["in"], "a b");
+        place.rename("in", backup);
+        place.write("in", "A\nb\nc\n");
+        place.refused(&["in"], place.recovery(), &["other content"]);
+        let lines = place.read_with(&["in"], place.dropping("in"));
+        assert_eq!(lines.unwrap(), ["A", "b", "c"]);
+    }
+}
+
+#[test]
+fn a_moved_file_goes_on_under_its_new_name() {
+    let place = Place::new();
+    fs::create_dir(place.path("one")).unwrap();
+    place.write("one/in", "a\n");
+    place.reads(&["one/in"], "a");
+    place.append("one/in", "b\n");
+    // Another name of the directory, as a file system has that is mounted elsewhere.
+    place.rename("one", "other");
+    place.reads(&["other/in"], "b");
+    place.append("other/in", "c\n");
+    place.rename("other/in", "in");
+    let moved = format!(
+        "what source `lines` read as `{}` is `{}` now",
+        place.name("other/in"),
+        place.name("in")
+    );
+    let (runner, _) = runner(vec![place.path("in")], place.recovery(), |_| Ok(()));
+    let started = runner.dry_run().unwrap();
+    let notices: Vec<_> = started.notices.iter().map(ToString::to_string).collect();
+    assert!(
+        notices.iter().any(|notice| notice.starts_with(&moved)),
+        "{notices:?}"
+    );
+    place.reads(&["in"], "c");
+    // Through a link, and then by its own name again.
+    place.append("in", "d\n");
+    std::os::unix::fs::symlink(place.path("in"), place.path("link")).unwrap();
+    place.reads(&["link"], "d");
+    place.append("in", "e\n");
+    place.reads(&["in"], "e");
+    // By a path from another directory.
+    place.append("in", "f\n");
+    let up = "../".repeat(std::env::current_dir().unwrap().components().count());
+    let relative = PathBuf::from(up).join(place.path("in").strip_prefix("/").unwrap());
+    let (result, lines) = read(vec![relative], place.recovery(), |_| Ok(()));
+    assert_eq!((result.unwrap().records, lines), (1, vec!["f".to_owned()]));
+}
+
+#[test]
+fn a_link_that_leads_elsewhere_now_is_another_file() {
+    let place = Place::new();
+    for version in ["v1", "v2"] {
+        fs::create_dir(place.path(version)).unwrap();
+        place.write(&format!("{version}/in"), &format!("{version}\n"));
+    }
+    let link = |version: &str| {
+        fs::remove_file(place.path("current")).ok();
+        std::os::unix::fs::symlink(version, place.path("current")).unwrap();
+    };
+    link("v1");
+    place.reads(&["current/in"], "v1");
+    link("v2");
+    let rename = format!("`--rename-partition {}=NEW`", place.name("current/in"));
+    place.refused(
+        &["current/in"],
+        place.recovery(),
+        &["other content", &rename],
+    );
+    place.append("v1/in", "more\n");
+    place.reads(&["current/in", "v1/in"], "more v2");
+}
+
+#[test]
+fn two_files_that_change_names_keep_what_was_read_of_them() {
+    let place = Place::new();
+    place.write("a", "a1\n");
+    place.write("b", "b1\n");
+    place.reads(&["a", "b"], "a1 b1");
+    place.rename("a", "c");
+    place.rename("b", "a");
+    place.rename("c", "b");
+    place.append("a", "b2\n");
+    place.append("b", "a2\n");
+    let mut lines = place.read(&["a", "b"]).unwrap();
+    lines.sort();
+    assert_eq!(lines, ["a2", "b2"]);
+    place.reads(&["a", "b"], "");
+}
+
+#[test]
+fn a_copy_is_read_on_where_a_person_says_so() {
+    let place = Place::new();
+    let text: String = (0..40)
+        .map(|n| format!("a line of text, number {n}\n"))
+        .collect();
+    place.write("in", &text);
+    assert_eq!(place.read(&["in"]).unwrap().len(), 40);
+    place.write("copy", &text);
+    place.remove("in");
+    let says = format!(
+        "`--rename-partition {}={}`",
+        place.name("in"),
+        place.name("copy")
+    );
+    place.refused(&["copy"], place.recovery(), &[&says]);
+    place.append("copy", "more\n");
+    let lines = place.read_with(&["copy"], place.renaming("in", "copy"));
+    assert_eq!(lines.unwrap(), ["more"]);
+    place.reads(&["copy"], "");
+}
+
+#[test]
+fn a_renaming_that_is_not_so_is_refused() {
+    let place = Place::new();
+    place.write(
+        "in",
+        "a line of text\nand one more, to tell one file from another\n",
+    );
+    place.read(&["in"]).unwrap();
+    place.write("other", "something else\n");
+    let both = ["in", "other"];
+    place.refused(
+        &both,
+        place.renaming("in", "other"),
+        &["is there", "nothing to drop or rename"],
+    );
+    place.refused(
+        &both,
+        place.renaming("out", "other"),
+        &["no source has read a partition", "/in`"],
+    );
+    place.refused(
+        &["in"],
+        place.renaming("other", "in"),
+        &["no source has read"],
+    );
+    place.rename("in", "elsewhere");
+    place.refused(
+        &["other"],
+        place.renaming("in", "other"),
+        &["other", "is shorter"],
+    );
+    place.write(
+        "other",
+        "another line that is as long as what was read of the other file, and longer\n",
+    );
+    place.refused(
+        &["other"],
+        place.renaming("in", "other"),
+        &["other content"],
+    );
+    place.refused(
+        &["other"],
+        place.renaming("in", "elsewhere"),
+        &["no partition", "name it as an input too"],
+    );
+    place.write(
+        "copy",
+        "a line of text\nand one more, to tell one file from another\nb\n",
+    );
+    let twice = place
+        .renaming("in", "copy")
+        .rename_partition(place.name("nothing"), place.name("other"));
+    place.refused(
+        &["copy", "other"],
+        twice,
+        &["no source has read a partition"],
+    );
+    let lines = place.read_with(&["copy"], place.renaming("in", "copy"));
+    assert_eq!(lines.unwrap(), ["b"]);
+}
+
+#[test]
+fn content_that_differs_only_before_the_position_is_other_content() {
+    let banner = "the same beginning of every file, ".repeat(40);
+    let place = Place::new();
+    place.write("in", &format!("{banner}\nday-1-a\nday-1-b\n"));
+    place.read(&["in"]).unwrap();
+    // Shorter, as long, longer, with a line's end at the same place.
+    for rest in ["day-2-a\nday-2-b\n", "day-2-a\nday-2-b\nday-2-c\n"] {
+        place.write("in", &format!("{banner}\n{rest}"));
+        place.refused(
+            &["in"],
+            place.recovery(),
+            &["other content", "256 bytes before the end of line 3"],
+        );
+    }
+    let lines = place.read_with(&["in"], place.dropping("in"));
+    assert_eq!(lines.unwrap().len(), 4);
+}
+
+/// The file system gives the number of a deleted file to the next one.
+#[test]
+fn a_file_with_a_header_only_is_not_the_next_days_file() {
+    for lines in [1, 2] {
+        let place = Place::new();
+        let header: String = (0..lines)
+            .map(|n| format!("{n}: {}\n", "name,".repeat(20)))
+            .collect();
+        place.write("day-1", &header);
+        assert_eq!(place.read(&["day-1"]).unwrap().len(), lines);
+        place.remove("day-1");
+        place.write("day-2", &format!("{header}a\nb\n"));
+        assert_eq!(place.read(&["day-2"]).unwrap().len(), lines + 2);
+    }
+}
+
+/// The cost of a start grows with the number of files, not with that of pairs.
+#[test]
+fn many_files_go_and_many_come() {
+    let place = Place::new();
+    let names = |day: u32| -> Vec<String> { (0..2000).map(|n| format!("{day}-{n}")).collect() };
+    let header =
+        "all files begin with the same header, which is longer than what tells them apart\n";
+    let mut before: Vec<String> = Vec::new();
+    for day in 0..2 {
+        let now = names(day);
+        for name in &now {
+            place.write(name, &format!("{header}{name}\n"));
+        }
+        for name in before {
+            place.remove(&name);
+        }
+        let inputs: Vec<&str> = now.iter().map(String::as_str).collect();
+        assert_eq!(place.read(&inputs).unwrap().len(), 4000);
+        before = now;
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_are_names() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let path = |name: &[u8]| place.0.path().join(std::ffi::OsStr::from_bytes(name));
+    let (one, other): (&[u8], &[u8]) = (b"a\xff", b"a\xfe");
+    let read = |paths: &[&Path]| {
+        let paths = paths.iter().map(|path| path.to_path_buf()).collect();
+        let (result, lines) = read(paths, place.recovery(), |_| Ok(()));
+        result
+            .map(|_| lines.join(" "))
+            .map_err(|error| error.to_string())
+    };
+    fs::write(path(one), "x\n").unwrap();
+    fs::write(path(other), "y\n").unwrap();
+    fs::write(path(br"a\xff"), "z\n").unwrap();
+    assert_eq!(read(&[&path(one), &path(other)]).unwrap(), "y x");
+    assert_eq!(
+        read(&[&path(br"a\xff"), &path(one), &path(other)]).unwrap(),
+        "z"
+    );
+    // What is written in messages can be given back.
+    fs::write(path(one), "x\nbad").unwrap();
+    fs::remove_file(path(one)).unwrap();
+    let named = format!("{}/a\\xff", place.0.path().display());
+    let given_up = place.recovery().drop_partition(named);
+    let (result, _) = self::read(vec![path(other)], given_up, |_| Ok(()));
+    assert_eq!(result.unwrap().records, 0);
+}
