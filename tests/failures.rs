@@ -399,14 +399,18 @@ fn a_failure_while_the_flow_stops_for_another_one_is_told_too() {
     }
     let runner = Runner::new(|flow| {
         let numbers = flow.source(source::from_iter(0..10u64));
-        let checked = numbers.try_map(|n| if n == 5 { Err("five") } else { Ok(n) });
+        let checked = numbers.try_map(|n| if n == 1 { Err("one") } else { Ok(n) });
         checked.sink(Never);
     });
+    // As many records are in flight from the beginning, so the first epoch is open when the second one fails.
+    let runner = runner
+        .workers(2)
+        .epochs(Epochs::every(Duration::from_secs(3600)));
     let error = runner.run().unwrap_err();
     assert!(matches!(error, RunError::WhileStopping { .. }), "{error}");
     let text = error.to_string();
     assert!(
-        text.contains("the disk is gone") && text.contains("five"),
+        text.contains("the disk is gone") && text.contains("one"),
         "{text}"
     );
 }

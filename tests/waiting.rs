@@ -13,7 +13,7 @@ use std::{
 };
 
 use flow::{
-    Clock, Ended, Epochs, Outcome, Recovery, RunError, RunHandle, Runner,
+    Clock, Ended, Epochs, Outcome, Recovery, RunError, RunHandle, Runner, TextLines,
     sink::{self, OutputId, Shards, Sink, SinkError, Writer},
     source::{At, Next, NoResume, Reader, Source, SourceError},
 };
@@ -614,4 +614,122 @@ fn an_open_epoch_takes_room_beside_its_records() {
     assert_eq!(runner.run().unwrap().records, 10);
     // The next record is not read before the first one's epoch is durable.
     assert_eq!(*held.arrived.lock().unwrap(), None);
+}
+
+/// Where a slow step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slow {
+    Before,
+    /// In a chain that goes record by record.
+    Fallible,
+    Behind,
+    Sink,
+}
+
+/// A step that hangs at one of its records until it is let go.
+#[derive(Clone, Default)]
+struct Hanging {
+    begun: Arc<Mutex<Vec<u64>>>,
+    hangs: Arc<AtomicU64>,
+    go: Arc<AtomicU64>,
+}
+
+impl Hanging {
+    /// Begins a record, and hangs behind `quick` others.
+    fn begin(&self, n: u64, quick: usize) {
+        let mut begun = self.begun.lock().unwrap();
+        begun.push(n);
+        let hangs = begun.len() > quick;
+        drop(begun);
+        if hangs {
+            self.hangs.store(1, SeqCst);
+            until("it may go on", || self.go.load(SeqCst) == 1);
+        }
+    }
+}
+
+/// Runs a flow of a slow step over 5,000 lines, stops it where the step hangs, lets it end, and runs it again. Returns how many
+/// records the first run began.
+fn stopped_at(slow: Slow, quick: usize, workers: usize) -> usize {
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("in");
+    let lines: String = (0..5000).map(|n| format!("{n}\n")).collect();
+    std::fs::write(&input, lines).unwrap();
+    let run = |hanging: &Hanging, quick| {
+        let (hanging, input) = (hanging.clone(), input.clone());
+        Runner::new(move |flow| {
+            let at = |place| {
+                let hanging = hanging.clone();
+                move |n: &u64| {
+                    if slow == place {
+                        hanging.begin(*n, quick);
+                    }
+                }
+            };
+            let lines = flow.source(TextLines::open(&input));
+            let numbers = lines.map(|line| line.parse::<u64>().unwrap());
+            let (before, fallible) = (at(Slow::Before), at(Slow::Fallible));
+            let (behind, written) = (at(Slow::Behind), at(Slow::Sink));
+            let numbers = numbers.inspect(before);
+            // Two steps that may fail: no batch stops by itself at the right record.
+            let numbers = match slow {
+                Slow::Fallible => numbers.try_map(Ok::<u64, String>).try_map(move |n| {
+                    fallible(&n);
+                    Ok::<u64, String>(n)
+                }),
+                _ => numbers,
+            };
+            let counted = numbers
+                .key_on(|n| n % 7)
+                .stateful_map(move |_: &mut u64, n: u64| {
+                    behind(&n);
+                    n
+                });
+            counted
+                .named("count")
+                .sink(sink::from_fn(move |(_, n): (u64, u64)| written(&n)));
+        })
+        .workers(workers)
+        .recover(Recovery::at(directory.path().join("state")))
+    };
+    let first = Hanging::default();
+    let (handle, running) = start(run(&first, quick));
+    until("it hangs", || first.hangs.load(SeqCst) == 1);
+    handle.stop();
+    first.go.store(1, SeqCst);
+    let outcome = running.join().unwrap().unwrap();
+    let begun = first.begun.lock().unwrap().clone();
+    assert_eq!(outcome.ended, Ended::Stopped);
+
+    let second = Hanging::default();
+    let rest = run(&second, usize::MAX).run().unwrap();
+    assert_eq!(outcome.records + rest.records, 5000, "{slow:?}");
+    // A worker that helps with lines of another one may have begun some that count as not read.
+    if workers == 1 || quick == 0 {
+        assert_eq!(outcome.records, begun.len() as u64, "{slow:?}");
+        let mut all = begun.clone();
+        all.extend(&*second.begun.lock().unwrap());
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..5000), "{slow:?}: each record once");
+    }
+    begun.len()
+}
+
+#[test]
+fn a_stop_waits_for_no_record_that_a_slow_step_has_not_begun() {
+    for slow in [Slow::Before, Slow::Fallible, Slow::Behind, Slow::Sink] {
+        for workers in [1, 2, 4] {
+            let begun = stopped_at(slow, 0, workers);
+            assert!(begun <= workers, "{slow:?}, {workers} workers: {begun}");
+        }
+    }
+}
+
+/// Up to the first shuffle, also where the step was quick before.
+#[test]
+fn a_stop_comes_between_two_records_of_a_step_that_has_become_slow() {
+    for workers in [1, 2, 4] {
+        let begun = stopped_at(Slow::Fallible, 1000, workers);
+        assert!(begun <= 1000 + workers, "{workers} workers: {begun}");
+    }
 }

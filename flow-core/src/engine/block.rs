@@ -40,6 +40,8 @@ pub(crate) struct Worked {
     pub(crate) skips: Vec<(StepIndex, u64)>,
     /// What ended it before its end. All of the above is of the lines before.
     pub(crate) failed: Option<FailedLine>,
+    /// A stop ended it before its end: how many lines and bytes come before the first one that was not begun.
+    pub(crate) cut: Option<(usize, usize)>,
     pub(crate) took: Duration,
 }
 

@@ -29,14 +29,12 @@ pub(crate) struct Limits {
     /// Whether the limit follows the flow. Otherwise it is all that the user allows from the beginning, so that what a test
     /// sees does not depend on how fast the machine is.
     pub(crate) follow: bool,
+    /// The limit that follows the flow is no lower: one record for each worker, so that all of them have something to do.
+    pub(crate) least: u64,
 }
 
 /// What an open epoch weighs in the budget, in bytes: its rows, messages and bookkeeping.
 const EPOCH_BYTES: u64 = 8 << 10;
-
-/// The records that are allowed before anything is known: few, as each may take seconds. A fast flow is through with them at
-/// once, and soon has more.
-const FIRST: u64 = 16;
 
 /// The limit grows to this many times what was in flight, at the most.
 const GROWTH: u128 = 16;
@@ -145,7 +143,9 @@ impl Budget {
             limits,
             in_flight: Mutex::default(),
             adapted: match limits.follow {
-                true => limits.records.min(FIRST),
+                // Before anything is known, each may take minutes. A fast flow is through with them at once, and soon has
+                // more.
+                true => limits.records.min(limits.least),
                 false => limits.records,
             }
             .into(),
@@ -316,7 +316,10 @@ impl Budget {
     /// How many records the flow gets through in the time that it has, when it took so long for these.
     fn fitting(&self, took: Duration, records: u64) -> u64 {
         let fitting = u128::from(records) * self.target.as_nanos() / took.as_nanos().max(1);
-        u64::try_from(fitting).unwrap_or(u64::MAX).max(1)
+        u64::try_from(fitting)
+            .unwrap_or(u64::MAX)
+            .max(self.limits.least)
+            .min(self.limits.records)
     }
 }
 
@@ -324,14 +327,18 @@ impl Budget {
 mod tests {
     use super::*;
 
+    /// One that has been found to allow 16 records so far.
     fn budget(records: u64) -> Budget {
         let limits = Limits {
             records,
             bytes: 1 << 30,
             cautious: (0, 0),
             follow: true,
+            least: 1,
         };
-        Budget::new(limits, Duration::from_secs(1))
+        let budget = Budget::new(limits, Duration::from_secs(1));
+        budget.adapted.store(records.min(16), SeqCst);
+        budget
     }
 
     /// An epoch of as many records as there is room for, which takes so long behind the sources.
@@ -428,6 +435,29 @@ mod tests {
     }
 
     #[test]
+    fn each_worker_has_a_record_from_the_beginning_and_however_slow_the_flow_is() {
+        let limits = Limits {
+            records: 100_000,
+            bytes: 1 << 30,
+            cautious: (0, 0),
+            follow: true,
+            least: 3,
+        };
+        let slow = Budget::new(limits, Duration::from_secs(1));
+        for number in 1..10 {
+            assert_eq!(epoch(&slow, number, Duration::from_secs(5)), 3);
+        }
+        let few = Limits {
+            records: 2,
+            ..limits
+        };
+        let few = Budget::new(few, Duration::from_secs(1));
+        for number in 1..10 {
+            assert_eq!(epoch(&few, number, Duration::from_secs(5)), 2);
+        }
+    }
+
+    #[test]
     fn a_limit_that_nobody_felt_is_not_raised() {
         let budget = budget(100_000);
         let now = Instant::now();
@@ -437,7 +467,7 @@ mod tests {
             budget.closed(number + 1, now);
             budget.release(granted, 0);
         }
-        assert_eq!(budget.reserve(0, 0, u64::MAX, 0).records, FIRST);
+        assert_eq!(budget.reserve(0, 0, u64::MAX, 0).records, 16);
     }
 
     /// Lets two sources that always have records ask in this order whenever something has been given back, each until it
@@ -475,6 +505,7 @@ mod tests {
             bytes: 10,
             cautious: (0, 0),
             follow: true,
+            least: 16,
         };
         let [one, other] = contend(&Budget::new(limits, Duration::from_secs(1)), 200, 10);
         assert!(one.abs_diff(other) <= 10, "{one} and {other}");
@@ -544,6 +575,7 @@ mod tests {
             bytes: 100,
             cautious: (1, 1),
             follow: true,
+            least: 16,
         };
         let budget = Budget::new(limits, Duration::from_secs(1));
         assert_eq!(budget.reserve(0, 0, 100, 1).records, 1);

@@ -200,6 +200,7 @@ mod tests {
                 bytes: 1,
                 cautious: (0, 0),
                 follow: true,
+                least: 1,
             };
             let (news, _listener) = channel();
             let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);
@@ -263,6 +264,7 @@ mod tests {
                 bytes: 1,
                 cautious: (0, 0),
                 follow: true,
+                least: 1,
             };
             let (news, _listener) = channel();
             let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);

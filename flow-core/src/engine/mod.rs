@@ -19,7 +19,7 @@ mod worker;
 
 pub(crate) use block::{Block, FailedLine, Offer, Receipt, Worked};
 pub(crate) use budget::{Budget, Limits};
-pub(crate) use state::{Failed, News, PartitionBell, RunState, SourceBell, Stop};
+pub(crate) use state::{Failed, News, PartitionBell, RunState, SourceBell, Stop, StopFlag};
 pub(crate) use task::{
     Filled, Head, HeadContext, Made, Origin, PendingSync, RecordFailure, Resume, Rows, SourceFault,
     SourceTask, Taken, Task,

@@ -3,7 +3,10 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
         mpsc::Sender,
     },
     task::Waker,
@@ -59,6 +62,17 @@ pub(crate) enum Stop {
     Failed = 2,
 }
 
+/// Whether the sources are to stop, as they look at it between two records.
+#[derive(Default)]
+pub(crate) struct StopFlag(AtomicU8);
+
+impl StopFlag {
+    #[inline]
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Relaxed) != Stop::No as u8
+    }
+}
+
 struct Cut {
     at: Instant,
     /// How many records had been read then.
@@ -96,7 +110,7 @@ pub(crate) struct RunState {
     read: AtomicU64,
     /// When the last epoch was cut.
     cut: Mutex<Cut>,
-    stop: AtomicU8,
+    pub(crate) stopping: StopFlag,
     abort: AtomicBool,
     /// No epoch from this one on will be complete.
     given_up: AtomicU64,
@@ -205,7 +219,7 @@ impl RunState {
             epoch: first.into(),
             read: 0.into(),
             cut: Mutex::new(Cut { at: now, read: 0 }),
-            stop: (Stop::No as u8).into(),
+            stopping: StopFlag::default(),
             abort: false.into(),
             given_up: u64::MAX.into(),
             failures: Mutex::default(),
@@ -404,7 +418,7 @@ impl RunState {
     }
 
     pub(crate) fn stop(&self) -> Stop {
-        match self.stop.load(SeqCst) {
+        match self.stopping.0.load(SeqCst) {
             0 => Stop::No,
             1 => Stop::Asked,
             _ => Stop::Failed,
@@ -414,7 +428,8 @@ impl RunState {
     /// Lets all sources stop at their next record.
     pub(crate) fn ask_to_stop(&self) {
         let _ = self
-            .stop
+            .stopping
+            .0
             .compare_exchange(Stop::No as u8, Stop::Asked as u8, SeqCst, SeqCst);
         self.tell(News::Stopping);
         self.ring_all();
@@ -423,7 +438,7 @@ impl RunState {
     /// Lets all sources stop at their next record, because this one fails.
     pub(crate) fn fail(&self, failure: RecordFailure) {
         lock(&self.failures).record.get_or_insert(failure);
-        self.stop.store(Stop::Failed as u8, SeqCst);
+        self.stopping.0.store(Stop::Failed as u8, SeqCst);
         self.tell(News::Stopping);
         self.ring_all();
     }

@@ -6,7 +6,7 @@ use flow_store::{
     Changes, Epoch, KEY_GROUPS, Look, Manifest, Rewrite, Row, StoreError, StoredStep,
 };
 
-use super::{Block, Offer, Receipt, SourceBell, Worked};
+use super::{Block, Offer, Receipt, SourceBell, StopFlag, Worked};
 use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
     error::{BoxError, ResumeError, RunError, SourceError, TypeChange},
@@ -292,9 +292,10 @@ pub(crate) trait SourceTask {
     fn fill(&mut self, now: Instant) -> Result<Filled, RecordFailure>;
 
     /// Pushes the next `count` records, at most as many as `fill` announced, through the chain.
+    /// Returns how many have been pushed: fewer, where a stop comes between two records that go alone.
     ///
     /// On a failure nothing of the failed record has left the chain, and the tokens point at it.
-    fn push(&mut self, count: usize) -> Result<(), SourceFault>;
+    fn push(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault>;
 
     /// Where the records come from that are being worked on: those of a block, or what was being read or pushed. Asked after a
     /// failure or a panic in the chain, so it enters no step.
@@ -315,8 +316,9 @@ pub(crate) trait SourceTask {
     /// Takes a block of what has been offered. It does not count as read before it is worked off.
     fn take(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)>;
 
-    /// Has a block, which may come from another worker, go through the chain.
-    fn work(&mut self, block: &Block) -> Result<Worked, Fault>;
+    /// Has a block, which may come from another worker, go through the chain, up to its end or to the line at which a stop
+    /// comes.
+    fn work(&mut self, block: &Block, stop: &StopFlag) -> Result<Worked, Fault>;
 
     /// Notes that a block that was taken here has been worked off: the first one that had not been. On a failure the
     /// token of its partition points at the line that failed.

@@ -177,7 +177,7 @@ impl Runner {
     ///
     /// That is the most. Below it the flow itself says how many records may be in flight: about as many as its steps get
     /// through in the time of an epoch ([`Epochs`]), or in a tenth of a second where epochs are shorter, so that a slow
-    /// step has short epochs too and a stop has little to wait for. A run begins with 16 records and has more as fast as it
+    /// step has short epochs too and a stop has little to wait for. A run begins with a record for each worker and has more as fast as it
     /// turns out to be: a fast flow the whole 100,000 after five epochs of some milliseconds. Sources that wait share what
     /// there is. How many bytes may be in flight does not follow the flow.
     pub fn in_flight(mut self, records: u64, bytes: u64) -> Self {
@@ -358,6 +358,7 @@ impl Runner {
             bytes,
             cautious,
             follow: self.follow,
+            least: self.workers as u64,
         };
         let (teller, news) = channel();
         let first = Epoch::first(number).to_u64();

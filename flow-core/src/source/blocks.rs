@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     chain::{Fault, rollback, settle},
-    engine::{Block, FailedLine, Offer, Origin, Receipt, RecordFailure, Worked},
+    engine::{Block, FailedLine, Offer, Origin, Receipt, RecordFailure, StopFlag, Worked},
     record::NoKey,
 };
 
@@ -67,7 +67,9 @@ impl<S: Source> Reading<S> {
     }
 
     /// Has the lines of a block, which may be another worker's, go through the chain of this one.
-    pub(super) fn work_off(&mut self, block: &Block) -> Result<Worked, Fault> {
+    ///
+    /// Where a stop comes between two lines, or two batches of them, the rest of the block is not begun.
+    pub(super) fn work_off(&mut self, block: &Block, stop: &StopFlag) -> Result<Worked, Fault> {
         let mut worked = Worked::default();
         let Some(parser) = self.parser else {
             return Ok(worked);
@@ -80,6 +82,10 @@ impl<S: Source> Reading<S> {
         // A failed step may have left some.
         self.batch.clear();
         for end in memchr_iter(b'\n', &block.bytes) {
+            if stop.is_set() && self.batch.is_empty() {
+                worked.cut = Some((self.lines.end, bytes));
+                break;
+            }
             let line = &block.bytes[bytes..=end];
             self.at.enter();
             let record = match parser.record(line) {
@@ -169,7 +175,8 @@ impl<S: Source> Reading<S> {
         partition.moved = true;
         let lines = partition.reader.file_lines()?;
         let Some(failed) = worked.failed.take() else {
-            lines.worked_off(receipt.lines, receipt.bytes);
+            let (read, bytes) = worked.cut.unwrap_or((receipt.lines, receipt.bytes));
+            lines.worked_off(read, bytes);
             return None;
         };
         lines.worked_off(failed.lines, failed.bytes);

@@ -18,7 +18,7 @@ use crate::{
     chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
     engine::{
         Block, Filled, Head, HeadContext, Made, Offer, Origin, PartitionBell, Receipt,
-        RecordFailure, Rows, SourceBell, SourceFault, SourceTask, Worked,
+        RecordFailure, Rows, SourceBell, SourceFault, SourceTask, StopFlag, Worked,
     },
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     graph::StepIndex,
@@ -429,9 +429,13 @@ impl<S: Source> Reading<S> {
     }
 
     /// Pushes records one by one, so that a failure can be taken back to the record's start.
-    fn push_each(&mut self, count: usize) -> Result<(), SourceFault> {
+    fn push_each(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault> {
         self.hand = Hand::Records(1);
         for pushed in 0..count {
+            if stop.is_set() {
+                // What has not been begun has not been read.
+                return Ok(pushed);
+            }
             let Some(partition) = self.partitions.get_mut(self.turn) else {
                 break;
             };
@@ -449,12 +453,12 @@ impl<S: Source> Reading<S> {
             settle(&self.outlets);
             partition.pushed += 1;
         }
-        Ok(())
+        Ok(count)
     }
 
-    fn push_all(&mut self, count: usize) -> Result<(), SourceFault> {
+    fn push_all(&mut self, count: usize) -> Result<usize, SourceFault> {
         let Some(partition) = self.partitions.get_mut(self.turn) else {
-            return Ok(());
+            return Ok(0);
         };
         self.hand = Hand::Records(count);
         let mut batch: Vec<_> = if count == partition.run.len() {
@@ -472,7 +476,7 @@ impl<S: Source> Reading<S> {
         };
         let Err(fault) = self.chain.push_batch(&mut batch) else {
             partition.pushed += count;
-            return Ok(());
+            return Ok(count);
         };
         let Some(pushed) = fault.good() else {
             return Err(SourceFault::Step(fault));
@@ -566,23 +570,22 @@ impl<S: Source> SourceTask for Reading<S> {
         })
     }
 
-    fn push(&mut self, count: usize) -> Result<(), SourceFault> {
+    fn push(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault> {
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             // Also when a record fails: those before it have been read.
             partition.moved = true;
         }
-        if self.fallible && !self.only_first {
-            self.push_each(count)?;
-        } else {
-            self.push_all(count)?;
-        }
+        let pushed = match self.fallible && !self.only_first {
+            true => self.push_each(count, stop)?,
+            false => self.push_all(count)?,
+        };
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             // A run is pushed to its end before the next partition has its turn.
             if partition.run.is_empty() && partition.failure.is_none() {
                 self.turn = (self.turn + 1) % self.partitions.len();
             }
         }
-        Ok(())
+        Ok(pushed)
     }
 
     fn origin(&mut self, block: Option<&Block>) -> Option<Origin> {
@@ -640,8 +643,8 @@ impl<S: Source> SourceTask for Reading<S> {
         self.take_lines(lines, into)
     }
 
-    fn work(&mut self, block: &Block) -> Result<Worked, Fault> {
-        self.work_off(block)
+    fn work(&mut self, block: &Block, stop: &StopFlag) -> Result<Worked, Fault> {
+        self.work_off(block, stop)
     }
 
     fn worked_off(&mut self, receipt: &Receipt, worked: &mut Worked) -> Option<RecordFailure> {

@@ -147,7 +147,7 @@ impl Driver {
         }
         let began = Instant::now();
         let worked = traced(&mut *self.task, Some(&job.block), |task| {
-            task.work(&job.block)
+            task.work(&job.block, &self.state.stopping)
         });
         let mut worked = worked.map_err(|mut fault| {
             fault.set_origin(origin(&mut *self.task, Some(&job.block)));
@@ -175,7 +175,7 @@ impl Driver {
     }
 
     /// Gives back what was reserved and not read.
-    fn release(&self, records: u64, bytes_each: u64) {
+    pub(super) fn release(&self, records: u64, bytes_each: u64) {
         if records > 0 {
             self.state.budget.release(records, records * bytes_each);
             // Another source may have found no room for it.

@@ -84,7 +84,7 @@ pub(super) fn build<'scope>(
         ended: false,
         read_in_epoch: false,
         timer: None,
-        at_a_time: 64,
+        at_a_time: 1,
     };
     builder.build(move |mut capabilities| {
         let first = driver.state.epoch();
@@ -123,7 +123,7 @@ struct Driver {
     /// When the next timer goes off: one that goes off later need not be set.
     timer: Option<Instant>,
     /// How many records are pushed at a time: fewer where the steps up to the next shuffle are slow, so that no push takes
-    /// much longer than a turn.
+    /// much longer than a turn. One at first: it may take minutes, and a stop would have to wait for more.
     at_a_time: u64,
 }
 
@@ -275,10 +275,15 @@ impl Driver {
         }
         let began = self.state.clock.now();
         #[allow(clippy::cast_possible_truncation)] // at most `count`, which is a usize
-        let pushed = traced(&mut *self.task, None, |task| task.push(granted as usize));
+        let pushed = traced(&mut *self.task, None, |task| {
+            task.push(granted as usize, &self.state.stopping)
+        });
         self.adapt(granted, self.since(began));
         let pushed = match pushed {
-            Ok(()) => granted,
+            Ok(pushed) => {
+                self.release(granted - pushed as u64, bytes_each);
+                pushed as u64
+            }
             Err(SourceFault::Step(mut fault)) => {
                 fault.set_origin(origin(&mut *self.task, None));
                 return Err(fault);
