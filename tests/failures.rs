@@ -580,3 +580,34 @@ fn a_sinks_sync_is_run_without_a_store_too() {
     assert!(syncs.load(SeqCst) > 0);
     assert_eq!(outcome.epoch, None, "nothing is durable without a store");
 }
+
+#[test]
+fn a_long_error_is_stored_by_its_beginning_and_known_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("state");
+    let long = || "語".repeat(1 << 20);
+    let run = || {
+        let runner = Runner::new(move |flow| {
+            let numbers = flow.source(source::from_iter(0..3u64)).named("numbers");
+            let failing = move |_: u64| -> Result<(), String> { Err(long()) };
+            numbers.sink(sink::from_fn(failing)).named("failing");
+        });
+        runner.recover(Recovery::at(&store)).run().unwrap_err()
+    };
+    let errors = [run(), run(), run()].map(|error| error.to_string());
+    assert!(!errors[1].contains("in a row"));
+    assert!(errors[2].contains("This is run 3 in a row"));
+    let look = flow_store::Look::read(&store).unwrap();
+    for execution in look.executions().unwrap() {
+        match execution.ended {
+            Some((_, flow_store::End::Aborted { error, .. })) => {
+                assert!(
+                    error.len() <= 4096 && error.ends_with("more bytes]"),
+                    "{error}"
+                );
+                assert!(error.contains("step `failing` failed"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

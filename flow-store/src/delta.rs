@@ -16,6 +16,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use std::collections::VecDeque;
 use std::ops::Bound;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// An epoch before the last one that the store can go back to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -231,12 +232,15 @@ pub(crate) fn chain(
         }
         match deltas.back_mut().filter(|delta| delta.epoch == epoch) {
             Some(delta) => delta.bytes += value.len() as u64,
-            None => deltas.push_back(Delta {
-                epoch,
-                before: part.before,
-                at: part.at,
-                bytes: value.len() as u64,
-            }),
+            None => push(
+                &mut deltas,
+                Delta {
+                    epoch,
+                    before: part.before,
+                    at: part.at,
+                    bytes: value.len() as u64,
+                },
+            ),
         }
         next = match part.last {
             true => {
@@ -266,9 +270,54 @@ pub(crate) fn remove_after(transaction: &WriteTransaction, epoch: Epoch) -> Resu
     Ok(())
 }
 
+/// Adds a delta behind all others. One that was written earlier with a later time was written by a clock that was ahead: it
+/// is at least as old as this one.
+pub(crate) fn push(deltas: &mut VecDeque<Delta>, delta: Delta) {
+    for earlier in deltas.iter_mut().rev() {
+        if earlier.at <= delta.at {
+            break;
+        }
+        earlier.at = delta.at;
+    }
+    deltas.push_back(delta);
+}
+
+/// The time by which an execution forgets epochs.
+///
+/// What is forgotten does not come back, so a clock that jumps ahead must not make old what is not. At a start nobody can
+/// tell such a jump from a time in which no flow ran. So the time goes on from the last commit before the start, and at
+/// most twice as fast as the process measures, until it has come to what the clock says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// When the last commit before the start was, in milliseconds since 1970.
+    before: i64,
+    started: Instant,
+}
+
+impl Now {
+    /// At the start of an execution that goes on from these.
+    pub(crate) fn after(deltas: &VecDeque<Delta>) -> Now {
+        let last = deltas.back().map(|delta| delta.at);
+        Now {
+            before: last.unwrap_or_else(|| now().as_millisecond()),
+            started: Instant::now(),
+        }
+    }
+
+    /// In milliseconds since 1970, for a commit at this time of the clock.
+    pub(crate) fn at(&self, clock: i64) -> i64 {
+        self.limited(clock, self.started.elapsed())
+    }
+
+    fn limited(&self, clock: i64, elapsed: Duration) -> i64 {
+        let elapsed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        clock.min(self.before.saturating_add(elapsed.saturating_mul(2)))
+    }
+}
+
 /// The oldest epoch that is to stay restorable when these deltas are there, the last of which has just been
 /// written, and `oldest` was restorable before.
-pub(crate) fn oldest(deltas: &VecDeque<Delta>, oldest: Epoch, retain: Retain) -> Epoch {
+pub(crate) fn oldest(deltas: &VecDeque<Delta>, oldest: Epoch, retain: Retain, now: &Now) -> Epoch {
     let Some(last) = deltas.back() else {
         return oldest;
     };
@@ -282,7 +331,7 @@ pub(crate) fn oldest(deltas: &VecDeque<Delta>, oldest: Epoch, retain: Retain) ->
         }
         Retain::For(duration) => {
             let age = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-            let since = last.at.saturating_sub(age);
+            let since = now.at(last.at).saturating_sub(age);
             restorable.find(|delta| delta.at >= since)
         }
     };
@@ -429,10 +478,65 @@ mod tests {
             (seconds(60), epochs(4), 4),
         ] {
             assert_eq!(
-                oldest(&deltas, since, retain),
+                oldest(&deltas, since, retain, &Now::after(&deltas)),
                 epochs(expected),
                 "{retain:?}"
             );
         }
+    }
+
+    fn deltas_at(times: &[i64]) -> VecDeque<Delta> {
+        let mut deltas = VecDeque::new();
+        for (n, at) in (1..).zip(times) {
+            let epoch = Epoch::from_u64(Epoch::opening(1).to_u64() + n);
+            let before = Epoch::from_u64(epoch.to_u64() - 1);
+            let at = *at;
+            push(
+                &mut deltas,
+                Delta {
+                    epoch,
+                    before,
+                    at,
+                    bytes: 1,
+                },
+            );
+        }
+        deltas
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_once_keeps_nothing_for_ever() {
+        let deltas = deltas_at(&[1_000, 2_000, 900_000, 3_000, 4_000, 5_000]);
+        let times: Vec<i64> = deltas.iter().map(|delta| delta.at).collect();
+        assert_eq!(times, [1_000, 2_000, 3_000, 3_000, 4_000, 5_000]);
+        let two = Retain::For(Duration::from_millis(1_500));
+        let first = deltas[0].before;
+        let oldest = oldest(&deltas, first, two, &Now::after(&deltas));
+        assert_eq!(oldest, deltas[4].before);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_at_a_start_does_not_forget_at_once() {
+        let before = deltas_at(&[1_000, 2_000, 3_000]);
+        let now = Now::after(&before);
+        let milliseconds = Duration::from_millis;
+        let ahead = 3_000 + 1_000_000;
+        assert_eq!(now.limited(ahead, milliseconds(0)), 3_000);
+        assert_eq!(now.limited(ahead, milliseconds(500)), 4_000);
+        // It comes to what the clock says, and never beyond.
+        assert_eq!(now.limited(ahead, milliseconds(500_000)), ahead);
+        assert_eq!(now.limited(ahead, milliseconds(900_000)), ahead);
+        // One that is behind is believed: then more is kept, not less.
+        assert_eq!(now.limited(10, milliseconds(900_000)), 10);
+        let mut deltas = before;
+        let last = Delta {
+            epoch: Epoch::opening(2),
+            before: deltas[2].epoch,
+            at: ahead,
+            bytes: 1,
+        };
+        push(&mut deltas, last);
+        let (hour, first) = (Retain::For(Duration::from_secs(60)), deltas[0].before);
+        assert_eq!(oldest(&deltas, first, hour, &now), first);
     }
 }

@@ -57,6 +57,21 @@ impl Place {
         }
     }
 
+    /// The same with the part file where it really is, if a link leads to it: a file that takes its place has to be made beside
+    /// it.
+    pub(crate) fn real(self) -> Place {
+        let Ok(part) = self.part.canonicalize() else {
+            return self;
+        };
+        let mut unfinished = part.clone().into_os_string();
+        unfinished.push(".new");
+        Place {
+            part,
+            unfinished: unfinished.into(),
+            ..self
+        }
+    }
+
     /// Looks what is there; a directory that does not exist has nothing.
     pub(crate) fn list(&self) -> Result<Found, StoreError> {
         let at = |attempt| {
@@ -92,8 +107,8 @@ impl Place {
         Ok(found)
     }
 
-    /// Creates the directory, and those above it, so that they outlive a power failure.
-    pub(crate) fn create(&self) -> Result<(), StoreError> {
+    /// Creates the directory, and those above it, so that they outlive a power failure. Returns those that were not there.
+    pub(crate) fn create(&self) -> Result<Vec<PathBuf>, StoreError> {
         // the lowest first
         let absent: Vec<&Path> = self
             .directory
@@ -105,14 +120,26 @@ impl Place {
             path: self.directory.clone(),
             cause,
         })?;
-        for made in absent {
+        for made in &absent {
             match made.parent() {
                 Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new("."))?,
                 Some(parent) => sync_directory(parent)?,
                 None => {}
             }
         }
-        Ok(())
+        Ok(absent.into_iter().map(Path::to_path_buf).collect())
+    }
+
+    /// Takes away what [`create`](Place::create) made, and the lock file in it.
+    pub(crate) fn take_back(&self, made: &[PathBuf]) {
+        if made.is_empty() {
+            return;
+        }
+        // It was empty, so nothing is lost; and if this fails, no more is there than an empty directory.
+        let _ = fs::remove_file(&self.lock);
+        for directory in made {
+            let _ = fs::remove_dir(directory);
+        }
     }
 
     /// Creates the directory itself, which must not be there yet.
@@ -147,16 +174,25 @@ impl Place {
         }
     }
 
+    /// Whether the names of new files can be made durable. What else the system says is told when one is made.
+    pub(crate) fn has_durable_names(&self) -> bool {
+        cfg!(not(unix)) || os::sync_directory(self.above()).unwrap_or(true)
+    }
+
+    /// The directory, or the nearest one above it that is there.
+    fn above(&self) -> &Path {
+        let mut above = self.directory.ancestors();
+        match above.find(|path| exists(path)) {
+            Some(path) if path.as_os_str().is_empty() => Path::new("."),
+            Some(path) => path,
+            None => &self.directory,
+        }
+    }
+
     /// Whether the files that are there may be written to, and those that are missing be made. Nothing is.
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
         if !self.part.exists() || !self.lock.exists() {
-            // The directory, or the one above it in which it would be made.
-            let mut above = self.directory.ancestors();
-            let above = above.find(|path| exists(path)).unwrap_or(&self.directory);
-            let above = match above.as_os_str().is_empty() {
-                true => Path::new("."),
-                false => above,
-            };
+            let above = self.above();
             os::may_create_in(above).map_err(|cause| StoreError::Io {
                 attempt: "make files in",
                 path: above.to_path_buf(),
@@ -205,7 +241,7 @@ impl Place {
             .and_then(|file| file.sync_all())
             .map_err(at("sync"))?;
         fs::rename(&self.unfinished, &self.part).map_err(at("rename"))?;
-        sync_directory(&self.directory)
+        sync_directory(self.part.parent().unwrap_or(&self.directory))
     }
 }
 
@@ -214,18 +250,21 @@ fn exists(path: &Path) -> bool {
     path.as_os_str().is_empty() || path.exists()
 }
 
-/// Makes the names in a directory durable; elsewhere than on Unix that is not to be had.
+/// Makes the names in a directory durable, where that is to be had.
 fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|cause| StoreError::Io {
+    match os::sync_directory(path) {
+        Ok(synced) => {
+            if !synced && cfg!(unix) {
+                tracing::warn!(path = %path.display(), "the file system can't make a directory durable");
+            }
+            Ok(())
+        }
+        Err(cause) => Err(StoreError::Io {
             attempt: "sync the directory",
             path: path.to_path_buf(),
             cause,
-        })
+        }),
+    }
 }
 
 #[cfg(test)]

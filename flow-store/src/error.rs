@@ -3,6 +3,7 @@
 use crate::delta::Retained;
 use crate::epoch::Epoch;
 use crate::manifest::{StepKind, StoredStep};
+use crate::named::Lost;
 use crate::schema::{self, Difference, Schema};
 use jiff::Timestamp;
 use std::fmt;
@@ -414,6 +415,32 @@ pub enum StoreError {
         execution: u64,
         /// The last epoch that is durable.
         last: Epoch,
+    },
+    /// The file of the store was removed, moved or replaced while an execution had it.
+    #[error(
+        "the store file {path} {}. It is at epoch {last}, and nothing more was written. If it was moved, move it back and start again; if it was removed, put a backup in its place, or start with a new store and new outputs",
+        match .how {
+            Lost::Gone => "was removed or moved away while the flow ran",
+            Lost::Replaced => "is another one than the flow began with: it was replaced while the flow ran",
+        }
+    )]
+    Gone {
+        /// The file.
+        path: PathBuf,
+        /// How it was lost.
+        how: Lost,
+        /// The last epoch that is in the file, wherever that is now.
+        last: Epoch,
+    },
+    /// The file system has no locks.
+    #[error(
+        "{path} can't be locked: {cause}. A flow starts only where its store can be kept from a second run. Put the store on a local disk; on NFS start the lock daemon, or mount it with `nolock` if no other host runs the flow"
+    )]
+    NoLocks {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: io::Error,
     },
     /// A change that no reader would ever find again, or that is too large.
     #[error(

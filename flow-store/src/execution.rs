@@ -1,7 +1,7 @@
 //! A running execution: the one that may commit.
 
 use crate::changes::Changes;
-use crate::delta::{self, Delta};
+use crate::delta::{self, Delta, Now};
 use crate::directory::Place;
 use crate::epoch::Epoch;
 use crate::error::{Cause, StoreError};
@@ -9,6 +9,7 @@ use crate::fail_point::FailPoint;
 use crate::fold::{self, Folding};
 use crate::guard::{Failure, guard};
 use crate::lock::Lock;
+use crate::named::Named;
 use crate::part::Held;
 use crate::record::{End, ExecutionRecord, now};
 use crate::retain::Retain;
@@ -28,6 +29,8 @@ use std::path::PathBuf;
 pub struct Execution {
     database: Held,
     part: PathBuf,
+    /// None over a backend without a directory.
+    named: Option<Named>,
     /// As the file has it.
     meta: Meta,
     record: ExecutionRecord,
@@ -36,6 +39,7 @@ pub struct Execution {
     retain: Retain,
     /// What is not folded, oldest first.
     deltas: VecDeque<Delta>,
+    now: Now,
     folding: Folding,
     /// Nobody knows what is in the file since a commit failed.
     failed: bool,
@@ -53,11 +57,13 @@ impl Execution {
         Execution {
             database,
             part: place.part.clone(),
+            named: lock.is_some().then(|| Named::new(&place.part)),
             meta: started.meta,
             record: started.record,
             steps: started.steps,
             retain: started.retain,
             deltas: started.deltas,
+            now: started.now,
             folding: Folding::new(),
             failed: false,
             _lock: lock,
@@ -101,6 +107,7 @@ impl Execution {
         I::IntoIter: Clone,
     {
         self.check_not_failed()?;
+        self.check_there()?;
         let changes = changes.into_iter();
         for changes in changes.clone() {
             changes.check(&self.steps, &self.part)?;
@@ -124,8 +131,8 @@ impl Execution {
             }
             begun = true;
             let delta = Delta::new(epoch, self.meta.epoch).write(&transaction, changes.clone())?;
-            deltas.push_back(delta);
-            meta.oldest = delta::oldest(&deltas, meta.oldest, self.retain);
+            delta::push(&mut deltas, delta);
+            meta.oldest = delta::oldest(&deltas, meta.oldest, self.retain, &self.now);
             if let Some(amount) = folding.amount(&deltas, &meta, delta.bytes) {
                 fold::fold(
                     &transaction,
@@ -175,6 +182,7 @@ impl Execution {
     /// [after a failed commit](StoreError::AfterFailedCommit).
     pub fn end(mut self, how: End) -> Result<(), StoreError> {
         self.check_not_failed()?;
+        self.check_there()?;
         self.record.ended = Some((now(), how));
         let write = || {
             let transaction = write::begin(self.database.get())?;
@@ -214,6 +222,18 @@ impl Execution {
             false => Ok(()),
             true => Err(StoreError::AfterFailedCommit {
                 path: self.part.clone(),
+            }),
+        }
+    }
+
+    /// Refuses to write on into a file that has no name any more, or another one.
+    fn check_there(&self) -> Result<(), StoreError> {
+        match self.named.as_ref().and_then(Named::lost) {
+            None => Ok(()),
+            Some(how) => Err(StoreError::Gone {
+                path: self.part.clone(),
+                how,
+                last: self.meta.epoch,
             }),
         }
     }

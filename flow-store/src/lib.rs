@@ -208,6 +208,7 @@ mod look;
 mod maintenance;
 mod manifest;
 mod msgpack;
+mod named;
 #[doc(hidden)]
 pub mod os;
 mod overlay;
@@ -242,7 +243,8 @@ pub use look::{About, Look, Start};
 pub use maintenance::{Compacted, DroppedStep};
 pub use manifest::{Agreed, Manifest, Notice, Rewrite, Schemas, StepKind, StepSpec, StoredStep};
 pub use msgpack::text as text_of;
-pub use record::{End, ExecutionRecord};
+pub use named::Lost;
+pub use record::{End, ExecutionRecord, bounded};
 pub use retain::{ParseRetainError, Retain};
 pub use rows::{Row, RowRef, Rows};
 pub use schema::{Difference, Field, Fields, ParseSchemaError, Primitive, Schema, trace};

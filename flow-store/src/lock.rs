@@ -15,6 +15,7 @@
 use crate::directory::Place;
 use crate::error::StoreError;
 use crate::holder::{Holder, Patience};
+use crate::os;
 use jiff::Timestamp;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -53,7 +54,7 @@ impl Drop for Lock {
 /// What a lock file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Text {
-    /// Nothing: it was just created.
+    /// Nothing: it was just created, or killed while it was.
     Nothing,
     /// A whole record.
     Record(Record),
@@ -141,7 +142,7 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
+                Err(TryLockError::Error(error)) => return Err(not_locked(place, error)),
             }
             // Together with others that read: they are done soon, and no more are to come.
             match file.try_lock_shared() {
@@ -208,6 +209,8 @@ impl Lock {
                 }
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => wait_for(patience, place, &mut file)?,
+                // Reading does no harm, and finds out if what it reads is being written.
+                Err(TryLockError::Error(error)) if os::has_no_locks(&error) => break,
                 Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
             }
         }
@@ -220,6 +223,17 @@ impl Lock {
         };
         lock.part = share_part(place, &lock.before)?;
         Ok(Some(lock))
+    }
+
+    /// Refuses to start where a start could not lock the file, which is there.
+    pub(crate) fn check(place: &Place) -> Result<(), StoreError> {
+        let Ok(file) = File::open(&place.lock) else {
+            return Ok(());
+        };
+        match file.try_lock_shared() {
+            Err(TryLockError::Error(error)) => Err(not_locked(place, error)),
+            Ok(()) | Err(TryLockError::WouldBlock) => Ok(()),
+        }
     }
 
     /// What the file said before it was taken.
@@ -256,6 +270,19 @@ impl Lock {
             path: self.path.clone(),
             cause,
         })
+    }
+}
+
+/// The lock file can't be locked: now, or at all.
+fn not_locked(place: &Place, cause: io::Error) -> StoreError {
+    let path = place.lock.clone();
+    match os::has_no_locks(&cause) {
+        true => StoreError::NoLocks { path, cause },
+        false => StoreError::Io {
+            attempt: "lock",
+            path,
+            cause,
+        },
     }
 }
 
@@ -354,7 +381,21 @@ fn read(file: &mut File) -> io::Result<Text> {
     if bytes.is_empty() {
         return Ok(Text::Nothing);
     }
-    Ok(Record::from_text(&String::from_utf8_lossy(&bytes)).map_or(Text::Torn, Text::Record))
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(match Record::from_text(&text) {
+        Some(record) => Text::Record(record),
+        None if is_first(&text) => Text::Nothing,
+        None => Text::Torn,
+    })
+}
+
+/// Whether a torn record is the first that was ever written to the file, which then names no store: nothing is lost.
+///
+/// Each later record is written over a whole one, and that is as long up to the store's uuid, if it had one. So a file
+/// that ends before that, or says that there is no store, never named one.
+fn is_first(text: &str) -> bool {
+    let first = format!("{FIRST_LINE}\nstore none\n");
+    first.starts_with(text) || text.starts_with(&first)
 }
 
 impl Record {
@@ -474,5 +515,34 @@ mod tests {
             std::fs::read(&place.lock).unwrap(),
             b"flow-store lock 1\nstore 3f"
         );
+    }
+
+    #[test]
+    fn the_first_record_torn_anywhere_names_no_store() {
+        let record = |store| Record {
+            store,
+            host: "host".to_owned(),
+            pid: 12,
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let (_directory, place) = place();
+        let none = record(None).to_text();
+        for cut in 0..none.len() - 1 {
+            std::fs::write(&place.lock, &none[..cut]).unwrap();
+            assert_eq!(
+                Lock::take(&place).unwrap().before(),
+                &Text::Nothing,
+                "{cut}"
+            );
+        }
+        // A record of a store, torn at any place, over the first one.
+        let some = record(Some(Uuid::from_u128(7))).to_text();
+        for cut in 0..some.len() - 1 {
+            let torn = format!("{}{}", &some[..cut], none.get(cut..).unwrap_or_default());
+            std::fs::write(&place.lock, &torn).unwrap();
+            let named = torn.contains("store 0");
+            let before = Lock::take(&place).unwrap().before().clone();
+            assert_eq!(before == Text::Torn, named, "{torn}");
+        }
     }
 }

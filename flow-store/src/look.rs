@@ -506,6 +506,9 @@ impl Look {
                 manifest.notices.push(Notice::GoesBack { from, to });
             }
         }
+        if self.is_new() && !self.place.has_durable_names() {
+            manifest.notices.push(Notice::NoDirectorySync);
+        }
         let epochs = self.retained().len();
         if self.retain == Retain::Nothing && epochs > 0 {
             manifest.notices.push(Notice::Forgets { epochs });
@@ -552,7 +555,8 @@ impl Look {
     /// written to are [`Io`](StoreError::Io).
     pub fn check_start(&self, start: &Start<'_>) -> Result<(), StoreError> {
         start::check(&self.place, self.basis(), start)?;
-        self.place.check_writable()
+        self.place.check_writable()?;
+        Lock::check(&self.place)
     }
 
     pub(crate) fn check_alone(&self) -> Result<(), StoreError> {

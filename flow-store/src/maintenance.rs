@@ -157,7 +157,7 @@ impl Look {
     /// ```
     pub fn compact(self, progress: &mut dyn FnMut(u64, u64)) -> Result<Compacted, StoreError> {
         self.check_alone()?;
-        let place = self.place.clone();
+        let place = self.place.clone().real();
         self.check_to_copy()?;
         // redb's own lock too: a flow whose lock file was removed would go on in the old file
         let held = hold(&place, &self.header)?;

@@ -222,6 +222,8 @@ pub enum Notice {
         /// The epoch that it goes back to.
         to: Epoch,
     },
+    /// The store is new, and its file system can't make the name of its file durable.
+    NoDirectorySync,
     /// Earlier executions retained epochs, and this one does not.
     Forgets {
         /// How many epochs can't be gone back to any more.
@@ -266,6 +268,9 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Notice::NoDirectorySync => f.write_str(
+                "the file system of the store can't make a directory durable, so a power failure may take the new store away",
+            ),
             Notice::NewStep { id } => {
                 write!(f, "step `{id}` is not in the store yet: it starts empty")
             }

@@ -4,6 +4,31 @@ use crate::epoch::Epoch;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The most bytes of a text that the store keeps of how an execution ended.
+const MOST_TEXT: usize = 4096;
+
+/// A text as the store keeps it: a long one is cut, at the end of a character, and says how much is missing.
+///
+/// ```
+/// use flow_store::bounded;
+///
+/// assert_eq!(bounded("short"), "short");
+/// let text = bounded(&"long ".repeat(1_000_000));
+/// assert!(text.len() <= 4096 && text.ends_with(" more bytes]"));
+/// assert_eq!(bounded(&text), text);
+/// ```
+#[must_use]
+pub fn bounded(text: &str) -> String {
+    if text.len() <= MOST_TEXT {
+        return text.to_owned();
+    }
+    // The longest mark has 20 digits.
+    let room = MOST_TEXT - 64;
+    let cut = (0..=room).rev().find(|at| text.is_char_boundary(*at));
+    let cut = cut.unwrap_or(0);
+    format!("{} [.. {} more bytes]", &text[..cut], text.len() - cut)
+}
+
 /// How an execution ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,6 +51,24 @@ pub enum End {
         /// Records that were read and are not durable.
         in_flight: u64,
     },
+}
+
+impl End {
+    /// The same with texts as the store keeps them.
+    fn bounded(&self) -> End {
+        match self {
+            End::Finished => End::Finished,
+            End::Stopped => End::Stopped,
+            End::Failed { position, error } => End::Failed {
+                position: bounded(position),
+                error: bounded(error),
+            },
+            End::Aborted { error, in_flight } => End::Aborted {
+                error: bounded(error),
+                in_flight: *in_flight,
+            },
+        }
+    }
 }
 
 /// One execution of the flow, as the store remembers it.
@@ -80,8 +123,8 @@ impl From<&ExecutionRecord> for StoredExecution {
             build: record.build.clone(),
             ended: record
                 .ended
-                .clone()
-                .map(|(at, end)| (at.as_millisecond(), end)),
+                .as_ref()
+                .map(|(at, end)| (at.as_millisecond(), end.bounded())),
         }
     }
 }
@@ -111,4 +154,29 @@ impl StoredExecution {
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_at_the_end_of_a_character() {
+        for character in ["x", "ß", "語", "🦀"] {
+            let text = character.repeat(10_000);
+            let kept = bounded(&text);
+            assert!(kept.len() <= MOST_TEXT);
+            let (start, missing) = kept.split_once(" [.. ").unwrap();
+            assert!(text.starts_with(start));
+            let missing: usize = missing
+                .strip_suffix(" more bytes]")
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert_eq!(start.len() + missing, text.len());
+            assert_eq!(bounded(&kept), kept);
+        }
+        let fits = "y".repeat(MOST_TEXT);
+        assert_eq!(bounded(&fits), fits);
+    }
 }

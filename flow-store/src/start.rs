@@ -1,6 +1,6 @@
 //! Starting an execution: the one transaction that does it, in a store that is there or a new one.
 
-use crate::delta::{self, Delta};
+use crate::delta::{self, Delta, Now};
 use crate::directory::Place;
 use crate::epoch::Epoch;
 use crate::error::{Cause, StoreError};
@@ -29,6 +29,7 @@ pub(crate) struct Started {
     pub(crate) steps: Vec<u16>,
     pub(crate) retain: Retain,
     pub(crate) deltas: VecDeque<Delta>,
+    pub(crate) now: Now,
 }
 
 /// What a start goes on from.
@@ -80,10 +81,15 @@ pub(crate) fn create(
     lock: Option<Lock>,
     start: &Start<'_>,
 ) -> Result<Execution, StoreError> {
-    place.create()?;
+    let made = place.create()?;
     let mut lock = match lock {
         Some(lock) => lock,
-        None => Lock::take(place)?,
+        None => Lock::take(place).inspect_err(|error| {
+            // Where there are no locks there is no store, so what was made for it goes.
+            if matches!(error, StoreError::NoLocks { .. }) {
+                place.take_back(&made);
+            }
+        })?,
     };
     if lock.store().is_some() || !place.list()?.parts.is_empty() {
         return Err(changed(place, "another process made a store there"));
@@ -199,9 +205,11 @@ fn start_in(
     start.flow_name.clone_into(&mut meta.flow_name);
 
     let delta = Delta::new(meta.epoch, record.resumed_from);
-    deltas.push_back(delta.write(transaction, std::iter::once(start.changes))?);
+    let now = Now::after(&origin.deltas);
+    let delta = delta.write(transaction, std::iter::once(start.changes))?;
+    delta::push(&mut deltas, delta);
     meta.oldest = match origin.seen {
-        Some(_) => delta::oldest(&deltas, meta.oldest, origin.retain),
+        Some(_) => delta::oldest(&deltas, meta.oldest, origin.retain, &now),
         // nothing was there before the first start
         None => meta.epoch,
     };
@@ -216,6 +224,7 @@ fn start_in(
         steps: numbers(start),
         retain: origin.retain,
         deltas,
+        now,
     })
 }
 

@@ -206,3 +206,46 @@ fn an_output_that_can_t_be_locked_is_written_with_a_notice() {
     }
     assert_eq!(work.text("out"), "ant 1\n");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_where_directories_can_t_be_synced_is_made_with_a_notice() {
+    let (work, elsewhere) = (Workdir::new(), Workdir::new());
+    let without = without(&elsewhere.path(""), "NODIRSYNC");
+    work.write("in", "ant\n");
+    let run = |verb: &str| {
+        let mut command = Command::new(&*WORDS);
+        command.args([verb, "in", "--recover", "state"]);
+        without(&mut command);
+        work.spawn(command).wait().expect(0)
+    };
+    let said = ["the file system of the store can't make a directory durable"];
+    run("check").says(said);
+    run("run").says(said);
+    // The name is there, or it is not.
+    assert!(!run("run").stderr.contains(said[0]));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_that_can_t_be_locked_can_be_read_and_not_started() {
+    let (work, elsewhere) = (Workdir::new(), Workdir::new());
+    let without = without(&elsewhere.path(""), "NOLOCK");
+    work.write("in", "ant\n");
+    let run = |verb: &str, store: &str| {
+        let mut command = Command::new(&*WORDS);
+        command.args([verb, "in", "--recover", store]);
+        without(&mut command);
+        work.spawn(command).wait()
+    };
+    let says = [
+        "can't be locked: No locks available",
+        "Put the store on a local disk",
+    ];
+    // A new one leaves nothing behind.
+    run("run", "deep/state").one_error(3, says);
+    assert!(!work.path("deep").exists());
+    work.run(&WORDS, &["run", "in", "--recover", "state"])
+        .expect(0);
+    refused(&work, 3, |verb| run(verb, "state"), &says);
+}

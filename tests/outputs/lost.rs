@@ -9,9 +9,12 @@ use std::{
 };
 
 use flow::{
-    Epochs, Outcome, OutputError, OutputProblem, Recovery, RunError, RunHandle, Runner, TextLines,
+    Epochs, Outcome, OutputError, OutputProblem, Recovery, RunError, RunHandle, Runner, StoreError,
+    TextLines, sink,
     source::{At, Next, Reader, Source, SourceError},
 };
+
+use flow_store::Lost;
 
 use crate::support::{self, Workdir};
 
@@ -229,4 +232,94 @@ fn a_hard_link_to_the_output_may_come_and_go() {
     })
     .unwrap();
     assert_eq!(work.text("out"), whole());
+}
+
+/// What the run says when its store was changed at its middle.
+fn without_store(work: &Workdir, change: impl Fn(&Path) + Send + Sync + 'static) -> StoreError {
+    let store = work.path("state");
+    let error = run(work, "out", move |_| change(&store)).unwrap_err();
+    let text = error.to_string();
+    assert!(!text.contains("is safe"), "{text}");
+    match error {
+        RunError::Commit { error, .. } => *error,
+        error => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_store_that_is_removed_fails_the_run_at_its_next_commit() {
+    let work = Workdir::new();
+    let error = without_store(&work, |store| fs::remove_dir_all(store).unwrap());
+    let gone = matches!(
+        error,
+        StoreError::Gone {
+            how: Lost::Gone,
+            ..
+        }
+    );
+    assert!(gone, "{error}");
+    // The output is not that of a new store.
+    assert!(run(&work, "out", |_| ()).is_err());
+}
+
+#[test]
+fn a_store_that_is_moved_away_is_gone_on_from_when_it_is_back() {
+    let work = Workdir::new();
+    let (from, to) = (work.path("state"), work.path("moved"));
+    let error = without_store(&work, move |store| fs::rename(store, &to).unwrap());
+    let last = support::look(&work.path("moved"), flow_store::Look::epoch);
+    match error {
+        StoreError::Gone {
+            how: Lost::Gone,
+            last: said,
+            ..
+        } => assert_eq!(said, last),
+        error => panic!("{error}"),
+    }
+    fs::rename(work.path("moved"), from).unwrap();
+    run(&work, "out", |_| ()).unwrap();
+    assert_eq!(work.text("out"), whole());
+}
+
+#[test]
+fn a_store_that_is_put_in_the_place_of_another_is_not_written() {
+    let work = Workdir::new();
+    let error = without_store(&work, |store| {
+        let part = store.join("part-00000-of-00001.redb");
+        fs::copy(&part, store.join("copy")).unwrap();
+        fs::rename(store.join("copy"), part).unwrap();
+    });
+    let replaced = matches!(
+        error,
+        StoreError::Gone {
+            how: Lost::Replaced,
+            ..
+        }
+    );
+    assert!(replaced, "{error}");
+}
+
+#[test]
+fn a_store_that_is_lost_in_a_run_that_commits_nothing_fails_it() {
+    let work = Workdir::new();
+    let (input, store) = (work.path("in"), work.path("state"));
+    fs::write(&input, "").unwrap();
+    let run = |on_start: fn(&Path)| {
+        let input = input.clone();
+        let runner = Runner::new(move |flow| {
+            let lines = flow.source(TextLines::open(&input));
+            lines.sink(sink::from_fn(|_: String| ()));
+        });
+        let removed = store.clone();
+        let runner = runner.on_start(move |_| on_start(&removed));
+        runner.recover(Recovery::at(&store)).run()
+    };
+    run(|_| ()).unwrap();
+    let error = run(|store| fs::remove_dir_all(store).unwrap()).unwrap_err();
+    match error {
+        RunError::Close { error, .. } => {
+            assert!(matches!(*error, StoreError::Gone { .. }), "{error}");
+        }
+        error => panic!("{error}"),
+    }
 }

@@ -72,7 +72,7 @@ pub enum RunError {
         times: u64,
     },
     /// An epoch could not be made durable.
-    #[error("epochs could not be made durable: {}\n{safe}", Chain(&**.error))]
+    #[error("epochs could not be made durable: {}{}", Chain(&**.error), unless_gone(.error, .safe))]
     Commit {
         /// Why.
         #[source]
@@ -92,7 +92,7 @@ pub enum RunError {
         safe: Safe,
     },
     /// The end of the run could not be written to the store; what was committed before is safe.
-    #[error("the run is over, but the store could not be closed: {}\n{safe}", Chain(&**.error))]
+    #[error("the run is over, but the store could not be closed: {}{}", Chain(&**.error), unless_gone(.error, .safe))]
     Close {
         /// Why.
         #[source]
@@ -288,6 +288,14 @@ pub struct RecordError {
     pub safe: Safe,
     /// How many runs in a row have failed at this place, this one included.
     pub times: u64,
+}
+
+/// What is not lost, where the store is.
+fn unless_gone(error: &StoreError, safe: &Safe) -> String {
+    match error {
+        StoreError::Gone { .. } => String::new(),
+        _ => format!("\n{safe}"),
+    }
 }
 
 /// What is not lost, where an output may be: then the next run is refused until that is put right.

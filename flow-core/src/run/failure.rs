@@ -25,14 +25,15 @@ impl Finished<'_> {
     /// How many runs in a row have failed like this, with this one.
     fn times(&self, how: &str) -> u64 {
         match &self.failed_before {
-            Some((before, times)) if before == how => times + 1,
+            // The store keeps the beginning of a long text.
+            Some((before, times)) if *before == flow_store::bounded(how) => times + 1,
             _ => 1,
         }
     }
 
     pub(super) fn abort_error(&self, failed: Failed) -> RunError {
         let mut error = self.error_of(failed);
-        let how = first_line(&error.to_string()).to_owned();
+        let how = first_line(&flow_store::bounded(&error.to_string())).to_owned();
         if let RunError::Step { times, .. } | RunError::Panicked { times, .. } = &mut error {
             *times = self.times(&how);
         }

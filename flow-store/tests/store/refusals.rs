@@ -454,3 +454,19 @@ fn epochs_must_grow_and_be_of_the_execution() {
     execution.end(End::Finished).unwrap();
     assert_eq!(rows(&home.look(), 0), pairs(&[("k", "1"), ("l", "3")]));
 }
+
+#[test]
+fn a_lock_file_whose_first_writing_broke_off_has_lost_nothing() {
+    for text in [
+        "flow",
+        "flow-store lock 1\nst",
+        "flow-store lock 1\nstore none\nhost x\npi",
+    ] {
+        let home = Home::new();
+        fs::create_dir(home.store()).unwrap();
+        fs::write(home.lock(), text).unwrap();
+        assert!(Look::read(home.store()).unwrap().is_new(), "{text}");
+        home.start(&[step("joiner")]).end(End::Finished).unwrap();
+        assert!(!home.look().is_new());
+    }
+}

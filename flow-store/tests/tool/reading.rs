@@ -543,3 +543,37 @@ fn who_has_seen_enough_of_the_output() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
+
+/// A message that nobody can read changes nothing: neither the exit status nor what is done.
+#[cfg(target_os = "linux")]
+#[test]
+fn where_messages_can_t_be_written_the_exit_status_says_it() {
+    use std::fs::File;
+    use std::process::Stdio;
+
+    let home = Home::stores();
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let (missing, nowhere) = (["get", "clean", "counts", "bert"], ["info", "nowhere"]);
+    for (args, status) in [(&missing[..], 1), (&nowhere[..], 3), (&["no-such-verb"], 2)] {
+        for stderr in [full(), gone()] {
+            let ran = home.command(args).stderr(stderr).status().unwrap();
+            assert_eq!(ran.code(), Some(status), "{args:?}");
+        }
+    }
+    // Who reads the output has seen enough; a disk that is full has not.
+    for (stdout, stderr, status) in [
+        (gone(), full(), 0),
+        (gone(), gone(), 0),
+        (full(), full(), 3),
+        (full(), gone(), 3),
+    ] {
+        let mut command = home.command(&["export", "clean"]);
+        let ran = command.stdout(stdout).stderr(stderr).status().unwrap();
+        assert_eq!(ran.code(), Some(status));
+    }
+}

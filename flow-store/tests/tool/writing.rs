@@ -240,3 +240,20 @@ fn a_backup_has_a_directory_of_its_own() {
         "{message}"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_compacted_file_is_where_a_link_led() {
+    let home = Home::stores();
+    let part = home.path("clean").join(PART);
+    fs::create_dir(home.path("disk")).unwrap();
+    let real = home.path("disk").join("large.redb");
+    fs::rename(&part, &real).unwrap();
+    std::os::unix::fs::symlink("../disk/large.redb", &part).unwrap();
+    let expected = home.contents("clean");
+    home.run(&["compact", "clean"]).ok();
+    assert!(part.is_symlink() && real.is_file());
+    assert_eq!(home.contents("clean"), expected);
+    let left = fs::read_dir(home.path("disk")).unwrap().count();
+    assert_eq!(left, 1, "nothing is left beside it");
+}

@@ -11,7 +11,7 @@ mod verify;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use flow_store::{Epoch, Look, StoreError};
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -266,7 +266,7 @@ fn main() -> ExitCode {
     let done = match thread {
         Ok(done) => done,
         Err(error) => {
-            eprintln!("error: no thread can be started: {error}");
+            complain(&format!("no thread can be started: {error}"));
             return ExitCode::from(REFUSED);
         }
     };
@@ -288,6 +288,11 @@ fn main() -> ExitCode {
             (REFUSED, format!("this is a mistake in flow-store: {panic}"))
         }
     };
-    eprintln!("error: {message}");
+    complain(&message);
     ExitCode::from(code)
+}
+
+/// Says what went wrong. The exit status says it too, so it does not matter whether anybody can read this.
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "error: {message}");
 }
