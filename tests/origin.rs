@@ -129,7 +129,7 @@ fn a_step_that_fails_for_a_batch_names_it_too() {
         keyed.stateful_map(count).named("count").map(|(_, n)| n)
     });
     let error = test.run().unwrap_err();
-    assert!(matches!(error, RunError::Step { .. }), "{error}");
+    assert!(matches!(error, RunError::NotKept { .. }), "{error}");
     assert_eq!(range(&error), ("event 51", "event 60"));
     let text = error.to_string();
     assert!(

@@ -48,7 +48,7 @@ struct Line {
     n: String,
 }
 
-const SHIPPED: [Shipped; 5] = [
+const SHIPPED: [Shipped; 7] = [
     Shipped {
         name: "TextLines::open",
         grow: Some(text),
@@ -76,7 +76,23 @@ const SHIPPED: [Shipped; 5] = [
         name: "from_fn",
         grow: None,
         open: |flow, _, upto| {
-            flow.source(source::from_fn(move |resume: Option<u64>| {
+            let rest = move |read: u64| (read..upto).map(|n| n.to_string());
+            flow.source(source::from_fn(rest))
+        },
+    },
+    Shipped {
+        name: "try_from_fn",
+        grow: None,
+        open: |flow, _, upto| {
+            let rest = move |read: u64| Ok((read..upto).map(|n| Ok(n.to_string())));
+            flow.source(source::try_from_fn(rest))
+        },
+    },
+    Shipped {
+        name: "from_fn_with_token",
+        grow: None,
+        open: |flow, _, upto| {
+            flow.source(source::from_fn_with_token(move |resume: Option<u64>| {
                 let records = resume.unwrap_or(0)..upto;
                 Ok(records.map(|n| Ok((n.to_string(), n + 1))))
             }))

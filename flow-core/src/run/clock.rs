@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
+
 /// The clock of a run: the system's, or one that a test moves by hand.
 ///
 /// It says when an epoch is old enough, when an idle reader is asked again, and when a source gives way to other steps.
@@ -24,6 +26,7 @@ pub struct Clock(Option<Arc<Manual>>);
 
 struct Manual {
     start: Instant,
+    start_time: Timestamp,
     state: Mutex<ManualState>,
 }
 
@@ -60,8 +63,15 @@ impl Clock {
     /// A clock that stands still until it is advanced. Its clones are the same clock.
     #[must_use]
     pub fn manual() -> Self {
+        Clock::manual_at(Timestamp::UNIX_EPOCH)
+    }
+
+    /// A manual clock that begins at a time of day.
+    #[must_use]
+    pub fn manual_at(time: Timestamp) -> Self {
         Clock(Some(Arc::new(Manual {
             start: Instant::now(),
+            start_time: time,
             state: Mutex::default(),
         })))
     }
@@ -72,6 +82,20 @@ impl Clock {
         match &self.0 {
             None => Instant::now(),
             Some(manual) => manual.start + manual.lock().passed,
+        }
+    }
+
+    /// The time of day. That of a manual clock begins at the start of the year 1970, in UTC, unless
+    /// [`manual_at`](Clock::manual_at) says otherwise.
+    #[must_use]
+    pub fn timestamp(&self) -> Timestamp {
+        match &self.0 {
+            None => Timestamp::now(),
+            Some(manual) => {
+                let passed = manual.lock().passed;
+                let time = manual.start_time.saturating_add(passed);
+                time.unwrap_or(Timestamp::MAX)
+            }
         }
     }
 

@@ -1,71 +1,89 @@
-//! Records from a function: the smallest source that can resume.
+//! Records from a function that starts where it is told: the smallest source that can resume.
 
-use std::{marker::PhantomData, task::Waker};
+use std::task::Waker;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-use super::{At, Next, Reader, Source, SourceError};
+use super::{At, Excerpt, Next, Reader, Source, SourceError};
 
 /// How many records are read in one run.
 const RUN: usize = 256;
 
-/// Records from a function that says, with each record, where to go on after it.
+/// Records from a function that is told how many of them have been read: it returns an iterator over the rest.
 ///
-/// `open(resume)` is called when the flow starts, with `None` the first time and then with the token of the
-/// last durable record. It returns an iterator of `(record, token)`, where the token is what `open` needs to
-/// go on *behind* that record. `next` is called on a worker and should not wait.
+/// `open(read)` is called when the flow starts: with 0 the first time, and then with the number of records that were
+/// durable. Flow counts them. `next` is called on a worker, so an iterator that waits (for a socket, say) holds up its epoch:
+/// [`from_channel`](super::from_channel) takes records from a thread that may wait.
+///
+/// [`try_from_fn`] is for a function that may fail, and
+/// [`from_fn_with_token`](super::from_fn_with_token) for one that needs more than a number to find its place.
 ///
 /// ```
 /// # use flow::prelude::*;
 /// # use flow::{sink, source};
 /// # let (out, seen) = sink::collect();
 /// # Runner::new(move |flow| {
-/// let squares = flow.source(source::from_fn(|resume: Option<u64>| {
-///     let first = resume.unwrap_or(0);
-///     Ok((first..3).map(|n| Ok((n * n, n + 1))))
-/// }));
+/// let squares = flow.source(source::from_fn(|read: u64| (read..3).map(|n| n * n)));
 /// # squares.sink(out.clone());
 /// # }).run().unwrap();
 /// # assert_eq!(seen.take(), [0, 1, 4]);
 /// ```
-pub fn from_fn<F, T, P, I>(open: F) -> FnSource<F, T, P, I>
+pub fn from_fn<F, I>(open: F) -> FnSource<F>
 where
-    F: Fn(Option<P>) -> Result<I, SourceError> + 'static,
-    I: Iterator<Item = Result<(T, P), SourceError>> + 'static,
+    F: Fn(u64) -> I + 'static,
+    I: IntoIterator + 'static,
+    I::Item: 'static,
 {
-    FnSource {
-        open,
-        types: PhantomData,
-    }
+    FnSource(open)
+}
+
+/// Like [`from_fn`], for a function that may fail: when it opens its input, or at a record.
+///
+/// # Errors
+/// The flow stops exactly at a record that is an error, and the next run starts at it. If `open` fails, the start is refused.
+///
+/// ```
+/// # use flow::prelude::*;
+/// # use flow::{sink, source};
+/// # let (out, seen) = sink::collect();
+/// # let home = tempfile::tempdir().unwrap();
+/// # let path = home.path().join("pages");
+/// # std::fs::write(&path, "title\ntext\n").unwrap();
+/// # Runner::new(move |flow| {
+/// # let path = path.clone();
+/// let lines = flow.source(source::try_from_fn(move |read: u64| {
+///     let text = std::fs::read_to_string(&path)?;
+///     let lines: Vec<_> = text.lines().map(String::from).collect();
+///     Ok(lines.into_iter().skip(read as usize).map(Ok))
+/// }));
+/// # lines.sink(out.clone());
+/// # }).run().unwrap();
+/// # assert_eq!(seen.take(), ["title", "text"]);
+/// ```
+pub fn try_from_fn<F, I, T>(open: F) -> TryFnSource<F>
+where
+    F: Fn(u64) -> Result<I, SourceError> + 'static,
+    I: IntoIterator<Item = Result<T, SourceError>> + 'static,
+    T: 'static,
+{
+    TryFnSource(open)
 }
 
 /// Records from a function; made by [`from_fn`].
-pub struct FnSource<F, T, P, I> {
-    open: F,
-    types: PhantomData<Types<T, P, I>>,
-}
+#[derive(Clone)]
+pub struct FnSource<F>(F);
 
-type Types<T, P, I> = fn() -> (T, P, I);
+/// Records from a function that may fail; made by [`try_from_fn`].
+#[derive(Clone)]
+pub struct TryFnSource<F>(F);
 
-/// Where a function's records have been read to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FnToken<P> {
-    /// Nothing has been read.
-    Start,
-    /// Behind the record that came with this token.
-    After(P),
-}
-
-impl<F, T, P, I> Source for FnSource<F, T, P, I>
+impl<F, I> Source for FnSource<F>
 where
-    T: 'static,
-    P: Clone + Serialize + DeserializeOwned + 'static,
-    F: Fn(Option<P>) -> Result<I, SourceError> + 'static,
-    I: Iterator<Item = Result<(T, P), SourceError>> + 'static,
+    F: Fn(u64) -> I + 'static,
+    I: IntoIterator + 'static,
+    I::Item: 'static,
 {
-    type Item = T;
-    type Token = FnToken<P>;
-    type Reader = FnReader<P, I>;
+    type Item = I::Item;
+    type Token = u64;
+    type Reader = FnReader<I::Item>;
 
     fn kind(&self) -> String {
         "from_fn".to_owned()
@@ -75,49 +93,78 @@ where
         Ok(vec!["items".to_owned()])
     }
 
-    fn open(&self, _: &str, at: At<FnToken<P>>) -> Result<Self::Reader, SourceError> {
-        let start = at.token().unwrap_or(FnToken::Start);
-        let items = (self.open)(match &start {
-            FnToken::Start => None,
-            FnToken::After(token) => Some(token.clone()),
-        })?;
-        Ok(FnReader {
-            items,
-            tokens: vec![start],
-        })
+    fn open(&self, _: &str, at: At<u64>) -> Result<FnReader<I::Item>, SourceError> {
+        let read = at.token().unwrap_or(0);
+        Ok(FnReader::new(read, (self.0)(read).into_iter().map(Ok)))
     }
 }
 
-/// Reads what a function gives out.
-pub struct FnReader<P, I> {
-    items: I,
-    /// Where the last run started, and then behind each of its records.
-    tokens: Vec<FnToken<P>>,
-}
-
-impl<T, P, I> Reader for FnReader<P, I>
+impl<F, I, T> Source for TryFnSource<F>
 where
-    P: Clone + 'static,
-    I: Iterator<Item = Result<(T, P), SourceError>> + 'static,
+    F: Fn(u64) -> Result<I, SourceError> + 'static,
+    I: IntoIterator<Item = Result<T, SourceError>> + 'static,
+    T: 'static,
 {
     type Item = T;
-    type Token = FnToken<P>;
+    type Token = u64;
+    type Reader = FnReader<T>;
+
+    fn kind(&self) -> String {
+        "try_from_fn".to_owned()
+    }
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        Ok(vec!["items".to_owned()])
+    }
+
+    fn open(&self, _: &str, at: At<u64>) -> Result<FnReader<T>, SourceError> {
+        let read = at.token().unwrap_or(0);
+        Ok(FnReader::new(read, (self.0)(read)?.into_iter()))
+    }
+}
+
+/// Reads what a function gives out, and counts it.
+pub struct FnReader<T> {
+    items: Box<dyn Iterator<Item = Result<T, SourceError>>>,
+    /// How many records had been read before the last run, and how many that had.
+    before: u64,
+    run: u64,
+}
+
+impl<T> FnReader<T> {
+    fn new(read: u64, items: impl Iterator<Item = Result<T, SourceError>> + 'static) -> Self {
+        FnReader {
+            items: Box::new(items),
+            before: read,
+            run: 0,
+        }
+    }
+}
+
+impl<T: 'static> Reader for FnReader<T> {
+    type Item = T;
+    type Token = u64;
 
     fn read(&mut self, out: &mut Vec<T>, _: &Waker) -> Result<Next, SourceError> {
-        self.tokens.drain(..self.tokens.len() - 1);
-        for _ in 0..RUN {
+        self.before += std::mem::take(&mut self.run);
+        while out.len() < RUN {
             let Some(item) = self.items.next() else {
                 return Ok(Next::End);
             };
-            let (record, token) = item?;
-            out.push(record);
-            self.tokens.push(FnToken::After(token));
+            out.push(item?);
+            self.run += 1;
         }
         Ok(Next::Ready)
     }
 
-    fn token(&self, index: usize) -> FnToken<P> {
-        let at = index.min(self.tokens.len() - 1);
-        self.tokens[at].clone()
+    fn token(&self, index: usize) -> u64 {
+        self.before + index as u64
+    }
+
+    fn excerpt(&mut self, at: &u64) -> Option<Excerpt> {
+        Some(Excerpt {
+            position: format!("item {}", at + 1),
+            text: None,
+        })
     }
 }

@@ -8,7 +8,9 @@
 mod beginning;
 mod blocks;
 mod file;
+mod from_channel;
 mod from_fn;
+mod from_fn_with_token;
 mod from_iter;
 mod input;
 mod line_format;
@@ -16,6 +18,7 @@ mod lines;
 mod lines_source;
 mod open;
 mod partitions;
+mod poll;
 mod raw_line;
 mod reading;
 mod stdin;
@@ -27,7 +30,9 @@ use serde::{Deserialize, Serialize};
 
 pub use beginning::{Compressed, OtherEncoding};
 pub use file::{FileNumber, FileToken};
-pub use from_fn::{FnReader, FnSource, FnToken, from_fn};
+pub use from_channel::{ChannelReader, ChannelSource, Sender, from_channel};
+pub use from_fn::{FnReader, FnSource, TryFnSource, from_fn, try_from_fn};
+pub use from_fn_with_token::{FnToken, FnTokenReader, FnTokenSource, from_fn_with_token};
 pub use from_iter::{IterReader, IterSource, from_iter};
 pub use line_format::{Bytes, Json, LineError, LineFormat, Looks, Text};
 pub(crate) use lines::BlockStart;
@@ -35,6 +40,7 @@ pub use lines_source::{
     ByteLinesSource, JsonLinesSource, LinesReader, LinesSource, TextLinesSource,
 };
 pub(crate) use partitions::{Settled, Unsettled, forget};
+pub use poll::{PollReader, PollSource, poll, poll_with_token};
 pub use raw_line::{OrDead, RawLine};
 pub(crate) use reading::{NO_GROUP, head};
 pub use stdin::{StdinReader, StdinSource};
