@@ -93,6 +93,10 @@ impl<R: Reader<Item: 'static, Token: 'static>> Reader for ThrottledReader<R> {
         })
     }
 
+    fn check(&mut self) -> Result<(), SourceError> {
+        self.reader.check()
+    }
+
     fn token(&self, index: usize) -> R::Token {
         self.reader.token(self.given + index)
     }

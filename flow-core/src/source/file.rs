@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::facts::tail_hash;
+pub(super) use self::facts::{Changed, changed, read_at, tail_hash};
 pub use self::identity::FileNumber;
 use self::{
     identity::{Now, Reason, Verdict, judge},
@@ -28,7 +28,7 @@ use crate::files::FileId;
 const HEAD: usize = 1024;
 
 /// How much of what comes before a position tells it from the same position in another file, in bytes.
-const TAIL: u64 = 256;
+pub(super) const TAIL: usize = 256;
 
 /// Where a reader stands in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,13 +69,19 @@ impl FileHead {
         }
     }
 
+    /// The first bytes, as far as they are before an offset.
+    pub(super) fn before(&self, offset: u64) -> &[u8] {
+        let known = usize::try_from(offset).map_or(HEAD, |offset| offset.min(self.bytes.len()));
+        &self.bytes[..known]
+    }
+
     pub(super) fn token(&self, tail_hash: Option<u64>, offset: u64, line: u64) -> FileToken {
-        let head_len = usize::try_from(offset).map_or(HEAD, |offset| offset.min(self.bytes.len()));
+        let head = self.before(offset);
         FileToken {
             offset,
             line,
-            head_len: head_len as u64,
-            head_hash: flow_store::hash(&self.bytes[..head_len]),
+            head_len: head.len() as u64,
+            head_hash: flow_store::hash(head),
             tail_hash,
             number: self.number,
             rest_of: self.rest_of.clone(),
@@ -169,7 +175,7 @@ fn refused<Place>(
         ),
         Reason::OtherTail => format!(
             "{name} has other content than when it was read: the {} bytes before the end of line {line} differ",
-            offset.min(&TAIL)
+            offset.min(&(TAIL as u64))
         ),
         Reason::Gone | Reason::NoFile | Reason::Perhaps(_) => {
             format!("{name} is not the file that was read")

@@ -8,12 +8,18 @@ use std::{
 
 use crate::files::FileId;
 
-use super::open::{self, Leave};
+use super::{
+    file::{Changed, TAIL, changed, read_at},
+    open::{self, Leave},
+};
 
 /// How much is read at a time.
 const CHUNK: usize = 64 << 10;
 
-/// Reads a file from where it stands.
+/// Reads a file from an offset on.
+///
+/// What was read last stays in memory, 256 bytes of it, and each further read begins with it again. So a file that is truncated
+/// or overwritten meanwhile is noticed before a line is put together of two contents.
 #[derive(Debug)]
 pub(super) struct Input {
     path: PathBuf,
@@ -26,22 +32,44 @@ pub(super) struct Input {
     buffer: Vec<u8>,
     /// What is before it has been read.
     start: usize,
+    /// Where in the file the buffer ends.
+    end: u64,
+    /// The file is not what was read any more. Nothing further is read of it.
+    changed: Option<Changed>,
 }
 
 impl Input {
-    pub(super) fn new(path: &Path, file: File) -> Self {
+    /// Reads a file that is open, from `offset` on.
+    pub(super) fn new(path: &Path, file: File, offset: u64) -> io::Result<Self> {
+        let mut tail = vec![0; before(offset)];
+        let from = offset - tail.len() as u64;
+        let read = read_at(&file, &mut tail, from)?;
+        if read < tail.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let mut input = Input {
             path: path.to_path_buf(),
             id: id_of(&file),
             file: Some(file),
             leave: Leave::take(),
-            buffer: Vec::new(),
-            start: 0,
+            start: tail.len(),
+            buffer: tail,
+            end: offset,
+            changed: None,
         };
         if input.leave.is_none() {
             input.close();
         }
-        input
+        Ok(input)
+    }
+
+    /// How the file differs from what was read of it, if it does. It begins with `head`.
+    pub(super) fn changed(&self, head: &[u8]) -> io::Result<Option<Changed>> {
+        if let Some(changed) = &self.changed {
+            return Ok(Some(changed.clone()));
+        }
+        let tail = &self.buffer[self.buffer.len() - before(self.end).min(self.buffer.len())..];
+        self.with_file(|file| changed(file, head, tail, self.end))
     }
 
     /// Calls `f` with the file, which may have to be opened for that.
@@ -62,12 +90,10 @@ impl Input {
         Ok(file)
     }
 
-    /// Opens the file again where it is closed; the next byte is at `offset`.
-    pub(super) fn open(&mut self, offset: u64) -> io::Result<()> {
+    /// Opens the file again where it is closed.
+    pub(super) fn open(&mut self) -> io::Result<()> {
         if self.file.is_none() {
-            let mut file = self.reopened()?;
-            file.seek(SeekFrom::Start(offset))?;
-            self.file = Some(file);
+            self.file = Some(self.reopened()?);
             self.leave = Leave::take();
         }
         Ok(())
@@ -82,25 +108,51 @@ impl Input {
     pub(super) fn close(&mut self) {
         self.file = None;
         self.leave = None;
-        self.buffer = Vec::new();
-        self.start = 0;
+        self.end -= (self.buffer.len() - self.start) as u64;
+        let tail = self.start - before(self.end).min(self.start);
+        self.buffer = self.buffer[tail..self.start].to_vec();
+        self.start = self.buffer.len();
     }
 
     /// The next bytes: so many and more, unless the file ends before.
     pub(super) fn look(&mut self, bytes: usize) -> io::Result<&[u8]> {
         let there = self.buffer.len() - self.start;
-        if there < bytes {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-            let more = (bytes - there).next_multiple_of(CHUNK);
-            self.buffer.reserve(more);
-            let Some(file) = &self.file else {
-                return Err(io::Error::other("the file is closed"));
-            };
-            file.take(more as u64).read_to_end(&mut self.buffer)?;
+        if there < bytes && self.changed.is_none() {
+            self.read_more((bytes - there).next_multiple_of(CHUNK))?;
         }
         Ok(&self.buffer[self.start..])
     }
+
+    fn read_more(&mut self, bytes: usize) -> io::Result<()> {
+        let Some(mut file) = self.file.as_ref() else {
+            return Err(io::Error::other("the file is closed"));
+        };
+        let done = self.start - self.start.min(TAIL);
+        self.buffer.drain(..done);
+        self.start -= done;
+        let known = self.buffer.len() - self.buffer.len().min(TAIL);
+        let tail = self.buffer.split_off(known);
+        self.buffer.reserve(tail.len() + bytes);
+        file.seek(SeekFrom::Start(self.end - tail.len() as u64))?;
+        let most = tail.len() + bytes;
+        let read = file.take(most as u64).read_to_end(&mut self.buffer);
+        if self.buffer[known..].starts_with(&tail) {
+            self.end += (self.buffer.len() - known - tail.len()) as u64;
+        } else {
+            self.buffer.truncate(known);
+            self.buffer.extend_from_slice(&tail);
+            if read.is_ok() {
+                let changed = changed(file, &[], &tail, self.end)?;
+                self.changed = changed.or(Some(Changed::Overwritten));
+            }
+        }
+        read.map(|_| ())
+    }
+}
+
+/// How many of the bytes before an offset are kept.
+fn before(offset: u64) -> usize {
+    usize::try_from(offset).map_or(TAIL, |offset| offset.min(TAIL))
 }
 
 fn id_of(file: &File) -> Option<FileId> {
@@ -137,14 +189,14 @@ mod tests {
             .collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &content).unwrap();
-        let mut input = Input::new(file.path(), file.reopen().unwrap());
+        let mut input = Input::new(file.path(), file.reopen().unwrap(), 0).unwrap();
         let mut read = Vec::new();
         for step in [0, 1, 10, CHUNK, 7, CHUNK + 1, 3, 5 * CHUNK, 1] {
             if step == 7 {
                 input.close();
                 assert!(input.look(1).is_err());
             }
-            input.open(read.len() as u64).unwrap();
+            input.open().unwrap();
             let ahead = input.look(step).unwrap();
             assert!(ahead.len() >= step.min(content.len() - read.len()));
             assert!(content[read.len()..].starts_with(ahead));
@@ -157,6 +209,53 @@ mod tests {
         input.read_to_end(&mut read).unwrap();
         assert_eq!(read, content);
         assert!(input.look(1).unwrap().is_empty());
+        assert_eq!(input.changed(&content[..1024]).unwrap(), None);
+    }
+
+    #[test]
+    fn content_that_changes_is_not_read_on() {
+        let content = |byte: u8| vec![byte; 3 * CHUNK];
+        let longer = [content(b'a'), content(b'b')].concat();
+        // What is there after the first read, and whether it is what was read.
+        let cases: [(&[u8], Option<bool>); 6] = [
+            (&longer, None),
+            (&content(b'a')[..CHUNK], None),
+            (&content(b'a')[..CHUNK - 1], Some(true)),
+            (b"", Some(true)),
+            (&content(b'b'), Some(false)),
+            (&[&content(b'a')[..CHUNK - 1], b"bb"].concat(), Some(false)),
+        ];
+        for (now, is_shorter) in cases {
+            for rests in [false, true] {
+                let file = tempfile::NamedTempFile::new().unwrap();
+                std::fs::write(file.path(), content(b'a')).unwrap();
+                let mut input = Input::new(file.path(), file.reopen().unwrap(), 0).unwrap();
+                assert_eq!(input.look(1).unwrap().len(), CHUNK);
+                input.consume(CHUNK);
+                if rests {
+                    input.close();
+                }
+                std::fs::write(file.path(), now).unwrap();
+                let changed = input.changed(&[]).unwrap();
+                let found = changed
+                    .as_ref()
+                    .map(|changed| matches!(changed, Changed::Shorter(_)));
+                assert_eq!(found, is_shorter);
+                input.open().unwrap();
+                let more = input.look(1).unwrap();
+                match is_shorter {
+                    Some(_) => assert!(more.is_empty()),
+                    None => assert_eq!(more, &now[CHUNK..now.len().min(2 * CHUNK)]),
+                }
+                assert_eq!(input.changed(&[]).unwrap(), changed);
+            }
+        }
+        // Far before the position only the beginning tells.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content(b'a')).unwrap();
+        let input = Input::new(file.path(), file.reopen().unwrap(), CHUNK as u64).unwrap();
+        assert_eq!(input.changed(b"aaa").unwrap(), None);
+        assert_eq!(input.changed(b"bbb").unwrap(), Some(Changed::Overwritten));
     }
 
     #[test]
@@ -164,13 +263,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let [path, moved] = ["in", "moved"].map(|name| directory.path().join(name));
         std::fs::write(&path, "a\nb\n").unwrap();
-        let mut input = Input::new(&path, File::open(&path).unwrap());
+        let mut input = Input::new(&path, File::open(&path).unwrap(), 2).unwrap();
         input.close();
         std::fs::rename(&path, &moved).unwrap();
         std::fs::write(&path, "c\nd\n").unwrap();
-        assert!(input.open(2).unwrap_err().to_string().contains("replaced"));
+        assert!(input.open().unwrap_err().to_string().contains("replaced"));
         std::fs::rename(&moved, &path).unwrap();
-        input.open(2).unwrap();
+        input.open().unwrap();
         assert_eq!(input.look(1).unwrap(), b"b\n");
     }
 }

@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::{
     At, Excerpt, FileToken, LineError, LineFormat, Next, RawLine, SourceError, UnfinishedLine,
-    file::{FileHead, Opened, open_at, tail_hash},
+    file::{Changed, FileHead, Opened, open_at, tail_hash},
     input::Input,
     line_format::BOM,
 };
@@ -162,6 +162,8 @@ pub struct Lines {
 struct End {
     token: FileToken,
     unfinished: Option<String>,
+    /// How the file differs there from what was read of it.
+    changed: Option<Changed>,
 }
 
 impl Lines {
@@ -184,10 +186,12 @@ impl Lines {
                 return Err(grown_line(name).at(name, token.line));
             }
         }
+        let input = Input::new(path, file, token.offset);
         Ok(Lines {
             step: String::new(),
             name: name.to_owned(),
-            input: Input::new(path, file),
+            input: input
+                .map_err(|error| SourceError::caused_by(format!("{name}: can't be read"), error))?,
             options,
             head,
             starts: Vec::new(),
@@ -249,14 +253,17 @@ impl Lines {
         self.starts.clear();
         self.run_bytes = 0;
         self.run_skipped = 0;
-        self.input
-            .open(self.next.offset)
-            .map_err(|error| self.unreadable(error))?;
+        self.input.open().map_err(|error| self.unreadable(error))?;
         let next = self.read_run(out, parser)?;
         if next == Next::End {
             let token = self.token_at(self.next);
             let unfinished = self.unfinished_text(parser);
-            self.end = Some(End { token, unfinished });
+            let changed = self.changed()?;
+            self.end = Some(End {
+                token,
+                unfinished,
+                changed,
+            });
             self.input.close();
         } else {
             self.rest();
@@ -389,7 +396,7 @@ impl Lines {
         if self.open_line {
             return None;
         }
-        self.input.open(self.next.offset).ok()?;
+        self.input.open().ok()?;
         let mut ahead = self.input.look(BLOCK).ok()?;
         if self.next.offset == 0 && ahead.starts_with(BOM) {
             return None;
@@ -491,6 +498,33 @@ impl Lines {
                 return Ok((skipped, found));
             }
         }
+    }
+
+    /// Fails if the file is not what was read any more.
+    pub(super) fn check(&self) -> Result<(), SourceError> {
+        let changed = match &self.end {
+            Some(end) => end.changed.clone(),
+            None => self.changed()?,
+        };
+        let what = match changed {
+            None => return Ok(()),
+            Some(Changed::Shorter(length)) => format!(
+                "{} was truncated while it was read: it has {length} bytes, and {} had been read",
+                self.name, self.next.offset
+            ),
+            Some(Changed::Overwritten) => format!(
+                "{} was overwritten while it was read: what had been read of it is not there any more",
+                self.name
+            ),
+        };
+        Err(SourceError::new(what).and_help(
+            "start again: if it was copied before, as log rotation does that copies and truncates, it is read on in the copy beside it; otherwise the start says what to do",
+        ))
+    }
+
+    fn changed(&self) -> Result<Option<Changed>, SourceError> {
+        let changed = self.input.changed(self.head.before(self.next.offset));
+        changed.map_err(|error| self.unreadable(error))
     }
 
     fn unreadable(&self, error: std::io::Error) -> SourceError {

@@ -227,6 +227,10 @@ impl<T: 'static> Reader for LinesReader<T> {
         Some(&mut self.lines)
     }
 
+    fn check(&mut self) -> Result<(), SourceError> {
+        self.lines.check()
+    }
+
     fn token(&self, index: usize) -> FileToken {
         self.lines.token(index)
     }

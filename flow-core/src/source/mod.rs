@@ -306,6 +306,16 @@ pub trait Reader: 'static {
     /// opened: `token(0)` is asked then, and stored.
     fn token(&self, index: usize) -> Self::Token;
 
+    /// Fails if what was read is not what the source holds any more: a file that was overwritten. Called when an epoch ends in
+    /// which the partition was read, before its token is stored: then nothing of the epoch becomes durable. By default it does
+    /// nothing.
+    ///
+    /// # Errors
+    /// What has happened, with the name of the partition.
+    fn check(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// How many bytes the records of the last run hold beyond their own size, for the budget of what is in
     /// flight.
     fn run_bytes(&self) -> usize {

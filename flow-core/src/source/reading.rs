@@ -596,14 +596,16 @@ impl<S: Source> SourceTask for Reading<S> {
     }
 
     fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault> {
-        let Some(number) = self.number else {
-            return Ok(());
-        };
         self.at.enter();
         for partition in &mut self.partitions {
             if !std::mem::take(&mut partition.moved) {
                 continue;
             }
+            let checked = partition.reader.check();
+            checked.map_err(|error| self.at.fault(error))?;
+            let Some(number) = self.number else {
+                continue;
+            };
             let done = partition.at_end
                 && partition.run.is_empty()
                 && partition.failure.is_none()

@@ -10,7 +10,7 @@ use std::{
 use super::{
     super::open::{self, NotOpened},
     FileToken, HEAD, TAIL,
-    identity::{Facts, FileNumber, Now, Was},
+    identity::{Facts, FileNumber, Now, Reason, Verdict, Was, judge},
 };
 
 impl FileToken {
@@ -44,7 +44,7 @@ pub(super) fn of(file: &File, token: &FileToken) -> io::Result<Facts> {
     let length = metadata.len();
     let head_len = token.head_len.min(HEAD as u64);
     let head = hash(file, 0, head_len)? == Some(token.head_hash);
-    let tail_len = token.offset.min(TAIL);
+    let tail_len = token.offset.min(TAIL as u64);
     let tail = match token.tail_hash {
         Some(tail) => hash(file, token.offset - tail_len, tail_len)? == Some(tail),
         None => true,
@@ -58,9 +58,51 @@ pub(super) fn of(file: &File, token: &FileToken) -> io::Result<Facts> {
     })
 }
 
+/// How a file has changed while it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::source) enum Changed {
+    /// It has so many bytes, fewer than were read.
+    Shorter(u64),
+    /// What was read of it is not there any more.
+    Overwritten,
+}
+
+/// How a file that is read has changed: it began with `head`, and `tail` is what was before `offset`, up to which it was read.
+///
+/// What bears its name now does not matter here: the open file is read to its end, and the next start finds it.
+pub(in crate::source) fn changed(
+    file: &File,
+    head: &[u8],
+    tail: &[u8],
+    offset: u64,
+) -> io::Result<Option<Changed>> {
+    let has = |bytes: &[u8], offset: u64| -> io::Result<bool> {
+        let mut there = vec![0; bytes.len()];
+        let read = read_at(file, &mut there, offset)?;
+        Ok(there[..read] == *bytes)
+    };
+    let was = Was {
+        number: None,
+        offset,
+        lines: 0,
+        head: head.len() as u64,
+    };
+    let facts = Facts {
+        number: None,
+        length: file.metadata()?.len(),
+        head: has(head, 0)?,
+        tail: has(tail, offset - tail.len() as u64)?,
+    };
+    Ok(match judge::<()>(&was, &Now::File(facts), &[]) {
+        Verdict::Refuse(Reason::Shorter) => Some(Changed::Shorter(facts.length)),
+        Verdict::Refuse(_) => Some(Changed::Overwritten),
+        _ => None,
+    })
+}
+
 /// A hash of the last bytes before an offset. The file's own position stays, where the system lets it.
 pub(in crate::source) fn tail_hash(file: &File, offset: u64) -> io::Result<u64> {
-    let len = offset.min(TAIL);
+    let len = offset.min(TAIL as u64);
     hash(file, offset - len, len)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
 }
 
@@ -72,7 +114,7 @@ fn hash(file: &File, offset: u64, len: u64) -> io::Result<Option<u64>> {
 }
 
 /// Reads as many bytes as there are.
-pub(super) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(in crate::source) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut read = 0;
     while let Some(rest) = into.get_mut(read..).filter(|rest| !rest.is_empty()) {
         match read_some_at(file, rest, offset + read as u64) {
