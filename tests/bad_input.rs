@@ -262,6 +262,29 @@ fn what_is_no_regular_file_is_refused_and_not_waited_for() {
     ended.one_error(REFUSED, ["in is a pipe"]);
 }
 
+/// In the place of a file of the store too.
+#[test]
+fn a_lock_file_that_is_a_pipe_is_refused_and_not_waited_for() {
+    let words = Words::with("ant\n");
+    let make_pipe = || {
+        let lock = words.work.path("state/lock");
+        drop(fs::remove_file(&lock));
+        assert!(Command::new("mkfifo").arg(lock).status().unwrap().success());
+    };
+    fs::create_dir(words.work.path("state")).unwrap();
+    for _ in 0..2 {
+        make_pipe();
+        for verb in ["run", "check"] {
+            let args = [verb, "in", "--recover", "state"];
+            let ended = words.work.run(&WORDS, &args).silent();
+            ended.one_error(REFUSED, ["state/lock", "no regular file"]);
+        }
+        // The next time beside a store.
+        fs::remove_file(words.work.path("state/lock")).unwrap();
+        words.run(&["in"]).expect(FINE);
+    }
+}
+
 #[test]
 fn no_input_at_all_is_a_mistake() {
     let words = Words::with("ant\n");

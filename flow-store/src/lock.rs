@@ -19,7 +19,7 @@ use crate::os;
 use jiff::Timestamp;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -128,6 +128,7 @@ impl Lock {
                 cause,
             }
         };
+        no_pipe(&place.lock).map_err(at("open the lock file"))?;
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -185,6 +186,7 @@ impl Lock {
                 cause,
             }
         };
+        no_pipe(&place.lock).map_err(at("open the lock file"))?;
         let mut file = match File::open(&place.lock) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -283,6 +285,17 @@ fn not_locked(place: &Place, cause: io::Error) -> StoreError {
             path,
             cause,
         },
+    }
+}
+
+/// Refuses what is there and is no regular file: opening a pipe waits for somebody at its other end.
+fn no_pipe(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no regular file",
+        )),
+        _ => Ok(()),
     }
 }
 

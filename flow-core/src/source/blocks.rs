@@ -8,18 +8,23 @@ use std::ops::Range;
 use memchr::memchr_iter;
 
 use super::{
-    BlockStart, Reader, Source, SourceError,
-    lines::{BadLine, excerpt_of, line_content, log_skipped},
+    LineError, Reader, Source, SourceError,
+    lines::{BadLine, LineParser, excerpt_of, line_content, log_skipped},
     reading::{Hand, Reading},
 };
 use crate::{
     chain::{Fault, rollback, settle},
     engine::{Block, FailedLine, Offer, Origin, Receipt, RecordFailure, StopFlag, Worked},
+    error::BoxError,
+    graph::StepIndex,
     record::NoKey,
 };
 
 /// So many records go through the chain at a time.
 const BATCH: usize = 256;
+
+/// The step that failed on a record, none if no record could be made of its line, and why.
+type FailedAt = (Option<StepIndex>, BoxError);
 
 impl<S: Source> Reading<S> {
     /// What can be taken as a block, at most so many lines.
@@ -88,42 +93,18 @@ impl<S: Source> Reading<S> {
             }
             let line = &block.bytes[bytes..=end];
             self.at.enter();
-            let record = match parser.record(line) {
-                Ok(record) => record,
-                Err(error) => {
-                    let BlockStart {
-                        partition,
-                        line: before,
-                        offset,
-                    } = &block.start;
-                    let (before, offset) = (before + self.lines.end as u64, offset + bytes as u64);
-                    match parser.bad(error, line, || (partition.clone(), before, offset)) {
-                        BadLine::Dead(record) => Some(record),
-                        BadLine::Skipped(error) => {
-                            log_skipped(&self.id, partition, before, &error);
-                            self.skips.add(self.step);
-                            None
-                        }
-                        BadLine::Fails(error) => {
-                            failed = Some((None, SourceError::because(error).into()));
-                            break;
-                        }
-                    }
-                }
+            let taken = match parser.record(line) {
+                Ok(Some(record)) => self.take_record(record, &mut worked),
+                Ok(None) => None,
+                Err(error) => match self.bad_line(&parser, error, block, bytes, line) {
+                    Ok(Some(record)) => self.take_record(record, &mut worked),
+                    Ok(None) => None,
+                    Err(error) => Some((None, error.into())),
+                },
             };
-            match record {
-                Some(record) if self.fallible => {
-                    if let Err(fault) = self.chain.push((NoKey, record)) {
-                        rollback(&self.outlets);
-                        let (step, cause) = fault.into_parts();
-                        failed = Some((Some(step), cause));
-                        break;
-                    }
-                    settle(&self.outlets);
-                    worked.records += 1;
-                }
-                Some(record) => self.batch.push((NoKey, record)),
-                None => {}
+            if taken.is_some() {
+                failed = taken;
+                break;
             }
             bytes += line.len();
             self.lines.end += 1;
@@ -143,6 +124,50 @@ impl<S: Source> Reading<S> {
             cause,
         });
         Ok(worked)
+    }
+
+    /// Has a record of a block go through the chain, at once or with others. Returns the step that failed on it, and why.
+    #[inline]
+    fn take_record(&mut self, record: S::Item, worked: &mut Worked) -> Option<FailedAt> {
+        if self.fallible {
+            if let Err(fault) = self.chain.push((NoKey, record)) {
+                rollback(&self.outlets);
+                let (step, cause) = fault.into_parts();
+                return Some((Some(step), cause));
+            }
+            settle(&self.outlets);
+            worked.records += 1;
+        } else {
+            self.batch.push((NoKey, record));
+        }
+        None
+    }
+
+    /// What becomes of a line of a block, at `bytes`, of which no record can be made.
+    #[cold]
+    fn bad_line(
+        &mut self,
+        parser: &LineParser<S::Item>,
+        error: LineError,
+        block: &Block,
+        bytes: usize,
+        line: &[u8],
+    ) -> Result<Option<S::Item>, SourceError> {
+        let start = &block.start;
+        let (before, offset) = (
+            start.line + self.lines.end as u64,
+            start.offset + bytes as u64,
+        );
+        let place = || (start.partition.clone(), before, offset);
+        match parser.bad(error, line, place) {
+            BadLine::Dead(record) => Ok(Some(record)),
+            BadLine::Skipped(error) => {
+                log_skipped(&self.id, &start.partition, before, &error);
+                self.skips.add(self.step);
+                Ok(None)
+            }
+            BadLine::Fails(error) => Err(SourceError::because(error)),
+        }
     }
 
     /// Where the lines of a block stand that were being worked on.
