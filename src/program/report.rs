@@ -8,7 +8,7 @@ use std::{
 
 use flow_core::{
     RecordError, RunError,
-    source::UnfinishedLine,
+    source::{LineError, UnfinishedLine},
     terminal::{say, write_all},
 };
 use flow_store::{visible, visible_on_a_line};
@@ -193,6 +193,9 @@ impl BadRecord {
 /// The parser's error, if that is what a record failed with.
 fn json_error<'a>(mut cause: &'a (dyn Error + 'static)) -> Option<&'a serde_json::Error> {
     loop {
+        if let Some(LineError::Json { error, .. }) = cause.downcast_ref() {
+            return Some(error);
+        }
         match cause.downcast_ref() {
             Some(json) => return Some(json),
             None => cause = cause.source()?,

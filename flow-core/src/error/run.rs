@@ -336,7 +336,7 @@ impl RecordError {
         let mut cause: &(dyn std::error::Error + 'static) = self.cause.as_ref();
         loop {
             if let Some(line) = cause.downcast_ref::<LineError>() {
-                return line.help();
+                return line.help_in(&self.partition);
             }
             cause = cause.source()?;
         }

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, str::Utf8Error};
 
 use serde::de::DeserializeOwned;
 
-use super::RawLine;
+use super::{RawLine, beginning::quoted};
 
 /// How a record is made of a line. Implemented by the formats of flow: [`Text`], [`Json`], [`Bytes`], [`OrDead`](super::OrDead).
 ///
@@ -106,14 +106,12 @@ pub enum LineError {
     #[error("the line is not UTF-8, from its byte {} on", .error.valid_up_to() + 1)]
     NotUtf8 {
         /// Where it stops being UTF-8.
-        #[source]
         error: Utf8Error,
     },
     /// It is not JSON, or not of the type that the source reads.
     #[error("{}", json_text(.error))]
     Json {
-        /// What the parser says; its line is always 1.
-        #[source]
+        /// What the parser says; its line is always 1. It is told in the words of this error, and so is no cause of it.
         error: serde_json::Error,
         /// What the line looks like, where that tells more.
         looks: Option<Looks>,
@@ -143,6 +141,11 @@ impl LineError {
     /// What to do about it, where that is known.
     #[must_use]
     pub fn help(&self) -> Option<String> {
+        self.help_in("in.json")
+    }
+
+    /// The same, about a line of this file.
+    pub(crate) fn help_in(&self, file: &str) -> Option<String> {
         let text = match self {
             LineError::TooLong { .. } => "`.max_line(..)` sets what is allowed",
             LineError::NotUtf8 { .. } => {
@@ -163,7 +166,7 @@ impl LineError {
                 }
             },
         };
-        Some(text.to_owned())
+        Some(text.replace("in.json", &quoted(file)))
     }
 }
 
