@@ -318,7 +318,8 @@ fn checked(_: &mut u64, n: u64) -> Result<u64, String> {
 
 #[test]
 fn results_that_reach_a_sink() {
-    let flows: [(fn(&Flow), &str); 6] = [
+    type Build = fn(&Flow);
+    let flows: [(Build, &str); 6] = [
         (
             |flow| drop(numbers(flow).map(parsed).sink(JsonLines::stdout())),
             "Result<u64, String>",

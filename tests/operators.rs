@@ -149,7 +149,7 @@ fn a_failure_behind_a_branch_is_exact() {
                 let (odd, even) = numbers(flow, 20).branch(|n| n % 2 == 1);
                 let (odd, even) = match failing {
                     true => (odd.try_map(check), even),
-                    false => (odd, even.try_map(|n| Ok::<_, String>(n))),
+                    false => (odd, even.try_map(Ok::<_, String>)),
                 };
                 odd.sink(JsonLines::write_to(at.join("odd"))).named("odd");
                 even.sink(JsonLines::write_to(at.join("even")))
@@ -200,7 +200,7 @@ fn step(
 ) -> Result<Vec<String>, String> {
     let sum = kept.unwrap_or_default() + n;
     *kept = (!case.optional || sum <= 10).then_some(sum);
-    if matches!(case.on, On::Skip | On::Dead) && n % 3 == 0 {
+    if matches!(case.on, On::Skip | On::Dead) && n.is_multiple_of(3) {
         // By then the state has been changed.
         return Err(format!("{n} is bad"));
     }
@@ -291,12 +291,12 @@ fn combined(numbers: Stream<u64>, case: Combination) -> Stream<String> {
         }};
     }
     let same = |result: Result<Vec<String>, String>| result;
-    let with_dead =
-        |(good, dead): (Stream<String, u64>, Stream<flow::Dead<(u64, u64), String>>)| {
-            let dead = dead
-                .map(|dead| format!("dead: {} {}, {}", dead.record.0, dead.record.1, dead.cause));
-            good.named("step").drop_key().merge(dead)
-        };
+    type OrDead = (Stream<String, u64>, Stream<flow::Dead<(u64, u64), String>>);
+    let with_dead = |(good, dead): OrDead| {
+        let dead =
+            dead.map(|dead| format!("dead: {} {}, {}", dead.record.0, dead.record.1, dead.cause));
+        good.named("step").drop_key().merge(dead)
+    };
     match (case.on, case.optional) {
         (On::Never, false) => plain!(keyed, u64, always).named("step").drop_key(),
         (On::Never, true) => plain!(keyed.optional(), Option<u64>, perhaps)

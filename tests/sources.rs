@@ -217,13 +217,16 @@ fn every_source_that_ships_knows_where_it_stands() {
     }
 }
 
+/// A partition with where it is opened.
+type Opening = (String, At<u64>);
+
 /// Begins at 10 where the flow begins with it, and notes how its partitions are opened.
 #[derive(Clone)]
 struct Noted {
     partitions: &'static [&'static str],
     /// Its reader fails before its first record.
     fails: bool,
-    openings: Arc<Mutex<Vec<(String, At<u64>)>>>,
+    openings: Arc<Mutex<Vec<Opening>>>,
 }
 
 struct NotedReader {

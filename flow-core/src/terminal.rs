@@ -117,7 +117,8 @@ fn is_writable<T>(_: &T, _: Duration) -> io::Result<bool> {
     Ok(true)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::{io::Read, os::fd::AsFd, thread};
 

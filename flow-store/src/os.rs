@@ -81,7 +81,8 @@ fn has_no_sync(_: &io::Error) -> bool {
     true
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use rustix::io::Errno;

@@ -162,7 +162,8 @@ impl BadRecord {
             label = text.replace(&format!(" at line 1 column {}", json.column()), "");
         }
         let line = error.excerpt.as_ref().map(|text| {
-            let (before, behind) = text.split_at(text.floor_char_boundary(column));
+            let at = (0..=column).rev().find(|at| text.is_char_boundary(*at));
+            let (before, behind) = text.split_at(at.unwrap_or(0));
             let before = visible_on_a_line(before);
             // The caret stays under what it points at.
             column = before.len();

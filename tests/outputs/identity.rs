@@ -8,10 +8,13 @@ use flow::{
     source,
 };
 
+/// An output with the position that it is opened at.
+type Opened = (OutputId, Option<String>);
+
 /// Notes what it is told.
 #[derive(Clone)]
 struct Told {
-    opened: Arc<Mutex<Vec<(OutputId, Option<String>)>>>,
+    opened: Arc<Mutex<Vec<Opened>>>,
     shards: Shards,
 }
 

@@ -1,5 +1,6 @@
 //! A process that behaves: signals at any time, readers that are gone or slow, limits of the system.
-#![cfg(all(test, unix))]
+#![cfg(unix)]
+#![cfg(test)]
 
 mod limits;
 mod messages;

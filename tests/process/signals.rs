@@ -40,7 +40,7 @@ fn a_signal_while_a_start_waits_for_those_who_read_the_store_ends_it() {
     let work = Workdir::new();
     work.write("in", "a\n");
     start(&work, &[]).wait().expect(0);
-    let reader = flow_store::Look::read(&work.path("state")).unwrap();
+    let reader = flow_store::Look::read(work.path("state")).unwrap();
     let lock = work.path("state/lock").canonicalize().unwrap();
     let mut running = start(&work, &[]);
     running.wait_until("it waits for the lock", |running| {
@@ -111,7 +111,7 @@ fn a_start_right_behind_a_kill_waits_until_the_killed_one_is_gone() {
         running.signal("KILL");
         killed.push(running);
         if round % 2 == 1 {
-            let look = flow_store::Look::read(&work.path("state"));
+            let look = flow_store::Look::read(work.path("state"));
             look.unwrap_or_else(|error| panic!("{error}"));
         }
     }

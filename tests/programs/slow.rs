@@ -44,7 +44,7 @@ enum Hang {
     Open,
 }
 
-fn first(line: &String) -> String {
+fn first(line: &str) -> String {
     line.chars().take(1).collect()
 }
 
@@ -65,7 +65,7 @@ fn slow(flow: &Flow, args: &Args) {
         std::hint::black_box(&ballast);
         std::thread::sleep(Duration::from_millis(pause));
     });
-    let numbered = lines.key_on(first).stateful_map(number);
+    let numbered = lines.key_on(|line| first(line)).stateful_map(number);
     let lines = numbered.map(move |(_, (n, line))| format!("{line} {n}{}", "x".repeat(padding)));
     match &args.output {
         Some(path) => lines.sink(TextLines::write_to(path)),

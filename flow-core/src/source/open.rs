@@ -182,7 +182,8 @@ fn files_allowed() -> usize {
     usize::MAX
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -12,7 +12,8 @@ mod model;
 mod refusals;
 #[cfg(test)]
 mod retain;
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod size;
 #[cfg(test)]
 mod support;

@@ -10,7 +10,8 @@ mod killed;
 mod reading;
 #[cfg(test)]
 mod support;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod syncs;
 #[cfg(test)]
 mod writing;

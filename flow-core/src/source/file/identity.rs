@@ -296,7 +296,8 @@ mod tests {
             ..was
         };
         let (none, one) = (vec![], |other| vec![other]);
-        let cases: Vec<(&str, Was, Now, Vec<Other<u8>>, Verdict<u8>)> = vec![
+        type Case = (&'static str, Was, Now, Vec<Other<u8>>, Verdict<u8>);
+        let cases: Vec<Case> = vec![
             // Under its name.
             (
                 "it has grown",
