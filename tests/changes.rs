@@ -884,6 +884,35 @@ fn keys_that_cant_be_traced_are_converted_too() {
 }
 
 #[test]
+fn a_converted_key_that_is_not_what_its_bytes_are_is_refused() {
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    struct Shown {
+        id: u64,
+        #[serde(skip)]
+        text: String,
+    }
+    let store = Store::new();
+    store.put([(1u64, Cents { cents: 1 })]);
+    let rekey = |text: &'static str| {
+        move |cart: Stream<(), Shown>| {
+            let text = text.to_owned();
+            cart.rekey_from(move |id: u64| Shown {
+                id,
+                text: text.clone(),
+            })
+        }
+    };
+    let error = store.go_on::<Shown, Cents>(rekey("one")).unwrap_err();
+    assert!(
+        error.starts_with(
+            "step `cart`: the key {\"id\":1}, of type `Shown`, can't be kept: it is not equal to what its bytes are read as\nhelp: "
+        ),
+        "{error}"
+    );
+    store.go_on::<Shown, Cents>(rekey("")).unwrap();
+}
+
+#[test]
 fn a_conversion_of_keys_that_is_another_on_each_worker_is_refused() {
     use std::hash::{BuildHasher, RandomState};
     let store = Store::new().workers(4);

@@ -4,6 +4,8 @@
 //! carries its own codec and no bound on serde, so that a type which does not fit is refused with
 //! one error in the words of this crate.
 
+mod json_number;
+
 use std::{any::Any, hash::Hash};
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,6 +46,7 @@ impl<T: Serialize + DeserializeOwned + 'static> State for T {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        json_number::check(bytes)?;
         flow_store::decode(bytes)
     }
 
@@ -170,6 +173,7 @@ impl<T: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + 'static> Key f
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        json_number::check(bytes)?;
         flow_store::decode(bytes)
     }
 

@@ -417,7 +417,7 @@ mod tests {
         fn rows(&self) -> Now {
             let path = Path::new("");
             let unfolded = Arc::new(Unfolded::read(&self.database, path).unwrap());
-            let runs = self.meta.runs;
+            let runs = (self.meta.runs, self.meta.chunk_bytes);
             let rows = Rows::of(
                 &self.database,
                 unfolded,

@@ -440,7 +440,8 @@ impl Look {
         let path = &self.place.part;
         match self.database.get() {
             Some(database) => {
-                let runs = self.contents.as_ref().map_or(0, |it| it.meta.runs);
+                let meta = self.contents.as_ref().map(|contents| &contents.meta);
+                let runs = meta.map_or((0, 0), |meta| (meta.runs, meta.chunk_bytes));
                 let unfolded = self.unfolded()?;
                 Rows::of(database, unfolded, runs, path, self.steps(), step, groups)
             }

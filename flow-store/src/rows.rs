@@ -123,6 +123,8 @@ pub struct Rows<'a> {
     /// Its rows, and which one is next.
     versions: Versions,
     next: usize,
+    /// The bytes of all rows that the store has, of all steps.
+    stored: u64,
     path: &'a Path,
     steps: &'a [StoredStep],
 }
@@ -189,6 +191,7 @@ impl<'a> Rows<'a> {
             group: 0,
             versions: Versions::default(),
             next: 0,
+            stored: 0,
             path,
             steps: &[],
         }
@@ -197,7 +200,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn of(
         database: &Database,
         unfolded: Arc<Unfolded>,
-        runs: u64,
+        (runs, chunk_bytes): (u64, u64),
         path: &'a Path,
         steps: &'a [StoredStep],
         step: u16,
@@ -207,6 +210,7 @@ impl<'a> Rows<'a> {
         if groups.is_empty() || !steps.iter().any(|stored| stored.number == step) {
             return Ok(Rows::none(path));
         }
+        let stored = chunk_bytes + unfolded.byte_len();
         let open = || {
             let table = database.begin_read()?.open_table(CHUNKS)?;
             let chunks = table.range((step, groups.start, 0, 0)..(step, groups.end, 0, 0))?;
@@ -225,6 +229,7 @@ impl<'a> Rows<'a> {
             source: Some(source),
             step,
             groups,
+            stored,
             steps,
             ..Rows::none(path)
         })
@@ -247,12 +252,16 @@ impl<'a> Rows<'a> {
         Ok(row.map(|(key, value)| RowRef { group, key, value }))
     }
 
-    /// About how many rows are left, if the other key groups have as many as that which has begun.
+    /// About how many rows are left, if the other key groups have as many as that which has begun; no more than the store
+    /// has bytes for, if they are as long.
     #[must_use]
     pub fn estimate(&self) -> usize {
-        let left = self.versions.len().saturating_sub(self.next);
+        let rows = self.versions.len();
+        let left = rows.saturating_sub(self.next);
         let groups = self.groups.end.saturating_sub(self.group).saturating_sub(1);
-        left + self.versions.len() * usize::from(groups)
+        let each = (self.versions.byte_len() / rows.max(1)).max(1);
+        let stored = usize::try_from(self.stored).unwrap_or(usize::MAX);
+        (left + rows * usize::from(groups)).min(stored / each)
     }
 
     /// Goes to the next group, if there is one.

@@ -64,6 +64,11 @@ impl Unfolded {
         guard(read).map_err(|failure| failure.while_reading(path))
     }
 
+    /// The bytes of all keys and values.
+    pub(crate) fn byte_len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Leaves what was written last of each row.
     fn settle(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);

@@ -68,6 +68,11 @@ impl Versions {
         self.rows.len()
     }
 
+    /// The bytes of all keys and values that were added.
+    pub(crate) fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// A key and its value, of those that [`settle`](Versions::settle) left.
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {

@@ -48,3 +48,27 @@ fn a_store_of_the_same_keys_does_not_grow() {
     }
     assert!(written > 10 * live);
 }
+
+/// Keys need not be spread over the groups: all may have one, or come from somebody who chose them.
+#[test]
+fn an_estimate_is_no_more_than_the_store_has_bytes_for() {
+    let home = Home::new();
+    let look = home.look();
+    let manifest = look.reconcile(&[step("a")], &agree(&[])).unwrap();
+    let mut running = start(look, &manifest);
+    let mut changes = Changes::new();
+    for row in 0..KEYS {
+        let put = changes.put(0, 3, &row.to_be_bytes(), |bytes| {
+            bytes.extend_from_slice(&[7; 8]);
+            Ok::<(), StoreError>(())
+        });
+        put.unwrap();
+    }
+    running.commit(running.epoch().next(), [&changes]).unwrap();
+    drop(running);
+    let look = home.look();
+    let mut rows = look.rows(0, 0..flow_store::KEY_GROUPS).unwrap();
+    rows.advance().unwrap();
+    let (keys, estimate) = (KEYS as usize, rows.estimate());
+    assert!((keys - 1..=2 * keys).contains(&estimate), "{estimate}");
+}

@@ -1,0 +1,53 @@
+//! Numbers of `serde_json` that only a program with its feature `arbitrary_precision` can read.
+
+use std::sync::LazyLock;
+
+use flow_store::CodecError;
+use memchr::memmem;
+
+/// A map with one entry, of this name: what a number is that is kept as text.
+const MARK: &[u8] = b"\x81\xbc$serde_json::private::Number";
+
+/// Whether this program is built with the feature, which any dependency may have switched on.
+static HAS_FEATURE: LazyLock<bool> = LazyLock::new(|| {
+    let number = serde_json::from_str::<serde_json::Number>("1.50");
+    number.is_ok_and(|number| number.to_string() == "1.50")
+});
+
+/// Refuses stored bytes that this program would take for an object.
+pub(super) fn check(bytes: &[u8]) -> Result<(), CodecError> {
+    if bytes.len() < MARK.len() || *HAS_FEATURE || memmem::find(bytes, MARK).is_none() {
+        return Ok(());
+    }
+    Err(CodecError::Decode(
+        "it has a JSON number that was written with the feature `arbitrary_precision` of `serde_json`, and this program is built without it"
+            .to_owned(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::record::{Key, State};
+
+    #[test]
+    fn a_number_that_would_be_an_object_is_refused() {
+        let name = "$serde_json::private::Number";
+        let bytes_of = |name: &str| {
+            let mut bytes = Vec::new();
+            let map = BTreeMap::from([(name, "1e400")]);
+            flow_store::encode(&("state", map, 7), &mut bytes).unwrap();
+            bytes
+        };
+        let (number, other) = (bytes_of(name), bytes_of("$serde_json::private::Numbers"));
+        let read = <Value as State>::decode(&number);
+        assert_eq!(read.is_ok(), *HAS_FEATURE, "{read:?}");
+        let read = <(String, BTreeMap<String, String>, u8) as Key>::decode(&number);
+        assert_eq!(read.is_ok(), *HAS_FEATURE, "{read:?}");
+        <Value as State>::decode(&other).unwrap();
+    }
+}
