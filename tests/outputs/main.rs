@@ -9,3 +9,4 @@ mod foreign_tail;
 mod identity;
 mod lost;
 mod one_file_twice;
+mod records;

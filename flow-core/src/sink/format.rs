@@ -4,11 +4,14 @@
 //! the worker that has the record: so a `#[derive(Serialize)]` is enough for a record that ends in a line
 //! of JSON, and the work is spread.
 
-use std::{fmt::Display, marker::PhantomData};
+use std::{fmt::Display, io, marker::PhantomData};
 
 use serde::Serialize;
 
-use super::{FileLines, Sink, SinkError};
+use super::{
+    FileLines, Sink, SinkError,
+    finite::{Finite, NO_FORM},
+};
 
 /// What a stream of `T` can end in: every [`Sink`] of `T`, and sinks that write `T` in some format.
 #[diagnostic::on_unimplemented(
@@ -88,6 +91,42 @@ impl<F> LineSink<F, FileLines> {
     }
 }
 
+impl<S> LineSink<Json, S> {
+    /// Writes `NaN` and infinities as `null`, as serde_json does. Without this a record with one of them fails, because
+    /// whoever reads the line back finds no number there.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::source;
+    /// # Runner::new(|flow| {
+    /// let means = flow.source(source::from_iter([1.5, f64::NAN]));
+    /// means.sink(JsonLines::stdout().nan_as_null()); // 1.5, null
+    /// # }).run().unwrap();
+    /// ```
+    #[must_use]
+    pub fn nan_as_null(self) -> LineSink<JsonOrNull, S> {
+        LineSink::new(self.lines)
+    }
+}
+
+impl<S> LineSink<Text, S> {
+    /// Writes records of several lines as they are. Without this a record with a line end in it fails, because whoever reads the
+    /// file back finds several records.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::source;
+    /// # Runner::new(|flow| {
+    /// let poems = flow.source(source::from_iter(["roses\nred"]));
+    /// poems.sink(TextLines::stdout().multi_line());
+    /// # }).run().unwrap();
+    /// ```
+    #[must_use]
+    pub fn multi_line(self) -> LineSink<MultiLineText, S> {
+        LineSink::new(self.lines)
+    }
+}
+
 /// How a record is written as a line.
 #[diagnostic::on_unimplemented(
     message = "`{T}` can't be written as a line of {Self}",
@@ -104,7 +143,7 @@ pub trait LineFormat<T>: 'static {
     fn line(record: T) -> Result<String, SinkError>;
 }
 
-/// Lines of JSON.
+/// Lines of JSON. A record with a number that has no form in JSON (`NaN`, infinities) fails.
 #[derive(Clone, Copy, Debug)]
 pub struct Json;
 
@@ -113,17 +152,102 @@ impl<T: Serialize> LineFormat<T> for Json {
     const FALLIBLE: bool = true;
 
     fn line(record: T) -> Result<String, SinkError> {
-        serde_json::to_string(&record)
-            .map_err(|error| SinkError::caused_by("the record can't be written as JSON", error))
+        json_line(&Finite(&record))
     }
 }
 
-/// Lines of text.
+/// Lines of JSON in which `NaN` and infinities are `null`; see [`nan_as_null`](LineSink::nan_as_null).
+#[derive(Clone, Copy, Debug)]
+pub struct JsonOrNull;
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> LineFormat<T> for JsonOrNull {
+    const FALLIBLE: bool = true;
+
+    fn line(record: T) -> Result<String, SinkError> {
+        json_line(&record)
+    }
+}
+
+fn json_line(record: &impl Serialize) -> Result<String, SinkError> {
+    let line = serde_json::to_string(record).map_err(|error| not_json(record, error))?;
+    Ok(match memchr::memchr(b'\n', line.as_bytes()) {
+        None => line,
+        // serde_json writes a `RawValue` as it is. In JSON line ends stand only between tokens.
+        Some(_) => line.replace(['\n', '\r'], " "),
+    })
+}
+
+/// The error of a record: what was written of it until it failed says which record it is.
+#[cold]
+fn not_json(record: &impl Serialize, error: serde_json::Error) -> SinkError {
+    let mut start = Start::default();
+    // It fails again, at the same place.
+    let _ = serde_json::to_writer(&mut start, record);
+    let text = String::from_utf8_lossy(&start.0);
+    let begins = match text.is_empty() {
+        true => String::new(),
+        false => format!(" (it begins with `{text}`)"),
+    };
+    let message = format!("the record can't be written as JSON{begins}");
+    match error.to_string().ends_with(NO_FORM) {
+        true => SinkError::new(format!(
+            "{message}: {error}\nhelp: make it an `Option`, leave such records out before the sink, or have `null` written with `.nan_as_null()`"
+        )),
+        false => SinkError::caused_by(message, error),
+    }
+}
+
+/// The first bytes of a record.
+#[derive(Default)]
+struct Start(Vec<u8>);
+
+/// How many bytes of a record tell it from others in a message.
+const SHOWN: usize = 200;
+
+impl io::Write for Start {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = SHOWN.saturating_sub(self.0.len());
+        self.0.extend(bytes.iter().take(room));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lines of text. A record with a line end in it fails: it would be read back as several.
 #[derive(Clone, Copy, Debug)]
 pub struct Text;
 
 #[diagnostic::do_not_recommend]
 impl<T: Display> LineFormat<T> for Text {
+    const FALLIBLE: bool = true;
+
+    fn line(record: T) -> Result<String, SinkError> {
+        let line = record.to_string();
+        match memchr::memchr(b'\n', line.as_bytes()) {
+            None => Ok(line),
+            Some(_) => Err(several_lines(&line)),
+        }
+    }
+}
+
+#[cold]
+fn several_lines(line: &str) -> SinkError {
+    let start: String = line.chars().take(SHOWN).collect();
+    SinkError::new(format!(
+        "the record has a line end in it, so it would be read back as several: {start:?}\nhelp: write lines of JSON, or agree to it with `.multi_line()`"
+    ))
+}
+
+/// Text of any number of lines for each record; see [`multi_line`](LineSink::multi_line).
+#[derive(Clone, Copy, Debug)]
+pub struct MultiLineText;
+
+#[diagnostic::do_not_recommend]
+impl<T: Display> LineFormat<T> for MultiLineText {
     const FALLIBLE: bool = false;
 
     fn line(record: T) -> Result<String, SinkError> {
@@ -143,5 +267,20 @@ impl<T: 'static, F: LineFormat<T>, S: Sink<Item = String>> IntoSink<T> for LineS
 
     fn item(record: T) -> Result<String, SinkError> {
         F::line(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_that_is_written_as_it_is_stays_on_its_line() {
+        let raw: &serde_json::value::RawValue =
+            serde_json::from_str("{\n  \"a\": \"x\\ny\",\r\n  \"b\": 1\n}").unwrap();
+        let line = Json::line(raw).unwrap();
+        assert!(!line.contains(['\n', '\r']), "{line}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value, serde_json::json!({"a": "x\ny", "b": 1}));
     }
 }

@@ -5,6 +5,7 @@
 
 mod collect;
 mod file;
+mod finite;
 mod format;
 mod from_fn;
 mod output;
@@ -15,7 +16,7 @@ use std::{fmt, io};
 
 pub use collect::{CollectSink, Collected, collect};
 pub use file::{FileLines, FilePosition};
-pub use format::{IntoSink, Json, LineFormat, LineSink, Text};
+pub use format::{IntoSink, Json, JsonOrNull, LineFormat, LineSink, MultiLineText, Text};
 pub use from_fn::{FnSink, Written, from_fn};
 pub use output::{Output, OutputId};
 pub use stdout::StdoutLines;
