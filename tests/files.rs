@@ -263,12 +263,17 @@ fn one_file_under_two_names_is_refused() {
     let (path, link) = (directory.path().join("in"), directory.path().join("link"));
     fs::write(&path, "a\n").unwrap();
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    let runner = Runner::new(move |flow| {
-        let lines = flow.source(TextLines::open_all([&path, &link]));
-        lines.sink(sink::from_fn(|_: String| ()));
-    });
-    let error = runner.run().unwrap_err().to_string();
-    assert!(error.contains("are one file"), "{error}");
+    let hard = directory.path().join("hard");
+    fs::hard_link(&path, &hard).unwrap();
+    for other in [link, hard] {
+        let path = path.clone();
+        let runner = Runner::new(move |flow| {
+            let lines = flow.source(TextLines::open_all([&path, &other]));
+            lines.sink(sink::from_fn(|_: String| ()));
+        });
+        let error = runner.run().unwrap_err().to_string();
+        assert!(error.contains("are one file"), "{error}");
+    }
 }
 
 /// All partitions are known from the start on, not only those that were read from.

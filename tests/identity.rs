@@ -463,6 +463,27 @@ fn a_renaming_that_is_not_so_is_refused() {
 }
 
 #[test]
+fn two_files_do_not_go_on_as_one() {
+    let place = Place::new();
+    place.write("a", "a\n");
+    place.write("b", "b\n");
+    place.reads(&["a", "b"], "a b");
+    place.remove("a");
+    place.remove("b");
+    place.write("c", "c\n");
+    let recovery = place
+        .renaming("a", "c")
+        .rename_partition(place.name("b"), place.name("c"));
+    place.refused(
+        &["c"],
+        recovery,
+        &["would go on as", "another partition under that name"],
+    );
+    place.write("a", "a\n");
+    place.refused(&["a", "c"], place.renaming("b", "a"), &["would go on as"]);
+}
+
+#[test]
 fn content_that_differs_only_before_the_position_is_other_content() {
     let banner = "the same beginning of every file, ".repeat(40);
     let place = Place::new();
@@ -663,4 +684,36 @@ fn what_is_durable_of_a_file_that_was_cut_is_right() {
         "{}",
         all.len()
     );
+}
+
+/// The run has it open: what becomes of its name does not matter.
+#[test]
+fn a_file_that_is_renamed_or_deleted_is_read_to_its_end() {
+    for moves in [true, false] {
+        let place = Place::new();
+        place.write("app.log", &long("old", 3000));
+        let (from, to) = (place.path("app.log"), place.path("app.log.1"));
+        let (result, lines) = read(vec![place.path("app.log")], place.recovery(), move |line| {
+            if line.starts_with("old-000100") {
+                match moves {
+                    true => fs::rename(&from, &to).unwrap(),
+                    false => fs::remove_file(&from).unwrap(),
+                }
+                fs::write(&from, "new\n").unwrap();
+            }
+            Ok(())
+        });
+        assert_eq!(result.unwrap().records, 3000);
+        assert!(
+            lines
+                .iter()
+                .eq(&long("old", 3000).lines().collect::<Vec<_>>())
+        );
+        match moves {
+            true => place.reads(&["app.log"], "new"),
+            false => {
+                place.refused(&["app.log"], place.recovery(), &["is shorter"]);
+            }
+        }
+    }
 }
