@@ -135,6 +135,62 @@ fn main() -> ExitCode {
 }
 "#;
 
+/// Keeps values of JSON, as a dependency lets it read their numbers.
+const VALUES: &str = r#"//! Keeps the last value of each line's first letter.
+
+use flow::prelude::*;
+use serde_json::Value;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Order {
+    id: u64,
+    #[serde(flatten)]
+    price: Price,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Price {
+    amount: f64,
+}
+
+fn last(last: &mut Option<Value>, value: Value) -> String {
+    let before = last.replace(value);
+    before.map_or_else(|| "nothing".to_owned(), |before| before.to_string())
+}
+
+fn count(count: &mut u64, _: Value) -> String {
+    *count += 1;
+    count.to_string()
+}
+
+#[derive(clap::Args)]
+struct Args {
+    mode: String,
+    input: std::path::PathBuf,
+}
+
+#[dataflow]
+fn values(flow: &Flow, args: &Args) {
+    let input = &args.input;
+    let texts = match args.mode.as_str() {
+        "orders" => flow.source(JsonLines::open::<Order>(input)).named("orders").map(|order| order.price.amount.to_string()),
+        "states" => {
+            let values = flow.source(JsonLines::open::<Value>(input)).named("values");
+            values.key_on(|_| 1u8).stateful_map_opt(last).map(|(_, before)| before)
+        }
+        _ => {
+            let values = flow.source(JsonLines::open::<Value>(input)).named("values");
+            values.key_on(Value::clone).stateful_map(count).map(|(_, count)| count)
+        }
+    };
+    texts.sink(TextLines::stdout());
+}
+
+fn main() -> ExitCode {
+    flow::main(values)
+}
+"#;
+
 /// A crate of its own in a directory of its own.
 struct Crate {
     directory: Workdir,
@@ -161,6 +217,9 @@ clap = {{ version = "4", features = ["derive"] }}
 serde = {{ version = "1", features = ["derive"] }}
 serde_json = "1"
 
+[features]
+exact = ["serde_json/arbitrary_precision"]
+
 [workspace]
 "#
             ),
@@ -176,8 +235,13 @@ serde_json = "1"
     /// Tests it, builds it, and gives out its program.
     fn build(&self) -> PathBuf {
         self.cargo(&["test"]);
-        self.cargo(&["build"]);
-        let program = self.directory.path("program");
+        self.build_with("")
+    }
+
+    /// Builds it with a feature, and gives out its program.
+    fn build_with(&self, feature: &str) -> PathBuf {
+        self.cargo(&["build", "--features", feature]);
+        let program = self.directory.path(&format!("program {feature}"));
         fs::copy(target().join("debug").join(self.name), &program).unwrap();
         // The next run of this test has it in another directory: what was built of it would only pile up.
         self.cargo(&["clean", "--package", self.name]);
@@ -312,4 +376,46 @@ fn a_crate_that_calls_the_library_by_another_name() {
     for id in ["lines", "number", "sums.total"] {
         assert!(graph.contains(id), "{id}\n{graph}");
     }
+}
+
+/// A dependency that switches on `arbitrary_precision` of serde_json, or no longer does, changes how every number of the
+/// program is read and written.
+#[test]
+fn numbers_of_a_program_that_keeps_them_as_text() {
+    let values = Crate::new("values", "flow", VALUES);
+    let (plain, exact) = (values.build_with(""), values.build_with("exact"));
+    let work = Workdir::new();
+    let run = |program: &Path, mode: &str, state: &str| {
+        work.run(program, &["run", mode, "in", "--recover", state])
+    };
+    // What is a number either way is the same state, and the same key, either way.
+    for (mode, outputs) in [("states", ["nothing", "1.5"]), ("keys", ["1", "2"])] {
+        for (from, programs) in [("plain", [&plain, &exact]), ("exact", [&exact, &plain])] {
+            let state = format!("{mode} of {from}");
+            work.write("in", "1.5\n");
+            for (program, output) in programs.into_iter().zip(outputs) {
+                let ended = run(program, mode, &state).expect(0);
+                assert_eq!(ended.stdout, format!("{output}\n"), "{state}");
+                work.append("in", "1.5\n");
+            }
+        }
+    }
+    // What only text can hold would be an object in a program that does not know of it.
+    for mode in ["states", "keys"] {
+        let state = format!("{mode} of text");
+        work.write("in", "1.50\n");
+        run(&exact, mode, &state).expect(0);
+        let before = work.snapshot(&state);
+        work.append("in", "2\n");
+        let ended = run(&plain, mode, &state).one_error(3, ["arbitrary_precision", "serde_json"]);
+        ended.silent();
+        before.assert_same(&work.snapshot(&state));
+        run(&exact, mode, &state).expect(0);
+    }
+    // serde reads what is flattened into a form of its own, which has no such numbers.
+    work.write("in", "{\"id\": 1, \"amount\": 1.5}\n");
+    assert_eq!(run(&plain, "orders", "a").expect(0).stdout, "1.5\n");
+    run(&exact, "orders", "b")
+        .one_error(1, ["in, line 1", "arbitrary_precision"])
+        .silent();
 }

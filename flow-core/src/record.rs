@@ -4,7 +4,7 @@
 //! carries its own codec and no bound on serde, so that a type which does not fit is refused with
 //! one error in the words of this crate.
 
-mod json_number;
+pub(crate) mod json_number;
 
 use std::{any::Any, hash::Hash};
 

@@ -14,6 +14,11 @@ static HAS_FEATURE: LazyLock<bool> = LazyLock::new(|| {
     number.is_ok_and(|number| number.to_string() == "1.50")
 });
 
+/// Whether this program keeps numbers of JSON as text.
+pub(crate) fn are_text() -> bool {
+    *HAS_FEATURE
+}
+
 /// Refuses stored bytes that this program would take for an object.
 pub(super) fn check(bytes: &[u8]) -> Result<(), CodecError> {
     if bytes.len() < MARK.len() || *HAS_FEATURE || memmem::find(bytes, MARK).is_none() {

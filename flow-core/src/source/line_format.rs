@@ -5,6 +5,7 @@ use std::{marker::PhantomData, str::Utf8Error};
 use serde::de::DeserializeOwned;
 
 use super::{RawLine, beginning::quoted};
+use crate::record::json_number;
 
 /// How a record is made of a line. Implemented by the formats of flow: [`Text`], [`Json`], [`Bytes`], [`OrDead`](super::OrDead).
 ///
@@ -130,6 +131,9 @@ pub enum Looks {
     Marked,
     /// It has NUL bytes, as ASCII in UTF-16 and UTF-32 has.
     Wide,
+    /// JSON with a number that this program keeps as text, which can't be read in a part that is tagged, untagged or
+    /// flattened.
+    ExactNumber,
 }
 
 impl LineError {
@@ -164,6 +168,9 @@ impl LineError {
                 Looks::Wide => {
                     "the line has NUL bytes: if the file is UTF-16 or UTF-32, convert it with `iconv -f UTF-16 -t UTF-8 in.json`"
                 }
+                Looks::ExactNumber => {
+                    "a dependency has switched on the feature `arbitrary_precision` of `serde_json`. With it a number with a fraction can't be read behind `#[serde(flatten)]`, in an enum with a tag beside its fields, or in one without a tag; `cargo tree -e features -i serde_json` names the dependency"
+                }
             },
         };
         Some(text.replace("in.json", &quoted(file)))
@@ -178,6 +185,13 @@ impl Looks {
         }
         if line.contains(&0) {
             return Some(Looks::Wide);
+        }
+        // As long as serde does not know the type, it takes such a number for a map.
+        let is_map = |text: &str| {
+            text.starts_with("invalid type: map") || text.starts_with("data did not match any")
+        };
+        if error.is_data() && json_number::are_text() && is_map(&error.to_string()) {
+            return Some(Looks::ExactNumber);
         }
         let line = line.trim_ascii();
         if let Some(inner) = line.strip_prefix(b"[") {
