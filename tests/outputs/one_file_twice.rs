@@ -204,3 +204,32 @@ fn standard_output_that_goes_to_an_input_or_an_output_is_refused() {
     assert_eq!(status, Some(0), "{said}");
     assert_eq!(work.text("results"), "1 1\n2 1\n3 1\n");
 }
+
+#[test]
+fn an_output_that_is_behind_standard_input_is_refused() {
+    use std::process::{Command, Stdio};
+
+    let words = program("words");
+    let work = Workdir::new();
+    work.write("in", TEXT);
+    let run = |verb: &str, output: &str| {
+        let mut command = Command::new(&words);
+        command.args([verb, "--stdin", "--output", output]);
+        command.current_dir(work.path("")).stderr(Stdio::piped());
+        command.stdin(fs::File::open(work.path("in")).unwrap());
+        let output = command.output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    for verb in ["check", "run"] {
+        let (status, said) = run(verb, "in");
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains("they are one file"), "{said}");
+        assert_eq!(work.text("in"), TEXT);
+    }
+    let (status, said) = run("run", "out");
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(work.text("out"), "1 1\n2 1\n3 1\n");
+}

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     io::{self, ErrorKind, Read},
     marker::PhantomData,
+    path::PathBuf,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -69,6 +70,15 @@ impl<F: LineFormat> Source for StdinSource<F> {
 
     fn partitions(&self) -> Result<Vec<String>, SourceError> {
         Ok(vec![NAME.to_owned()])
+    }
+
+    /// The file that a shell has put behind it, if it is one.
+    fn files(&self) -> Vec<PathBuf> {
+        if cfg!(unix) {
+            vec![PathBuf::from("/dev/stdin")]
+        } else {
+            Vec::new()
+        }
     }
 
     fn open(&self, _: &str, _: At<NoResume>) -> Result<StdinReader<F::Item>, SourceError> {
