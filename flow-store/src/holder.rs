@@ -89,6 +89,20 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    fn a_dying_holder_is_waited_for_longer_than_one_that_lives() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let host = crate::lock::host();
+        let holder = |pid| Some(Holder { host: &host, pid });
+        let (dying, lives) = (holder(child.id()), holder(std::process::id()));
+        let waited = |time: Duration| Patience(Instant::now().checked_sub(time).unwrap());
+        assert!(waited(Duration::ZERO).lasts(lives) && waited(Duration::ZERO).lasts(None));
+        assert!(!waited(ANY).lasts(lives) && !waited(ANY).lasts(None));
+        assert!(waited(ANY).lasts(dying) && !waited(DYING).lasts(dying));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn a_process_that_is_gone_is_waited_for_and_one_that_lives_is_not() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();

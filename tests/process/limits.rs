@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use flow::{BuildError, prelude::*, sink, source};
+use flow::{BuildError, Ended, prelude::*, sink, source};
 
 use crate::{
     SLOW,
@@ -187,4 +187,19 @@ fn a_run_says_how_far_it_got_also_when_it_is_over() {
         format!("{:?}", outcome.epoch.unwrap()),
         outcome.epoch.unwrap().to_string()
     );
+}
+
+#[test]
+fn a_run_that_is_stopped_before_it_starts_changes_nothing() {
+    for workers in [1, 2] {
+        let work = Workdir::new();
+        let (runner, seen) = numbers();
+        let runner = runner
+            .workers(workers)
+            .recover(Recovery::at(work.path("state")));
+        runner.handle().stop();
+        let outcome = runner.run().unwrap();
+        assert_eq!((outcome.ended, outcome.records), (Ended::Stopped, 0));
+        assert!(seen.take().is_empty() && !work.path("state").exists());
+    }
 }
