@@ -40,6 +40,14 @@ impl<T> Consumer<T> for FanOut<T> {
         }
         Ok(())
     }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        let mut more = false;
+        for consumer in &mut self.consumers {
+            more |= consumer.resume()?;
+        }
+        Ok(more)
+    }
 }
 
 /// The end of a stream without consumers.
@@ -53,5 +61,9 @@ impl<T> Consumer<T> for Nowhere {
     fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
         records.clear();
         Ok(())
+    }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        Ok(false)
     }
 }

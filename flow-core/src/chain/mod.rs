@@ -35,7 +35,13 @@ pub(crate) trait Consumer<T> {
     fn push(&mut self, record: T) -> Result<(), Fault>;
 
     /// Takes all records of a batch, in order, and leaves it empty.
+    ///
+    /// A step that makes many records of one [may rest](Wiring::may_rest) before it has passed on all of them. Then nothing
+    /// may be pushed before [`resume`](Consumer::resume) has returned false.
     fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault>;
+
+    /// Goes on with what a batch has left behind, a bounded part of it; false when there is nothing more.
+    fn resume(&mut self) -> Result<bool, Fault>;
 }
 
 pub(crate) type BoxConsumer<T> = Box<dyn Consumer<T>>;

@@ -279,6 +279,10 @@ impl<K: Key, V: Record> Consumer<(K, V)> for Into<Shuffle<K, V>> {
         outlet.sort(records);
         Ok(())
     }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        Ok(false)
+    }
 }
 
 impl<P, T: Record, F: FnMut(P) -> Result<T, BoxError>> Consumer<P> for Into<ToOne<T, F>> {
@@ -299,6 +303,10 @@ impl<P, T: Record, F: FnMut(P) -> Result<T, BoxError>> Consumer<P> for Into<ToOn
             staged.push((outlet.format)(record).map_err(|error| outlet.at.fault(error))?);
         }
         Ok(())
+    }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        Ok(false)
     }
 }
 
@@ -321,6 +329,8 @@ mod tests {
             outlets: Vec::new(),
             fallible: true,
             only_first: false,
+            may_rest: false,
+            rests: false,
             skips: std::sync::Arc::new(Skips::none()),
         };
         let at = wiring.whereabouts.of(StepIndex(0));

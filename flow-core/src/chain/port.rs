@@ -81,5 +81,10 @@ pub(crate) struct Wiring {
     /// passes on the records before the one on which it fails, and nothing of those behind it has gone
     /// anywhere.
     pub(crate) only_first: bool,
+    /// Whether a step may rest while it makes many records of one, so that what it has made is sent and taken in meanwhile.
+    /// Not in a chain that several streams lead into: what rests belongs to the epoch of one of them.
+    pub(crate) may_rest: bool,
+    /// Whether there is such a step.
+    pub(crate) rests: bool,
     pub(crate) skips: Arc<Skips>,
 }

@@ -48,6 +48,8 @@ impl<T: 'static> Merge<T> {
                 outlets: Vec::new(),
                 fallible: false,
                 only_first: false,
+                may_rest: false,
+                rests: false,
             };
             let chain = self.port.build(&mut own);
             Made {
@@ -75,5 +77,10 @@ impl<T> Consumer<T> for Shared<T> {
 
     fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
         self.0.borrow_mut().push_batch(records)
+    }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        // Nothing rests behind it.
+        Ok(false)
     }
 }

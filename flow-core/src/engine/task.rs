@@ -297,6 +297,13 @@ pub(crate) trait SourceTask {
     /// On a failure nothing of the failed record has left the chain, and the tokens point at it.
     fn push(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault>;
 
+    /// Whether a push may leave something behind, which [`resume`](SourceTask::resume) goes on with.
+    fn rests(&self) -> bool;
+
+    /// Goes on with what a push has left behind, a bounded part of it; false when there is nothing more. Only then may
+    /// anything else be pushed, or the epoch end.
+    fn resume(&mut self) -> Result<bool, Fault>;
+
     /// Where the records come from that are being worked on: those of a block, or what was being read or pushed. Asked after a
     /// failure or a panic in the chain, so it enters no step.
     fn origin(&mut self, block: Option<&Block>) -> Option<Origin>;

@@ -395,6 +395,8 @@ impl Shared {
                         outlets: Vec::new(),
                         fallible: false,
                         only_first: false,
+                        may_rest: false,
+                        rests: false,
                         skips: skips.clone(),
                     },
                     resume: resume.as_deref(),

@@ -110,12 +110,12 @@ impl<S: Source> Reading<S> {
             self.lines.end += 1;
             if self.batch.len() == BATCH {
                 worked.records += BATCH;
-                self.chain.push_batch(&mut self.batch)?;
+                self.push_lines()?;
                 self.lines.start = self.lines.end;
             }
         }
         worked.records += self.batch.len();
-        self.chain.push_batch(&mut self.batch)?;
+        self.push_lines()?;
         worked.skips = self.skips.take_since(&counted);
         worked.failed = failed.map(|(step, cause)| FailedLine {
             lines: self.lines.end,
@@ -168,6 +168,13 @@ impl<S: Source> Reading<S> {
             }
             BadLine::Fails(error) => Err(SourceError::because(error)),
         }
+    }
+
+    /// Has a batch of lines go through the chain, to its end: what comes of a block is sent by the worker that has the file.
+    fn push_lines(&mut self) -> Result<(), Fault> {
+        self.chain.push_batch(&mut self.batch)?;
+        while self.rests && self.chain.resume()? {}
+        Ok(())
     }
 
     /// Where the lines of a block stand that were being worked on.

@@ -37,6 +37,7 @@ pub(crate) fn head<S: Source>(
     let mut head = Head::new(index, move |context| {
         let mut checked = Checked::default();
         let partitions = open(&*source, context, &mut checked)?;
+        context.wiring.may_rest = true;
         let chain = port.build(&mut context.wiring);
         Ok(Made::Source(Box::new(Reading::<S> {
             step: index,
@@ -51,6 +52,7 @@ pub(crate) fn head<S: Source>(
             batch: Vec::new(),
             fallible: context.wiring.fallible,
             only_first: context.wiring.only_first,
+            rests: context.wiring.rests,
             outlets: context.wiring.outlets.clone(),
             skips: context.wiring.skips.clone(),
             hand: Hand::Read,
@@ -335,6 +337,8 @@ pub(super) struct Reading<S: Source> {
     pub(super) fallible: bool,
     /// And whether only the first one may: then a batch stops at the right record by itself.
     only_first: bool,
+    /// Whether a step of the chain may rest in the middle of a batch.
+    pub(super) rests: bool,
     pub(super) outlets: Vec<OutletRef>,
     pub(super) skips: Arc<Skips>,
     /// What is being worked on, for the message about a panic: set once for each batch.
@@ -593,6 +597,14 @@ impl<S: Source> SourceTask for Reading<S> {
             Some(block) => Some(self.origin_in(block)),
             None => self.origin_of_turn(),
         }
+    }
+
+    fn rests(&self) -> bool {
+        self.rests
+    }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        self.chain.resume()
     }
 
     fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault> {

@@ -114,4 +114,8 @@ impl<T, F: FnMut(&T) -> bool> Consumer<T> for Branch<F, T> {
         when_true.next.push_batch(&mut when_true.out)?;
         when_false.next.push_batch(&mut when_false.out)
     }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        Ok(self.when_true.next.resume()? | self.when_false.next.resume()?)
+    }
 }

@@ -205,4 +205,8 @@ impl<T, U, D, F: FnMut(T) -> Result<Option<U>, D>> Consumer<T> for OrDead<F, U, 
         self.next.push_batch(&mut self.out)?;
         self.dead.push_batch(&mut self.failed)
     }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        Ok(self.next.resume()? | self.dead.resume()?)
+    }
 }

@@ -212,6 +212,10 @@ impl<T, U, E: Failure, F: FnMut(T) -> Result<Option<U>, E>> Consumer<T> for Try<
         self.next.push_batch(&mut self.out)?;
         failure
     }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        self.next.resume()
+    }
 }
 
 #[cfg(test)]
@@ -234,6 +238,8 @@ mod tests {
             outlets: Vec::new(),
             fallible: false,
             only_first: false,
+            may_rest: false,
+            rests: false,
             skips: Arc::new(Skips::none()),
         }
     }
@@ -249,6 +255,10 @@ mod tests {
         fn push_batch(&mut self, records: &mut Vec<u64>) -> Result<(), Fault> {
             self.0.borrow_mut().append(records);
             Ok(())
+        }
+
+        fn resume(&mut self) -> Result<bool, Fault> {
+            Ok(false)
         }
     }
 

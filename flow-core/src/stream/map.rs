@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use super::Stream;
 use crate::{
-    chain::{At, BoxConsumer, Consumer, Fault},
+    chain::{At, BoxConsumer, Consumer, Fault, Wiring},
     record::{KeyKind, NoKey},
 };
 
@@ -107,6 +107,10 @@ impl<T, Key> Stream<T, Key> {
 
     /// Replaces each item by any number of others.
     ///
+    /// An iterator that makes very many items of one is asked for some thousand at a time, which are worked on before it is
+    /// asked for more. So they are never all in memory, unless the chain holds a step that may fail or is entered by a
+    /// [`merge`](Stream::merge) or from a stateful step, or several workers share the lines of one file.
+    ///
     /// ```
     /// # use flow::prelude::*;
     /// # use flow::{sink, source};
@@ -123,18 +127,14 @@ impl<T, Key> Stream<T, Key> {
     where
         Key: KeyKind,
         T: 'static,
-        I: IntoIterator,
+        I: IntoIterator + 'static,
         I::Item: 'static,
         F: FnMut(Key::Item<T>) -> I + 'static,
     {
-        self.chain("flat_map", Location::caller(), |at, _, next| {
+        self.chain("flat_map", Location::caller(), |at, wiring, next| {
             let mut f = f;
-            Box::new(Many {
-                at,
-                f: move |pair| f(Key::item(pair)).into_iter().map(|item| (NoKey, item)),
-                out: Vec::new(),
-                next,
-            })
+            let items = move |pair| f(Key::item(pair)).into_iter().map(|item| (NoKey, item));
+            Box::new(Many::new(at, wiring, next, items))
         })
     }
 
@@ -192,6 +192,10 @@ impl<T, U, F: FnMut(T) -> U> Consumer<T> for Each<F, U> {
         self.out.extend(records.drain(..).map(&mut self.f));
         self.next.push_batch(&mut self.out)
     }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        self.next.resume()
+    }
 }
 
 /// A step that makes at most one record of each.
@@ -216,17 +220,64 @@ impl<T, U, F: FnMut(T) -> Option<U>> Consumer<T> for Pick<F, U> {
         self.out.extend(records.drain(..).filter_map(&mut self.f));
         self.next.push_batch(&mut self.out)
     }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        self.next.resume()
+    }
 }
+
+/// So many records are passed on at a time.
+const PASSED: usize = 1024;
+
+/// After so many records of a batch a step rests, where it may.
+const RESTS: usize = 8 * PASSED;
 
 /// A step that makes any number of records of each.
-pub(super) struct Many<F, U> {
-    pub(super) at: At,
-    pub(super) f: F,
-    pub(super) out: Vec<U>,
-    pub(super) next: BoxConsumer<U>,
+pub(super) struct Many<F, T, I, U> {
+    at: At,
+    f: F,
+    out: Vec<U>,
+    next: BoxConsumer<U>,
+    may_rest: bool,
+    /// What it makes of the record at which it rests, and those behind it.
+    items: Option<I>,
+    rest: std::vec::IntoIter<T>,
 }
 
-impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Consumer<T> for Many<F, U> {
+impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Many<F, T, I, U> {
+    pub(super) fn new(at: At, wiring: &mut Wiring, next: BoxConsumer<U>, f: F) -> Self {
+        wiring.rests |= wiring.may_rest;
+        Many {
+            at,
+            f,
+            out: Vec::new(),
+            next,
+            may_rest: wiring.may_rest,
+            items: None,
+            rest: Vec::new().into_iter(),
+        }
+    }
+
+    /// Passes on what an iterator gives out, and returns it where the step rests before its end.
+    fn pass_on(&mut self, mut items: I, passed: &mut usize) -> Result<Option<I>, Fault> {
+        loop {
+            let room = PASSED.saturating_sub(self.out.len());
+            self.out.extend(items.by_ref().take(room));
+            if self.out.len() < PASSED {
+                return Ok(None);
+            }
+            *passed += self.out.len();
+            self.next.push_batch(&mut self.out)?;
+            if self.may_rest && (self.next.resume()? || *passed >= RESTS) {
+                return Ok(Some(items));
+            }
+            // The iterator is user code too.
+            self.at.enter();
+        }
+    }
+}
+
+impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Consumer<T> for Many<F, T, I, U> {
     fn push(&mut self, record: T) -> Result<(), Fault> {
         self.at.enter();
         // The iterator is user code too: whatever it gives out, the step is entered again for it.
@@ -239,9 +290,37 @@ impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Consumer<T> for Many<F, U> {
 
     fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
         self.at.enter();
-        for record in records.drain(..) {
-            self.out.extend((self.f)(record));
+        let mut passed = 0;
+        let mut drained = records.drain(..);
+        while let Some(record) = drained.next() {
+            let items = (self.f)(record);
+            self.items = self.pass_on(items, &mut passed)?;
+            if self.items.is_some() {
+                self.rest = drained.collect::<Vec<T>>().into_iter();
+                return Ok(());
+            }
         }
         self.next.push_batch(&mut self.out)
+    }
+
+    fn resume(&mut self) -> Result<bool, Fault> {
+        if self.next.resume()? {
+            return Ok(true);
+        }
+        let mut passed = 0;
+        self.at.enter();
+        let mut next = self.items.take();
+        while let Some(items) = next {
+            self.items = self.pass_on(items, &mut passed)?;
+            if self.items.is_some() {
+                return Ok(true);
+            }
+            next = self.rest.next().map(&mut self.f);
+        }
+        if self.out.is_empty() {
+            return Ok(false);
+        }
+        self.next.push_batch(&mut self.out)?;
+        self.next.resume()
     }
 }

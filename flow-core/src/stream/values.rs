@@ -124,20 +124,16 @@ impl<T, Key> Stream<T, Key> {
     where
         Key: IsKeyed + Clone + 'static,
         T: 'static,
-        I: IntoIterator,
+        I: IntoIterator + 'static,
         I::Item: 'static,
         F: FnMut(T) -> I + 'static,
     {
-        self.chain("flat_map_values", Location::caller(), |at, _, next| {
+        self.chain("flat_map_values", Location::caller(), |at, wiring, next| {
             let mut f = f;
-            Box::new(Many {
-                at,
-                f: move |(key, value): (Key, T)| {
-                    f(value).into_iter().map(move |item| (key.clone(), item))
-                },
-                out: Vec::new(),
-                next,
-            })
+            let items = move |(key, value): (Key, T)| {
+                f(value).into_iter().map(move |item| (key.clone(), item))
+            };
+            Box::new(Many::new(at, wiring, next, items))
         })
     }
 

@@ -84,6 +84,7 @@ pub(super) fn build<'scope>(
         ended: false,
         read_in_epoch: false,
         timer: None,
+        unfinished: false,
         at_a_time: 1,
     };
     builder.build(move |mut capabilities| {
@@ -122,6 +123,8 @@ struct Driver {
     read_in_epoch: bool,
     /// When the next timer goes off: one that goes off later need not be set.
     timer: Option<Instant>,
+    /// The last push may have left something behind.
+    unfinished: bool,
     /// How many records are pushed at a time: fewer where the steps up to the next shuffle are slow, so that no push takes
     /// much longer than a turn. One at first: it may take minutes, and a stop would have to wait for more.
     at_a_time: u64,
@@ -176,6 +179,17 @@ impl Driver {
             }
             if self.open.is_none() {
                 return self.help();
+            }
+            if self.unfinished {
+                self.unfinished = self.task.resume()?;
+                if let Some(capabilities) = &self.open {
+                    self.outputs.send(capabilities, PARCEL);
+                }
+                if self.unfinished {
+                    // The steps that get what has been made have their turn first.
+                    self.activator.activate();
+                    return Ok(());
+                }
             }
             self.set_busy(true);
             self.bell.go_on();
@@ -296,6 +310,7 @@ impl Driver {
                 pushed
             }
         };
+        self.unfinished = self.task.rests();
         self.count(open, pushed, bytes_each);
         if let Some(capabilities) = &self.open {
             self.outputs.send(capabilities, PARCEL);
