@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, FromArgMatches};
 use flow_core::{Epoch, Epochs, Recovery, Retain, Runner};
 
 /// How the flow is run.
 #[derive(Debug, Args)]
+// A group would have the name of this type, which a type of the user's may have too.
+#[group(skip)]
 #[command(next_help_heading = "Flow options")]
 pub(super) struct RunOptions {
     /// Keep the flow's state in this directory, and go on from it
@@ -135,31 +137,70 @@ pub(super) fn inner(matches: &ArgMatches) -> &ArgMatches {
     matches.subcommand().map_or(matches, |(_, inner)| inner)
 }
 
-/// An argument of the user's that is also one of ours. clap would panic on it.
+/// The arguments of the user's that have names of ours, all at once: clap would panic on the first of them.
+///
+/// Which arguments a type has is known when the program runs: `#[derive(clap::Args)]` makes no constant of it.
 pub(super) fn clash<A: Args>() -> Option<String> {
     let ours = RunOptions::augment_args(clap::Command::new("ours"));
+    // clap adds it to every command.
+    let ours = ours.arg(Arg::new("help").short('h').long("help"));
     let theirs = A::augment_args(clap::Command::new("theirs"));
+    let mut clashes = Vec::new();
     for theirs in theirs.get_arguments() {
-        for ours in ours.get_arguments() {
-            let long = theirs
-                .get_long()
-                .filter(|long| ours.get_long() == Some(long));
-            let short = theirs
-                .get_short()
-                .filter(|short| ours.get_short() == Some(*short));
-            let same = match (long, short) {
-                (Some(long), _) => format!("--{long}"),
-                (None, Some(short)) => format!("-{short}"),
-                (None, None) if ours.get_id() == theirs.get_id() => theirs.get_id().to_string(),
-                _ => continue,
-            };
-            return Some(format!(
-                "the argument `{same}` of this flow is one of flow's own\nhelp: give the field `{}` another name",
+        let names: Vec<String> = ours
+            .get_arguments()
+            .flat_map(|ours| shared(ours, theirs))
+            .collect();
+        if !names.is_empty() {
+            clashes.push(format!(
+                "{} (field `{}`)",
+                names.join(" and "),
                 theirs.get_id()
             ));
         }
     }
-    None
+    let fields = match clashes.len() {
+        0 => return None,
+        1 => "an argument of this flow has a name that is flow's own",
+        _ => "arguments of this flow have names that are flow's own",
+    };
+    let one = if clashes.len() == 1 {
+        "the field"
+    } else {
+        "the fields"
+    };
+    Some(format!(
+        "{fields}: {}\nhelp: give {one} another name, or an option another one: `#[arg(long = \"..\")]`",
+        clashes.join(", ")
+    ))
+}
+
+/// The names that two arguments share, as they are given on a command line.
+fn shared(ours: &Arg, theirs: &Arg) -> Vec<String> {
+    let longs = |arg: &Arg| -> Vec<String> {
+        let long = arg.get_long().into_iter().map(str::to_owned);
+        let aliases = arg.get_all_aliases().into_iter().flatten();
+        long.chain(aliases.map(str::to_owned)).collect()
+    };
+    let shorts = |arg: &Arg| -> Vec<char> {
+        let aliases = arg.get_all_short_aliases().into_iter().flatten();
+        arg.get_short().into_iter().chain(aliases).collect()
+    };
+    let (our_longs, our_shorts) = (longs(ours), shorts(ours));
+    let long = longs(theirs)
+        .into_iter()
+        .filter(|long| our_longs.contains(long));
+    let short = shorts(theirs)
+        .into_iter()
+        .filter(|short| our_shorts.contains(short));
+    let long = long.map(|long| format!("`--{long}`"));
+    let mut names: Vec<String> = long
+        .chain(short.map(|short| format!("`-{short}`")))
+        .collect();
+    if names.is_empty() && ours.get_id() == theirs.get_id() {
+        names.push(format!("`{}`", theirs.get_id()));
+    }
+    names
 }
 
 #[cfg(test)]
@@ -190,12 +231,60 @@ mod tests {
         workers: u32,
     }
 
+    #[derive(Args)]
+    struct Many {
+        #[arg(short, long)]
+        workers: u32,
+        #[arg(long)]
+        epoch: String,
+        input: PathBuf,
+        /// `-h` is that of `--help`.
+        #[arg(short, long)]
+        host: String,
+        #[arg(long = "state", alias = "recover")]
+        store: PathBuf,
+    }
+
+    mod same_name {
+        #[derive(clap::Args)]
+        pub(super) struct RunOptions {
+            #[arg(long)]
+            pub(super) limit: u64,
+        }
+    }
+
     #[test]
-    fn arguments_of_our_own_are_refused_by_name() {
+    fn arguments_of_our_own_are_refused_by_name_all_at_once() {
         assert_eq!(clash::<Fine>(), None);
-        assert!(clash::<Long>().unwrap().contains("`--recover`"));
-        assert!(clash::<Short>().unwrap().contains("`-w`"));
-        assert!(clash::<Id>().unwrap().contains("`workers`"));
+        assert_eq!(
+            clash::<Long>().unwrap(),
+            "an argument of this flow has a name that is flow's own: `--recover` (field `recover`)\nhelp: give the field \
+             another name, or an option another one: `#[arg(long = \"..\")]`"
+        );
+        assert!(clash::<Short>().unwrap().contains(": `-w` (field `width`)"));
+        assert!(
+            clash::<Id>()
+                .unwrap()
+                .contains(": `workers` (field `workers`)")
+        );
+        assert!(
+            clash::<Many>().unwrap().starts_with(
+                "arguments of this flow have names that are flow's own: `--workers` and `-w` (field `workers`), `--epoch` \
+                 (field `epoch`), `-h` (field `host`), `--recover` (field `store`)\nhelp: "
+            ),
+            "{:?}",
+            clash::<Many>()
+        );
+    }
+
+    #[test]
+    fn a_type_of_arguments_may_be_called_as_ours_is() {
+        assert_eq!(clash::<same_name::RunOptions>(), None);
+        command::<same_name::RunOptions>().debug_assert();
+        let matches = command::<same_name::RunOptions>()
+            .get_matches_from(["x", "run", "--limit", "3", "-w", "2"]);
+        let args = same_name::RunOptions::from_arg_matches(inner(&matches)).unwrap();
+        assert_eq!(args.limit, 3);
     }
 
     #[test]
