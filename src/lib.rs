@@ -25,9 +25,9 @@ pub use dataflow::dataflow;
 pub use flow_core::__private;
 pub use flow_core::{
     BadName, BoxError, BuildError, Built, ByteLines, Clock, CodecError, Convert, Dead, Difference,
-    Ended, Epoch, Epochs, Failure, Flow, Graph, InputIsStore, IsKeyed, JsonLines, Keeps, Kept, Key,
-    KeyKind, KeyedStream, NoKey, NotKept, Notice, OnError, Origin, Outcome, OutputError,
-    OutputInStore, OutputIsInput, OutputProblem, ParseEpochError, ParseEpochsError,
+    Ended, Epoch, Epochs, Failure, Flow, Graph, InputIsStore, IsKeyed, IsUnkeyed, JsonLines, Keeps,
+    Kept, Key, KeyKind, KeyedStream, NoKey, NotKept, Notice, OnError, Origin, Outcome, OutputError,
+    OutputInStore, OutputIsInput, OutputProblem, OwnsItsData, ParseEpochError, ParseEpochsError,
     ParseRetainError, Place, Progress, Record, RecordError, Recovery, ResumeError, Retain,
     RunError, RunHandle, Runner, Safe, Schema, SinkError, SinkStep, SourceError, Started, State,
     Stateful, Step, StepState, StoreError, Stream, TextLines, TypeChange, scope, sink, source,

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
-
 use crate::{
+    record::OwnsItsData,
     sink::{FileLines, Json, LineSink, StdoutLines, Text},
     source::{self, ByteLinesSource, Bytes, JsonLinesSource, StdinSource, TextLinesSource},
 };
@@ -134,12 +133,14 @@ impl JsonLines {
     /// # orders.sink(JsonLines::stdout());
     /// # });
     /// ```
-    pub fn open<T: DeserializeOwned + 'static>(path: impl Into<PathBuf>) -> JsonLinesSource<T> {
+    pub fn open<T: for<'any> OwnsItsData<'any> + 'static>(
+        path: impl Into<PathBuf>,
+    ) -> JsonLinesSource<T> {
         JsonLinesSource::new([path])
     }
 
     /// A source: the records of several files, which are read independently. Each is a partition.
-    pub fn open_all<T: DeserializeOwned + 'static>(
+    pub fn open_all<T: for<'any> OwnsItsData<'any> + 'static>(
         paths: impl IntoIterator<Item = impl Into<PathBuf>>,
     ) -> JsonLinesSource<T> {
         JsonLinesSource::new(paths)
@@ -147,7 +148,7 @@ impl JsonLines {
 
     /// A source: the records of standard input, with a JSON value on each line; see [`TextLines::stdin`].
     #[must_use]
-    pub fn stdin<T: DeserializeOwned + 'static>() -> StdinSource<source::Json<T>> {
+    pub fn stdin<T: for<'any> OwnsItsData<'any> + 'static>() -> StdinSource<source::Json<T>> {
         StdinSource::new()
     }
 

@@ -44,7 +44,7 @@ pub use flow_store::{
 };
 pub use formats::{ByteLines, JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Place, Step, scope};
-pub use record::{IsKeyed, Key, KeyKind, NoKey, Record, State, StepState};
+pub use record::{IsKeyed, IsUnkeyed, Key, KeyKind, NoKey, OwnsItsData, Record, State, StepState};
 pub use run::{
     Clock, Ended, Epochs, Notice, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner,
     Started,

@@ -8,9 +8,22 @@ pub(crate) mod json_number;
 
 use std::{any::Any, hash::Hash};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use flow_store::{Checked, CodecError, Schema};
+
+/// A value that owns its data: it can be read from bytes that are gone afterwards.
+///
+/// Holds for every type that implements `Deserialize` and has no lifetime in it. A `&str` borrows its text, and so does a struct
+/// that has one, be it a `&'static str`: nobody keeps the text that it would be read from. `String` owns it, and for a
+/// few fixed texts there are enums.
+///
+/// It is `DeserializeOwned` under a name that says what to do, for the compiler names it where a type borrows:
+/// "`&str` must implement `OwnsItsData`".
+pub trait OwnsItsData<'any>: Deserialize<'any> {}
+
+#[diagnostic::do_not_recommend]
+impl<'any, T: Deserialize<'any>> OwnsItsData<'any> for T {}
 
 /// A value that the store can keep: the state of a step, a resume token, a sink's position.
 ///
@@ -40,7 +53,7 @@ pub trait State: 'static {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + 'static> State for T {
+impl<T: Serialize + for<'any> OwnsItsData<'any> + 'static> State for T {
     fn encode(&self, checked: &mut Checked, into: &mut Vec<u8>) -> Result<(), CodecError> {
         checked.encode(self, into)
     }
@@ -112,7 +125,7 @@ pub trait Record: Send + 'static {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Send + 'static> Record for T {
+impl<T: Serialize + for<'any> OwnsItsData<'any> + Send + 'static> Record for T {
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
         flow_store::encode(self, into)
     }
@@ -162,7 +175,10 @@ pub trait Key: Hash + Eq + Clone + Send + 'static {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + 'static> Key for T {
+impl<T> Key for T
+where
+    T: Serialize + for<'any> OwnsItsData<'any> + Hash + Eq + Clone + Send + 'static,
+{
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
         // Every record's key is encoded, and most keys are text: the type is known when this is compiled, so the
         // question costs nothing.
@@ -217,6 +233,16 @@ impl<T: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + 'static> Key f
 // Not `PartialEq`: that alone tells it from a key.
 #[derive(Clone, Copy, Debug)]
 pub struct NoKey;
+
+/// The `Key` parameter of a stream that has no key yet: [`NoKey`].
+#[diagnostic::on_unimplemented(
+    message = "this stream has a key already",
+    label = "its records have the key `{Self}`",
+    note = "`.rekey_on(..)` gives them another key; for a key of two parts give both to one `.key_on(..)`: `|x| (x.a.clone(), x.b)`"
+)]
+pub trait IsUnkeyed {}
+
+impl IsUnkeyed for NoKey {}
 
 /// A stream's `Key` parameter that is a key: any type but [`NoKey`].
 #[diagnostic::on_unimplemented(

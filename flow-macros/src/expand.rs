@@ -23,7 +23,7 @@ pub(crate) fn dataflow(options: TokenStream, item: TokenStream) -> TokenStream {
         Some(function) => {
             // A body that can't be read is left alone: rustc has more to say about it.
             if let Some(body) = parse::body(function.body.stream()) {
-                let steps = model::steps(&body.statements);
+                let steps = model::steps(&body.statements, &function.flows);
                 check::steps(&steps, &mut errors);
                 let guard = guard(&options, &function.name, &steps);
                 output = with_guard(&function, &body, guard);

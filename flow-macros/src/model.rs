@@ -13,11 +13,24 @@ use syn::{
 /// A method call that makes a step, if its receiver is a stream.
 pub(crate) struct Step<'a> {
     pub(crate) method: &'a Ident,
-    pub(crate) keeps_state: bool,
+    pub(crate) keeps: Keeps,
     /// Whether it gives two streams, so that nothing can be called on what it returns.
     pub(crate) gives_two: bool,
     pub(crate) name: Name,
+    /// Whether a `let` has given it its name.
+    pub(crate) named_by_let: bool,
+    /// Where a key is given out that borrows from its record, where that can be seen.
+    pub(crate) borrowed_key: Option<Span>,
     pub(crate) place: Place,
+}
+
+/// What the store keeps for a step, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    Nothing,
+    /// A token for each partition: it is a source.
+    Tokens,
+    States,
 }
 
 /// What a step is called.
@@ -175,8 +188,13 @@ fn gives_two(call: &ExprMethodCall) -> bool {
 }
 
 /// The steps of a body, in the order in which they stand there.
-pub(crate) fn steps(statements: &[Stmt]) -> Vec<Step<'_>> {
-    let mut walk = Walk::default();
+///
+/// `flows` are the names of the parameters that are a flow: a source is begun on one of them.
+pub(crate) fn steps<'a>(statements: &'a [Stmt], flows: &'a [Ident]) -> Vec<Step<'a>> {
+    let mut walk = Walk {
+        flows,
+        ..Walk::default()
+    };
     for statement in statements {
         walk.visit_stmt(statement);
     }
@@ -186,6 +204,7 @@ pub(crate) fn steps(statements: &[Stmt]) -> Vec<Step<'_>> {
 #[derive(Default)]
 struct Walk<'a> {
     steps: Vec<Step<'a>>,
+    flows: &'a [Ident],
     /// The call whose value the present `let` binds, with the name that it gets.
     bound: Option<(&'a ExprMethodCall, &'a Ident)>,
     /// The call that the last `.named(..)` is about, with the name that it gets.
@@ -237,13 +256,29 @@ impl<'a> Walk<'a> {
         self.at(place, |walk| walk.visit_expr(&closure.body));
     }
 
-    fn name(&self, kind: Kind, call: &'a ExprMethodCall) -> Name {
+    /// What the store keeps for the step that the call makes.
+    fn keeps(&self, kind: Kind, call: &ExprMethodCall) -> Keeps {
+        let is_flow = |name: &Ident| self.flows.contains(name);
+        match kind {
+            Kind::Source
+                if call.args.len() == 1 && last_segment(&call.receiver).is_some_and(is_flow) =>
+            {
+                Keeps::Tokens
+            }
+            _ if call.args.is_empty() => Keeps::Nothing,
+            _ if kind == Kind::Stateful || options(call).is_some() => Keeps::States,
+            _ => Keeps::Nothing,
+        }
+    }
+
+    /// The name of a step, and whether a `let` gives it.
+    fn name(&self, kind: Kind, call: &'a ExprMethodCall) -> (Name, bool) {
         if let Some((_, name)) = self
             .named
             .as_ref()
             .filter(|(named, _)| ptr::eq(*named, call))
         {
-            return name.clone();
+            return (name.clone(), false);
         }
         let takes_function = matches!(kind, Kind::Stateful | Kind::Stateless);
         let function = call
@@ -255,10 +290,11 @@ impl<'a> Walk<'a> {
             .bound
             .filter(|(bound, _)| ptr::eq(*bound, call))
             .map(|(_, name)| name);
-        match function.or(bound) {
+        let name = match function.or(bound) {
             Some(name) => Name::Known(name.unraw().to_string(), name.span()),
             None => Name::Missing,
-        }
+        };
+        (name, function.is_none())
     }
 }
 
@@ -299,15 +335,16 @@ impl<'a> Visit<'a> for Walk<'a> {
         let name = kind.map(|kind| self.name(kind, call));
         // What the receiver makes is made first.
         self.visit_expr(&call.receiver);
-        if let (Some(kind), Some(name)) = (kind, name)
+        if let (Some(kind), Some((name, named_by_let))) = (kind, name)
             && kind != Kind::Same
         {
             self.steps.push(Step {
                 method: &call.method,
-                keeps_state: (kind == Kind::Stateful || options(call).is_some())
-                    && !call.args.is_empty(),
+                keeps: self.keeps(kind, call),
                 gives_two: gives_two(call),
                 name,
+                named_by_let,
+                borrowed_key: borrowed_key(call),
                 place: self.place.clone(),
             });
         }
@@ -377,6 +414,32 @@ fn made_by(chain: &Expr) -> Option<&ExprMethodCall> {
         Expr::Paren(inner) => made_by(&inner.expr),
         Expr::Group(inner) => made_by(&inner.expr),
         _ => None,
+    }
+}
+
+/// Where the closure that makes a key plainly gives out a reference into its record.
+fn borrowed_key(call: &ExprMethodCall) -> Option<Span> {
+    if call.method != "key_on" && call.method != "rekey_on" {
+        return None;
+    }
+    let Some(Expr::Closure(closure)) = call.args.first() else {
+        return None;
+    };
+    let mut result = &*closure.body;
+    loop {
+        result = match result {
+            Expr::Paren(inner) => &inner.expr,
+            Expr::Group(inner) => &inner.expr,
+            Expr::Block(block) => match block.block.stmts.last() {
+                Some(Stmt::Expr(last, None)) => last,
+                _ => return None,
+            },
+            Expr::Reference(reference) => return Some(reference.and_token.span),
+            Expr::MethodCall(call) if call.method == "as_str" && call.args.is_empty() => {
+                return Some(call.method.span());
+            }
+            _ => return None,
+        };
     }
 }
 

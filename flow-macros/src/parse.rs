@@ -88,6 +88,8 @@ pub(crate) struct Function {
     /// `async`, `const`, `unsafe` or `extern`, where one of them is there.
     pub(crate) qualifier: Option<Ident>,
     pub(crate) name: Ident,
+    /// The parameters whose type is a `Flow`.
+    pub(crate) flows: Vec<Ident>,
     /// The braces and what is between them.
     pub(crate) body: Group,
 }
@@ -116,12 +118,74 @@ pub(crate) fn function(item: TokenStream) -> Option<Function> {
         (Some(true), Some(TokenTree::Ident(name))) => name.clone(),
         _ => return None,
     };
+    let flows = flows(rest);
     Some(Function {
         head: head.into_iter().collect(),
         qualifier,
         name,
+        flows,
         body,
     })
+}
+
+/// The names of the parameters of a type `Flow`, from what stands behind the function's name.
+fn flows<'a>(signature: impl Iterator<Item = &'a TokenTree>) -> Vec<Ident> {
+    let mut angles = Angles::default();
+    let parameters = signature.into_iter().find_map(|token| match token {
+        TokenTree::Group(group)
+            if angles.depth == 0 && group.delimiter() == Delimiter::Parenthesis =>
+        {
+            Some(group.stream())
+        }
+        token => {
+            angles.pass(token);
+            None
+        }
+    });
+    let (mut flows, mut name, mut last) = (Vec::new(), None, None);
+    let mut in_type = false;
+    let mut angles = Angles::default();
+    for token in parameters.into_iter().flatten() {
+        angles.pass(&token);
+        match &token {
+            TokenTree::Punct(sign) if sign.as_char() == ',' && angles.depth == 0 => {
+                flows.extend(
+                    name.take()
+                        .filter(|_| last.as_ref().is_some_and(|last| last == "Flow")),
+                );
+                (in_type, last) = (false, None);
+            }
+            TokenTree::Punct(sign) if sign.as_char() == ':' => in_type = true,
+            TokenTree::Ident(word) if in_type => last = Some(word.clone()),
+            TokenTree::Ident(word) => name = Some(word.clone()),
+            _ => {}
+        }
+    }
+    flows.extend(name.filter(|_| last.is_some_and(|last| last == "Flow")));
+    flows
+}
+
+/// How deep in `<..>` a token stands.
+#[derive(Default)]
+struct Angles {
+    depth: usize,
+    dash: bool,
+}
+
+impl Angles {
+    fn pass(&mut self, token: &TokenTree) {
+        let sign = match token {
+            TokenTree::Punct(sign) => sign.as_char(),
+            _ => ' ',
+        };
+        match sign {
+            '<' => self.depth += 1,
+            // `->` ends nothing.
+            '>' if !self.dash => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.dash = sign == '-';
+    }
 }
 
 /// What a `macro_rules!` that was given a whole item puts around it, taken off.

@@ -102,7 +102,9 @@ fn a_row_stands_where_its_method_stands() {
 
 /// The messages of an expansion, each up to its help.
 fn errors(body: &str) -> Vec<String> {
-    let expansion = expand(&format!("#[dataflow] fn f() {{ {body} }}"));
+    let expansion = expand(&format!(
+        "#[dataflow] fn f<F: Fn(u8) -> u8>(g: F, mut flow: &'a Flow) {{ {body} }}"
+    ));
     let file: syn::File = syn::parse2(expansion).unwrap();
     file.items
         .iter()
@@ -159,6 +161,71 @@ fn what_may_stand_under_one_id() {
         assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");
         assert!(
             errors[0].starts_with("two steps keep their state under the id"),
+            "{wrong}: {errors:?}"
+        );
+    }
+}
+
+#[test]
+fn what_sources_may_be_called() {
+    for right in [
+        "let a = flow.source(x); let b = flow.source(x); flow.source(x); flow.source(y);",
+        "let a = flow.source(x); let a = a.map(|x| x);",
+        "let a = flow.source(x); let a = a.stateful_map(|x| x).named(\"b\");",
+        "let a = other.source(x); let a = other.source(y); let a = error.source();",
+        "if eu { let a = flow.source(x); } else { let a = flow.source(y); }",
+        "for i in all { let a = flow.source(x).named(i); flow::scope(i, || flow.source(y)); }",
+        "let a = path.map(|path| flow.source(path));",
+    ] {
+        assert_eq!(errors(right), [""; 0], "{right}");
+    }
+    for (wrong, message) in [
+        (
+            "let a = flow.source(x); let a = flow.source(y);",
+            "two steps keep their state",
+        ),
+        (
+            "let a = flow.source(x); let a = a.key_on(k).stateful_map(|x| x);",
+            "two steps keep their state",
+        ),
+        (
+            "let a = flow.source(x); b.stateful_map(a);",
+            "two steps keep their state",
+        ),
+        (
+            "for i in all { let a = flow.source(x); }",
+            "this source stands in a loop",
+        ),
+        (
+            "while more { flow.source(x); }",
+            "this source stands in a loop",
+        ),
+        ("flow.source(x).named(\"a.b\");", "`a.b` can't be the name"),
+        ("a.stateful_map(f).named(\"\");", "a name can't be empty"),
+    ] {
+        let errors = errors(wrong);
+        assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");
+        assert!(errors[0].starts_with(message), "{wrong}: {errors:?}");
+    }
+}
+
+#[test]
+fn what_a_key_may_be() {
+    for right in [
+        "a.key_on(|x| x.clone()); a.key_on(|x| *x.y); a.key_on(key); a.rekey_on(|x| (x.a, &x.b).len());",
+        "a.map(|x| &x.y); a.key_on(|x| x.as_str().to_owned()); a.key_on(|x| { f(&x.y) });",
+    ] {
+        assert_eq!(errors(right), [""; 0], "{right}");
+    }
+    for wrong in [
+        "a.key_on(|x| &x.y);",
+        "a.map(f).rekey_on(|x: &X| -> &str { let y = 3; (&x.y) });",
+        "a.key_on(|x| x.y.as_str());",
+    ] {
+        let errors = errors(wrong);
+        assert_eq!(errors.len(), 1, "{wrong}: {errors:?}");
+        assert!(
+            errors[0].starts_with("a key owns its data"),
             "{wrong}: {errors:?}"
         );
     }

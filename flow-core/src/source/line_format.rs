@@ -2,10 +2,8 @@
 
 use std::{marker::PhantomData, str::Utf8Error};
 
-use serde::de::DeserializeOwned;
-
 use super::{RawLine, beginning::quoted};
-use crate::record::json_number;
+use crate::record::{OwnsItsData, json_number};
 
 /// How a record is made of a line. Implemented by the formats of flow: [`Text`], [`Json`], [`Bytes`], [`OrDead`](super::OrDead).
 ///
@@ -52,7 +50,7 @@ impl LineFormat for Text {
     }
 }
 
-impl<T: DeserializeOwned + 'static> LineFormat for Json<T> {
+impl<T: for<'any> OwnsItsData<'any> + 'static> LineFormat for Json<T> {
     type Item = T;
 
     const KIND: &'static str = "json_lines";

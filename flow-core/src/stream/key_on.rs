@@ -3,9 +3,9 @@
 use std::panic::Location;
 
 use super::{Stream, map::Each};
-use crate::record::{IsKeyed, KeyKind, NoKey};
+use crate::record::{IsKeyed, IsUnkeyed, KeyKind, NoKey};
 
-impl<T> Stream<T> {
+impl<T, Key> Stream<T, Key> {
     /// Gives each record a key. The steps after it may keep a state for each key.
     ///
     /// The records of one key are all handled by one worker, in order. The key owns its data: the
@@ -33,6 +33,7 @@ impl<T> Stream<T> {
     #[track_caller]
     pub fn key_on<K, F>(self, f: F) -> Stream<T, K>
     where
+        Key: IsUnkeyed + 'static,
         T: 'static,
         // Not `Key`: the steps that keep something ask for that, and one error is enough.
         K: KeyKind,
@@ -42,7 +43,7 @@ impl<T> Stream<T> {
             let mut f = f;
             Box::new(Each {
                 at,
-                f: move |(NoKey, record)| (f(&record), record),
+                f: move |(_, record)| (f(&record), record),
                 out: Vec::new(),
                 next,
             })
@@ -76,6 +77,7 @@ impl<T> Stream<T> {
     #[track_caller]
     pub fn key_by<K, V, F>(self, f: F) -> Stream<V, K>
     where
+        Key: IsUnkeyed + 'static,
         T: 'static,
         K: KeyKind,
         V: 'static,
@@ -85,15 +87,13 @@ impl<T> Stream<T> {
             let mut f = f;
             Box::new(Each {
                 at,
-                f: move |(NoKey, record)| f(record),
+                f: move |(_, record)| f(record),
                 out: Vec::new(),
                 next,
             })
         })
     }
-}
 
-impl<T, Key> Stream<T, Key> {
     /// Gives each record of a keyed stream another key. The old key is dropped.
     ///
     /// The function sees the value, as with [`key_on`](Stream::key_on). Where the new key depends on the old one too, use
