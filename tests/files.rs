@@ -62,6 +62,45 @@ fn a_line_that_is_still_being_written_is_read_when_it_is_finished() {
     }
 }
 
+/// Between the start, which looks at it, and the first read.
+#[test]
+fn a_line_that_was_taken_and_grows_as_the_run_starts_is_no_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, store) = (directory.path().join("in"), directory.path().join("state"));
+    fs::write(&path, "a\nb").unwrap();
+    let run = |rest: &'static str| {
+        let (out, seen) = sink::collect();
+        let (input, grows) = (path.clone(), path.clone());
+        let runner = Runner::new(move |flow| {
+            let lines = flow.source(TextLines::open(&input).take_unfinished_line());
+            lines.named("lines").sink(out.clone());
+        });
+        let runner = runner.recover(Recovery::at(&store));
+        let result = runner.on_start(move |_| append(&grows, rest)).run();
+        (result, seen.take())
+    };
+    assert_eq!(run("").1, ["a", "b"]);
+    // What comes is the end of the line, and another one.
+    let (result, seen) = run("\nc");
+    assert_eq!((result.unwrap().records, seen), (1, vec!["c".to_owned()]));
+    // What comes belongs to the line.
+    let (result, seen) = run("CC\nd\n");
+    let Err(RunError::Record(error)) = result else {
+        panic!("{result:?}");
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains("has grown since") && text.contains("--skip-rest-of-line"),
+        "{text}"
+    );
+    assert_eq!(seen, Vec::<String>::new());
+    let error = run("").0.unwrap_err();
+    assert!(
+        matches!(error, RunError::Resume(ResumeError::Source { .. })),
+        "{error}"
+    );
+}
+
 /// Reads with a limit of five bytes, leaves out what is longer, and says what was skipped and seen.
 fn skip_long(path: &Path, store: &Path, take: bool) -> (u64, Vec<String>, usize) {
     let (out, seen) = sink::collect();

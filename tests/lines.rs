@@ -559,3 +559,20 @@ fn standard_input_goes_with_a_store_and_with_a_stop() {
     running.signal("TERM");
     running.wait().expect(0).says(["stopped: 1 record read"]);
 }
+
+#[test]
+fn only_one_source_reads_standard_input() {
+    let runner = Runner::new(|flow| {
+        for name in ["one", "other"] {
+            let lines = flow.source(TextLines::stdin()).named(name);
+            lines
+                .sink(sink::from_fn(|_: String| ()))
+                .named(format!("{name}_out"));
+        }
+    });
+    let error = runner.dry_run().unwrap_err().to_string();
+    assert!(
+        error.contains("another source reads standard input"),
+        "{error}"
+    );
+}
