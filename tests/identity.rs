@@ -362,6 +362,45 @@ fn a_link_that_leads_elsewhere_now_is_another_file() {
     place.reads(&["current/in", "v1/in"], "more v2");
 }
 
+/// As of logs with a date in their names and a link to the last one.
+#[test]
+fn a_link_that_leads_to_the_next_file_is_followed_when_the_last_one_is_read() {
+    for folder in ["", "logs/"] {
+        let place = Place::new();
+        fs::create_dir(place.path("logs")).unwrap();
+        let link = |day: u32| {
+            fs::remove_file(place.path("current.log")).ok();
+            let target = format!("{folder}day-{day}.log");
+            std::os::unix::fs::symlink(target, place.path("current.log")).unwrap();
+        };
+        let day = |day: u32| format!("{folder}day-{day}.log");
+        place.write(&day(1), "a\n");
+        link(1);
+        place.reads(&["current.log"], "a");
+        place.append(&day(1), "b\n");
+        place.write(&day(2), "c\n");
+        link(2);
+        place.reads(&["current.log"], "b c");
+        place.append(&day(1), "d\n");
+        place.reads(&["current.log"], "d");
+    }
+}
+
+#[test]
+fn a_copy_that_is_an_input_by_another_path_is_one_input() {
+    let place = Place::new();
+    let text = "a line of text, to tell one file from another by, and more\nand a second one\n";
+    place.write("app.log", text);
+    place.read(&["app.log"]).unwrap();
+    place.append("app.log", "rest\n");
+    fs::copy(place.path("app.log"), place.path("app.log.1")).unwrap();
+    place.write("app.log", "new\n");
+    fs::create_dir(place.path("here")).unwrap();
+    std::os::unix::fs::symlink("..", place.path("here/up")).unwrap();
+    place.reads(&["app.log", "here/up/app.log.1"], "rest new");
+    place.reads(&["app.log", "here/up/app.log.1"], "");
+}
+
 #[test]
 fn two_files_that_change_names_keep_what_was_read_of_them() {
     let place = Place::new();

@@ -72,7 +72,8 @@ pub(super) struct Other<Place> {
 pub(super) enum Named {
     /// It is an input.
     Input,
-    /// It lies beside the file, under a name that rotation gives: `app.log.1` beside `app.log`.
+    /// It lies beside the file, under a name that rotation gives: `app.log.1` beside `app.log`. Or the file's name is a link, and
+    /// this lies where it leads now.
     Rotation,
     /// It lies beside the file.
     Beside,
@@ -127,12 +128,13 @@ pub(super) fn judge<Place: Copy>(was: &Was, here: &Now, others: &[Other<Place>])
     if differs.is_none() && here_is_it == Some(true) {
         return go_on(was, here);
     }
-    // The same file under another name. Where its time of birth is unknown, a number that was given again is told by content.
+    // The same file under another name. Where its time of birth is unknown, a number that was given again is told by content,
+    // or by where the file lies.
     let moved = others.iter().find(|other| {
         let number_tells = was.number.is_some_and(|number| number.born.is_some());
         is_it(other.facts.number) == Some(true)
             && differs_not(was, &other.facts)
-            && (number_tells || tells(was, &other.facts))
+            && (number_tells || other.named == Named::Rotation || tells(was, &other.facts))
             && other.named != Named::Beside
     });
     if let Some(other) = moved {
@@ -143,19 +145,18 @@ pub(super) fn judge<Place: Copy>(was: &Was, here: &Now, others: &[Other<Place>])
     };
     // Cut in place, after its content had been copied beside it.
     let is_cut = here_is_it == Some(true);
-    let like_it =
-        |other: &&Other<Place>| differs_not(was, &other.facts) && tells(was, &other.facts);
-    let copied = others
-        .iter()
-        .filter(like_it)
-        .find(|other| is_cut && other.named == Named::Rotation);
+    let copied = others.iter().find(|other| {
+        is_cut
+            && other.named == Named::Rotation
+            && differs_not(was, &other.facts)
+            && is_more_than_header(was)
+    });
     if let Some(other) = copied {
         return Verdict::Rotated(other.place);
     }
-    let perhaps = others
-        .iter()
-        .filter(|other| other.named == Named::Input)
-        .find(like_it);
+    let perhaps = others.iter().find(|other| {
+        other.named == Named::Input && differs_not(was, &other.facts) && tells(was, &other.facts)
+    });
     Verdict::Refuse(perhaps.map_or(differs, |other| Reason::Perhaps(other.place)))
 }
 
@@ -185,10 +186,14 @@ fn differs_not(was: &Was, facts: &Facts) -> bool {
 
 /// Whether content alone says that a file which begins with all that was read of another one is that one.
 ///
-/// Files of a kind begin alike: a first line says nothing, for it may be a header of which the day had no more. Of a file that
-/// goes on where the other ended, more is asked than of one that is as long.
+/// Files of a kind begin alike. Of a file that goes on where the other ended, more is asked than of one that is as long.
 fn tells(was: &Was, facts: &Facts) -> bool {
-    was.head >= TELLING && was.lines > 1 && (facts.length == was.offset || was.offset > was.head)
+    is_more_than_header(was) && (facts.length == was.offset || was.offset > was.head)
+}
+
+/// Whether what was read says something: a first line says nothing, for it may be a header of which the day had no more.
+fn is_more_than_header(was: &Was) -> bool {
+    was.head >= TELLING && was.lines > 1
 }
 
 #[cfg(test)]
@@ -442,6 +447,13 @@ mod tests {
                 Rotated(1),
             ),
             (
+                "rotated, a header only, births unknown",
+                old(HEADER),
+                file(OTHER, 90),
+                one(at(Rotation, OLD_SYSTEM, 800)),
+                Rotated(1),
+            ),
+            (
                 "moved, births unknown",
                 old(READ),
                 Now::Gone,
@@ -497,6 +509,13 @@ mod tests {
                 READ,
                 other_tail(NUMBER, 9000),
                 one(at(Rotation, OTHER, 5100)),
+                Rotated(1),
+            ),
+            (
+                "a short one, copied, cut",
+                SHORT,
+                file(NUMBER, 0),
+                one(at(Rotation, OTHER, 900)),
                 Rotated(1),
             ),
             (

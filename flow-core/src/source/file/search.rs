@@ -104,11 +104,27 @@ impl Alike {
     }
 }
 
-/// A place where a file may be.
-#[derive(Clone, Copy)]
-enum Place {
-    Input(usize),
-    Beside(usize),
+/// Other places where a file may be, and what they are called as partitions.
+#[derive(Default)]
+struct Others {
+    files: Vec<Other<usize>>,
+    /// Whether they are inputs.
+    names: Vec<(String, bool)>,
+}
+
+impl Others {
+    /// What can't be read is not known to be what was read.
+    fn add(&mut self, name: String, is_input: bool, path: &Path, token: &FileToken, named: Named) {
+        if let Ok(Now::File(facts)) = facts::at(path, token) {
+            let place = self.names.len();
+            self.names.push((name, is_input));
+            self.files.push(Other {
+                place,
+                facts,
+                named,
+            });
+        }
+    }
 }
 
 impl<'a> Search<'a> {
@@ -168,133 +184,115 @@ impl<'a> Search<'a> {
             token,
             finished,
         } = &self.known[index];
-        let failed = |path: &Path, error| {
-            SourceError::caused_by(format!("{}: can't be read", name_of(path)), error)
-        };
         let input = self.input(partition);
         // The rest of an input that was rotated away is read as long as the input is.
-        let rest_of = token
-            .rest_of
-            .clone()
-            .filter(|base| self.input(base).is_some());
+        let base = token.rest_of.as_ref();
+        let base = base.filter(|base| self.input(base).is_some()).cloned();
         let path = match input {
             Some(input) => self.inputs[input].1.clone(),
             None => path_of(partition),
         };
-        let here = match (input, &rest_of) {
-            (None, None) => Now::Gone,
-            _ => facts::at(&path, token).map_err(|error| failed(&path, error))?,
-        };
-        let was = token.was();
-        let mut others = Vec::new();
-        let mut beside: Vec<PathBuf> = Vec::new();
-        let is_here = matches!((&here, token.number), (Now::File(facts), Some(number)) if facts.number == Some(number));
-        if let Some(number) = token.number {
-            let same = self.by_inode.get(&number.inode).into_iter().flatten();
-            for other in same.filter(|other| Some(**other) != input) {
-                others.extend(self.compare(
-                    Place::Input(*other),
-                    &self.inputs[*other].1,
-                    token,
-                    Named::Input,
-                ));
+        let here = match (input, &base, facts::at(&path, token)) {
+            (None, None, _) => Now::Gone,
+            (_, _, Ok(now)) => now,
+            // Opening it tells what is wrong with it.
+            (Some(_), _, Err(_)) => return Ok(Found::Same),
+            (None, Some(_), Err(error)) => {
+                let what = format!("{partition}: can't be read");
+                return Err(SourceError::caused_by(what, error));
             }
+        };
+        let mut others = Others::default();
+        let same = token.number.map(|number| self.by_inode.get(&number.inode));
+        let same = same.flatten().into_iter().flatten();
+        let alike = self.alike.get(&index).into_iter().flatten();
+        for other in same.chain(alike).filter(|other| Some(**other) != input) {
+            let (name, path) = &self.inputs[*other];
+            others.add(name.clone(), true, path, token, Named::Input);
         }
-        for other in self.alike.get(&index).into_iter().flatten() {
-            others.extend(self.compare(
-                Place::Input(*other),
-                &self.inputs[*other].1,
-                token,
-                Named::Input,
-            ));
-        }
-        let went_on = is_here
-            && matches!(
-                judge::<()>(&was, &here, &[]),
-                Verdict::Continue | Verdict::Wait
-            );
-        if (input.is_some() || rest_of.is_some()) && !went_on {
-            beside = self.beside(&path, token.number);
-            for (place, other) in beside.iter().enumerate() {
-                let base = rest_of.as_deref().map_or_else(|| path.clone(), path_of);
-                let named = match is_named_by_rotation(&base, other) {
-                    true => Named::Rotation,
-                    false => Named::Beside,
+        let is_here = matches!(&here, Now::File(facts) if facts.number == token.number);
+        let is_clear =
+            is_here && !matches!(judge::<()>(&token.was(), &here, &[]), Verdict::Refuse(_));
+        if (input.is_some() || base.is_some()) && !is_clear {
+            let rotated = base.as_deref().map_or_else(|| path.clone(), path_of);
+            for (other, named) in self.beside(&path, &rotated, token.number) {
+                let (name, is_input) = match self.input_at(&other) {
+                    Some(input) => (self.inputs[input].0.clone(), true),
+                    None => (name_of(&other), false),
                 };
-                others.extend(self.compare(Place::Beside(place), other, token, named));
+                others.add(name, is_input, &other, token, named);
             }
         }
-        let name = |place| match place {
-            Place::Input(input) => self.inputs[input].0.clone(),
-            Place::Beside(index) => beside
-                .get(index)
-                .map(|path| name_of(path))
-                .unwrap_or_default(),
-        };
         let before = match input {
             Some(_) => Some(partition.clone()),
-            None => rest_of.clone(),
+            None => base,
         };
-        let moved = |to: String, is_input: bool| Found::Moved {
+        let mut moved = |to: String, is_input: bool| Found::Moved {
             token: FileToken {
                 rest_of: before.clone().filter(|_| !is_input),
                 ..token.clone()
             },
+            missed: before
+                .as_ref()
+                .map_or_else(Vec::new, |before| self.missed(before, &to)),
             before: before.clone(),
-            missed: Vec::new(),
             to,
         };
-        let found = match judge(&was, &here, &others) {
+        Ok(match judge(&token.was(), &here, &others.files) {
             Verdict::Continue if input.is_none() => moved(partition.clone(), false),
             Verdict::Wait if input.is_none() && !finished => moved(partition.clone(), false),
             Verdict::Continue | Verdict::Wait => Found::Same,
-            Verdict::Rotated(place @ Place::Input(_)) => moved(name(place), true),
-            Verdict::Rotated(place @ Place::Beside(_)) => moved(name(place), false),
-            Verdict::Refuse(Reason::Perhaps(place)) => Found::Perhaps { to: name(place) },
-            Verdict::Refuse(_) if rest_of.is_some() && *finished => Found::Forgotten,
-            Verdict::Refuse(_) => Found::Lost,
-        };
-        Ok(self.with_missed(found))
-    }
-
-    /// Adds the files of rotations in between, which nobody has read.
-    fn with_missed(&mut self, found: Found<FileToken>) -> Found<FileToken> {
-        match found {
-            Found::Moved {
-                to,
-                token,
-                before: Some(before),
-                ..
-            } => Found::Moved {
-                missed: self.missed(&before, &to),
-                before: Some(before),
-                to,
-                token,
+            Verdict::Rotated(place) => {
+                let (name, is_input) = others.names[place].clone();
+                moved(name, is_input)
+            }
+            Verdict::Refuse(Reason::Perhaps(place)) => Found::Perhaps {
+                to: others.names[place].0.clone(),
             },
-            found => found,
-        }
+            Verdict::Refuse(_) if token.rest_of.is_some() && *finished => Found::Forgotten,
+            Verdict::Refuse(_) => Found::Lost,
+        })
     }
 
-    fn compare(
-        &self,
-        place: Place,
+    /// The input that is the file at a path.
+    fn input_at(&self, path: &Path) -> Option<usize> {
+        let number = |path: &Path| facts::number(&path.metadata().ok()?);
+        let own = number(path)?;
+        let mut same = self.by_inode.get(&own.inode)?.iter().copied();
+        same.find(|input| number(&self.inputs[*input].1) == Some(own))
+    }
+
+    /// The files beside one that may be what it was: those of the same inode, and those with a name that rotation gives. Where
+    /// the path is a link, those of the same inode where it leads now.
+    fn beside(
+        &mut self,
         path: &Path,
-        token: &FileToken,
-        named: Named,
-    ) -> Option<Other<Place>> {
-        match facts::at(path, token) {
-            Ok(Now::File(facts)) => Some(Other {
-                place,
-                facts,
-                named,
-            }),
-            // It is not known to be what was read.
-            _ => None,
+        rotated: &Path,
+        number: Option<FileNumber>,
+    ) -> Vec<(PathBuf, Named)> {
+        let mut found: Vec<_> = (self.in_folder(path, number).into_iter())
+            .map(|other| match is_named_by_rotation(rotated, &other) {
+                true => (other, Named::Rotation),
+                false => (other, Named::Beside),
+            })
+            .collect();
+        if path.is_symlink()
+            && let Ok(target) = path.canonicalize()
+        {
+            let there = self.in_folder(&target, number).into_iter();
+            let same = there.filter(|other| {
+                let other = other
+                    .metadata()
+                    .ok()
+                    .and_then(|metadata| facts::number(&metadata));
+                other.is_some() && other == number
+            });
+            found.extend(same.map(|other| (other, Named::Rotation)));
         }
+        found
     }
 
-    /// The files beside one that may be what it was: those of the same inode, and those with a name that rotation gives.
-    fn beside(&mut self, path: &Path, number: Option<FileNumber>) -> Vec<PathBuf> {
+    fn in_folder(&mut self, path: &Path, number: Option<FileNumber>) -> Vec<PathBuf> {
         let folder = folder_of(path).to_path_buf();
         let directory = self
             .directories
@@ -318,6 +316,7 @@ impl<'a> Search<'a> {
             .collect()
     }
 
+    /// Files beside one that was rotated away which came after it and were never read: those of rotations in between.
     fn missed(&mut self, base: &str, to: &str) -> Vec<String> {
         let (base, to) = (path_of(base), path_of(to));
         let (true, Some(then)) = (base.parent() == to.parent(), made(&to)) else {
@@ -334,7 +333,7 @@ impl<'a> Search<'a> {
             .iter()
             .filter_map(|known| Some(known.token.number?.inode))
             .collect();
-        let beside = self.beside(&base, None).into_iter();
+        let beside = self.in_folder(&base, None).into_iter();
         let later = beside.filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             *path != to && is_numbered(&own, &name) && made(path).is_some_and(|time| time > then)
