@@ -180,12 +180,7 @@ where
     T: Serialize + for<'any> OwnsItsData<'any> + Hash + Eq + Clone + Send + 'static,
 {
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
-        // Every record's key is encoded, and most keys are text: the type is known when this is compiled, so the
-        // question costs nothing.
-        match (self as &dyn Any).downcast_ref::<String>() {
-            Some(text) => flow_store::encode_text(text, into),
-            None => flow_store::encode(self, into),
-        }
+        flow_store::encode_key(self, into)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {

@@ -206,19 +206,25 @@ fn marker(out: &mut Vec<u8>, len: u32, short: u8, long: [u8; 2]) {
 #[allow(clippy::cast_possible_truncation)] // each length is cast where it fits
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
     let bytes = text.as_bytes();
-    match length(bytes.len())? {
-        len @ 0..=31 => out.push(0xa0 | len as u8),
-        len @ 32..=0xff => out.extend_from_slice(&[0xd9, len as u8]),
-        len @ 0x100..=0xffff => {
-            out.push(0xda);
-            out.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-        len => {
-            out.push(0xdb);
-            out.extend_from_slice(&len.to_be_bytes());
-        }
+    match bytes.len() {
+        len @ ..32 => out.push(0xa0 | len as u8),
+        len @ ..0x100 => out.extend_from_slice(&[0xd9, len as u8]),
+        len => long_text(len, out)?,
     }
     out.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// Begins a text that is not short.
+#[inline(never)]
+fn long_text(len: usize, out: &mut Vec<u8>) -> Result<(), Failed> {
+    if let Ok(len) = u16::try_from(len) {
+        out.push(0xda);
+        out.extend_from_slice(&len.to_be_bytes());
+    } else {
+        out.push(0xdb);
+        out.extend_from_slice(&length(len)?.to_be_bytes());
+    }
     Ok(())
 }
 

@@ -3,8 +3,10 @@
 mod check;
 mod encoder;
 pub(crate) mod json_number;
+mod key;
 
 pub use check::{Checked, Checks};
+pub use key::encode_key;
 
 use crate::msgpack;
 use encoder::{Encoder, Untracked};
@@ -127,16 +129,6 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, into: &mut Vec<u8>) -> Result<()
         into.truncate(before);
         error.into_inner()
     })
-}
-
-/// Appends the MessagePack of a text: what [`encode`] does, in less time.
-///
-/// # Errors
-///
-/// [`CodecError::Encode`] if it has more than 4 billion bytes.
-#[inline]
-pub fn encode_text(text: &str, into: &mut Vec<u8>) -> Result<(), CodecError> {
-    encoder::write_text(text, into).map_err(encoder::Failed::into_inner)
 }
 
 /// Reads a value from its MessagePack.
