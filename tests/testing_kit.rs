@@ -207,6 +207,30 @@ fn events_count_as_read_for_a_source_that_remembers_nothing() {
 }
 
 #[test]
+fn a_source_that_lost_events_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let out = TestSink::new();
+    let run = |events: u64| {
+        let out = out.clone();
+        let source = TestSource::new();
+        source.feed(0..events);
+        let runner = Runner::new(move |flow| {
+            let numbers = flow.source(source.clone()).named("numbers");
+            numbers.sink(out.clone()).named("out");
+        });
+        runner
+            .recover(Recovery::at(home.path().join("state")))
+            .run()
+    };
+    run(3).unwrap();
+    let error = run(2).unwrap_err().to_string();
+    assert!(
+        error.contains("items has 2 events, but 3 had been read"),
+        "{error}"
+    );
+}
+
+#[test]
 fn without_a_store_an_abort_comes_when_everything_before_it_has_come_out() {
     let (source, out) = (TestSource::new(), TestSink::new());
     source.feed_events("items", records(1..=40).chain([Event::Abort, 41.into()]));

@@ -15,7 +15,7 @@ use std::{
 use flow::{
     Clock, Ended, Epochs, Outcome, Recovery, RunError, RunHandle, Runner, TextLines,
     sink::{self, OutputId, Shards, Sink, SinkError, Writer},
-    source::{At, Next, NoResume, Reader, Source, SourceError},
+    source::{self, At, Next, NoResume, Reader, Source, SourceError},
 };
 
 type Read = Box<dyn FnMut(&mut Vec<u64>, &Waker) -> Next>;
@@ -388,28 +388,6 @@ fn settings_without_end_are_no_times_that_overflow() {
     assert_eq!(run.join().unwrap().unwrap().records, 1);
 }
 
-/// Reads as fast as it can, without end.
-fn endless() -> Scripted<impl Fn(&str) -> Read> {
-    Scripted(vec!["numbers"], |_: &str| -> Read {
-        let mut n = 0;
-        Box::new(move |out, _| {
-            out.extend(n..n + 500);
-            n += 500;
-            Next::Ready
-        })
-    })
-}
-
-/// Reads the numbers up to one.
-fn counting(end: u64) -> Scripted<impl Fn(&str) -> Read> {
-    Scripted(vec!["numbers"], move |_: &str| -> Read {
-        Box::new(move |out, _| {
-            out.extend(0..end);
-            Next::End
-        })
-    })
-}
-
 /// How many records had been read when the first epoch was durable, and when the run had stopped.
 fn read_ahead(
     workers: usize,
@@ -445,7 +423,7 @@ fn no_more_is_read_than_a_slow_step_gets_through() {
                 *count += 1;
             };
             let counts = flow
-                .source(endless())
+                .source(source::from_iter(0u64..))
                 .named("numbers")
                 .key_on(|n| n % 3)
                 .stateful_map(slow)
@@ -463,7 +441,10 @@ fn an_epoch_becomes_durable_while_a_slow_step_goes_on() {
     for workers in [1, 2] {
         let (records, _) = read_ahead(workers, |flow| {
             let slow = |_: &u64| std::thread::sleep(Duration::from_millis(1));
-            let numbers = flow.source(endless()).named("numbers").inspect(slow);
+            let numbers = flow
+                .source(source::from_iter(0u64..))
+                .named("numbers")
+                .inspect(slow);
             numbers.sink(sink::from_fn(|_: u64| ()));
         });
         assert!(records < 3_000, "{records}");
@@ -479,19 +460,8 @@ fn two_sources(
 ) -> Runner {
     Runner::new(move |flow| {
         let source = |which: u64| {
-            let count = counts[usize::try_from(which).unwrap()];
-            Scripted(vec!["numbers"], move |_: &str| -> Read {
-                let mut left = count;
-                Box::new(move |out, _| {
-                    let run = left.min(200);
-                    left -= run;
-                    out.extend((0..run).map(|_| which));
-                    match left {
-                        0 => Next::End,
-                        _ => Next::Ready,
-                    }
-                })
-            })
+            let count = usize::try_from(counts[usize::try_from(which).unwrap()]).unwrap();
+            source::from_iter(std::iter::repeat_n(which, count))
         };
         let slow = |count: &mut u64, which: u64| {
             std::thread::sleep(Duration::from_micros(100));
@@ -599,7 +569,7 @@ fn an_open_epoch_takes_room_beside_its_records() {
     let sink = held.clone();
     let runner = Runner::new(move |flow| {
         let (sender, sink) = (sender.clone(), sink.clone());
-        let numbers = flow.source(counting(10)).named("numbers");
+        let numbers = flow.source(source::from_iter(0..10)).named("numbers");
         let told = numbers.inspect(move |n| {
             if *n > 0 {
                 // Nobody listens any more once the first epoch is durable.

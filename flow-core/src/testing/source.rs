@@ -155,6 +155,12 @@ impl<T: Clone + 'static> Source for TestSource<T> {
 
     fn open(&self, partition: &str, at: At<u64>) -> Result<TestReader<T>, SourceError> {
         let next = usize::try_from(at.token().unwrap_or(0)).unwrap_or(usize::MAX);
+        let there = self.lock().partitions.get(partition).map_or(0, Vec::len);
+        if next > there {
+            return Err(SourceError::new(format!(
+                "{partition} has {there} events, but {next} had been read"
+            )));
+        }
         Ok(TestReader {
             source: self.clone(),
             partition: partition.to_owned(),
