@@ -6,9 +6,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+use flow::{prelude::*, sink, source};
+
 use crate::{
     SLOW,
-    support::{Ended, Workdir},
+    support::{Ended, Workdir, program},
 };
 
 /// Who reads standard error.
@@ -85,5 +87,65 @@ fn the_exit_status_of_a_failure_is_the_same() {
         reader
             .run(&work, &["run", "in", "--recover", "in"])
             .expect(3);
+    }
+}
+
+/// Clears the screen, sets the title, changes the colour, rings the bell, and turns the text round.
+const OBEYED: &str = "\u{1b}[2J\u{1b}]0;a title\u{7}\u{1b}[31m\u{9b}1m\r\u{202e}";
+
+#[track_caller]
+fn assert_harmless(text: &str) {
+    let obeyed = |c: &char| (c.is_control() && !matches!(c, '\n' | '\t')) || *c == '\u{202e}';
+    assert_eq!(text.chars().find(obeyed), None, "{text:?}");
+    assert!(text.contains("\\u{1b}[2J"), "{text}");
+}
+
+#[test]
+fn no_text_of_an_input_is_obeyed_by_a_terminal() {
+    let work = Workdir::new();
+    let cart_join = program("cart_join");
+    // The text of a line, and its key.
+    let line = format!("{OBEYED}{{\"user_id\":\n");
+    work.write("in", line);
+    let args = ["run", "in", "--recover", "state"];
+    let ended = work.run(&cart_join, &args).expect(1);
+    assert_harmless(&ended.stderr);
+    // The name of a file, as an argument, and as a partition that is gone.
+    let name = format!("{OBEYED}.json");
+    let ended = work.run(&cart_join, &["run", &name, "--recover", "new"]);
+    assert_harmless(&ended.expect(2).stderr);
+    work.write(&name, "no event\n");
+    let ended = work.run(&cart_join, &["run", &name, "--recover", "new"]);
+    assert_harmless(&ended.expect(1).stderr);
+    let ended = work.run(&cart_join, &["run", "in", "--recover", "new"]);
+    assert_harmless(&ended.expect(3).stderr);
+    let ended = work.run(&cart_join, &["run", "in", "--no-such-option", OBEYED]);
+    assert!(!ended.expect(2).stderr.contains('\u{1b}'));
+}
+
+#[test]
+fn errors_are_harmless_where_their_text_is_made() {
+    let fails = |how: u64| {
+        let (out, _) = sink::collect();
+        let runner = Runner::new(move |flow| {
+            let lines = flow.source(source::from_iter([OBEYED.to_owned()]));
+            let lines = lines.try_map(move |line| match how {
+                0 => Err(format!("bad: {line}")),
+                1 => panic!("bad: {line}"),
+                _ => Ok(line),
+            });
+            let counted = lines.key_on(|line| line.clone());
+            let counted = counted.try_stateful_map(|_: &mut u64, line: String| {
+                Err::<String, String>(format!("bad: {line}"))
+            });
+            counted
+                .named("count")
+                .map(|(_, line)| line)
+                .sink(out.clone());
+        });
+        runner.run().unwrap_err().to_string()
+    };
+    for how in 0..3 {
+        assert_harmless(&fails(how));
     }
 }

@@ -111,3 +111,41 @@ impl Drop for Done {
         self.0.tell(News::Done);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn no_thread_begins_unless_all_of_them_exist() {
+        for all in [true, false] {
+            let (ran, runs) = channel();
+            let threads = Threads::new(3, STACK);
+            for n in 0..3 {
+                let ran = ran.clone();
+                // The last one does not fit in memory.
+                let threads = match n {
+                    2 if !all => &Threads {
+                        needs: 3,
+                        stack: 1 << 60,
+                        spawned: Keeper(threads.spawned.0.clone()),
+                    },
+                    _ => &threads,
+                };
+                let spawned = threads.spawn(format!("thread {n}"), move || ran.send(n).unwrap());
+                assert_eq!(spawned.is_ok(), all || n < 2);
+            }
+            drop(ran);
+            if all {
+                threads.begin();
+            } else {
+                drop(threads);
+            }
+            let mut ran: Vec<_> = runs.iter().collect();
+            ran.sort_unstable();
+            assert_eq!(ran, if all { vec![0, 1, 2] } else { Vec::new() });
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use flow_store::visible;
+
 /// Prints an error and its causes in one line: `bad line: invalid digit found in string`.
 ///
 /// Many errors say in their own text what caused them. A cause whose text is there already is left out.
@@ -18,7 +20,8 @@ impl fmt::Display for Chain<'_> {
             }
             cause = error.source();
         }
-        f.write_str(&text)
+        // What it quotes may be anything.
+        f.write_str(&visible(&text))
     }
 }
 

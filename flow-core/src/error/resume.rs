@@ -1,6 +1,6 @@
 //! Before a run: the flow and its store do not fit.
 
-use flow_store::StoreError;
+use flow_store::{StoreError, visible_on_a_line};
 
 use super::{Chain, NotKept, SinkError, SourceError, TypeChange};
 
@@ -77,7 +77,7 @@ pub enum ResumeError {
             .cause,
             &if *.gone { format!("it is gone: give it up with `--drop-partition {part}`, ") } else { String::new() },
             "start that step anew",
-        )
+        ), part = visible_on_a_line(.part)
     )]
     Token {
         /// The source or sink.
@@ -118,7 +118,7 @@ pub enum ResumeError {
     },
     /// What was read under another name would be read again.
     #[error(
-        "source `{step}` would read `{new}` from its beginning, and has read it already as `{old}`: it is the same, or begins with all that was read of that one\nhelp: go on in it with `--rename-partition {old}={new}`; or agree to read it again with `--drop-partition {old}`"
+        "source `{step}` would read `{new}` from its beginning, and has read it already as `{old}`: it is the same, or begins with all that was read of that one\nhelp: go on in it with `--rename-partition {old}={new}`; or agree to read it again with `--drop-partition {old}`", old = visible_on_a_line(.old), new = visible_on_a_line(.new)
     )]
     PartitionRenamed {
         /// The source.
@@ -130,7 +130,7 @@ pub enum ResumeError {
     },
     /// `--rename-partition` names a new partition that the source does not have.
     #[error(
-        "source `{step}` has no partition `{new}`, so `{old}` can't be that one\nhelp: name it as an input too"
+        "source `{step}` has no partition `{new}`, so `{old}` can't be that one\nhelp: name it as an input too", old = visible_on_a_line(.old), new = visible_on_a_line(.new)
     )]
     RenamedToNothing {
         /// The source.
@@ -142,7 +142,7 @@ pub enum ResumeError {
     },
     /// Two partitions would go on as one.
     #[error(
-        "source `{step}` would go on as `{new}` with what it read as `{old}`, and has read another partition under that name\nhelp: one of them has to be given up with `--drop-partition`, or renamed as well"
+        "source `{step}` would go on as `{new}` with what it read as `{old}`, and has read another partition under that name\nhelp: one of them has to be given up with `--drop-partition`, or renamed as well", old = visible_on_a_line(.old), new = visible_on_a_line(.new)
     )]
     PartitionsMeet {
         /// The source.
@@ -156,7 +156,7 @@ pub enum ResumeError {
     #[error(
         "source `{step}` read `{old}` as what is `{new}` now, and never {}, which came after it under the same name\nhelp: name {} as an input too, or leave {} unread with {}",
         names(missed), if missed.len() == 1 { "it" } else { "them" }, if missed.len() == 1 { "it" } else { "them" },
-        drop_flags(missed)
+        drop_flags(missed), old = visible_on_a_line(.old), new = visible_on_a_line(.new)
     )]
     PartitionsMissed {
         /// The source.
@@ -171,7 +171,7 @@ pub enum ResumeError {
     /// `--drop-partition` or `--rename-partition` names a partition that the store does not know.
     #[error(
         "no source has read a partition `{partition}`, so there is nothing to drop or rename; there {}",
-        known_partitions(known)
+        known_partitions(known), partition = visible_on_a_line(.partition)
     )]
     NoSuchPartition {
         /// The name that was given.
@@ -181,7 +181,7 @@ pub enum ResumeError {
     },
     /// `--drop-partition` or `--rename-partition` names a partition that is there.
     #[error(
-        "partition `{partition}` is there and is what it was, so there is nothing to drop or rename: only one that is gone or was replaced can be"
+        "partition `{partition}` is there and is what it was, so there is nothing to drop or rename: only one that is gone or was replaced can be", partition = visible_on_a_line(.partition)
     )]
     PartitionThere {
         /// The name that was given.
@@ -190,7 +190,7 @@ pub enum ResumeError {
     /// `--skip-rest-of-line` names a partition that no source has.
     #[error(
         "no source has a partition `{partition}`, so no line of it can be skipped; there {}",
-        known_partitions(known)
+        known_partitions(known), partition = visible_on_a_line(.partition)
     )]
     NoLineToSkip {
         /// The name that was given.
@@ -239,14 +239,17 @@ fn begin_anew(error: &SinkError, stored_id: &str) -> String {
 }
 
 fn names(names: &[String]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let quoted: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", visible_on_a_line(name)))
+        .collect();
     quoted.join(", ")
 }
 
 fn drop_flags(partitions: &[String]) -> String {
     let flags: Vec<String> = partitions
         .iter()
-        .map(|name| format!("`--drop-partition {name}`"))
+        .map(|name| format!("`--drop-partition {}`", visible_on_a_line(name)))
         .collect();
     flags.join(" ")
 }

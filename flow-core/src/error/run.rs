@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flow_store::{Epoch, StoreError};
+use flow_store::{Epoch, StoreError, visible, visible_on_a_line};
 
 use super::{
     BoxError, BuildError, Chain, NotKept, OutputError, ResumeError, SinkError, chain::find,
@@ -56,7 +56,7 @@ pub enum RunError {
         safe: Safe,
     },
     /// User code panicked. The open epochs were given up.
-    #[error("step `{step}` panicked: {message}{}{}\n{safe}", at(origin), again(*.times, "A step that returns an error in place of a panic can leave such records out."))]
+    #[error("step `{step}` panicked: {}{}{}\n{safe}", visible(.message), at(origin), again(*.times, "A step that returns an error in place of a panic can leave such records out."))]
     Panicked {
         /// The step.
         step: String,
@@ -242,6 +242,7 @@ impl fmt::Display for Origin {
             partition,
             ..
         } = self;
+        let partition = visible_on_a_line(partition);
         match (&self.first, &self.last) {
             (Some(first), Some(last)) if first == last => {
                 write!(f, "The record is {partition}, {first} (source `{source}`).")?;
@@ -253,7 +254,7 @@ impl fmt::Display for Origin {
             _ => write!(f, "The record is one of {partition} (source `{source}`).")?,
         }
         match &self.excerpt {
-            Some(excerpt) => write!(f, "\n    {excerpt}"),
+            Some(excerpt) => write!(f, "\n    {}", visible_on_a_line(excerpt)),
             None => Ok(()),
         }
     }
@@ -360,7 +361,7 @@ impl RecordError {
         }
         text += &format!(": {}", self.cause_text());
         if let Some(excerpt) = &self.excerpt {
-            text += &format!("\n    {excerpt}");
+            text += &format!("\n    {}", visible_on_a_line(excerpt));
         }
         if let Some(help) = self.help() {
             text += &format!("\nhelp: {help}");
@@ -369,7 +370,7 @@ impl RecordError {
         if let Some(hint) = self.hint() {
             text += &format!("\n{hint}");
         }
-        text
+        visible(&text).into_owned()
     }
 }
 

@@ -294,5 +294,5 @@ fn main() -> ExitCode {
 
 /// Says what went wrong. The exit status says it too, so it does not matter whether anybody can read this.
 fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "error: {message}");
+    let _ = writeln!(io::stderr(), "error: {}", flow_store::visible(message));
 }

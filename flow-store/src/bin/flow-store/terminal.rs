@@ -1,5 +1,6 @@
 //! What is written to the terminal: lines on stdout, and bars on stderr while it takes long.
 
+use flow_store::visible;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
@@ -14,14 +15,15 @@ impl Out {
         Out(BufWriter::new(io::stdout().lock()))
     }
 
+    /// Texts of a store come from anywhere, so what a terminal would obey is shown in place of being passed on.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
-        self.0.write_all(text.as_bytes())?;
+        self.0.write_all(visible(text).as_bytes())?;
         self.0.write_all(b"\n")
     }
 
     /// One line of JSON, with something before it.
     pub(crate) fn json<T: Serialize>(&mut self, before: &str, value: &T) -> io::Result<()> {
-        self.0.write_all(before.as_bytes())?;
+        self.0.write_all(visible(before).as_bytes())?;
         serde_json::to_writer(&mut self.0, value)?;
         self.0.write_all(b"\n")
     }
@@ -77,7 +79,7 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_message(message);
+        bar.set_message(visible(&message).into_owned());
         Bar(bar)
     }
 
