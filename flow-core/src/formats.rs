@@ -69,7 +69,8 @@ impl TextLines {
 
     /// A sink: a line in a file for each record, exactly once under a recovery store.
     ///
-    /// See [`JsonLines::write_to`] for what holds for the file.
+    /// See [`JsonLines::write_to`] for what holds for the file. A record with a line end in it fails, because it would be read back
+    /// as several, unless [`multi_line`](LineSink::multi_line) agrees to that.
     pub fn write_to(path: impl Into<PathBuf>) -> LineSink<Text, FileLines> {
         LineSink::new(FileLines::new("text_lines", path.into()))
     }
@@ -166,6 +167,14 @@ impl JsonLines {
     /// again after a crash. A file that is shorter than the store says has lost output and is refused. So
     /// is a file that the store knows nothing of and that is not empty, unless
     /// [`append`](LineSink::append) or [`overwrite`](LineSink::overwrite) says what is to happen to it.
+    ///
+    /// After a run that ended cleanly nothing is cut off: what stands behind that length is someone else's, and refused. A file
+    /// that is removed, moved, replaced or cut short during a run fails the run at its next commit; see
+    /// [`OutputError`](crate::OutputError). A file that the flow also reads is refused. A link is followed, also to a file that is not
+    /// there yet.
+    ///
+    /// A record with a number that has no form in JSON (`NaN`, infinities) fails, unless
+    /// [`nan_as_null`](LineSink::nan_as_null) agrees to `null`.
     pub fn write_to(path: impl Into<PathBuf>) -> LineSink<Json, FileLines> {
         LineSink::new(FileLines::new("json_lines", path.into()))
     }
