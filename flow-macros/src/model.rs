@@ -83,7 +83,7 @@ enum Kind {
 /// The names of the methods. A name that other types have too does no harm where the step keeps nothing: its row is
 /// only looked up by a step that was made at that very place.
 const METHODS: &[(Kind, &[&str])] = &[
-    (Kind::Source, &["source"]),
+    (Kind::Source, &["source", "source_or_dead"]),
     (
         Kind::Stateful,
         &[

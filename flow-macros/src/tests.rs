@@ -193,6 +193,10 @@ fn what_sources_may_be_called() {
             "two steps keep their state",
         ),
         (
+            "let (a, dead) = flow.source_or_dead(x); b.stateful_map(a);",
+            "two steps keep their state",
+        ),
+        (
             "for i in all { let a = flow.source(x); }",
             "this source stands in a loop",
         ),
