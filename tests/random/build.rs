@@ -153,6 +153,15 @@ pub(crate) fn build(
                 streams.0.insert(node + 1, (Made::Plain(dead), takers));
                 Made::Plain(good)
             }
+            Op::Branch(m) => {
+                let (good, bad) = input().plain().branch(move |item| {
+                    asked.pass(node);
+                    !divides(m, item.n)
+                });
+                let takers = description.consumers(node + 1).len();
+                streams.0.insert(node + 1, (Made::Plain(bad), takers));
+                Made::Plain(good)
+            }
             Op::Dead => continue,
             Op::Merge(with) => {
                 let (one, other) = (streams.take(step.of), streams.take(with));
@@ -175,10 +184,44 @@ pub(crate) fn build(
                 let n = mapped(item.n, by);
                 Item { n, ..item }
             })),
+            Op::FilterValues(m) => Made::Keyed(input().keyed().filter_values(move |item| {
+                asked.pass(node);
+                !divides(m, item.n)
+            })),
+            Op::FilterMapValues(m) => {
+                Made::Keyed(input().keyed().filter_map_values(move |item: Item| {
+                    asked.pass(node);
+                    let n = mapped(item.n, m);
+                    (!divides(m, item.n)).then_some(Item { n, ..item })
+                }))
+            }
             Op::Unkey => Made::Plain(input().keyed().map(move |(lane, item): (String, Item)| {
                 asked.pass(node);
                 Item { lane, n: item.n }
             })),
+            Op::Fold(
+                fold @ Fold {
+                    method: Method::Dead(m),
+                    ..
+                },
+            ) => {
+                let add = move |state: &mut State, item: Item| {
+                    asked.pass(node);
+                    let n = fold.add(state, item.n);
+                    if fold.fails(m, state, item.n) {
+                        return Err(item.n);
+                    }
+                    Ok(Item { n, ..item })
+                };
+                let (good, dead) = input().keyed().stateful().or_dead().map(add);
+                let dead = dead.map(|dead| Item {
+                    lane: dead.record.0,
+                    n: mapped(dead.cause, 1),
+                });
+                let takers = description.consumers(node + 1).len();
+                streams.0.insert(node + 1, (Made::Plain(dead), takers));
+                Made::Keyed(good)
+            }
             Op::Fold(fold) => Made::Keyed(stateful(input().keyed(), fold, node, asked)),
             Op::Sink(kind) => {
                 sink(input().plain(), kind, node, outside, asked);
@@ -218,6 +261,16 @@ fn stateful(
             let n = fold.pair(state, item.n);
             Item { n, ..item }
         }),
+        Method::Many => stream.stateful_flat_map(move |state: &mut State, item: Item| {
+            asked.pass(node);
+            let n = fold.add(state, item.n);
+            (0..copies(n)).map(move |copy| Item {
+                n: mapped(n, copy),
+                ..item.clone()
+            })
+        }),
+        // It has two streams.
+        Method::Dead(_) => unreachable!(),
         Method::Skip(m) => {
             let add = move |state: &mut State, item: Item| {
                 asked.pass(node);

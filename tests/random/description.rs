@@ -84,8 +84,12 @@ pub(crate) enum Method {
     WithKey,
     /// Forgets the key at every second record.
     Opt,
+    /// Gives out a number of results that depends on the first.
+    Many,
     /// Fails, and leaves the record out.
     Skip(u64),
+    /// Fails, and gives the record to a second stream.
+    Dead(u64),
     /// Fails in runs with a bug in this step.
     Try(u64),
 }
@@ -146,13 +150,16 @@ pub(crate) enum Op {
     TryMap(u64),
     SkipBad(u64),
     OrDead(u64),
-    /// The second stream of the `OrDead` before it.
+    Branch(u64),
+    /// The second stream of the step before it, an `OrDead`, `Branch` or `Fold`.
     Dead,
     Merge(usize),
     /// Makes two lanes of one, for branches that come together again.
     Tag(char),
     KeyOn(Key),
     MapValues(u64),
+    FilterValues(u64),
+    FilterMapValues(u64),
     /// Lets the key be the lane.
     Unkey,
     Fold(Fold),
@@ -314,10 +321,22 @@ impl Description {
                 self.stateless(of, Op::OrDead(m));
                 self.add(Op::Dead, self.nodes.len() - 1);
             }
+            RawOp::Branch(m) => {
+                self.stateless(of, Op::Branch(m));
+                self.add(Op::Dead, self.nodes.len() - 1);
+            }
             RawOp::MapValues(by) if self.nodes[of].keyed => {
                 self.add(Op::MapValues(by), of);
             }
             RawOp::MapValues(by) => self.stateless(of, Op::Map(by)),
+            RawOp::FilterValues(m) if self.nodes[of].keyed => {
+                self.add(Op::FilterValues(m), of);
+            }
+            RawOp::FilterValues(m) => self.stateless(of, Op::Filter(m)),
+            RawOp::FilterMapValues(m) if self.nodes[of].keyed => {
+                self.add(Op::FilterMapValues(m), of);
+            }
+            RawOp::FilterMapValues(m) => self.stateless(of, Op::FilterMap(m)),
             RawOp::KeyOn(key) => self.stateless(of, Op::KeyOn(key)),
             RawOp::Fold { key, method } => {
                 let of = if self.nodes[of].keyed && key.is_none() {
@@ -327,7 +346,10 @@ impl Description {
                     self.nodes.len() - 1
                 };
                 let in_order = self.nodes[of].in_order;
-                self.add(Op::Fold(Fold { method, in_order }), of);
+                let fold = self.add(Op::Fold(Fold { method, in_order }), of);
+                if matches!(method, Method::Dead(_)) {
+                    self.add(Op::Dead, fold);
+                }
             }
             RawOp::Merge(back) => self.merge(of, back),
             RawOp::End(kind) => self.end(of, kind),
@@ -398,7 +420,7 @@ impl Description {
                 node.keyed = true;
                 node.in_order &= matches!(key, Key::Within(_));
             }
-            Op::Unkey => node.keyed = false,
+            Op::Unkey | Op::Dead => node.keyed = false,
             Op::Fold(_) => node.side = Side::Behind,
             _ => {}
         }
@@ -425,7 +447,10 @@ enum RawOp {
     TryMap(u64),
     SkipBad(u64),
     OrDead(u64),
+    Branch(u64),
     MapValues(u64),
+    FilterValues(u64),
+    FilterMapValues(u64),
     KeyOn(Key),
     Fold { key: Option<Key>, method: Method },
     Merge(usize),
@@ -444,7 +469,9 @@ fn method() -> impl Strategy<Value = Method> {
         3 => Just(Method::Map),
         1 => Just(Method::WithKey),
         2 => Just(Method::Opt),
+        1 => Just(Method::Many),
         1 => (2u64..6).prop_map(Method::Skip),
+        1 => (2u64..6).prop_map(Method::Dead),
         2 => (4u64..16).prop_map(Method::Try),
     ]
 }
@@ -469,7 +496,10 @@ fn raw_op() -> impl Strategy<Value = RawOp> {
         3 => (4u64..16).prop_map(RawOp::TryMap),
         1 => (2u64..6).prop_map(RawOp::SkipBad),
         1 => (2u64..6).prop_map(RawOp::OrDead),
+        1 => (2u64..6).prop_map(RawOp::Branch),
         1 => (0u64..9).prop_map(RawOp::MapValues),
+        1 => (2u64..6).prop_map(RawOp::FilterValues),
+        1 => (2u64..6).prop_map(RawOp::FilterMapValues),
         1 => key().prop_map(RawOp::KeyOn),
         7 => (proptest::option::weighted(0.8, key()), method())
             .prop_map(|(key, method)| RawOp::Fold { key, method }),

@@ -88,13 +88,14 @@ impl Interpreter<'_> {
         let Item { lane, n } = item.clone();
         match self.description.nodes[node].op {
             Op::Source(_) => {}
+            Op::Branch(m) if divides(m, n) => self.give(node + 1, key, item),
             Op::Map(by) | Op::MapValues(by) => {
                 let n = mapped(n, by);
                 self.give(node, key, Item { lane, n });
             }
-            Op::Filter(m) if divides(m, n) => {}
-            Op::FilterMap(m) if divides(m, n) => {}
-            Op::FilterMap(m) => {
+            Op::Filter(m) | Op::FilterValues(m) if divides(m, n) => {}
+            Op::FilterMap(m) | Op::FilterMapValues(m) if divides(m, n) => {}
+            Op::FilterMap(m) | Op::FilterMapValues(m) => {
                 let n = mapped(n, m);
                 self.give(node, key, Item { lane, n });
             }
@@ -119,14 +120,25 @@ impl Interpreter<'_> {
             }
             Op::KeyOn(by) => self.give(node, by.of(&item), item),
             Op::Unkey => self.give(node, String::new(), Item { lane: key, n }),
-            Op::Fold(fold) => {
-                if let Some(n) = self.fold(node, fold, &key, n) {
-                    self.give(node, key, Item { lane, n });
+            Op::Fold(fold) => match (self.fold(node, fold, &key, n), fold.method) {
+                (Some(n), Method::Many) => {
+                    for copy in 0..copies(n) {
+                        let (lane, n) = (lane.clone(), mapped(n, copy));
+                        self.give(node, key.clone(), Item { lane, n });
+                    }
                 }
-            }
+                (Some(n), _) => self.give(node, key, Item { lane, n }),
+                (None, Method::Dead(_)) => {
+                    let (lane, n) = (key, mapped(n, 1));
+                    self.give(node + 1, String::new(), Item { lane, n });
+                }
+                (None, _) => {}
+            },
             Op::Sink(_) => self.results.outputs.entry(node).or_default().push(item),
             Op::Inspect
             | Op::Filter(_)
+            | Op::FilterValues(_)
+            | Op::Branch(_)
             | Op::SkipBad(_)
             | Op::OrDead(_)
             | Op::Dead
@@ -150,6 +162,7 @@ impl Interpreter<'_> {
                 let out = fold.add(&mut state, n);
                 match method {
                     Method::WithKey => (Some(state), Some(out + key.len() as u64)),
+                    Method::Dead(m) if fold.fails(m, &state, n) => (before, None),
                     Method::Skip(m) if fold.fails(m, &state, n) => {
                         *self.results.skipped.entry(node).or_default() += 1;
                         (before, None)
