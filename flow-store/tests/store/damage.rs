@@ -191,3 +191,32 @@ fn overwritten_pages() {
         }
     }
 }
+
+/// What is no row has no checksum but that of its page: here the build of an execution.
+#[test]
+fn a_letter_that_was_changed_is_found() {
+    let [home, _] = stores();
+    let bytes = fs::read(home.part()).unwrap();
+    let build = b"test 1.0";
+    let executions = |home: &Home| Look::at(home.store()).and_then(|look| look.executions());
+    let expected = executions(&home).unwrap();
+    assert_eq!(expected[0].build.as_bytes(), build);
+    let mut refused = 0;
+    for at in 0..bytes.len() - build.len() {
+        if !bytes[at..].starts_with(build) {
+            continue;
+        }
+        let mut changed = bytes.clone();
+        changed[at] = b'T';
+        fs::write(home.part(), changed).unwrap();
+        match executions(&home) {
+            // What older commits have left counts for nothing.
+            Ok(found) => assert_eq!(found, expected),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0);
+}

@@ -1,4 +1,5 @@
-//! Types of other crates as states and keys: each comes back after a restart, or is refused before anything is durable.
+//! Types of other crates as states and keys: each comes back after a restart, or is refused before
+//! anything of it is durable.
 //!
 //! A package of its own, with its own lock file, so that a user of flow builds none of these crates. `.ci/run` runs it:
 //!
