@@ -43,7 +43,7 @@ struct Inner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How many records its sources have read.
+    /// How many records its sources have read. Those that a source has skipped are added when the run has ended.
     pub records: u64,
     /// The last epoch that it has made durable.
     pub durable: Option<Epoch>,
@@ -152,8 +152,10 @@ impl RunHandle {
     }
 
     /// Notes how far the run had got.
-    pub(crate) fn end(&self, run: &RunState) {
-        self.lock().ended = Some(progress(run));
+    pub(crate) fn end(&self, run: &RunState, skipped_by_sources: u64) {
+        let mut ended = progress(run);
+        ended.records += skipped_by_sources;
+        self.lock().ended = Some(ended);
     }
 
     fn tell(&self) {

@@ -498,7 +498,7 @@ impl Runner {
             failed_before,
         };
         let ended = run.end(execution, &skips);
-        self.handle.end(&state);
+        self.handle.end(&state, Skips::of_sources(&skips, &graph));
         ended
     }
 }
@@ -681,7 +681,7 @@ impl Finished<'_> {
             }),
             (None, Ok(())) => Ok(Outcome {
                 ended,
-                records: self.state.records_read(),
+                records: self.state.records_read() + Skips::of_sources(skips, self.graph),
                 skipped: Skips::by_step(skips, self.graph),
                 unfinished: self.state.take_unfinished(),
                 given_up: given_up.map_or(0, |_| in_flight),

@@ -24,7 +24,8 @@ pub struct Started {
 pub struct Outcome {
     /// Whether it came to the end of its input or was stopped.
     pub ended: Ended,
-    /// How many records its sources have read, skipped ones included.
+    /// How many records its sources have read: those that a step has skipped are among them, and those that a source itself
+    /// has skipped, because no record could be made of them.
     pub records: u64,
     /// The steps that skipped records, by id, and how many.
     pub skipped: Vec<(String, u64)>,

@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::{
     error::Failure,
-    graph::{Graph, Step, StepIndex},
+    graph::{Graph, Keeps, Step, StepIndex},
 };
 
 /// How many records each step has skipped on one worker.
@@ -77,6 +77,18 @@ impl Skips {
             }
         }
         taken
+    }
+
+    /// How many records the sources have skipped on all workers: no step has seen them.
+    pub(crate) fn of_sources(workers: &[Arc<Skips>], graph: &Graph) -> u64 {
+        let sources = graph.steps().iter().enumerate();
+        let sources = sources.filter(|(_, step)| step.keeps == Keeps::Tokens);
+        let counts = sources.flat_map(|(index, _)| {
+            workers
+                .iter()
+                .filter_map(move |skips| skips.counts.get(index))
+        });
+        counts.map(|count| count.load(Relaxed)).sum()
     }
 
     /// The steps that skipped records on any of the workers, by id.
