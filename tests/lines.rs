@@ -225,7 +225,7 @@ fn a_value_on_several_lines_is_named() {
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    let cases: [(&[u8], &str, Option<Looks>); 10] = [
+    let cases: [(&[u8], &str, Option<Looks>); 12] = [
         (
             b"[\n{\"id\":1},\n{\"id\":2}\n]\n",
             "line 1",
@@ -246,6 +246,12 @@ fn a_value_on_several_lines_is_named() {
             Some(Looks::Marked),
         ),
         (&utf_16, "line 1", Some(Looks::Wide)),
+        (b"{\"id\":1} {\"id\":2}\n", "line 1", Some(Looks::Several)),
+        (
+            b"{\"id\":1}\r{\"id\":2}\r\n",
+            "line 1",
+            Some(Looks::Several),
+        ),
         (b"{\"id\":1}\n{\"id\":\"x\"}\n", "line 2", None),
         (b"{\"id\":1}\nx\n", "line 2", None),
     ];
@@ -267,7 +273,7 @@ fn a_value_on_several_lines_is_named() {
             let help = error.help().unwrap_or_default();
             let words = match expected {
                 Some(Looks::Array) => "jq -c '.[]'",
-                Some(Looks::Pretty) => "jq -c .",
+                Some(Looks::Pretty | Looks::Several) => "jq -c .",
                 Some(Looks::Marked) => "byte order mark",
                 Some(Looks::Wide) => "iconv",
                 _ => "",

@@ -53,6 +53,14 @@ impl Skips {
         self.add_many(step, 1);
     }
 
+    /// Names the error of a record that a step skips and counts elsewhere.
+    pub(crate) fn log(error: impl Failure) {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let error = error.into_error();
+            tracing::debug!(cause = %error, "a record is skipped");
+        }
+    }
+
     pub(crate) fn add_many(&self, step: StepIndex, records: u64) {
         if let Some(count) = self.counts.get(step.as_usize()) {
             count.fetch_add(records, Relaxed);

@@ -125,6 +125,8 @@ pub enum Looks {
     Array,
     /// The beginning or the end of a value that stands on several lines.
     Pretty,
+    /// Several values.
+    Several,
     /// It begins with a byte order mark, in the middle of a file.
     Marked,
     /// It has NUL bytes, as ASCII in UTF-16 and UTF-32 has.
@@ -157,7 +159,7 @@ impl LineError {
                 Looks::Array => {
                     "flow reads one JSON value from each line; `jq -c '.[]' in.json` makes such lines of an array"
                 }
-                Looks::Pretty => {
+                Looks::Pretty | Looks::Several => {
                     "flow reads one JSON value from each line; `jq -c . in.json` writes each value on a line"
                 }
                 Looks::Marked => {
@@ -191,10 +193,17 @@ impl Looks {
         if error.is_data() && json_number::are_text() && is_map(&error.to_string()) {
             return Some(Looks::ExactNumber);
         }
+        let text = error.to_string();
+        if text.starts_with("trailing characters") {
+            return Some(Looks::Several);
+        }
         let line = line.trim_ascii();
         if let Some(inner) = line.strip_prefix(b"[") {
             let inner = inner.trim_ascii_start();
-            let is_array = error.is_eof() || inner.is_empty() || inner.starts_with(b"{");
+            let is_array = error.is_eof()
+                || inner.is_empty()
+                || inner.starts_with(b"{")
+                || text.starts_with("invalid type: sequence");
             return is_array.then_some(Looks::Array);
         }
         let opens = line.starts_with(b"{") && (error.is_eof() || line == b"{");

@@ -7,6 +7,7 @@ use crate::{
     Stream,
     error::{BoxError, Failure},
     record::{Key, Record, StepState},
+    run::Skips,
     state::{Many, One},
 };
 
@@ -37,7 +38,8 @@ impl<S: Clone> OnFailure<S> for Skip {
         kept: &mut Option<S>,
         f: impl FnOnce(&mut Option<S>) -> Result<W, E>,
     ) -> Result<Option<W>, BoxError> {
-        Ok(or_as_before(kept, f).ok())
+        let result = or_as_before(kept, f);
+        Ok(result.map_err(Skips::log).ok())
     }
 }
 
