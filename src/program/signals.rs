@@ -7,6 +7,7 @@ use std::{
     io,
     sync::{Mutex, MutexGuard, PoisonError, mpsc::channel},
     thread,
+    time::{Duration, Instant},
 };
 
 use flow_core::{RunHandle, terminal::say};
@@ -27,12 +28,16 @@ enum Phase {
     /// It runs a flow.
     Running {
         run: RunHandle,
-        /// The signal that the run has been stopped by.
-        stopped_by: Option<i32>,
+        /// The signal that the run has been stopped by, and when.
+        stopped_by: Option<(i32, Instant)>,
     },
     /// The run is over, and its exit status has been told to whoever called.
     Over(u8),
 }
+
+/// The same signal again within this time is the same request: `timeout` signals the program and then its group, and a parent
+/// may pass on a Ctrl-C that the terminal has sent to both.
+const ONE: Duration = Duration::from_millis(50);
 
 struct Watched {
     phase: Phase,
@@ -91,7 +96,7 @@ pub(super) fn interrupted() -> bool {
     matches!(
         &watched().phase,
         Phase::Running {
-            stopped_by: Some(SIGINT),
+            stopped_by: Some((SIGINT, _)),
             ..
         }
     )
@@ -111,10 +116,11 @@ fn came(signal: i32) {
             let _ = low_level::emulate_default_handler(signal);
         }
         Phase::Running { run, stopped_by } => match stopped_by {
+            Some((first, at)) if *first == signal && at.elapsed() < ONE => {}
             // As safe as any kill.
             Some(_) => low_level::exit(128 + signal),
             None => {
-                *stopped_by = Some(signal);
+                *stopped_by = Some((signal, Instant::now()));
                 run.stop_or_leave(|| leave(signal));
             }
         },

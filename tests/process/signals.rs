@@ -121,3 +121,22 @@ fn a_start_right_behind_a_kill_waits_until_the_killed_one_is_gone() {
     running.signal("TERM");
     running.wait().expect(0);
 }
+
+/// As `timeout` does, which signals the program and then its group.
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let work = Workdir::new();
+    let lines: String = (0..2000).map(|n| format!("{n}\n")).collect();
+    work.write("in", lines);
+    for (signal, status) in [("TERM", 0), ("INT", 130)] {
+        let before = work.len("out");
+        // An epoch that is open when the signals come.
+        let mut running = start(&work, &["--pause", "5", "--epoch", "100ms"]);
+        running.wait_until("it writes", |_| work.len("out") > before);
+        let pid = running.pid().to_string();
+        let mut kill = std::process::Command::new("kill");
+        kill.args(["-s", signal, &pid, &pid, &pid]);
+        assert!(kill.status().unwrap().success());
+        running.wait().expect(status).says(["flow: stopped: "]);
+    }
+}
