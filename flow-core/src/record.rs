@@ -179,6 +179,7 @@ impl<T> Key for T
 where
     T: Serialize + for<'any> OwnsItsData<'any> + Hash + Eq + Clone + Send + 'static,
 {
+    #[inline]
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
         flow_store::encode_key(self, into)
     }

@@ -3,7 +3,7 @@
 //! The key of each record is encoded, and its form for people takes longer to make than its bytes. The type is known when
 //! this is compiled, so to ask for it costs nothing.
 
-use super::{CodecError, encoder};
+use super::CodecError;
 use serde::Serialize;
 use std::any::Any;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,11 +14,14 @@ use uuid::Uuid;
 /// # Errors
 ///
 /// Those of [`encode`](crate::encode).
-#[inline]
+#[inline(always)]
 pub fn encode_key<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result<(), CodecError> {
     let any = key as &dyn Any;
-    if let Some(text) = any.downcast_ref::<String>() {
-        return encoder::write_text(text, into).map_err(encoder::Failed::into_inner);
+    if let Some(text) = any.downcast_ref::<String>()
+        && text.len() < 0x100
+    {
+        write_short(text, into);
+        return Ok(());
     }
     if let Some(id) = any.downcast_ref::<Uuid>() {
         write_uuid(id.as_bytes(), into);
@@ -32,6 +35,16 @@ pub fn encode_key<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result
         Some(address) if write_address(address, into) => Ok(()),
         _ => crate::encode(key, into),
     }
+}
+
+/// Most keys. A text that is not short is written as any other value is.
+#[allow(clippy::cast_possible_truncation)] // it is short
+fn write_short(text: &str, into: &mut Vec<u8>) {
+    match text.len() {
+        len @ ..32 => into.push(0xa0 | len as u8),
+        len => into.extend_from_slice(&[0xd9, len as u8]),
+    }
+    into.extend_from_slice(text.as_bytes());
 }
 
 /// Two digits for each byte.
