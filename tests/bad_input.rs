@@ -470,6 +470,29 @@ fn an_unfinished_file_that_is_gone_takes_an_agreement() {
 }
 
 #[test]
+fn a_partition_is_renamed_on_the_command_line() {
+    let words = Words::with("ant\n");
+    words.work.write(
+        "day=1",
+        "bee and some more, so that it is told from others\ncow\n",
+    );
+    words.run(&["in", "day=1"]).expect(FINE);
+    // A copy, as from an archive.
+    words.work.write(
+        "day=2",
+        "bee and some more, so that it is told from others\ncow\ndog\n",
+    );
+    fs::remove_file(words.work.path("day=1")).unwrap();
+    let to_what = ["in", "day=2", "--rename-partition", "day=1=day=3"];
+    words.refused(REFUSED, &to_what, &["no source has read", "`day=1`"]);
+    let renamed = ["in", "day=2", "--rename-partition", "day=1=day=2"];
+    words.run(&renamed).expect(FINE).says(["1 record read"]);
+    assert!(words.out().ends_with("dog 1\n"));
+    let ended = words.run(&["in", "--rename-partition", "in"]);
+    ended.expect(WRONG).says(["the old name and the new one"]);
+}
+
+#[test]
 fn a_finished_file_may_go() {
     let words = Words::with("ant\n");
     words.work.write("more", "asp\n");
