@@ -1,21 +1,14 @@
 //! What a commit makes durable can be read back and is what it was, or the run stops before the commit and says which step,
 //! key and type.
 //!
-//! `tests/types` tries the types of other crates in every shape. Here are the programs in which users met what they could
-//! not read again.
+//! `tests/kept.rs` has what is refused, with its message; `tests/types` tries the types of other crates in every shape. Here
+//! are the programs in which users met what they could not read again, on a real store, and what becomes of it behind the
+//! refusal: the store is whole, and the program goes on when it is mended.
 #![cfg(test)]
 
 mod support;
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt::Debug,
-    net::IpAddr,
-    os::unix::ffi::OsStringExt,
-    path::PathBuf,
-    sync::Arc,
-    task::Waker,
-};
+use std::{fmt::Debug, os::unix::ffi::OsStringExt, path::PathBuf, sync::Arc, task::Waker};
 
 use flow::{
     CodecError, Kept, Key, NotKept, RunError, SinkError, SourceError,
@@ -390,93 +383,6 @@ fn a_state_is_no_deeper_than_it_can_be_read() {
             .iter()
             .all(|levels| levels.parse::<usize>().unwrap() <= 50)
     );
-}
-
-/// serde keeps what is behind a tag in a form of its own; an address is written there as people write it.
-#[test]
-fn an_address_behind_a_tag_comes_back() {
-    #[derive(Clone, Debug, Serialize, Deserialize)]
-    struct Line {
-        account: String,
-        #[serde(flatten)]
-        event: Event,
-    }
-
-    #[derive(Clone, Debug, Serialize, Deserialize)]
-    #[serde(tag = "type", rename_all = "lowercase")]
-    enum Event {
-        Login { from: IpAddr },
-        Logout,
-    }
-
-    let story = Story::new();
-    let path = story.0.path("in.json");
-    let run = move |story: &Story| {
-        let path = path.clone();
-        story.run(move |flow| {
-            let last_event = |last: &mut Option<Event>, line: Line| {
-                let text = format!("{last:?} -> {:?}", line.event);
-                *last = Some(line.event);
-                text
-            };
-            let lines = flow.source(JsonLines::open::<Line>(&path)).named("lines");
-            let keyed = lines.key_on(|line| line.account.clone());
-            let events = keyed.stateful_map_opt(last_event).named("last_event");
-            events.map(|(account, text)| format!("{account}: {text}"))
-        })
-    };
-    story.0.write(
-        "in.json",
-        "{\"account\":\"a\",\"type\":\"login\",\"from\":\"10.0.0.7\"}\n",
-    );
-    assert_eq!(
-        run(&story).unwrap(),
-        ["a: None -> Login { from: 10.0.0.7 }"]
-    );
-    story
-        .0
-        .append("in.json", "{\"account\":\"a\",\"type\":\"logout\"}\n");
-    assert_eq!(
-        run(&story).unwrap(),
-        ["a: Some(Login { from: 10.0.0.7 }) -> Logout"]
-    );
-}
-
-/// A map that was read again iterates in another order than the one that was written.
-#[test]
-fn maps_and_sets_may_come_in_any_order() {
-    type Nested = HashMap<u64, HashMap<String, HashSet<IpAddr>>>;
-    let nested = |n: u8| -> Nested {
-        let set = |n: u8| (0..n).map(|n| IpAddr::from([10, 0, 0, n])).collect();
-        let map = |n: u8| (0..n % 7).map(|m| (m.to_string(), set(n))).collect();
-        (0..n).map(|n| (u64::from(n) << 32, map(n))).collect()
-    };
-    let story = Story::new();
-    let states: Vec<_> = (0..60).map(nested).map(InOrder).collect();
-    story.set(&states[..40]).unwrap();
-    let seen = story.set(&states).unwrap();
-    let expected: Vec<_> = states[39..59]
-        .iter()
-        .map(|state| format!("{state:?}"))
-        .collect();
-    assert_eq!(seen, expected);
-
-    /// Shown in order, to be compared.
-    #[derive(Clone, Serialize, Deserialize)]
-    struct InOrder(Nested);
-
-    impl Debug for InOrder {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            let mut rows = Vec::new();
-            for (n, map) in &self.0 {
-                for (text, set) in map {
-                    rows.extend(set.iter().map(|address| (n, text, address)));
-                }
-            }
-            rows.sort();
-            rows.fmt(f)
-        }
-    }
 }
 
 /// The limit of the promise: bytes that are the same for two values can't tell which of them it was. It is documented
