@@ -13,6 +13,7 @@ use std::{
 use flow::{
     OnError, Outcome,
     prelude::*,
+    sink,
     source::{self, At, Next, Reader, Source, SourceError},
 };
 use tempfile::TempDir;
@@ -48,7 +49,7 @@ struct Line {
     n: String,
 }
 
-const SHIPPED: [Shipped; 7] = [
+const SHIPPED: [Shipped; 9] = [
     Shipped {
         name: "TextLines::open",
         grow: Some(text),
@@ -65,6 +66,25 @@ const SHIPPED: [Shipped; 7] = [
         open: |flow, path, _| {
             flow.source(JsonLines::open::<Line>(path))
                 .map(|line| line.n)
+        },
+    },
+    Shipped {
+        name: "ByteLines::open",
+        grow: Some(text),
+        open: |flow, path, _| {
+            let lines = flow.source(ByteLines::open(path));
+            lines.map(|line| String::from_utf8(line).unwrap())
+        },
+    },
+    Shipped {
+        name: "source_or_dead",
+        grow: Some(json),
+        open: |flow, path, _| {
+            let (lines, dead) = flow.source_or_dead(JsonLines::open::<Line>(path));
+            dead.map(|dead| panic!("{dead:?}"))
+                .sink(sink::from_fn(|(): ()| ()))
+                .named("unread");
+            lines.named("lines").map(|line| line.n)
         },
     },
     Shipped {
