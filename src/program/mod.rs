@@ -109,7 +109,9 @@ where
     let code = match signals::watch() {
         Ok(()) => command(build),
         Err(error) => {
-            say(&format!("error: signals can't be handled: {error}\n"));
+            say(&format!(
+                "error: no thread can wait for signals: {error}\n  help: threads are limited (`ulimit -u`, or the pids limit of the container): a flow needs one for signals, one that commits, and one for each worker\n"
+            ));
             FAILED
         }
     };

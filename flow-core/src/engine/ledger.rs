@@ -208,7 +208,7 @@ mod tests {
                 bytes: 100,
                 cautious: (0, 0),
                 follow: true,
-                least: 1,
+                least: 16,
             };
             let (news, _listener) = channel();
             let (committer, _closed) = channel();
