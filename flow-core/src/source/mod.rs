@@ -131,7 +131,33 @@ pub trait Source: 'static {
     /// again under another one nor be missed. By default a partition is what it was if it is [listed](Source::partitions), and
     /// otherwise gone.
     ///
-    /// Returns one answer for each of `known`, in their order.
+    /// `listed` is sorted. Returns one answer for each of `known`, in their order.
+    ///
+    /// ```
+    /// use flow::source::{Found, Known};
+    ///
+    /// /// Topics that begin with the number of a version go on in the next one.
+    /// fn find(known: &[Known<u64>], listed: &[String]) -> Vec<Found<u64>> {
+    ///     let found = known.iter().map(|known| {
+    ///         let next = known.partition.replacen("v1-", "v2-", 1);
+    ///         match listed.contains(&known.partition) {
+    ///             true => Found::Same,
+    ///             false if listed.contains(&next) => Found::Moved {
+    ///                 to: next,
+    ///                 token: known.token,
+    ///                 before: None,
+    ///                 missed: Vec::new(),
+    ///             },
+    ///             false => Found::Lost,
+    ///         }
+    ///     });
+    ///     found.collect()
+    /// }
+    /// # let known = |name: &str| Known { partition: name.to_owned(), token: 7, finished: false };
+    /// # let found = find(&[known("v1-a"), known("b"), known("c")], &["b".into(), "v2-a".into()]);
+    /// # assert!(matches!(&found[0], Found::Moved { to, .. } if to == "v2-a"));
+    /// # assert_eq!(found[1..], [Found::Same, Found::Lost]);
+    /// ```
     ///
     /// # Errors
     /// Whatever keeps it from being found out. The run ends before anything has been changed.

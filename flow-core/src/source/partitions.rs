@@ -161,11 +161,12 @@ pub(super) fn settle<S: Source>(
     for (index, _, _) in &moves {
         settled.given_up.insert(known[*index].partition.clone());
     }
+    let kept: BTreeSet<&String> = known.iter().map(|known| &known.partition).collect();
     let mut checked = Checked::default();
     for (index, to, token) in moves {
         let known = &known[index];
         let is_taken = settled.moved.contains_key(&to)
-            || settled.known.contains(&to) && !settled.given_up.contains(&to);
+            || kept.contains(&to) && !settled.given_up.contains(&to);
         if is_taken {
             return Err(ResumeError::PartitionsMeet {
                 step: step(),
