@@ -104,13 +104,19 @@ impl<K: Key, V: Record> Shuffle<K, V> {
         Box::new(Into(outlet))
     }
 
+    #[inline]
     fn encode(&mut self, key: &K) -> Result<(), Fault> {
         if let Err(error) = key.encode(&mut self.key_bytes) {
-            let error = NotKept::new::<K>(Kept::Key, None, error);
-            return Err(self.at.fault(error));
+            return Err(self.not_encoded(error));
         }
         self.key_ends.push(self.key_bytes.len());
         Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn not_encoded(&self, error: flow_store::CodecError) -> Fault {
+        self.at.fault(NotKept::new::<K>(Kept::Key, None, error))
     }
 
     /// Hashes the keys that have been encoded.

@@ -23,6 +23,13 @@ pub fn encode_key<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result
         write_short(text, into);
         return Ok(());
     }
+    encode_other(key, into)
+}
+
+/// Not where it is called: there a short text is to be all that there is.
+#[inline(never)]
+fn encode_other<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result<(), CodecError> {
+    let any = key as &dyn Any;
     if let Some(id) = any.downcast_ref::<Uuid>() {
         write_uuid(id.as_bytes(), into);
         return Ok(());
