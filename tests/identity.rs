@@ -339,6 +339,30 @@ fn a_moved_file_goes_on_under_its_new_name() {
 }
 
 #[test]
+fn many_files_that_moved_are_not_told_one_by_one() {
+    let place = Place::new();
+    fs::create_dir(place.path("one")).unwrap();
+    let names = |folder: &str| -> Vec<PathBuf> {
+        let names = (0..50).map(|n| place.path(&format!("{folder}/{n}")));
+        names.collect()
+    };
+    for path in names("one") {
+        fs::write(path, "a\n").unwrap();
+    }
+    let (result, lines) = read(names("one"), place.recovery(), |_| Ok(()));
+    assert_eq!((result.unwrap().records, lines.len()), (50, 50));
+    place.rename("one", "other");
+    let (runner, _) = runner(names("other"), place.recovery(), |_| Ok(()));
+    let notices = runner.dry_run().unwrap().notices;
+    assert_eq!(notices.len(), 9);
+    let last = notices.last().unwrap().to_string();
+    assert_eq!(
+        last,
+        "and 42 more partitions of source `lines` are read on under other names"
+    );
+}
+
+#[test]
 fn a_link_that_leads_elsewhere_now_is_another_file() {
     let place = Place::new();
     for version in ["v1", "v2"] {

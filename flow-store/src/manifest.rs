@@ -240,6 +240,13 @@ pub enum Notice {
         /// Whether something else has its former name, which is read behind it.
         begins_anew: bool,
     },
+    /// So many more partitions of a source have other names now.
+    MovedToo {
+        /// The id of the source.
+        id: String,
+        /// How many.
+        partitions: usize,
+    },
     /// What a step keeps is of another type than it was, and could all be read.
     Changed {
         /// Its id.
@@ -307,6 +314,10 @@ impl fmt::Display for Notice {
                 }
                 Ok(())
             }
+            Notice::MovedToo { id, partitions } => write!(
+                f,
+                "and {partitions} more partitions of source `{id}` are read on under other names"
+            ),
             Notice::Changed {
                 id,
                 kind,

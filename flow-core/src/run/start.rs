@@ -27,6 +27,9 @@ pub(super) struct Listed {
     after: Vec<(String, String)>,
 }
 
+/// So many partitions that have other names now are told one by one.
+const MOVES_TOLD: usize = 8;
+
 /// Lists the partitions of all sources.
 pub(super) fn list_partitions(graph: &Graph, heads: &[Head]) -> Result<Vec<Listed>, BuildError> {
     let mut listed = Vec::new();
@@ -140,13 +143,20 @@ pub(super) fn look(
             source.partitions.clone_from(&settled.partitions);
             source.after.clone_from(&settled.after);
         }
-        let moves = settled.moves.iter().map(|(from, to)| Notice::Moved {
+        let told = settled.moves.iter().take(MOVES_TOLD);
+        let moves = told.map(|(from, to)| Notice::Moved {
             id: graph.id(*step),
             from: from.clone(),
             to: to.clone(),
             begins_anew: settled.after.iter().any(|(name, _)| name == from),
         });
         resume.manifest.notices.extend(moves);
+        let more = settled.moves.len().saturating_sub(MOVES_TOLD);
+        if more > 0 {
+            let (id, partitions) = (graph.id(*step), more);
+            let more = Notice::MovedToo { id, partitions };
+            resume.manifest.notices.push(more);
+        }
     }
     resume.settled = settled;
     skipped_lines(&resume, listed)?;
