@@ -284,6 +284,24 @@ fn a_rotation_in_between_that_nobody_read_is_named() {
     place.reads(&["app.log", "app.log.1"], "b c");
 }
 
+/// A file system gives the number of a file that was removed to the next one at once.
+#[test]
+fn a_missed_file_with_the_number_of_one_that_was_read_is_named() {
+    let place = Place::new();
+    place.write("app.log", "a\n");
+    place.reads(&["app.log"], "a");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "b\n");
+    place.reads(&["app.log"], "b");
+    place.rename("app.log", "t");
+    fs::remove_file(place.path("app.log.1")).unwrap();
+    place.rename("t", "app.log.2");
+    place.write("app.log.1", "c\n");
+    place.write("app.log", "d\n");
+    let flag = format!("`--drop-partition {}`", place.name("app.log.1"));
+    place.refused(&["app.log"], place.recovery(), &["never", &flag]);
+}
+
 /// An editor leaves what was read beside the file, and most of it in the file too.
 #[test]
 fn an_edited_file_is_no_rotated_one() {

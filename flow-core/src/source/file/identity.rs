@@ -19,7 +19,7 @@ pub struct FileNumber {
 
 impl FileNumber {
     /// Whether both are the number of one file.
-    fn is(self, other: FileNumber) -> bool {
+    pub(super) fn is(self, other: FileNumber) -> bool {
         match (self.born, other.born) {
             (Some(one), Some(other_born)) => one == other_born && self.inode == other.inode,
             _ => self.inode == other.inode && self.device == other.device,

@@ -328,11 +328,13 @@ impl<'a> Search<'a> {
         else {
             return Vec::new();
         };
-        let known: HashSet<u64> = self
-            .known
-            .iter()
-            .filter_map(|known| Some(known.token.number?.inode))
-            .collect();
+        // By the time of its birth too: an inode is given to a later file at once.
+        let known = self.known.iter().filter_map(|known| known.token.number);
+        let known: HashMap<u64, Vec<FileNumber>> =
+            known.fold(HashMap::new(), |mut by_inode, number| {
+                by_inode.entry(number.inode).or_default().push(number);
+                by_inode
+            });
         let beside = self.in_folder(&base, None).into_iter();
         let later = beside.filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -343,7 +345,10 @@ impl<'a> Search<'a> {
                 .metadata()
                 .ok()
                 .and_then(|metadata| facts::number(&metadata));
-            number.is_none_or(|number| !known.contains(&number.inode))
+            number.is_none_or(|number| {
+                let known = known.get(&number.inode).into_iter().flatten();
+                !known.copied().any(|known| known.is(number))
+            })
         });
         let names = unread.map(|path| name_of(&path));
         names.filter(|name| self.input(name).is_none()).collect()
