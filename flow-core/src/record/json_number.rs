@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use flow_store::CodecError;
 use memchr::memmem;
+use serde_json::Value;
 
 /// A map with one entry, of this name: what a number is that is kept as text.
 const MARK: &[u8] = b"\x81\xbc$serde_json::private::Number";
@@ -24,17 +25,32 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), CodecError> {
     if bytes.len() < MARK.len() || *HAS_FEATURE || memmem::find(bytes, MARK).is_none() {
         return Ok(());
     }
+    // A text may have these bytes in it. What is no JSON can't be looked through: it is refused.
+    if flow_store::decode::<Value>(bytes).is_ok_and(|value| !has_number(&value)) {
+        return Ok(());
+    }
     Err(CodecError::Decode(
         "it has a JSON number that was written with the feature `arbitrary_precision` of `serde_json`, and this program is built without it"
             .to_owned(),
     ))
 }
 
+/// Whether a number that is kept as text is anywhere in it.
+fn has_number(value: &Value) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(has_number),
+        Value::Object(entries) => {
+            let number = entries.get("$serde_json::private::Number");
+            let is_number = entries.len() == 1 && number.is_some_and(Value::is_string);
+            is_number || entries.values().any(has_number)
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use serde_json::Value;
 
     use super::*;
     use crate::record::{Key, State};
@@ -54,5 +70,15 @@ mod tests {
         let read = <(String, BTreeMap<String, String>, u8) as Key>::decode(&number);
         assert_eq!(read.is_ok(), *HAS_FEATURE, "{read:?}");
         <Value as State>::decode(&other).unwrap();
+    }
+    #[test]
+    fn a_text_with_these_bytes_is_a_text() {
+        // The last two bytes of the first letter are those that begin such a number.
+        let text = "\u{307c}$serde_json::private::Number".to_owned();
+        let mut bytes = Vec::new();
+        flow_store::encode(&text, &mut bytes).unwrap();
+        assert!(memmem::find(&bytes, MARK).is_some());
+        assert_eq!(<String as State>::decode(&bytes).unwrap(), text);
+        assert_eq!(<String as Key>::decode(&bytes).unwrap(), text);
     }
 }

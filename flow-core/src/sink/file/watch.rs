@@ -24,18 +24,28 @@ pub(super) struct Watch {
     file: Option<FileId>,
 }
 
+/// Whether a file that is opened by this path has the number that the path has. A path where nothing is has none to doubt.
+fn gives_one_number(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(named) if named.is_file() => {
+            let again = File::open(path).and_then(|file| file.metadata()).ok();
+            again.as_ref().and_then(FileId::of_open) == Some(FileId::of(path))
+        }
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
 impl Watch {
     /// From now on the name must lead to this file.
     pub(super) fn new(step: &str, name: &Path, file: &File) -> Self {
         let path = std::path::absolute(name).unwrap_or_else(|_| name.to_path_buf());
         let open = file.metadata().ok();
-        let open = open.as_ref().filter(|open| !is_unlinked(open));
-        let open = open.and_then(FileId::of_open);
-        let named = FileId::of(&path);
+        let open = open.as_ref().and_then(FileId::of_open);
         Watch {
             step: step.to_owned(),
             name: name.to_path_buf(),
-            file: open.filter(|open| *open == named),
+            file: open.filter(|open| *open == FileId::of(&path) || gives_one_number(&path)),
             path,
         }
     }
@@ -76,4 +86,23 @@ fn is_unlinked(metadata: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_unlinked(_: &Metadata) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_gone_before_the_watch_begins_is_missed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        let file = File::create(&path).unwrap();
+        let open = file.metadata().unwrap();
+        Watch::new("out", &path, &file).check(&open, 0).unwrap();
+        // Moved away, with another file in its place, and with none.
+        fs::rename(&path, directory.path().join("out.1")).unwrap();
+        Watch::new("out", &path, &file).check(&open, 0).unwrap_err();
+        File::create(&path).unwrap();
+        Watch::new("out", &path, &file).check(&open, 0).unwrap_err();
+    }
 }
