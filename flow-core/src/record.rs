@@ -199,9 +199,15 @@ where
             Err(CodecError::Decode(cause)) => return Err(CodecError::Unreadable(cause)),
             Err(error) => return Err(CodecError::Unreadable(error.to_string())),
         };
-        match read == *self {
+        if read != *self {
+            return Err(CodecError::NotEqual);
+        }
+        // What is read may have the same parts in another order, as a set has that was built anew.
+        let mut again = Vec::with_capacity(bytes.len());
+        Key::encode(&read, &mut again)?;
+        match again == bytes {
             true => Ok(()),
-            false => Err(CodecError::NotEqual),
+            false => Err(CodecError::Unsteady),
         }
     }
 
@@ -292,5 +298,33 @@ impl<K: PartialEq + 'static> KeyKind for K {
 
     fn item_ref<T: 'static>(pair: &(K, T)) -> &(K, T) {
         pair
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[test]
+    fn a_key_whose_parts_have_no_order_is_refused() {
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+        struct Tags(HashSet<u64>);
+        impl std::hash::Hash for Tags {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.0.len().hash(state);
+            }
+        }
+        let check = |tags: Tags| {
+            let mut bytes = Vec::new();
+            Key::encode(&tags, &mut bytes).unwrap();
+            Key::check(&tags, &bytes)
+        };
+        check(Tags([7].into())).unwrap();
+        let error = check(Tags((0..100).collect())).unwrap_err();
+        assert!(matches!(error, CodecError::Unsteady), "{error}");
     }
 }

@@ -246,6 +246,9 @@ pub struct PollReader<T, P> {
     tokens: Vec<P>,
 }
 
+/// As good as never.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// When there is a poll.
 #[derive(Clone, Copy)]
 enum Due {
@@ -290,7 +293,9 @@ impl<T, P> PollReader<T, P> {
     /// Polls, and says when the next time is.
     fn poll(&mut self, last: &P) -> Result<(), SourceError> {
         let now = self.clock.now();
-        let after = |wait: Duration| now.checked_add(wait).map(Due::At);
+        // A time that is too far off to be told is a century off: `Duration::MAX` polls once.
+        let later = |wait: Duration| now.checked_add(wait).or_else(|| now.checked_add(CENTURY));
+        let after = |wait: Duration| later(wait).map(Due::At);
         let polled = (self.poll.borrow_mut())(last);
         match polled {
             Ok(polled) => {

@@ -407,6 +407,15 @@ mod tests {
         };
         let error = the_last_is_refused(flat, &bad);
         assert!(error.to_string().contains("duplicate field"), "{error}");
+
+        #[derive(Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        enum Tagged {
+            Labels(BTreeMap<String, u64>),
+        }
+        let labels = |n: u64| Tagged::Labels([(n.to_string(), n)].into());
+        let bad = Tagged::Labels([("kind".to_owned(), 1)].into());
+        the_last_is_refused(labels, &bad);
     }
 
     #[test]

@@ -700,7 +700,8 @@ impl<T: Track> ser::SerializeMap for Parts<'_, '_, T> {
         self.named = is_tag::<K>();
         let before = self.encoder.out.len();
         self.maybe_tag(key)?;
-        if self.said.is_none() {
+        // A map of which serde knows the length may begin with the tag of an enum: `#[serde(tag = "kind")]`.
+        if self.said.is_none() || self.named || self.keys[0] != 0 {
             self.mind_key(before);
         }
         Ok(())
