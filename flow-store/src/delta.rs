@@ -34,8 +34,8 @@ const PART: usize = 256 << 10;
 const PAGE_HEAD: usize = 64;
 /// Below this, what is left goes into one part.
 const LEAST: usize = 16 << 10;
-/// `CRC-32C u32`, `last u8`, `before u64`, `at u64`.
-const HEAD: usize = 4 + 1 + 8 + 8;
+/// `CRC-32C u32`, `last u8`, `before u64`, `at i64`, `time i64`.
+const HEAD: usize = 4 + 1 + 8 + 8 + 8;
 
 /// What a delta says of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,18 +44,21 @@ pub(crate) struct Delta {
     pub(crate) epoch: Epoch,
     /// The one before, which one is at without it.
     pub(crate) before: Epoch,
-    /// When, in milliseconds since 1970.
+    /// When, by the clock, in milliseconds since 1970.
     pub(crate) at: i64,
+    /// When, by the [`Time`] of its execution, by which it is forgotten.
+    pub(crate) time: i64,
     /// The bytes of its parts that are there.
     pub(crate) bytes: u64,
 }
 
 impl Delta {
-    pub(crate) fn new(epoch: Epoch, before: Epoch) -> Delta {
+    pub(crate) fn new(epoch: Epoch, before: Epoch, time: &Time) -> Delta {
         Delta {
             epoch,
             before,
             at: now().as_millisecond(),
+            time: time.now(),
             bytes: 0,
         }
     }
@@ -118,6 +121,7 @@ fn start(part: &mut Vec<u8>, delta: &Delta) {
     part.extend_from_slice(&[0; 5]);
     part.extend_from_slice(&delta.before.to_u64().to_be_bytes());
     part.extend_from_slice(&delta.at.to_be_bytes());
+    part.extend_from_slice(&delta.time.to_be_bytes());
 }
 
 /// Fills in what is known only at the end.
@@ -143,6 +147,7 @@ pub(crate) fn whole(key: (u64, u32), last: bool, before: Epoch, records: &[u8]) 
         epoch: Epoch::from_u64(key.0),
         before,
         at: 0,
+        time: 0,
         bytes: 0,
     };
     let mut part = Vec::new();
@@ -156,6 +161,7 @@ pub(crate) fn whole(key: (u64, u32), last: bool, before: Epoch, records: &[u8]) 
 pub(crate) struct Part<'a> {
     pub(crate) before: Epoch,
     pub(crate) at: i64,
+    pub(crate) time: i64,
     pub(crate) last: bool,
     records: &'a [u8],
 }
@@ -168,6 +174,7 @@ impl<'a> Part<'a> {
         Some(Part {
             before: Epoch::from_u64(u64::from_be_bytes(number(5)?)),
             at: i64::from_be_bytes(number(13)?),
+            time: i64::from_be_bytes(number(21)?),
             last: head[4] != 0,
             records,
         })
@@ -232,15 +239,13 @@ pub(crate) fn chain(
         }
         match deltas.back_mut().filter(|delta| delta.epoch == epoch) {
             Some(delta) => delta.bytes += value.len() as u64,
-            None => push(
-                &mut deltas,
-                Delta {
-                    epoch,
-                    before: part.before,
-                    at: part.at,
-                    bytes: value.len() as u64,
-                },
-            ),
+            None => deltas.push_back(Delta {
+                epoch,
+                before: part.before,
+                at: part.at,
+                time: part.time,
+                bytes: value.len() as u64,
+            }),
         }
         next = match part.last {
             true => {
@@ -270,54 +275,64 @@ pub(crate) fn remove_after(transaction: &WriteTransaction, epoch: Epoch) -> Resu
     Ok(())
 }
 
-/// Adds a delta behind all others. One that was written earlier with a later time was written by a clock that was ahead: it
-/// is at least as old as this one.
-pub(crate) fn push(deltas: &mut VecDeque<Delta>, delta: Delta) {
-    for earlier in deltas.iter_mut().rev() {
-        if earlier.at <= delta.at {
-            break;
-        }
-        earlier.at = delta.at;
-    }
-    deltas.push_back(delta);
-}
-
-/// The time by which an execution forgets epochs.
+/// The time by which an execution forgets epochs, in milliseconds.
 ///
-/// What is forgotten does not come back, so a clock that jumps ahead must not make old what is not. At a start nobody can
-/// tell such a jump from a time in which no flow ran. So the time goes on from the last commit before the start, and at
-/// most twice as fast as the process measures, until it has come to what the clock says.
+/// What is forgotten does not come back, so a clock that is set must not make old what is not. During an execution the
+/// time goes on as the process measures it, whatever the clock says. At a start it goes on, or back, by what the clock
+/// says has passed since the last commit. Nobody can tell a clock that is ahead then from a pause, so at first it is
+/// not believed: what the execution forgets is what is old by the time of the last commit, from which it goes on twice
+/// as fast as the process measures, until it has come to the other one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    /// When the last commit before the start was, in milliseconds since 1970.
+pub(crate) struct Time {
+    /// Of the last commit before the start.
     before: i64,
+    /// Of the start.
+    start: i64,
     started: Instant,
 }
 
-impl Now {
+impl Time {
     /// At the start of an execution that goes on from these.
-    pub(crate) fn after(deltas: &VecDeque<Delta>) -> Now {
-        let last = deltas.back().map(|delta| delta.at);
-        Now {
-            before: last.unwrap_or_else(|| now().as_millisecond()),
+    pub(crate) fn after(deltas: &VecDeque<Delta>) -> Time {
+        Time::at(now().as_millisecond(), deltas.back())
+    }
+
+    fn at(clock: i64, last: Option<&Delta>) -> Time {
+        let (at, before) = last.map_or((clock, clock), |last| (last.at, last.time));
+        Time {
+            before,
+            start: before.saturating_add(clock.saturating_sub(at)),
             started: Instant::now(),
         }
     }
 
-    /// In milliseconds since 1970, for a commit at this time of the clock.
-    pub(crate) fn at(&self, clock: i64) -> i64 {
-        self.limited(clock, self.started.elapsed())
+    fn now(&self) -> i64 {
+        self.later(self.started.elapsed())
     }
 
-    fn limited(&self, clock: i64, elapsed: Duration) -> i64 {
-        let elapsed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
-        clock.min(self.before.saturating_add(elapsed.saturating_mul(2)))
+    fn later(&self, elapsed: Duration) -> i64 {
+        self.start.saturating_add(milliseconds(elapsed))
     }
+
+    /// As much of a time of this execution as is believed.
+    fn believed(&self, time: i64) -> i64 {
+        let elapsed = time.saturating_sub(self.start);
+        time.min(self.before.saturating_add(elapsed.saturating_mul(2)))
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The oldest epoch that is to stay restorable when these deltas are there, the last of which has just been
 /// written, and `oldest` was restorable before.
-pub(crate) fn oldest(deltas: &VecDeque<Delta>, oldest: Epoch, retain: Retain, now: &Now) -> Epoch {
+pub(crate) fn oldest(
+    deltas: &VecDeque<Delta>,
+    oldest: Epoch,
+    retain: Retain,
+    time: &Time,
+) -> Epoch {
     let Some(last) = deltas.back() else {
         return oldest;
     };
@@ -330,12 +345,24 @@ pub(crate) fn oldest(deltas: &VecDeque<Delta>, oldest: Epoch, retain: Retain, no
             restorable.nth(usize::try_from(extra).unwrap_or(usize::MAX))
         }
         Retain::For(duration) => {
-            let age = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-            let since = now.at(last.at).saturating_sub(age);
-            restorable.find(|delta| delta.at >= since)
+            let now = time.believed(last.time);
+            let since = now.saturating_sub(milliseconds(duration));
+            restorable.nth(old(restorable.clone(), since, now))
         }
     };
     first.map_or(last.epoch, |delta| delta.before)
+}
+
+/// How many of these deltas, oldest first, are from before `since`.
+///
+/// Each is at least as old as those behind it. So one of a time that is still to come, of a clock that was ahead, is as old
+/// as the next one. And one from before `since` is of a clock that was behind, and not old, if it stands behind one
+/// that is from after it.
+fn old<'a>(deltas: impl Iterator<Item = &'a Delta>, since: i64, now: i64) -> usize {
+    let times = deltas.map(|delta| delta.time);
+    let before = times.take_while(|time| *time < since || *time > now);
+    let old = before.enumerate().filter(|(_, time)| *time < since);
+    old.last().map_or(0, |(at, _)| at + 1)
 }
 
 #[cfg(test)]
@@ -349,6 +376,7 @@ mod tests {
             epoch: Epoch::first(3),
             before: Epoch::opening(3),
             at: 1_234,
+            time: 5_678,
             bytes: 0,
         }
     }
@@ -393,6 +421,7 @@ mod tests {
             &[1][..],
             &(3u64 << 40).to_be_bytes(),
             &1_234u64.to_be_bytes(),
+            &5_678u64.to_be_bytes(),
             &[0, 1, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0],
         ]
         .concat();
@@ -453,90 +482,145 @@ mod tests {
         }
     }
 
+    const FIRST: Epoch = Epoch::opening(1);
+
+    /// Deltas of these times, which are those of the clock.
+    fn deltas_at(times: &[i64]) -> VecDeque<Delta> {
+        let mut deltas = VecDeque::new();
+        for time in times {
+            add(&mut deltas, *time, *time);
+        }
+        deltas
+    }
+
+    fn add(deltas: &mut VecDeque<Delta>, at: i64, time: i64) {
+        let before = deltas.back().map_or(FIRST, |last| last.epoch);
+        deltas.push_back(Delta {
+            epoch: before.next(),
+            before,
+            at,
+            time,
+            bytes: 1,
+        });
+    }
+
+    /// How many of the deltas can be gone back behind.
+    fn kept(deltas: &VecDeque<Delta>, seconds: u64, time: &Time) -> usize {
+        let retain = Retain::For(Duration::from_secs(seconds));
+        let oldest = oldest(deltas, FIRST, retain, time);
+        deltas.iter().filter(|delta| delta.before >= oldest).count()
+    }
+
     #[test]
     fn what_stays_restorable() {
-        let epochs = |n: u64| Epoch::from_u64(Epoch::opening(1).to_u64() + n);
-        let deltas: VecDeque<Delta> = (1..=5)
-            .map(|n| Delta {
-                epoch: epochs(n),
-                before: epochs(n - 1),
-                at: 1000 * i64::try_from(n).unwrap(),
-                bytes: 1,
-            })
-            .collect();
-        let first = epochs(0);
-        let seconds = |n| Retain::For(std::time::Duration::from_secs(n));
+        let deltas = deltas_at(&[1_000, 2_000, 3_000, 4_000, 5_000]);
+        let epochs = |n: usize| {
+            [FIRST]
+                .into_iter()
+                .chain(deltas.iter().map(|it| it.epoch))
+                .nth(n)
+                .unwrap()
+        };
+        let seconds = |n| Retain::For(Duration::from_secs(n));
         for (retain, since, expected) in [
-            (Retain::Nothing, first, 5),
-            (Retain::Epochs(2), first, 3),
-            (Retain::Epochs(100), first, 0),
+            (Retain::Nothing, 0, 5),
+            (Retain::Epochs(2), 0, 3),
+            (Retain::Epochs(100), 0, 0),
             // what was given up does not come back
-            (Retain::Epochs(100), epochs(2), 2),
-            (Retain::Epochs(1), epochs(5), 5),
-            (seconds(1), first, 3),
-            (seconds(60), first, 0),
-            (seconds(60), epochs(4), 4),
+            (Retain::Epochs(100), 2, 2),
+            (Retain::Epochs(1), 5, 5),
+            (seconds(1), 0, 3),
+            (seconds(60), 0, 0),
+            (seconds(60), 4, 4),
         ] {
             assert_eq!(
-                oldest(&deltas, since, retain, &Now::after(&deltas)),
+                oldest(
+                    &deltas,
+                    epochs(since),
+                    retain,
+                    &Time::at(5_000, deltas.back())
+                ),
                 epochs(expected),
                 "{retain:?}"
             );
         }
     }
 
-    fn deltas_at(times: &[i64]) -> VecDeque<Delta> {
-        let mut deltas = VecDeque::new();
-        for (n, at) in (1..).zip(times) {
-            let epoch = Epoch::from_u64(Epoch::opening(1).to_u64() + n);
-            let before = Epoch::from_u64(epoch.to_u64() - 1);
-            let at = *at;
-            push(
-                &mut deltas,
-                Delta {
-                    epoch,
-                    before,
-                    at,
-                    bytes: 1,
-                },
-            );
+    /// Executions that follow each other: what the clock says at the start of each, and for each of its commits how many
+    /// seconds have passed and by how many the clock was set. Returns how many epochs are retained at the end of each.
+    fn executions(retain: u64, all: &[(i64, &[(u64, i64)])]) -> Vec<usize> {
+        let (mut deltas, mut counts) = (VecDeque::new(), Vec::new());
+        for (start, commits) in all {
+            let time = Time::at(1_000 * start, deltas.back());
+            for (elapsed, set) in [(0, 0)].iter().chain(*commits) {
+                let at = 1_000 * (start + i64::try_from(*elapsed).unwrap() + set);
+                add(&mut deltas, at, time.later(Duration::from_secs(*elapsed)));
+                let kept = kept(&deltas, retain, &time);
+                deltas.drain(..deltas.len() - kept);
+            }
+            counts.push(deltas.len());
         }
-        deltas
+        counts
+    }
+
+    const RUN: &[(u64, i64)] = &[(1, 0), (2, 0), (3, 0)];
+
+    #[test]
+    fn a_clock_that_was_behind_forgets_nothing_when_it_is_right_again() {
+        // It is set back and forth again.
+        let set: &[_] = &[(10, 0), (20, -9_500), (30, -9_500), (40, 0)];
+        let counts = executions(100, &[(10_000, set), (10_050, RUN), (10_060, RUN)]);
+        assert_eq!(counts, [5, 9, 13]);
+        // It is wrong at a start and set right later, in the first execution and in another one.
+        let behind: &[_] = &[(1, 0), (2, 10_000), (3, 10_000)];
+        let all = [
+            (0, behind),
+            (10_010, RUN),
+            (20, behind),
+            (10_030, RUN),
+            (10_040, RUN),
+        ];
+        assert_eq!(executions(100, &all), [4, 8, 12, 16, 20]);
+        // It is wrong in a whole execution.
+        let all = [(10_000, RUN), (10, RUN), (10_020, RUN), (10_030, RUN)];
+        assert_eq!(executions(100, &all), [4, 8, 12, 16]);
+        // What is old is forgotten all the same.
+        let all = [
+            (0, behind),
+            (10_050, RUN),
+            (10_102, RUN),
+            (10_200, RUN),
+            (10_310, RUN),
+        ];
+        assert_eq!(executions(100, &all), [4, 8, 12, 12, 8]);
     }
 
     #[test]
     fn a_clock_that_was_ahead_once_keeps_nothing_for_ever() {
+        let all = [(1_000, RUN), (900_000, RUN), (1_010, RUN), (1_020, RUN)];
+        assert_eq!(executions(2, &all), [3, 4, 3, 4]);
         let deltas = deltas_at(&[1_000, 2_000, 900_000, 3_000, 4_000, 5_000]);
-        let times: Vec<i64> = deltas.iter().map(|delta| delta.at).collect();
-        assert_eq!(times, [1_000, 2_000, 3_000, 3_000, 4_000, 5_000]);
-        let two = Retain::For(Duration::from_millis(1_500));
-        let first = deltas[0].before;
-        let oldest = oldest(&deltas, first, two, &Now::after(&deltas));
-        assert_eq!(oldest, deltas[4].before);
+        assert_eq!(kept(&deltas, 1, &Time::at(5_000, deltas.back())), 2);
     }
 
     #[test]
     fn a_clock_that_is_ahead_at_a_start_does_not_forget_at_once() {
-        let before = deltas_at(&[1_000, 2_000, 3_000]);
-        let now = Now::after(&before);
-        let milliseconds = Duration::from_millis;
+        let mut deltas = deltas_at(&[1_000, 2_000, 3_000]);
         let ahead = 3_000 + 1_000_000;
-        assert_eq!(now.limited(ahead, milliseconds(0)), 3_000);
-        assert_eq!(now.limited(ahead, milliseconds(500)), 4_000);
-        // It comes to what the clock says, and never beyond.
-        assert_eq!(now.limited(ahead, milliseconds(500_000)), ahead);
-        assert_eq!(now.limited(ahead, milliseconds(900_000)), ahead);
-        // One that is behind is believed: then more is kept, not less.
-        assert_eq!(now.limited(10, milliseconds(900_000)), 10);
-        let mut deltas = before;
-        let last = Delta {
-            epoch: Epoch::opening(2),
-            before: deltas[2].epoch,
-            at: ahead,
-            bytes: 1,
-        };
-        push(&mut deltas, last);
-        let (hour, first) = (Retain::For(Duration::from_secs(60)), deltas[0].before);
-        assert_eq!(oldest(&deltas, first, hour, &now), first);
+        let time = Time::at(ahead, deltas.back());
+        let believed = |elapsed| time.believed(time.later(Duration::from_millis(elapsed)));
+        assert_eq!(believed(0), 3_000);
+        assert_eq!(believed(500), 4_000);
+        // It comes to the time of the clock, and never beyond.
+        assert_eq!(believed(1_000_000), ahead + 1_000_000);
+        assert_eq!(believed(2_000_000), ahead + 2_000_000);
+        add(&mut deltas, ahead, ahead);
+        assert_eq!(kept(&deltas, 60, &time), 4);
+    }
+
+    #[test]
+    fn a_pause_counts_from_the_next_start_on() {
+        let all: Vec<_> = (0..10).map(|hour| (3_600 * hour, RUN)).collect();
+        assert_eq!(executions(2 * 3_600, &all)[5..], [12; 5]);
     }
 }

@@ -1,7 +1,7 @@
 //! A running execution: the one that may commit.
 
 use crate::changes::Changes;
-use crate::delta::{self, Delta, Now};
+use crate::delta::{self, Delta, Time};
 use crate::directory::Place;
 use crate::epoch::Epoch;
 use crate::error::{Cause, StoreError};
@@ -39,7 +39,7 @@ pub struct Execution {
     retain: Retain,
     /// What is not folded, oldest first.
     deltas: VecDeque<Delta>,
-    now: Now,
+    time: Time,
     folding: Folding,
     /// Nobody knows what is in the file since a commit failed.
     failed: bool,
@@ -63,7 +63,7 @@ impl Execution {
             steps: started.steps,
             retain: started.retain,
             deltas: started.deltas,
-            now: started.now,
+            time: started.time,
             folding: Folding::new(),
             failed: false,
             _lock: lock,
@@ -130,9 +130,10 @@ impl Execution {
                 }));
             }
             begun = true;
-            let delta = Delta::new(epoch, self.meta.epoch).write(&transaction, changes.clone())?;
-            delta::push(&mut deltas, delta);
-            meta.oldest = delta::oldest(&deltas, meta.oldest, self.retain, &self.now);
+            let delta = Delta::new(epoch, self.meta.epoch, &self.time);
+            let delta = delta.write(&transaction, changes.clone())?;
+            deltas.push_back(delta);
+            meta.oldest = delta::oldest(&deltas, meta.oldest, self.retain, &self.time);
             if let Some(amount) = folding.amount(&deltas, &meta, delta.bytes) {
                 fold::fold(
                     &transaction,
@@ -294,7 +295,7 @@ mod tests {
         other.execution = 2;
         other.epoch = Epoch::opening(2);
         let transaction = write::begin(execution.database.get()).unwrap();
-        let delta = Delta::new(other.epoch, execution.meta.epoch);
+        let delta = Delta::new(other.epoch, execution.meta.epoch, &execution.time);
         delta.write(&transaction, [].iter()).unwrap();
         other
             .write(&mut transaction.open_table(META).unwrap())

@@ -313,7 +313,7 @@ fn read_all(
 mod tests {
     use super::*;
     use crate::Changes;
-    use crate::delta;
+    use crate::delta::{self, Time};
     use crate::manifest::{StepKind, StoredStep};
     use crate::rows::Rows;
     use crate::unfolded::Unfolded;
@@ -389,7 +389,11 @@ mod tests {
                 }
             }
             let transaction = write::begin(Some(&self.database)).unwrap();
-            let delta = Delta::new(self.meta.epoch.next(), self.meta.epoch);
+            let delta = Delta::new(
+                self.meta.epoch.next(),
+                self.meta.epoch,
+                &Time::after(&self.deltas),
+            );
             let delta = delta.write(&transaction, [changes].iter()).unwrap();
             transaction.commit().unwrap();
             self.deltas.push_back(delta);

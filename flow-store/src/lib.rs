@@ -80,7 +80,7 @@
 //!
 //! ```text
 //! $ flow-store info state
-//! store    [..] (format 3)
+//! store    [..] (format 4)
 //! flow     words
 //! epoch    1.2, and 2 retained from 1.0 on
 //! state    clean: the last execution said how it ended

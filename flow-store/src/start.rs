@@ -1,6 +1,6 @@
 //! Starting an execution: the one transaction that does it, in a store that is there or a new one.
 
-use crate::delta::{self, Delta, Now};
+use crate::delta::{self, Delta, Time};
 use crate::directory::Place;
 use crate::epoch::Epoch;
 use crate::error::{Cause, StoreError};
@@ -29,7 +29,7 @@ pub(crate) struct Started {
     pub(crate) steps: Vec<u16>,
     pub(crate) retain: Retain,
     pub(crate) deltas: VecDeque<Delta>,
-    pub(crate) now: Now,
+    pub(crate) time: Time,
 }
 
 /// What a start goes on from.
@@ -204,12 +204,12 @@ fn start_in(
     meta.next_step = start.manifest.next_step;
     start.flow_name.clone_into(&mut meta.flow_name);
 
-    let delta = Delta::new(meta.epoch, record.resumed_from);
-    let now = Now::after(&origin.deltas);
+    let time = Time::after(&origin.deltas);
+    let delta = Delta::new(meta.epoch, record.resumed_from, &time);
     let delta = delta.write(transaction, std::iter::once(start.changes))?;
-    delta::push(&mut deltas, delta);
+    deltas.push_back(delta);
     meta.oldest = match origin.seen {
-        Some(_) => delta::oldest(&deltas, meta.oldest, origin.retain, &now),
+        Some(_) => delta::oldest(&deltas, meta.oldest, origin.retain, &time),
         // nothing was there before the first start
         None => meta.epoch,
     };
@@ -224,7 +224,7 @@ fn start_in(
         steps: numbers(start),
         retain: origin.retain,
         deltas,
-        now,
+        time,
     })
 }
 

@@ -7,7 +7,7 @@ use redb::{ReadableTable, Table, TableDefinition};
 use uuid::Uuid;
 
 /// The format that this version reads and writes: no other.
-pub(crate) const FORMAT: u64 = 3;
+pub(crate) const FORMAT: u64 = 4;
 /// How many execution records are kept.
 pub(crate) const KEPT_EXECUTIONS: u64 = 1000;
 

@@ -126,7 +126,7 @@ impl Unfolded {
 mod tests {
     use super::*;
     use crate::Changes;
-    use crate::delta::Delta;
+    use crate::delta::{Delta, Time};
     use crate::epoch::Epoch;
     use crate::{part, write};
 
@@ -136,6 +136,7 @@ mod tests {
         let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
         let mut expected = std::collections::BTreeMap::new();
         let mut epoch = Epoch::opening(1);
+        let time = Time::after(&[].into());
         for n in 0..100u8 {
             let mut changes = Changes::new();
             // some do not change any more
@@ -154,7 +155,7 @@ mod tests {
                 expected.insert((u16::from(key / 4), vec![key]), value);
             }
             let transaction = write::begin(Some(&database)).unwrap();
-            let delta = Delta::new(epoch.next(), epoch);
+            let delta = Delta::new(epoch.next(), epoch, &time);
             delta.write(&transaction, [changes].iter()).unwrap();
             transaction.commit().unwrap();
             epoch = epoch.next();

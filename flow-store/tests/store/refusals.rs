@@ -147,7 +147,7 @@ fn versions_before_and_after() {
         assert_eq!(
             home.refused().1,
             format!(
-                "the store file state/{PART} has format 7, and this version of flow reads up to 3: \
+                "the store file state/{PART} has format 7, and this version of flow reads up to 4: \
                  use the version that wrote it, or a later one"
             )
         );
@@ -157,7 +157,7 @@ fn versions_before_and_after() {
                 home.refused().1,
                 format!(
                     "the store file state/{PART} has flow format {older}, and this version of flow reads \
-                     flow format 3: run the flow with the version that wrote the store, or move state \
+                     flow format 4: run the flow with the version that wrote the store, or move state \
                      away and start anew"
                 )
             );

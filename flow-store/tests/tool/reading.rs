@@ -311,7 +311,7 @@ fn info_says_what_the_store_is() {
     let clean = home.run(&["info", "clean"]).ok();
     let length = home.bytes("clean").len();
     for line in [
-        format!("store    {uuid} (format 3)"),
+        format!("store    {uuid} (format 4)"),
         "flow     words".to_owned(),
         "epoch    1.2".to_owned(),
         "state    clean: the last execution said how it ended".to_owned(),
