@@ -315,6 +315,19 @@ fn epochs_do_not_depend_on_the_machine() {
 }
 
 #[test]
+fn an_epoch_that_ended_early_is_followed_by_full_ones() {
+    let mut test = Harness::new(|numbers: Stream<u64>| numbers.map(|n| n));
+    test.epochs(Epochs::items(10));
+    let early = records(0..3).chain([Event::EndEpoch]);
+    test.feed_events("items", early.chain(records(3..43)));
+    test.run().unwrap();
+    for seen in test.seen() {
+        let full = seen.item.checked_sub(3).map_or(0, |after| after / 10 + 1);
+        assert_eq!(seen.epoch.unwrap().number(), full + 1, "{seen:?}");
+    }
+}
+
+#[test]
 fn what_this_run_gave_out_is_nothing_when_it_was_refused() {
     let mut test = Harness::new(totals);
     test.feed([1, 2]).run().unwrap();

@@ -289,19 +289,19 @@ impl RunState {
         Some(self.epochs.max_age().saturating_sub(age))
     }
 
-    /// How many records fit into the open epoch.
+    /// How many records fit into the open epoch: one at least, for it may be about to be cut.
     pub(crate) fn room_in_epoch(&self) -> u64 {
         match self.epochs.max_items() {
-            Some(items) => items - self.read.load(SeqCst) % items,
+            Some(items) => items.saturating_sub(self.uncut()).max(1),
             None => u64::MAX,
         }
     }
 
     /// Notes that records of the open epoch have been read, and cuts it if it is full.
     pub(crate) fn add_read(&self, open: u64, records: u64) {
-        let before = self.read.fetch_add(records, SeqCst);
+        self.read.fetch_add(records, SeqCst);
         if let Some(items) = self.epochs.max_items()
-            && before / items != (before + records) / items
+            && self.uncut() >= items
         {
             self.cut(open);
         }

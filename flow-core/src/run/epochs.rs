@@ -36,7 +36,7 @@ impl Epochs {
         }
     }
 
-    /// After this many records, counted over all sources, and at the latest after one second.
+    /// After this many records, counted over all sources from the end of the last epoch, and at the latest after one second.
     ///
     /// An epoch has fewer of them while fewer may be in flight: at the beginning of a run, and in a flow with a slow step. See
     /// [`Runner::in_flight`](crate::Runner::in_flight).
