@@ -402,6 +402,12 @@ pub struct Excerpt {
 pub struct NoResume;
 
 /// A source that can hand over what it can't read; see [`Flow::source_or_dead`](crate::Flow::source_or_dead).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no records that can't be read",
+    label = "a source whose every record can be read",
+    note = "`flow.source(..)` is enough for it; sources of lines, such as `JsonLines::open`, have lines that can't be read",
+    note = "a step that may fail hands its bad records over with `try_map_or_dead`"
+)]
 pub trait SourceOrDead: Source {
     /// What becomes of a record that can't be read.
     type Dead: 'static;
