@@ -10,11 +10,12 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Arc, LazyLock, Mutex},
+    sync::{Arc, LazyLock, Mutex, OnceLock},
+    thread,
 };
 
 use flow::{
-    Dead, OnError, Outcome,
+    Dead, OnError, Outcome, RunHandle,
     prelude::*,
     sink::{self, Collected},
     source::{LineError, Looks, RawLine},
@@ -564,6 +565,62 @@ fn standard_input_goes_with_a_store_and_with_a_stop() {
     });
     running.signal("TERM");
     running.wait().expect(0).says(["stopped: 1 record read"]);
+}
+
+/// What was read of standard input can't be read again: a stop takes no more, and what was taken comes out. The program is this
+/// test, with a file for its output.
+#[test]
+fn what_was_taken_of_standard_input_before_a_stop_comes_out() {
+    const OUT: &str = "TEST_TAKES_STANDARD_INPUT";
+    const LINES: usize = 3000;
+    if let Some(path) = std::env::var_os(OUT) {
+        let stop: Arc<OnceLock<RunHandle>> = Arc::default();
+        let stops = stop.clone();
+        let runner = Runner::new(move |flow| {
+            let stop = stops.clone();
+            let lines = flow.source(TextLines::stdin()).inspect(move |_| {
+                // Once all of it has been taken.
+                while rustix::io::ioctl_fionread(std::io::stdin()).unwrap() > 0 {
+                    thread::yield_now();
+                }
+                stop.get().unwrap().stop();
+            });
+            lines.sink(TextLines::write_to(&path));
+        });
+        stop.set(runner.handle()).unwrap();
+        assert_eq!(runner.run().unwrap().records, LINES as u64);
+        return;
+    }
+    let work = Workdir::new();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let lines: String = (0..LINES).map(|n| format!("{n}\n")).collect();
+    writer.write_all(lines.as_bytes()).unwrap();
+    writer.write_all(b"not yet a li").unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([
+        "--exact",
+        "what_was_taken_of_standard_input_before_a_stop_comes_out",
+    ]);
+    command.env(OUT, work.path("out"));
+    let ended = work.spawn_from(command, Stdio::from(reader), None, None);
+    ended.wait().expect(0);
+    assert_eq!(work.text("out"), lines);
+}
+
+/// A start reads nothing yet, and has the thread that will: `check` leaves standard input to the run that follows.
+#[test]
+fn a_check_takes_nothing_of_standard_input() {
+    let work = Workdir::new();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(b"ant\nbee\n").unwrap();
+    drop(writer);
+    for (what, out) in [("check", ""), ("run", "ant 1\nbee 1\n")] {
+        let mut command = Command::new(&*WORDS);
+        command.args([what, "--stdin"]);
+        let stdin = Stdio::from(reader.try_clone().unwrap());
+        let ended = work.spawn_from(command, stdin, None, None).wait().expect(0);
+        assert!(ended.stdout.ends_with(out), "{ended}");
+    }
 }
 
 #[test]

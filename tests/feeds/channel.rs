@@ -1,18 +1,19 @@
 //! `source::from_channel`: other threads send, the flow reads without polling, and neither waits for the other for ever.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::SeqCst},
         mpsc::{self, TrySendError},
     },
+    task::Waker,
     thread,
 };
 
 use flow::{
-    BuildError, Clock, Ended, Recovery, RunError, Runner, sink,
-    source::{self, ChannelSource, Source},
+    BuildError, Clock, Ended, Epochs, Recovery, RunError, RunHandle, Runner, sink,
+    source::{self, At, ChannelSource, Next, NoResume, Reader, Source, SourceError},
 };
 
 /// A flow that passes on what is sent.
@@ -228,4 +229,153 @@ fn an_idle_channel_holds_up_no_other_source() {
     sender.send(0).unwrap();
     drop(sender);
     assert_eq!(run.join().unwrap().unwrap().records, 10_001);
+}
+
+/// A stop comes in the middle of what a source has taken: the step asks for it at its first record. What was not processed then
+/// is still in the channel.
+#[test]
+fn what_a_stop_leaves_unread_stays_in_the_channel() {
+    for workers in [1, 2] {
+        for fallible in [false, true] {
+            let (sender, channel) = source::from_channel(40);
+            (0..40u64).for_each(|n| sender.send(n).unwrap());
+            drop(sender);
+            let mut seen = Vec::new();
+            let mut runs = 0;
+            while seen.len() < 40 {
+                runs += 1;
+                assert!(runs <= 40, "{seen:?}");
+                let channel = channel.clone();
+                let (out, part) = sink::collect();
+                let stop: Arc<OnceLock<RunHandle>> = Arc::default();
+                let stops = stop.clone();
+                let runner = Runner::new(move |flow| {
+                    let stop = stops.clone();
+                    let stopping = move |n: u64| {
+                        stop.get().unwrap().stop();
+                        n
+                    };
+                    let sent = flow.source(channel.clone()).named("sent");
+                    let passed = match fallible {
+                        true => sent.map(stopping).try_map(Ok::<u64, SourceError>),
+                        false => sent.map(stopping),
+                    };
+                    passed.sink(out.clone());
+                });
+                let runner = runner.workers(workers).epochs(Epochs::items(7));
+                stop.set(runner.handle()).unwrap();
+                runner.run().unwrap();
+                seen.extend(part.take());
+            }
+            assert_eq!(seen, (0..40).collect::<Vec<u64>>());
+            assert!(runs > 1, "no run was stopped");
+        }
+    }
+}
+
+/// What is behind it is still in the channel, whether the step that fails is the first one or not.
+#[test]
+fn a_record_that_fails_takes_no_other_one_with_it() {
+    for first in [true, false] {
+        let (sender, channel) = source::from_channel(1000);
+        (0..1000u64).for_each(|n| sender.send(n).unwrap());
+        drop(sender);
+        let (out, seen) = sink::collect();
+        let run = || {
+            let (channel, out) = (channel.clone(), out.clone());
+            Runner::new(move |flow| {
+                let sent = flow.source(channel.clone()).named("sent");
+                let sent = if first { sent } else { sent.map(|n| n) };
+                let check = |n: u64| if n == 300 { Err("300") } else { Ok(n) };
+                sent.try_map(check).sink(out.clone());
+            })
+        };
+        let error = run().run().unwrap_err();
+        assert!(matches!(error, RunError::Record(_)), "{error}");
+        run().run().unwrap();
+        let expected = (0..1000).filter(|n| *n != 300);
+        assert_eq!(seen.take(), expected.collect::<Vec<u64>>());
+    }
+}
+
+/// A reader that can't resume, and has nowhere to leave what it has taken.
+struct Hoard {
+    takes: Arc<AtomicU64>,
+}
+
+struct HoardReader {
+    takes: Arc<AtomicU64>,
+    taken: VecDeque<u64>,
+}
+
+impl Source for Hoard {
+    type Item = u64;
+    type Token = NoResume;
+    type Reader = HoardReader;
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        Ok(vec!["one".to_owned(), "other".to_owned()])
+    }
+
+    fn open(&self, _: &str, _: At<NoResume>) -> Result<HoardReader, SourceError> {
+        let takes = self.takes.clone();
+        Ok(HoardReader {
+            takes,
+            taken: VecDeque::new(),
+        })
+    }
+}
+
+impl Reader for HoardReader {
+    type Item = u64;
+    type Token = NoResume;
+
+    fn read(&mut self, out: &mut Vec<u64>, _: &Waker) -> Result<Next, SourceError> {
+        if self.taken.is_empty() {
+            let from = 1000 * self.takes.fetch_add(1, SeqCst);
+            self.taken.extend(from..from + 1000);
+        }
+        out.extend(self.taken.drain(..100));
+        Ok(Next::Ready)
+    }
+
+    fn token(&self, _: usize) -> NoResume {
+        NoResume
+    }
+
+    fn has_taken(&mut self) -> bool {
+        !self.taken.is_empty()
+    }
+}
+
+#[test]
+fn what_a_source_has_taken_and_can_not_take_again_is_processed_before_a_stop() {
+    for workers in [1, 2] {
+        for stop_at in [0, 50, 150, 999, 1500] {
+            let takes: Arc<AtomicU64> = Arc::default();
+            let stop: Arc<OnceLock<RunHandle>> = Arc::default();
+            let (out, seen) = sink::collect();
+            let (taking, stops) = (takes.clone(), stop.clone());
+            let runner = Runner::new(move |flow| {
+                let stop = stops.clone();
+                let takes = taking.clone();
+                let numbers = flow.source(Hoard { takes }).named("numbers");
+                let numbers = numbers.inspect(move |n| {
+                    if *n == stop_at {
+                        stop.get().unwrap().stop();
+                    }
+                });
+                numbers.sink(out.clone());
+            });
+            let runner = runner.workers(workers).epochs(Epochs::items(7));
+            stop.set(runner.handle()).unwrap();
+            let outcome = runner.run().unwrap();
+            assert_eq!(outcome.ended, Ended::Stopped);
+            let mut seen = seen.take();
+            seen.sort_unstable();
+            let taken = 1000 * takes.load(SeqCst);
+            assert_eq!(seen, (0..taken).collect::<Vec<u64>>());
+            assert_eq!(outcome.records, taken);
+        }
+    }
 }

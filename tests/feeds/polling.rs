@@ -2,12 +2,12 @@
 
 use std::{
     iter,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
 use flow::{
-    BuildError, Clock, Epochs, Recovery, RunError, Runner, sink,
+    BuildError, Clock, Epochs, Recovery, RunError, RunHandle, Runner, sink,
     source::{self, NoResume, PollSource, Source, SourceError},
     testing::{Event, TestSink, TestSource},
 };
@@ -19,14 +19,24 @@ fn seconds(seconds: u64) -> Duration {
 /// A poll: how many seconds it takes, and what it comes to.
 type Poll = (u64, Result<u64, &'static str>);
 
+type Set = fn(PollSource<u64, NoResume>) -> PollSource<u64, NoResume>;
+
+/// The second of each poll, and what came out or why it failed.
+type Polled = (Vec<u64>, Result<Vec<u64>, String>);
+
 /// Polls each minute for some seconds of a manual clock. At the end of the script all polls come to 0. Returns the second
 /// of each poll, and what came out or why it failed.
-fn polls(
+fn polls(clock: &Clock, lasts: usize, script: &[Poll], set: Set) -> Polled {
+    polls_each(seconds(60), clock, lasts, script, set)
+}
+
+fn polls_each(
+    interval: Duration,
     clock: &Clock,
     lasts: usize,
     script: &[Poll],
-    set: fn(PollSource<u64, NoResume>) -> PollSource<u64, NoResume>,
-) -> (Vec<u64>, Result<Vec<u64>, String>) {
+    set: Set,
+) -> Polled {
     let start = clock.now();
     let (times, out, ticks) = (
         Arc::<Mutex<Vec<u64>>>::default(),
@@ -40,7 +50,7 @@ fn polls(
     let runner = Runner::new(move |flow| {
         let (clock, noted) = (time.clone(), noted.clone());
         let mut script = script.clone().into_iter();
-        let poll = source::poll(seconds(60), move || {
+        let poll = source::poll(interval, move || {
             noted.lock().unwrap().push((clock.now() - start).as_secs());
             let (takes, result) = script.next().unwrap_or((0, Ok(0)));
             clock.advance(seconds(takes));
@@ -217,4 +227,37 @@ fn a_poll_with_a_token_goes_on_behind_the_last_durable_record() {
         assert!(seen.len() > 20, "{seen:?}");
         assert_eq!(seen, rows[..seen.len()], "{epochs:?}");
     }
+}
+
+/// More than the budget has room for at a time.
+#[test]
+fn what_was_polled_before_a_stop_comes_out() {
+    let stop: Arc<OnceLock<RunHandle>> = Arc::default();
+    let (out, seen) = sink::collect();
+    let stops = stop.clone();
+    let runner = Runner::new(move |flow| {
+        let stop = stops.clone();
+        let poll = source::poll(Duration::ZERO, || Ok(0..250_000u32));
+        let polled = flow.source(poll).named("polled");
+        polled
+            .inspect(move |_| stop.get().unwrap().stop())
+            .sink(out.clone());
+    });
+    stop.set(runner.handle()).unwrap();
+    assert_eq!(runner.run().unwrap().records, 250_000);
+    assert!(seen.take().into_iter().eq(0..250_000));
+}
+
+/// The next time is too far off to be told.
+#[test]
+fn polls_that_are_for_ever_apart_come_once() {
+    let (times, seen) = polls_each(
+        Duration::MAX,
+        &Clock::manual(),
+        100,
+        &[(0, Ok(1))],
+        |poll| poll,
+    );
+    assert_eq!(times, [0]);
+    assert_eq!(seen.unwrap(), [1]);
 }

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use flow::{BuildError, Ended, prelude::*, sink, source};
 
 use crate::{
-    SLOW,
+    SLOW, WORDS,
     support::{self, Workdir},
 };
 
@@ -48,35 +48,45 @@ fn whichever_thread_cannot_be_started_the_flow_ends_with_an_error() {
     if !is_root || !has("setpriv") || !has("prlimit") {
         return;
     }
-    let work = Workdir::new();
-    let all = |path: &std::path::Path| {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
-    };
-    all(&work.path(""));
-    work.write("in", "a\nb\n");
-    // Others may not look into the directory that the program was built into.
-    let program = work.path("slow");
-    fs::copy(&*SLOW, &program).unwrap();
-    all(&program);
-    let user = 1_000_000 + std::process::id() % 1_000_000 * 16;
-    let mut ran = false;
-    for limit in 1..12u32 {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", &(user + limit).to_string(), "--clear-groups"]);
-        command.args(["prlimit", &format!("--nproc={limit}")]);
-        command.arg(&program).args(["run", "in", "--workers", "3"]);
-        command.args(["--recover", &format!("state{limit}")]);
-        let ended = work.spawn(command).wait();
-        ran = ended.code == Some(0);
-        if ran {
-            ended.expect(0);
-            break;
+    // Standard input has a thread of its own.
+    let programs = [(&*SLOW, "in"), (&*WORDS, "--stdin")];
+    for (program, input) in programs {
+        let work = Workdir::new();
+        let all = |path: &std::path::Path| {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+        };
+        all(&work.path(""));
+        work.write("in", "a\nb\n");
+        // Others may not look into the directory that the program was built into.
+        let copy = work.path("program");
+        fs::copy(program, &copy).unwrap();
+        all(&copy);
+        let user = 1_000_000 + std::process::id() % 1_000_000 * 16;
+        let mut ran = false;
+        for limit in 1..12u32 {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", &(user + limit).to_string(), "--clear-groups"]);
+            command.args(["prlimit", &format!("--nproc={limit}")]);
+            command.arg(&copy).args(["run", input, "--workers", "3"]);
+            command.args(["--recover", &format!("state{limit}")]);
+            let ended = work.spawn(command).wait();
+            ran = ended.code == Some(0);
+            if ran {
+                ended.expect(0);
+                break;
+            }
+            // That of a source is an error of the flow.
+            let code = if ended.stderr.contains("standard input") {
+                2
+            } else {
+                1
+            };
+            ended.one_error(code, ["threads are limited"]).silent();
+            assert!(!work.path(&format!("state{limit}")).exists(), "{limit}");
         }
-        ended.one_error(1, [""]).silent();
-        assert!(!work.path(&format!("state{limit}")).exists(), "{limit}");
+        assert!(ran, "it runs when it has enough");
     }
-    assert!(ran, "it runs when it has enough");
 }
 
 #[test]

@@ -14,3 +14,4 @@ use std::{path::PathBuf, sync::LazyLock};
 use support::program;
 
 static SLOW: LazyLock<PathBuf> = LazyLock::new(|| program("slow"));
+static WORDS: LazyLock<PathBuf> = LazyLock::new(|| program("words"));

@@ -297,6 +297,10 @@ pub(crate) trait SourceTask {
     /// On a failure nothing of the failed record has left the chain, and the tokens point at it.
     fn push(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault>;
 
+    /// Whether it has records, now that the run stops, that were taken from where they can't be taken again: they are filled and
+    /// pushed before the source ends. From the first call on nothing else is read.
+    fn has_taken(&mut self) -> bool;
+
     /// Whether a push may leave something behind, which [`resume`](SourceTask::resume) goes on with.
     fn rests(&self) -> bool;
 

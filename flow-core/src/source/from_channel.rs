@@ -22,8 +22,8 @@ const RUN: usize = 256;
 /// ended otherwise, sending is an error that gives the record back.
 ///
 /// What was sent can't be sent again, so the source can't resume: records that had been read and were not durable are lost in a
-/// crash. Under a store the flow has to agree to that with [`lossy`](Source::lossy). Records that the run has not read stay in
-/// the channel, for another run in the same process.
+/// crash. Under a store the flow has to agree to that with [`lossy`](Source::lossy). Records that a run has not processed when it
+/// stops stay in the channel, for another run in the same process.
 ///
 /// The source is a handle: clone it into the function that builds the flow, which runs several times.
 ///
@@ -259,6 +259,14 @@ impl<T: Send + 'static> Reader for ChannelReader<T> {
 
     fn token(&self, _: usize) -> NoResume {
         NoResume
+    }
+
+    fn take_back(&mut self, rest: VecDeque<T>) -> VecDeque<T> {
+        let mut state = self.0.lock();
+        rest.into_iter()
+            .rev()
+            .for_each(|record| state.queue.push_front(record));
+        VecDeque::new()
     }
 }
 

@@ -24,7 +24,7 @@ mod reading;
 mod stdin;
 mod unfinished;
 
-use std::{any::TypeId, path::PathBuf, task::Waker, time::Instant};
+use std::{any::TypeId, collections::VecDeque, path::PathBuf, task::Waker, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -193,7 +193,8 @@ pub trait Source: 'static {
         )))
     }
 
-    /// Agrees that a source which can't resume loses what was not read when the flow stops.
+    /// Agrees that a source which can't resume loses what was read and is not durable when the flow crashes, and what nobody has
+    /// read when it stops.
     #[must_use]
     fn lossy(self) -> Lossy<Self>
     where
@@ -340,6 +341,22 @@ pub trait Reader: 'static {
     /// What has happened, with the name of the partition.
     fn check(&mut self) -> Result<(), SourceError> {
         Ok(())
+    }
+
+    /// Whether it has taken records, from wherever they come, that it has not appended to a run yet.
+    ///
+    /// A reader that can't resume ([`NoResume`]) is asked this when the flow stops, and again after each read that follows: it is
+    /// read as long as it has some, so that a stop loses nothing that was taken. Records of its last run are processed in
+    /// any case. From the first time on it takes no more. By default it has none.
+    fn has_taken(&mut self) -> bool {
+        false
+    }
+
+    /// Takes back what is left of the last run, where that can wait for another run. Returns what can't: it is processed
+    /// before the flow stops.
+    #[doc(hidden)]
+    fn take_back(&mut self, rest: VecDeque<Self::Item>) -> VecDeque<Self::Item> {
+        rest
     }
 
     /// How many bytes the records of the last run hold beyond their own size, for the budget of what is in

@@ -33,9 +33,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// [retry](PollSource::retry). The function is called on a worker, which can do nothing else meanwhile: what takes long belongs
 /// on a thread of its own, with [`from_channel`](super::from_channel).
 ///
-/// What was polled may not be there any more at the next call, so the source can't resume: records that had been read and were
-/// not durable are lost in a crash. Under a store the flow has to agree to that with [`lossy`](Source::lossy). Where the same
-/// records can be asked for again, [`poll_with_token`] loses none.
+/// What was polled may not be there any more at the next call, so a stop waits until all of it has been processed, and the source
+/// can't resume: records that had been read and were not durable are lost in a crash. Under a store the flow has to agree to
+/// that with [`lossy`](Source::lossy). Where the same records can be asked for again, [`poll_with_token`] loses none.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -347,6 +347,10 @@ impl<T: 'static, P: Clone + 'static> Reader for PollReader<T, P> {
         }
         // If there is no more, the next call says until when.
         Ok(Next::Ready)
+    }
+
+    fn has_taken(&mut self) -> bool {
+        !self.polled.is_empty()
     }
 
     fn token(&self, index: usize) -> P {

@@ -12,7 +12,8 @@ use std::{
 use flow_store::{Changes, Checked, CodecError, decode, encode};
 
 use super::{
-    Excerpt, Next, Reader, Source, SourceError, UnfinishedLine, lines::LineParser, partitions,
+    Excerpt, Next, Reader, Source, SourceError, UnfinishedLine, cannot_resume, lines::LineParser,
+    partitions,
 };
 use crate::{
     chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
@@ -57,6 +58,7 @@ pub(crate) fn head<S: Source>(
             skips: context.wiring.skips.clone(),
             hand: Hand::Read,
             lines: 0..0,
+            stops: false,
         })))
     });
     let settled = listed.clone();
@@ -182,6 +184,7 @@ fn open<S: Source>(
             at_end: false,
             idle: None,
             failure: None,
+            failed: false,
             moved: false,
             written,
             after: Vec::new(),
@@ -302,6 +305,8 @@ pub(super) struct Partition<S: Source> {
     idle: Option<Option<Instant>>,
     /// The record behind `run` could not be read.
     pub(super) failure: Option<SourceError>,
+    /// The flow stops at a record of it: what it has taken behind that can't be processed.
+    failed: bool,
     /// Whether it was read from since its token was written.
     pub(super) moved: bool,
     /// The value of its row in the store.
@@ -311,6 +316,11 @@ pub(super) struct Partition<S: Source> {
 }
 
 impl<S: Source> Partition<S> {
+    /// Whether there is something to read that can't be taken again, now that the run stops.
+    fn has_taken(&mut self) -> bool {
+        !self.failed && self.reader.has_taken()
+    }
+
     /// A last line that was left unread.
     fn unfinished(&mut self) -> Option<UnfinishedLine> {
         let lines = self.reader.file_lines().filter(|_| self.at_end)?;
@@ -345,6 +355,8 @@ pub(super) struct Reading<S: Source> {
     pub(super) hand: Hand,
     /// The lines of a block that are being worked on: the first one of the batch, and the one that comes next.
     pub(super) lines: Range<usize>,
+    /// The run stops: nothing is read but what a reader has taken and could not take again.
+    stops: bool,
 }
 
 /// What a source has in hand.
@@ -450,6 +462,7 @@ impl<S: Source> Reading<S> {
                 rollback(&self.outlets);
                 // It has not been read to its end: the next run starts at this record.
                 partition.at_end = false;
+                partition.failed = true;
                 let (step, cause) = fault.into_parts();
                 let failure = self.failure(step, cause);
                 return Err(SourceFault::Record { pushed, failure });
@@ -517,16 +530,17 @@ impl<S: Source> SourceTask for Reading<S> {
                 break;
             };
             if let Some(until) = partition.idle
-                && (until.is_some_and(|time| time <= now) || partition.bell.woken())
+                && (self.stops || until.is_some_and(|time| time <= now) || partition.bell.woken())
             {
                 partition.idle = None;
             }
+            self.at.enter();
             if partition.run.is_empty()
                 && partition.failure.is_none()
                 && partition.idle.is_none()
                 && !partition.at_end
+                && (!self.stops || partition.has_taken())
             {
-                self.at.enter();
                 self.hand = Hand::Read;
                 let mut out = Vec::from(std::mem::take(&mut partition.run));
                 partition.bell.woken();
@@ -557,6 +571,7 @@ impl<S: Source> SourceTask for Reading<S> {
                 });
             }
             if let Some(error) = partition.failure.take() {
+                partition.failed = true;
                 return Err(self.failure(self.step, error.into()));
             }
             idle |= !partition.at_end;
@@ -579,8 +594,11 @@ impl<S: Source> SourceTask for Reading<S> {
             // Also when a record fails: those before it have been read.
             partition.moved = true;
         }
-        let pushed = match self.fallible && !self.only_first {
-            true => self.push_each(count, stop)?,
+        // What can't be read again goes alone too: what is behind a record that fails is not lost in a batch with it.
+        let alone = self.fallible && (!self.only_first || cannot_resume::<S>());
+        let go_on = StopFlag::default();
+        let pushed = match alone {
+            true => self.push_each(count, if self.stops { &go_on } else { stop })?,
             false => self.push_all(count)?,
         };
         if let Some(partition) = self.partitions.get_mut(self.turn) {
@@ -597,6 +615,29 @@ impl<S: Source> SourceTask for Reading<S> {
             Some(block) => Some(self.origin_in(block)),
             None => self.origin_of_turn(),
         }
+    }
+
+    fn has_taken(&mut self) -> bool {
+        if !cannot_resume::<S>() {
+            return false;
+        }
+        let first = !std::mem::replace(&mut self.stops, true);
+        self.at.enter();
+        let mut has_taken = false;
+        for partition in &mut self.partitions {
+            if first {
+                let rest = std::mem::take(&mut partition.run);
+                partition.run = partition.reader.take_back(rest);
+            }
+            if partition.failed {
+                partition.run.clear();
+                continue;
+            }
+            has_taken |= !partition.run.is_empty()
+                || partition.failure.is_some()
+                || (!partition.at_end && partition.has_taken());
+        }
+        has_taken
     }
 
     fn rests(&self) -> bool {

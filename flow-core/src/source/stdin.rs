@@ -82,8 +82,10 @@ impl<F: LineFormat> Source for StdinSource<F> {
     }
 
     fn open(&self, _: &str, _: At<NoResume>) -> Result<StdinReader<F::Item>, SourceError> {
+        let claim = Claim::take()?;
+        PIPE.start()?;
         Ok(StdinReader {
-            _claim: Claim::take()?,
+            _claim: claim,
             parser: LineParser::new::<F>(self.options),
             max_line: self.options.max_line,
             step: NAME.to_owned(),
@@ -95,6 +97,7 @@ impl<F: LineFormat> Source for StdinSource<F> {
             run_skipped: 0,
             in_long_line: false,
             ended: false,
+            stops: false,
         })
     }
 }
@@ -132,6 +135,15 @@ pub struct StdinReader<T> {
     /// What comes next belongs to a line that was too long.
     in_long_line: bool,
     ended: bool,
+    /// The run stops: nothing more is taken.
+    stops: bool,
+}
+
+impl<T> Drop for StdinReader<T> {
+    /// What the run has not read is for the next one in this process.
+    fn drop(&mut self) {
+        PIPE.take_back(self.buffer.split_off(self.used));
+    }
 }
 
 impl<T> StdinReader<T> {
@@ -217,7 +229,7 @@ impl<T: 'static> Reader for StdinReader<T> {
                 // It need not be kept.
                 self.begin_run_of_long_line();
             }
-            match PIPE.next(waker) {
+            match PIPE.next(waker, self.stops) {
                 Chunk::Bytes(bytes) => {
                     let is_first = self.offset == 0 && self.buffer.is_empty();
                     self.buffer.extend_from_slice(&bytes);
@@ -241,6 +253,15 @@ impl<T: 'static> Reader for StdinReader<T> {
 
     fn token(&self, _: usize) -> NoResume {
         NoResume
+    }
+
+    fn has_taken(&mut self) -> bool {
+        self.stops = true;
+        let (has_more, has_ended) = PIPE.pause();
+        let rest = &self.buffer[self.used..];
+        // The beginning of a line whose newline has not come is no record.
+        let has_line = self.in_long_line || has_ended || memchr(b'\n', rest).is_some();
+        has_more || (has_line && !rest.is_empty())
     }
 
     fn run_skipped(&self) -> u64 {
@@ -302,9 +323,9 @@ impl Drop for Claim {
     }
 }
 
-/// So many chunks are read ahead, of so many bytes.
-const AHEAD: usize = 4;
-const CHUNK: usize = 64 << 10;
+/// So many chunks are read ahead, of so many bytes. It is not much, for a stop waits until it has been processed.
+const AHEAD: usize = 2;
+const CHUNK: usize = 16 << 10;
 
 /// What a thread of its own has read, for a reader must not wait.
 ///
@@ -312,7 +333,8 @@ const CHUNK: usize = 64 << 10;
 /// the same one.
 static PIPE: Pipe = Pipe {
     state: Mutex::new(PipeState {
-        started: false,
+        is_started: false,
+        is_paused: true,
         chunks: VecDeque::new(),
         end: None,
         waker: None,
@@ -322,12 +344,14 @@ static PIPE: Pipe = Pipe {
 
 struct Pipe {
     state: Mutex<PipeState>,
-    /// There is room for another chunk.
+    /// Another chunk may be read.
     room: Condvar,
 }
 
 struct PipeState {
-    started: bool,
+    is_started: bool,
+    /// No run reads now, so nothing is to be taken.
+    is_paused: bool,
     chunks: VecDeque<Vec<u8>>,
     end: Option<io::Result<()>>,
     waker: Option<Waker>,
@@ -346,17 +370,26 @@ impl Pipe {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&'static self, waker: &Waker) -> Chunk {
+    /// Starts the thread, which reads when a run does.
+    fn start(&'static self) -> Result<(), SourceError> {
         let mut state = self.lock();
-        if !std::mem::replace(&mut state.started, true) {
+        if !state.is_started {
             let thread = std::thread::Builder::new().name("flow stdin".to_owned());
-            if let Err(error) = thread.spawn(|| self.read_all()) {
-                state.started = false;
-                return Chunk::Failed(error);
-            }
+            thread.spawn(|| self.read_all()).map_err(|error| {
+                SourceError::caused_by("no thread can wait for standard input", error)
+                    .and_help("threads are limited (`ulimit -u`, or the pids limit of the container): a flow that reads standard input needs one more")
+            })?;
+            state.is_started = true;
         }
+        Ok(())
+    }
+
+    /// The next bytes. If the run stops, they are what was taken before.
+    fn next(&self, waker: &Waker, stops: bool) -> Chunk {
+        let mut state = self.lock();
+        state.is_paused = stops;
+        self.room.notify_one();
         if let Some(bytes) = state.chunks.pop_front() {
-            self.room.notify_one();
             return Chunk::Bytes(bytes);
         }
         match state.end.take() {
@@ -376,8 +409,32 @@ impl Pipe {
         }
     }
 
+    /// Takes no more. Returns whether there are bytes that were taken before, and whether the input has ended behind them.
+    fn pause(&self) -> (bool, bool) {
+        let mut state = self.lock();
+        state.is_paused = true;
+        (!state.chunks.is_empty(), state.end.is_some())
+    }
+
+    /// Takes back what comes before the next bytes, and takes no more.
+    fn take_back(&self, bytes: Vec<u8>) {
+        let mut state = self.lock();
+        state.is_paused = true;
+        if !bytes.is_empty() {
+            state.chunks.push_front(bytes);
+        }
+    }
+
     fn read_all(&self) {
         loop {
+            let mut state = self.lock();
+            while state.is_paused || state.chunks.len() >= AHEAD {
+                state = self
+                    .room
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(state);
             let mut bytes = vec![0; CHUNK];
             let read = match io::stdin().read(&mut bytes) {
                 Ok(read) => Ok(read),
@@ -404,12 +461,6 @@ impl Pipe {
             }
             if is_end {
                 return;
-            }
-            while state.chunks.len() >= AHEAD {
-                state = self
-                    .room
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
             }
         }
     }

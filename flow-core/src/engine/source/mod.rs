@@ -85,6 +85,7 @@ pub(super) fn build<'scope>(
         read_in_epoch: false,
         timer: None,
         unfinished: false,
+        stops: false,
         at_a_time: 1,
     };
     builder.build(move |mut capabilities| {
@@ -125,6 +126,8 @@ struct Driver {
     timer: Option<Instant>,
     /// The last push may have left something behind.
     unfinished: bool,
+    /// It has seen that the run stops.
+    stops: bool,
     /// How many records are pushed at a time: fewer where the steps up to the next shuffle are slow, so that no push takes
     /// much longer than a turn. One at first: it may take minutes, and a stop would have to wait for more.
     at_a_time: u64,
@@ -194,7 +197,8 @@ impl Driver {
             self.set_busy(true);
             self.bell.go_on();
             let (open, current) = (self.open_epoch(), self.state.epoch());
-            let stopping = self.ended || self.state.stop() != Stop::No;
+            self.stops = self.state.stop() != Stop::No;
+            let stopping = self.ended || (self.stops && !self.task.has_taken());
             if stopping || current > open {
                 self.close(open, (!stopping).then_some(current))?;
                 epochs -= 1;
@@ -235,6 +239,11 @@ impl Driver {
                 }
                 Some(Rest::Until(time)) => {
                     self.bell.wait();
+                    if self.stops {
+                        // It is asked again whether it has anything left.
+                        self.activator.activate();
+                        return Ok(());
+                    }
                     if !self.changed(open) {
                         self.set_busy(false);
                         self.set_timer(time);
@@ -389,7 +398,8 @@ impl Driver {
 
     /// Whether something has happened that an operator at rest must not sleep through.
     fn changed(&self, open: u64) -> bool {
-        self.state.epoch() != open || self.state.stop() != Stop::No || self.state.aborted()
+        let stops = !self.stops && self.state.stop() != Stop::No;
+        self.state.epoch() != open || stops || self.state.aborted()
     }
 
     /// Has the operator run again when the reader wants it, or when the open epoch is old enough.
