@@ -8,7 +8,14 @@
 
 mod support;
 
-use std::{fmt::Debug, os::unix::ffi::OsStringExt, path::PathBuf, sync::Arc, task::Waker};
+use std::{
+    fmt::Debug,
+    hash::{Hash, Hasher},
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+    sync::Arc,
+    task::Waker,
+};
 
 use flow::{
     CodecError, Kept, Key, NotKept, RunError, SinkError, SourceError,
@@ -22,11 +29,15 @@ use serde_json::{Value, json};
 use support::Workdir;
 
 /// Runs of one flow on one store, as its author changes it.
-struct Story(Workdir);
+struct Story(Workdir, usize);
 
 impl Story {
     fn new() -> Self {
-        Story(Workdir::in_memory())
+        Story(Workdir::in_memory(), 1)
+    }
+
+    fn workers(self, workers: usize) -> Self {
+        Story(self.0, workers)
     }
 
     /// What comes out of a run in which each record is an epoch.
@@ -39,6 +50,7 @@ impl Story {
             build(flow).sink(out.clone()).named("out");
         })
         .epochs(Epochs::every_item())
+        .workers(self.1)
         .recover(Recovery::at(self.0.path("state")))
         .run()?;
         Ok(seen.take())
@@ -185,6 +197,106 @@ fn a_key_is_what_its_bytes_are() {
     let keys = [Account::Supplier(7), Account::Customer(7)];
     let cause = refuses_last_key(&keys, Some("7"), Account::Supplier(7));
     assert_eq!(cause, CodecError::NotEqual);
+}
+
+/// The other way round: keys that are equal have rows of their own, on workers of their own.
+#[test]
+fn a_key_that_equals_another_one_is_refused() {
+    /// A text of which it does not matter how it is written.
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct Caseless(String);
+    impl PartialEq for Caseless {
+        fn eq(&self, other: &Self) -> bool {
+            self.0.eq_ignore_ascii_case(&other.0)
+        }
+    }
+    impl Eq for Caseless {}
+    impl Hash for Caseless {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.to_ascii_lowercase().hash(state);
+        }
+    }
+    let name = |name: &str| Caseless(name.to_owned());
+    for n in 0..8 {
+        let (small, large) = (name(&format!("anna {n}")), name(&format!("Anna {n}")));
+        equal_keys(&[small.clone(), small.clone(), large], small);
+    }
+
+    /// A moment, in a time zone that does not matter.
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct Moment {
+        utc: i64,
+        offset: i64,
+    }
+    impl PartialEq for Moment {
+        fn eq(&self, other: &Self) -> bool {
+            self.utc == other.utc
+        }
+    }
+    impl Eq for Moment {}
+    impl Hash for Moment {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.utc.hash(state);
+        }
+    }
+    let moment = |utc, offset| Moment { utc, offset };
+    for utc in 0..8 {
+        equal_keys(
+            &[moment(utc, 0), moment(utc + 8, 2), moment(utc, 2)],
+            moment(utc, 0),
+        );
+    }
+
+    /// A number of which all `NaN`s are one.
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct Number(f64);
+    impl PartialEq for Number {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0 || self.0.is_nan() && other.0.is_nan()
+        }
+    }
+    impl Eq for Number {}
+    impl Hash for Number {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            let number = if self.0.is_nan() {
+                f64::NAN
+            } else {
+                self.0 + 0.0
+            };
+            number.to_bits().hash(state);
+        }
+    }
+    equal_keys(&[Number(f64::NAN), Number(-f64::NAN)], Number(f64::NAN));
+    equal_keys(&[Number(0.0), Number(-0.0)], Number(0.0));
+}
+
+/// The last of some keys equals one before it: in the first run, and when it meets the stored one.
+#[track_caller]
+fn equal_keys<K>(keys: &[K], fixed: K)
+where
+    K: Key + Sync + Serialize + DeserializeOwned,
+{
+    let (_, before) = keys.split_last().unwrap();
+    for workers in [1, 2] {
+        let mut story = Story::new().workers(workers);
+        for workers in [workers, 3 - workers] {
+            let error = not_kept(story.count(keys), "count");
+            assert_eq!(error.kind(), Kept::Key);
+            let cause = error.cause();
+            assert!(matches!(cause, CodecError::EqualsAnother { .. }), "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .contains("\nhelp: a key is what its bytes are")
+            );
+            story.is_whole_before(keys.len() as u64);
+            story = story.workers(workers);
+        }
+        let keys = [before, &[fixed.clone(), fixed.clone()]].concat();
+        let counts = story.count(&keys).unwrap();
+        let same = keys.iter().filter(|key| **key == fixed).count();
+        assert_eq!(counts.last(), Some(&same.to_string()));
+    }
 }
 
 #[test]

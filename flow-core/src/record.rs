@@ -6,7 +6,7 @@
 
 pub(crate) mod json_number;
 
-use std::{any::Any, hash::Hash};
+use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 
@@ -138,10 +138,10 @@ impl<T: Serialize + for<'any> OwnsItsData<'any> + Send + 'static> Record for T {
 /// A value that records are grouped by.
 ///
 /// Holds for every type that implements `Serialize`, `Deserialize`, `Hash`, `Eq` and `Clone`, is
-/// `Send` and borrows nothing. Two keys are the same if and only if their MessagePack bytes are. A finer
-/// `Eq` (a field that is not written) would make one key of two after a restart: each key is read back when it is new,
-/// and the run fails if it is not the same. A coarser `Eq` (text that ignores case, `0.0 == -0.0`) is refused by a debug
-/// build when it meets one.
+/// `Send` and borrows nothing. Two keys are the same if and only if their MessagePack bytes are. With a store a step refuses
+/// a key for which that does not hold, when the key is new: one with a finer `Eq` (a field that is not written), which is not equal to
+/// what its bytes are read as, and one with a coarser `Eq` (text that ignores case, times in two time zones), which is
+/// equal to another key with other bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
     label = "the records that come to this step have the key `{Self}`",
@@ -165,9 +165,9 @@ pub trait Key: Hash + Eq + Clone + Send + 'static {
     #[doc(hidden)]
     fn check(&self, bytes: &[u8]) -> Result<(), CodecError>;
 
-    /// Whether every key of this type is read as what it was, so that none need be checked.
+    /// Whether every key of this type is what its bytes are, so that none need be checked.
     #[doc(hidden)]
-    fn is_plain(&self) -> bool;
+    fn is_plain() -> bool;
 
     /// What the type looks like in the store.
     #[doc(hidden)]
@@ -211,19 +211,8 @@ where
         }
     }
 
-    fn is_plain(&self) -> bool {
-        let any = self as &dyn Any;
-        any.is::<String>()
-            || any.is::<u64>()
-            || any.is::<i64>()
-            || any.is::<u32>()
-            || any.is::<i32>()
-            || any.is::<u16>()
-            || any.is::<i16>()
-            || any.is::<u8>()
-            || any.is::<i8>()
-            || any.is::<bool>()
-            || any.is::<char>()
+    fn is_plain() -> bool {
+        flow_store::is_plain_key::<T>()
     }
 
     fn schema() -> Schema {

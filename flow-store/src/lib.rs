@@ -230,7 +230,9 @@ mod visible;
 mod write;
 
 pub use changes::{Change, Changes};
-pub use codec::{Checked, Checks, CodecError, decode, decode_front, encode, encode_key};
+pub use codec::{
+    Checked, Checks, CodecError, decode, decode_front, encode, encode_key, is_plain_key,
+};
 pub use delta::Retained;
 pub use directory::files_of;
 pub use epoch::{Epoch, ParseEpochError};

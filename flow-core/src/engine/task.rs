@@ -14,7 +14,7 @@ use crate::{
     run::{Notice, RunHandle},
     sink::Sync,
     source::{Settled, UnfinishedLine, Unsettled},
-    state::Conversions,
+    state::{AllKeys, Conversions},
 };
 
 type Partitions = Box<dyn Fn() -> Result<Vec<String>, SourceError>>;
@@ -119,6 +119,8 @@ pub(crate) struct Resume {
     pub(crate) manifest: Manifest,
     /// The place of each step in the manifest, for those that are in it.
     pub(crate) places: Vec<Option<usize>>,
+    /// The keys that all workers have.
+    pub(crate) keys: AllKeys,
     /// What has been made of the partitions of each source.
     pub(crate) settled: Vec<(StepIndex, Settled)>,
     /// Those of which the rest of a line is not to be read.

@@ -17,6 +17,7 @@ use crate::{
     graph::{Graph, Keeps, Step, StepIndex},
     names::short,
     source::{Settled, Unsettled, forget},
+    state::AllKeys,
 };
 
 /// The partitions of one source, sorted.
@@ -133,6 +134,7 @@ pub(super) fn look(
         look,
         manifest,
         places,
+        keys: AllKeys::default(),
         settled: Vec::new(),
         skip_rest_of_line: recovery.skipped_lines().clone(),
     };

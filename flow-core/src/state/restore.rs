@@ -20,7 +20,10 @@ pub(super) fn restore<K: Key, S: 'static>(
     context: &mut HeadContext<'_>,
 ) -> Result<Table<K, S>, RunError> {
     context.wiring.whereabouts.of(context.step).enter();
-    let mut table = Table::new();
+    let keys = context
+        .resume
+        .and_then(|resume| resume.keys.of(context.step));
+    let mut table = Table::new(keys);
     let conversions = std::mem::take(&mut context.conversions);
     let rewrite = context.rewrite().cloned();
     let old_key = rewrite.as_ref().and_then(|rewrite| rewrite.old_key);

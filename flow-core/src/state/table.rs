@@ -1,11 +1,11 @@
 //! The states of one step on one worker, by key.
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc};
 
 use flow_store::{Changes, Checked, CodecError, group};
 use hashbrown::HashTable;
 
-use super::key_text;
+use super::{Keys, key_text};
 use crate::{
     error::{BoxError, Kept, NotKept},
     record::{Key, StateCodec},
@@ -27,8 +27,8 @@ pub(crate) struct Table<K, S> {
     writes: bool,
     key_bytes: Vec<u8>,
     checked: Checked,
-    #[cfg(debug_assertions)]
-    by_eq: std::collections::HashMap<K, u64>,
+    /// The keys of all workers, where there is a store that would have a row for each.
+    keys: Option<Arc<Keys<K>>>,
 }
 
 struct Slot<K, S> {
@@ -66,12 +66,6 @@ fn bucket(hash: u64) -> u64 {
 /// Why a key can't be kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
-    /// Two keys are equal but have different bytes.
-    #[error(
-        "two keys are equal but are written with different bytes: after a restart they would be two keys\nhelp: make `Eq` as fine as what is serialized, for example by normalising the key in `key_on`"
-    )]
-    #[cfg_attr(not(debug_assertions), allow(dead_code))]
-    Coarse,
     #[error("there are more keys than one worker can keep: 4 billion\nhelp: use more workers")]
     TooMany,
     /// A key is not what its bytes are.
@@ -90,22 +84,23 @@ impl KeyError {
 }
 
 impl<K: Key, S> Table<K, S> {
-    pub(crate) fn new() -> Self {
+    /// One whose snapshots write, and that knows the keys of all workers.
+    pub(crate) fn new(keys: Option<Arc<Keys<K>>>) -> Self {
         Table {
+            keys: keys.filter(|_| !K::is_plain()),
             index: HashTable::new(),
             slots: Vec::new(),
             dirty: Vec::new(),
             writes: true,
             key_bytes: Vec::new(),
             checked: Checked::default(),
-            #[cfg(debug_assertions)]
-            by_eq: std::collections::HashMap::new(),
         }
     }
 
     /// Snapshots need not write anything: there is no store.
     pub(crate) fn write_nothing(&mut self) {
         self.writes = false;
+        self.keys = None;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -180,7 +175,7 @@ impl<K: Key, S> Table<K, S> {
     ///
     /// Bytes are read as one key, so two keys with the same bytes can't both be what is read.
     fn check(&mut self, hash: u64, key: &K) -> Result<(), NotKept> {
-        if key.is_plain() {
+        if K::is_plain() || !self.writes {
             return Ok(());
         }
         self.key_bytes.clear();
@@ -195,10 +190,8 @@ impl<K: Key, S> Table<K, S> {
     }
 
     fn add(&mut self, hash: u64, key: K, state: Option<S>) -> Result<Place, KeyError> {
-        #[cfg(debug_assertions)]
-        match self.by_eq.insert(key.clone(), hash) {
-            Some(other) if other != hash => return Err(KeyError::Coarse),
-            _ => {}
+        if let Some(keys) = &self.keys {
+            keys.add(hash, &key)?;
         }
         let place = Place::new(self.slots.len()).ok_or(KeyError::TooMany)?;
         let slots = &self.slots;
@@ -285,8 +278,9 @@ impl<K: Key, S> Table<K, S> {
         {
             *known = place;
         }
-        #[cfg(debug_assertions)]
-        self.by_eq.remove(&gone.key);
+        if let Some(keys) = &self.keys {
+            keys.remove(&gone.key);
+        }
     }
 }
 
@@ -322,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_holds_what_changed_since_the_last_one() {
-        let mut table = Table::new();
+        let mut table = Table::new(None);
         set(&mut table, 1, "a", Some(1));
         set(&mut table, 2, "b", Some(2));
         set(&mut table, 1, "a", Some(3));
@@ -338,7 +332,7 @@ mod tests {
 
     #[test]
     fn keys_that_share_a_hash_are_kept_apart() {
-        let mut table = Table::new();
+        let mut table = Table::new(None);
         for (key, state) in [("a", 1), ("b", 2), ("c", 3)] {
             set(&mut table, 7, key, Some(state));
         }
@@ -351,7 +345,7 @@ mod tests {
 
     #[test]
     fn keys_are_forgotten_and_come_back() {
-        let mut table = Table::new();
+        let mut table = Table::new(None);
         let state = |n: u64, round: u64| (n % 3 != round % 3).then_some(n + round);
         for round in 0..6 {
             // Those of the upper half have one hash.
@@ -371,7 +365,7 @@ mod tests {
 
     #[test]
     fn without_a_store_only_what_is_forgotten_is_looked_at() {
-        let mut table: Table<String, u64> = Table::new();
+        let mut table: Table<String, u64> = Table::new(None);
         table.write_nothing();
         for n in 0..10u64 {
             set(&mut table, n, &n.to_string(), Some(n));
@@ -389,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_batch_finds_old_and_new_keys() {
-        let mut table: Table<String, u64> = Table::new();
+        let mut table: Table<String, u64> = Table::new(None);
         let mut places = Vec::new();
         for round in 0..3u64 {
             // Half of them are there already, some share a hash, and each comes twice.
@@ -413,27 +407,55 @@ mod tests {
         table.find_one(flow_store::hash(&bytes), key)
     }
 
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    struct Caseless(String);
+
+    impl PartialEq for Caseless {
+        fn eq(&self, other: &Self) -> bool {
+            self.0.eq_ignore_ascii_case(&other.0)
+        }
+    }
+
+    impl Eq for Caseless {}
+
+    impl std::hash::Hash for Caseless {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            self.0.to_ascii_lowercase().hash(state);
+        }
+    }
+
     #[test]
-    #[cfg(debug_assertions)]
-    fn a_debug_build_refuses_a_key_whose_eq_is_coarser_than_its_bytes() {
-        #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-        struct Caseless(String);
-        impl PartialEq for Caseless {
-            fn eq(&self, other: &Self) -> bool {
-                self.0.eq_ignore_ascii_case(&other.0)
-            }
+    fn a_key_that_equals_another_one_on_any_worker_is_refused() {
+        let keys = Arc::new(Keys::new());
+        let mut workers: [Table<Caseless, u64>; 2] =
+            [(); 2].map(|()| Table::new(Some(keys.clone())));
+        let key = |key: &str| Caseless(key.to_owned());
+        let place = find(&mut workers[0], &key("A")).unwrap();
+        find(&mut workers[1], &key("B")).unwrap();
+        find(&mut workers[0], &key("A")).unwrap();
+        for table in &mut workers {
+            let KeyError::NotKept(error) = find(table, &key("a")).unwrap_err() else {
+                panic!();
+            };
+            let other = "\"A\"".to_owned();
+            assert_eq!(error.of(), Some("\"a\""));
+            assert_eq!(error.cause(), &CodecError::EqualsAnother { other });
         }
-        impl Eq for Caseless {}
-        impl std::hash::Hash for Caseless {
-            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-                self.0.to_ascii_lowercase().hash(state);
-            }
-        }
-        let mut table: Table<Caseless, u64> = Table::new();
-        let mut find = |key: &str| find(&mut table, &Caseless(key.into()));
-        assert!(find("A").is_ok());
-        let error = find("a").unwrap_err();
-        assert!(matches!(error, KeyError::Coarse), "{error}");
+        // When there is no such key any more, there is no row for it either.
+        workers[0].update(place, |state| *state = None);
+        let codec = <() as StepState<u64>>::codec();
+        workers[0]
+            .snapshot(Some(1), &codec, &mut Changes::new())
+            .unwrap();
+        find(&mut workers[1], &key("a")).unwrap();
+    }
+
+    #[test]
+    fn without_a_store_keys_are_not_checked() {
+        let mut table = Table::new(Some(Arc::new(Keys::new())));
+        table.write_nothing();
+        find(&mut table, &Caseless("A".to_owned())).unwrap();
+        find(&mut table, &Caseless("a".to_owned())).unwrap();
     }
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -450,7 +472,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_not_what_its_bytes_are_is_refused() {
-        let mut table: Table<Id, u64> = Table::new();
+        let mut table: Table<Id, u64> = Table::new(None);
         find(&mut table, &id(1, "")).unwrap();
         // Its bytes are those of the one that is there.
         let error = find(&mut table, &id(1, "one")).unwrap_err().into_cause();
@@ -474,7 +496,7 @@ mod tests {
             Name(String),
             Wide { wide: u128 },
         }
-        let mut table: Table<Loose, u64> = Table::new();
+        let mut table: Table<Loose, u64> = Table::new(None);
         find(&mut table, &Loose::Name("a".to_owned())).unwrap();
         let error = find(&mut table, &Loose::Wide { wide: 1 }).unwrap_err();
         let KeyError::NotKept(error) = error else {
@@ -498,7 +520,7 @@ mod tests {
                 serializer.serialize_u64(WRITTEN.fetch_add(1, SeqCst))
             }
         }
-        let error = find(&mut Table::new(), &Moving(7)).unwrap_err();
+        let error = find(&mut Table::new(None), &Moving(7)).unwrap_err();
         let KeyError::NotKept(error) = error else {
             panic!("{error}");
         };
@@ -515,7 +537,7 @@ mod tests {
             #[allow(dead_code)]
             total: u64,
         }
-        let mut table: Table<u64, Cart> = Table::new();
+        let mut table: Table<u64, Cart> = Table::new(None);
         let place = find_any(&mut table, 7);
         let cart = Cart {
             note: None,

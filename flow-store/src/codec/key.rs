@@ -5,8 +5,8 @@
 
 use super::CodecError;
 use serde::Serialize;
-use std::any::Any;
-use std::net::{IpAddr, Ipv6Addr};
+use std::any::{Any, TypeId};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use uuid::Uuid;
 
 /// Appends the MessagePack of a key: the bytes that [`encode`](crate::encode) makes of it.
@@ -24,6 +24,20 @@ pub fn encode_key<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result
         return Ok(());
     }
     encode_other(key, into)
+}
+
+/// Whether two keys of this type are equal if and only if they have the same bytes, and each is read as what it was. It is
+/// known of common types only.
+#[must_use]
+pub fn is_plain_key<K: 'static>() -> bool {
+    macro_rules! any_of {
+        ($($plain:ty),*) => { [$(TypeId::of::<$plain>()),*] };
+    }
+    let plain = any_of![
+        String, u64, i64, u32, i32, u16, i16, u8, i8, u128, i128, bool, char, Uuid, IpAddr,
+        Ipv4Addr, Ipv6Addr
+    ];
+    plain.contains(&TypeId::of::<K>())
 }
 
 /// Not where it is called: there a short text is to be all that there is.
@@ -143,7 +157,6 @@ fn write_address(address: &Ipv6Addr, into: &mut Vec<u8>) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::net::Ipv4Addr;
 
     fn as_text(text: &str) -> Vec<u8> {
         let mut bytes = vec![7];

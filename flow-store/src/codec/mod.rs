@@ -6,7 +6,7 @@ pub(crate) mod json_number;
 mod key;
 
 pub use check::{Checked, Checks};
-pub use key::encode_key;
+pub use key::{encode_key, is_plain_key};
 
 use crate::msgpack;
 use encoder::{Encoder, Untracked};
@@ -54,6 +54,12 @@ pub enum CodecError {
     /// A key is not equal to what its bytes are read as.
     #[error("it is not equal to what its bytes are read as")]
     NotEqual,
+    /// A key is equal to another one, and has other bytes.
+    #[error("it is equal to the key {other}, which is written otherwise")]
+    EqualsAnother {
+        /// The other key, as text.
+        other: String,
+    },
     /// What was written is read as another value.
     #[error("it is written as {written}, and read back as {read}")]
     Differs {
@@ -97,6 +103,9 @@ impl CodecError {
             ),
             CodecError::NotEqual => Some(
                 "a key is what its bytes are. Write all that `Eq` compares, without `#[serde(skip)]` and as it is, or normalise the key before it becomes one",
+            ),
+            CodecError::EqualsAnother { .. } => Some(
+                "a key is what its bytes are, and keys with other bytes are other keys. Normalise the key before it becomes one, as in `.key_on(|user| user.name.to_lowercase())`: one case, one time zone, one `NaN`. Or have `Eq` and `Hash` tell apart what is written differently",
             ),
             CodecError::Encode(_) | CodecError::Decode(_) | CodecError::TrailingBytes { .. } => {
                 None

@@ -1,0 +1,89 @@
+//! The keys that a step has on all workers, to find two that are equal and have other bytes.
+
+use std::{
+    any::Any,
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use flow_store::CodecError;
+use hashbrown::HashTable;
+
+use super::key_text;
+use crate::{
+    error::{Kept, NotKept},
+    graph::StepIndex,
+    record::Key,
+};
+
+/// The keys of a step, each with the hash of its bytes.
+///
+/// Bytes say which worker has a key, so one that is equal to it may be on any other.
+pub(crate) struct Keys<K> {
+    hasher: RandomState,
+    parts: [Part<K>; 64],
+}
+
+type Part<K> = Mutex<HashTable<(K, u64)>>;
+
+impl<K: Key> Keys<K> {
+    pub(crate) fn new() -> Self {
+        Keys {
+            hasher: RandomState::new(),
+            parts: std::array::from_fn(|_| Part::default()),
+        }
+    }
+
+    /// Where a key is, and its hash: that of `Hash`, which is one for all that are equal.
+    fn part(&self, key: &K) -> (MutexGuard<'_, HashTable<(K, u64)>>, u64) {
+        let hash = self.hasher.hash_one(key);
+        let part = &self.parts[(hash >> 32) as usize % self.parts.len()];
+        (part.lock().unwrap_or_else(PoisonError::into_inner), hash)
+    }
+
+    /// Adds a key whose bytes have this hash; refuses it if it is equal to one with other bytes.
+    pub(super) fn add(&self, bytes: u64, key: &K) -> Result<(), NotKept> {
+        let (mut part, hash) = self.part(key);
+        match part.find(hash, |(known, _)| known == key) {
+            Some((_, known)) if *known == bytes => Ok(()),
+            Some((known, _)) => {
+                let other = text(known).unwrap_or_default();
+                let error = CodecError::EqualsAnother { other };
+                Err(NotKept::new::<K>(Kept::Key, text(key), error))
+            }
+            None => {
+                let again = |(key, _): &(K, u64)| self.hasher.hash_one(key);
+                part.insert_unique(hash, (key.clone(), bytes), again);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn remove(&self, key: &K) {
+        let (mut part, hash) = self.part(key);
+        if let Ok(known) = part.find_entry(hash, |(known, _)| known == key) {
+            known.remove();
+        }
+    }
+}
+
+fn text<K: Key>(key: &K) -> Option<String> {
+    let mut bytes = Vec::new();
+    // It has been written before.
+    key.encode(&mut bytes).ok().map(|()| key_text(&bytes))
+}
+
+/// The keys of all steps, for each worker to take while it is built.
+#[derive(Default)]
+pub(crate) struct AllKeys(Mutex<HashMap<StepIndex, Arc<dyn Any + Send + Sync>>>);
+
+impl AllKeys {
+    pub(crate) fn of<K: Key>(&self, step: StepIndex) -> Option<Arc<Keys<K>>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = all
+            .entry(step)
+            .or_insert_with(|| Arc::new(Keys::<K>::new()));
+        keys.clone().downcast().ok()
+    }
+}
