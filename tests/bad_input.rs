@@ -629,7 +629,7 @@ fn an_output_that_has_lost_something_is_refused() {
     let words = Words::with("ant\n");
     words.run(&["in"]).expect(FINE);
     words.work.append("out", "a line of somebody else's\n");
-    let says = ["`written`", "ended cleanly", "did not write"];
+    let says = ["`written`", "ended cleanly", "knows nothing of"];
     words.refused(REFUSED, &["in"], &says);
 }
 

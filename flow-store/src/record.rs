@@ -50,6 +50,9 @@ pub enum End {
         error: String,
         /// Records that were read and are not durable.
         in_flight: u64,
+        /// The id of the sink to whose output someone else wrote meanwhile, if that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        foreign: Option<String>,
     },
 }
 
@@ -63,9 +66,14 @@ impl End {
                 position: bounded(position),
                 error: bounded(error),
             },
-            End::Aborted { error, in_flight } => End::Aborted {
+            End::Aborted {
+                error,
+                in_flight,
+                foreign,
+            } => End::Aborted {
                 error: bounded(error),
                 in_flight: *in_flight,
+                foreign: foreign.clone(),
             },
         }
     }

@@ -39,6 +39,37 @@ fn after_a_clean_end_nothing_is_cut_off_that_someone_else_wrote() {
     assert_eq!(work.text("out"), "ant 1\nbee 1\nant 2\n");
 }
 
+/// An old store can't tell what it does not know from what others wrote, so nothing is cut off without a person's word.
+#[test]
+fn an_output_that_is_newer_than_its_store_is_cut_back_by_a_person() {
+    let work = Workdir::new();
+    work.write("in", "ant\n");
+    words(&work, "run").expect(0);
+    let copy = |from: &str, to: &str| {
+        let mut copy = Command::new("cp");
+        copy.arg("-r").args([work.path(from), work.path(to)]);
+        assert!(copy.status().unwrap().success());
+    };
+    copy("state", "backup");
+    work.append("in", "bee\n");
+    words(&work, "run").expect(0);
+    fs::remove_dir_all(work.path("state")).unwrap();
+    copy("backup", "state");
+    let before = work.snapshot("");
+    for verb in ["check", "run"] {
+        let said = [
+            "behind the 6 bytes",
+            "an old one, from a backup",
+            "truncate -s 6 out",
+        ];
+        words(&work, verb).one_error(3, said).silent();
+        before.assert_same(&work.snapshot(""));
+    }
+    work.write("out", "ant 1\n");
+    words(&work, "run").expect(0);
+    assert_eq!(work.text("out"), "ant 1\nbee 1\n");
+}
+
 #[test]
 fn it_can_be_written_on_behind_what_someone_else_wrote() {
     let work = Workdir::new();

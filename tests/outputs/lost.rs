@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     fs,
+    io::Write,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     task::Waker,
@@ -93,6 +94,16 @@ fn run(
     output: &str,
     change: impl Fn(&Path) + Send + Sync + 'static,
 ) -> Result<Outcome, RunError> {
+    run_in(work, output, change, false)
+}
+
+/// The same, or one that begins anew behind what is in the output.
+fn run_in(
+    work: &Workdir,
+    output: &str,
+    change: impl Fn(&Path) + Send + Sync + 'static,
+    behind_all: bool,
+) -> Result<Outcome, RunError> {
     let output = work.path(output);
     let numbers = Numbers {
         output: output.clone(),
@@ -102,11 +113,19 @@ fn run(
     let handle = numbers.handle.clone();
     let runner = Runner::new(move |flow| {
         let numbers = flow.source(numbers.clone()).named("numbers");
-        numbers.sink(TextLines::write_to(&output)).named("out");
+        let sink = TextLines::write_to(&output);
+        let sink = if behind_all { sink.append() } else { sink };
+        numbers.sink(sink).named("out");
     });
     let runner = runner.epochs(Epochs::every_item());
     handle.set(runner.handle()).ok();
-    runner.recover(Recovery::at(work.path("state"))).run()
+    let store = Recovery::at(work.path("state"));
+    let store = if behind_all {
+        store.drop_step("out")
+    } else {
+        store
+    };
+    runner.recover(store).run()
 }
 
 #[track_caller]
@@ -225,6 +244,52 @@ fn an_output_that_is_cut_short_is_noticed_as_logrotate_does_it_with_copytruncate
     assert!(noticed, "{error}");
     let refused = run(&work, "out", |_| ()).unwrap_err().to_string();
     assert!(refused.contains("bytes are committed"), "{refused}");
+}
+
+/// What others wrote is cut off by nobody but the user, however often the flow is started.
+#[test]
+fn what_someone_else_writes_to_an_output_during_a_run_is_not_cut_off() {
+    for appends in [false, true] {
+        let work = Workdir::new();
+        let error = run(&work, "out", |out| {
+            let mut file = fs::File::options().append(true).open(out).unwrap();
+            file.write_all(b"audit\n").unwrap();
+        });
+        let error = error.unwrap_err();
+        let changed = matches!(
+            problem_of(&error),
+            OutputProblem::Changed { there, written } if there == written + 6
+        );
+        assert!(changed, "{error}");
+        let before = work.snapshot("");
+        let mut committed = 0;
+        for _ in 0..2 {
+            let error = run(&work, "out", |_| ()).unwrap_err();
+            let OutputProblem::MixedTail { bytes, behind } = problem_of(&error) else {
+                panic!("{error}");
+            };
+            assert_eq!(bytes + behind, work.len("out"));
+            let text = error.to_string();
+            let ways = [
+                format!("truncate -s {bytes} "),
+                "--drop-state out".to_owned(),
+            ];
+            assert!(ways.iter().all(|way| text.contains(way)), "{text}");
+            before.assert_same(&work.snapshot(""));
+            committed = bytes;
+        }
+        let there = work.text("out");
+        if appends {
+            run_in(&work, "out", |_| (), true).unwrap();
+            let behind = work.text("out").strip_prefix(&there).unwrap().to_owned();
+            assert!(!behind.is_empty() && whole().ends_with(&behind), "{behind}");
+        } else {
+            let (committed, _) = there.split_at(usize::try_from(committed).unwrap());
+            work.write("out", committed);
+            run(&work, "out", |_| ()).unwrap();
+            assert_eq!(work.text("out"), whole());
+        }
+    }
 }
 
 #[test]

@@ -152,6 +152,13 @@ pub enum OutputProblem {
         /// The bytes behind them.
         behind: u64,
     },
+    /// The last run failed because someone else wrote to it, and what was written then is still there.
+    MixedTail {
+        /// The bytes that are committed.
+        bytes: u64,
+        /// The bytes behind them, of the run and of others.
+        behind: u64,
+    },
 }
 
 impl OutputError {
@@ -192,11 +199,18 @@ impl OutputError {
             OutputProblem::Moved | OutputProblem::Replaced => format!(
                 "move the file back to {path} before the next run, which cuts it to what is committed; to rotate an output, stop the flow, move the file, and begin a new one with `--drop-state {step}`"
             ),
+            OutputProblem::Changed { there, written } if there > written => format!(
+                "{path} must be written by one flow only. The next start is refused, and says how to go on"
+            ),
             OutputProblem::CutShort { .. } | OutputProblem::Changed { .. } => format!(
                 "{path} must be written by one flow only; put it back as it was before the next run"
             ),
             OutputProblem::ForeignTail { bytes, .. } => format!(
-                "keep these bytes elsewhere and cut the file back with `truncate -s {bytes} {path}`; or go on behind them with `.append()` and `--drop-state {step}`"
+                "if others wrote them, keep them elsewhere and cut the file back with `truncate -s {bytes} {path}`, or go on behind them with `.append()` and `--drop-state {step}`; if the store is an old one, from a backup, they are results that the flow makes again: cut the file back"
+            ),
+            OutputProblem::MixedTail { bytes, .. } => format!(
+                "keep what is not the flow's elsewhere (`tail -c +{} {path}`), and cut the file back with `truncate -s {bytes} {path}`: the flow makes its own part again; or go on behind all of them with `.append()` and `--drop-state {step}`, and have that part twice",
+                bytes + 1
             ),
         }
     }
@@ -227,7 +241,11 @@ impl fmt::Display for OutputError {
             ),
             OutputProblem::ForeignTail { bytes, behind } => write!(
                 f,
-                "{path} was changed since the last run, which ended cleanly: behind the {bytes} bytes that are committed there are {behind} that this flow did not write"
+                "{path} was changed since the last run, which ended cleanly: behind the {bytes} bytes that are committed there are {behind} that the store knows nothing of"
+            ),
+            OutputProblem::MixedTail { bytes, behind } => write!(
+                f,
+                "{path} was written by someone else during the last run: behind the {bytes} bytes that are committed there are {behind}, which are not all of this flow"
             ),
         }?;
         write!(f, "\nhelp: {}", self.help())

@@ -3,7 +3,7 @@
 use super::Finished;
 use crate::{
     engine::{self, Failed, RecordFailure},
-    error::{NotKept, Origin, RecordError, RunError, Safe},
+    error::{NotKept, Origin, OutputError, OutputProblem, RecordError, RunError, Safe},
     graph::StepIndex,
 };
 
@@ -138,5 +138,16 @@ pub(super) fn position(error: &RunError) -> String {
     match error {
         RunError::Record(record) => place(&record.partition, record.position.as_deref()),
         _ => String::new(),
+    }
+}
+
+/// The sink to whose output someone else has written, if the run failed at that.
+pub(super) fn written_by_others(error: &RunError) -> Option<String> {
+    let output: &OutputError = error.caused_by()?;
+    match output.problem() {
+        OutputProblem::Changed { there, written } if there > written => {
+            Some(output.step().to_owned())
+        }
+        _ => None,
     }
 }

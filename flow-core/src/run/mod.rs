@@ -648,6 +648,7 @@ impl Finished<'_> {
             Some(error) if is_aborted => End::Aborted {
                 error: error.to_string(),
                 in_flight,
+                foreign: failure::written_by_others(error),
             },
             Some(error) => End::Failed {
                 position: failure::position(error),
@@ -657,6 +658,7 @@ impl Finished<'_> {
             None if let Some(fault) = &given_up => End::Aborted {
                 error: format!("it was stopped, and {}", fault.cause()),
                 in_flight: 0,
+                foreign: None,
             },
             None if ended == Ended::Finished => End::Finished,
             None => End::Stopped,

@@ -60,6 +60,7 @@ pub struct OutputId {
     execution: u64,
     shard: u32,
     ended_cleanly: bool,
+    others_wrote: bool,
 }
 
 impl OutputId {
@@ -71,6 +72,7 @@ impl OutputId {
             execution: 1,
             shard,
             ended_cleanly: false,
+            others_wrote: false,
         }
     }
 
@@ -89,6 +91,22 @@ impl OutputId {
             ended_cleanly,
             ..self
         }
+    }
+
+    /// The same output after an execution that failed because someone else wrote to it, or not.
+    #[must_use]
+    pub fn after_others_wrote(self, others_wrote: bool) -> Self {
+        OutputId {
+            others_wrote,
+            ..self
+        }
+    }
+
+    /// Whether the execution before this one failed because someone else wrote to this output. Then what is behind the position
+    /// is not flow's alone.
+    #[must_use]
+    pub fn others_wrote(&self) -> bool {
+        self.others_wrote
     }
 
     /// Whether the execution before this one ended by itself, with all that it wrote durable: it finished, was stopped, or

@@ -87,7 +87,8 @@ fn open<S: Sink>(
             let look = &resume.look;
             output = output
                 .in_store(look.uuid(), look.next_execution())
-                .after(ended_cleanly(look));
+                .after(ended_cleanly(look))
+                .after_others_wrote(others_wrote(look, &context.stored_id()));
         }
         let writer = sink.open(&output, resume).map_err(|error| -> RunError {
             let step = step.clone();
@@ -139,6 +140,16 @@ fn ended_cleanly(look: &Look) -> bool {
         Some((_, End::Aborted { .. })) | None => false,
     };
     ended && !look.goes_back()
+}
+
+/// Whether the last execution failed because someone else wrote to an output of this step.
+fn others_wrote(look: &Look, stored_id: &str) -> bool {
+    let last = look.last_execution().and_then(|last| last.ended.as_ref());
+    let foreign = match last {
+        Some((_, End::Aborted { foreign, .. })) => foreign.as_deref(),
+        _ => None,
+    };
+    foreign == Some(stored_id) && !look.goes_back()
 }
 
 fn shard_key(shard: u32) -> Vec<u8> {

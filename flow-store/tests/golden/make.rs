@@ -203,6 +203,7 @@ fn changed(directory: &Path) {
         End::Aborted {
             error: "the sink failed".to_owned(),
             in_flight: 12,
+            foreign: None,
         },
     ];
     for end in ends {

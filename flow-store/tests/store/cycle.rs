@@ -227,6 +227,7 @@ fn how_executions_ended_is_kept() {
         End::Aborted {
             error: "the sink failed".to_owned(),
             in_flight: 12,
+            foreign: None,
         },
     ];
     for end in ends.clone() {

@@ -382,6 +382,7 @@ fn info_shows_the_last_executions_and_how_they_ended() {
         Some(End::Aborted {
             error: "the sink failed".to_owned(),
             in_flight: 12,
+            foreign: None,
         }),
     ] {
         let execution = home.start("store");

@@ -4,8 +4,8 @@
 //! when the epoch ends and made durable before its commit, so the file is never shorter than the store
 //! says; what a crash left behind that length is cut off before the next run writes.
 //!
-//! Only a crash leaves something there. After a run that said how it ended, what is behind the position is someone else's,
-//! and is not touched.
+//! Only a crash, or a failure that gives epochs up, leaves something there. After any other end what is behind the position is
+//! someone else's, or the store is an old one. It is not touched, nor is it after a run that failed because someone else wrote.
 
 mod opening;
 mod watch;

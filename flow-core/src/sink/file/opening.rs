@@ -170,7 +170,7 @@ impl FileLines {
         }
     }
 
-    /// A run that goes on: the file must hold what was committed, and after a clean end nothing else.
+    /// A run that goes on: the file must hold what was committed, and nothing that may be someone else's.
     pub(super) fn go_on(
         &self,
         found: Found,
@@ -198,8 +198,11 @@ impl FileLines {
                 } else {
                     let mut notices = std::mem::take(&mut opened.notices);
                     let behind = opened.length - bytes;
-                    if behind > 0 && output.ended_cleanly() {
-                        let problem = OutputProblem::ForeignTail { bytes, behind };
+                    if behind > 0 && (output.ended_cleanly() || output.others_wrote()) {
+                        let problem = match output.others_wrote() {
+                            true => OutputProblem::MixedTail { bytes, behind },
+                            false => OutputProblem::ForeignTail { bytes, behind },
+                        };
                         return Err(SinkError::because(OutputError::new(
                             step, &self.path, problem,
                         )));

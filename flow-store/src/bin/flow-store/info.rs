@@ -211,7 +211,9 @@ fn how_it_ended(record: &ExecutionRecord) -> String {
         End::Finished => "read all its input".to_owned(),
         End::Stopped => "was stopped".to_owned(),
         End::Failed { position, error } => format!("failed at {position}: {error}"),
-        End::Aborted { error, in_flight } => {
+        End::Aborted {
+            error, in_flight, ..
+        } => {
             format!("broke off with {in_flight} records in flight: {error}")
         }
     };
