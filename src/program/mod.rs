@@ -67,8 +67,8 @@ struct NoArgs {}
 ///
 /// # Signals
 /// A first SIGTERM, Ctrl-C or SIGHUP commits what has been read and ends the program; a second one ends it at once. While the
-/// flow starts, the first one ends the program at once, and nothing has been changed. A program that was started with SIGHUP
-/// ignored, as by `nohup`, keeps ignoring it. `check` and `graph` are ended as if there were no handler.
+/// flow starts, the first one ends the program at once, and nothing has been changed. A program that was started with one of them
+/// ignored, as SIGHUP by `nohup`, keeps ignoring it. `check` and `graph` are ended as if there were no handler.
 ///
 /// # Exit status
 /// 0 when the flow finished or was stopped (130 after Ctrl-C), 1 when the run failed, 2 when the command line
@@ -180,6 +180,9 @@ fn run(runner: Runner) -> u8 {
     signals::stop(handle.clone());
     let progress = progress::show(handle);
     let result = runner.on_start(started).run();
+    if let Err(error) = &result {
+        signals::telling(status(error));
+    }
     progress.end();
     match result {
         Ok(outcome) => {
@@ -197,6 +200,10 @@ fn run(runner: Runner) -> u8 {
 
 fn failed(error: &RunError) -> u8 {
     report::error(error);
+    status(error)
+}
+
+fn status(error: &RunError) -> u8 {
     match error {
         RunError::Build(_) => WRONG,
         RunError::Resume(_) => REFUSED,

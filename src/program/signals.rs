@@ -31,6 +31,12 @@ enum Phase {
         /// The signal that the run has been stopped by, and when.
         stopped_by: Option<(i32, Instant)>,
     },
+    /// The run has failed or was refused, and a person is told so. That is no start any more.
+    Telling {
+        code: u8,
+        /// The signal that has come since, and when.
+        signal: Option<(i32, Instant)>,
+    },
     /// The run is over, and its exit status has been told to whoever called.
     Over(u8),
 }
@@ -67,12 +73,14 @@ pub(super) fn watch() -> io::Result<()> {
                 signals.forever().for_each(came);
             }
         })?;
-        let mut all = vec![SIGINT, SIGTERM];
-        if !is_ignored(SIGHUP) {
-            all.push(SIGHUP);
-        }
+        // Where nobody can tell, a SIGHUP ends the process, which is as safe as any kill.
+        let all = [(SIGINT, false), (SIGTERM, false), (SIGHUP, true)];
+        let mask = ignored();
+        let all = all.into_iter().filter(|(signal, unknown)| {
+            !mask.map_or(*unknown, |mask| mask >> (signal - 1) & 1 == 1)
+        });
         // The thread waits for them.
-        let _ = sender.send(Signals::new(all)?);
+        let _ = sender.send(Signals::new(all.map(|(signal, _)| signal))?);
         watched.is_watched = true;
     }
     Ok(())
@@ -89,6 +97,11 @@ pub(super) fn stop(run: RunHandle) {
         run,
         stopped_by: None,
     };
+}
+
+/// From now on a second signal ends the process with this status, and one alone waits until a person has been told why.
+pub(super) fn telling(code: u8) {
+    watched().phase = Phase::Telling { code, signal: None };
 }
 
 /// Whether the run was stopped by Ctrl-C.
@@ -124,6 +137,14 @@ fn came(signal: i32) {
                 run.stop_or_leave(|| leave(signal));
             }
         },
+        Phase::Telling {
+            code,
+            signal: first,
+        } => match first {
+            Some((first, at)) if *first == signal && at.elapsed() < ONE => {}
+            Some(_) => low_level::exit(i32::from(*code)),
+            None => *first = Some((signal, Instant::now())),
+        },
         Phase::Over(code) => {
             let interrupted = *code == 0 && signal == SIGINT;
             let code = if interrupted { INTERRUPTED } else { *code };
@@ -139,15 +160,12 @@ fn leave(signal: i32) -> ! {
     low_level::exit(i32::from(code))
 }
 
-/// Whether the program was started with a signal ignored, as `nohup` does for SIGHUP. Known on Linux; elsewhere a SIGHUP
-/// keeps ending the process, which is as safe as any kill.
-fn is_ignored(signal: i32) -> bool {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
-        return true;
-    };
-    let ignored = status
+/// The signals that the program was started with ignored, as `nohup` does it for SIGHUP and `trap '' INT` for SIGINT, as a mask.
+/// Known on Linux.
+fn ignored() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status
         .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }

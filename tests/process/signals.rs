@@ -75,7 +75,7 @@ fn check_and_graph_are_ended_by_the_signal_itself() {
 }
 
 #[test]
-fn a_hangup_commits_what_was_read_unless_it_was_ignored_before() {
+fn a_hangup_commits_what_was_read() {
     let work = Workdir::new();
     let lines: String = (0..400).map(|n| format!("{n}\n")).collect();
     work.write("in", &lines);
@@ -83,16 +83,39 @@ fn a_hangup_commits_what_was_read_unless_it_was_ignored_before() {
     running.wait_until("it writes", |_| work.len("out") > 0);
     running.signal("HUP");
     running.wait().expect(0).says(["flow: stopped: "]);
+}
 
-    let mut command = std::process::Command::new("nohup");
-    command.arg(&*SLOW).args(["run", "in", "--output", "out"]);
-    command.args(["--recover", "state", "--pause", "2"]);
-    let mut running = work.spawn(command);
-    let before = work.len("out");
-    running.wait_until("it writes", |_| work.len("out") > before);
-    running.signal("HUP");
-    running.wait().expect(0).says(["flow: finished: "]);
-    assert_eq!(work.text("out").lines().count(), 400);
+/// As `nohup` has it for SIGHUP, and a shell without job control for the SIGINT of what runs in the background.
+#[test]
+fn a_signal_that_was_ignored_before_stays_ignored() {
+    for signal in ["HUP", "INT", "TERM"] {
+        let work = Workdir::new();
+        let lines: String = (0..200).map(|n| format!("{n}\n")).collect();
+        work.write("in", &lines);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &format!("trap '' {signal}; exec \"$0\" \"$@\"")]);
+        command.arg(&*SLOW).args(["run", "in", "--output", "out"]);
+        command.args(["--recover", "state", "--pause", "2", "--epoch", "20ms"]);
+        let mut running = work.spawn(command);
+        running.wait_until("it writes", |_| work.len("out") > 0);
+        running.signal(signal);
+        running.wait().expect(0).says(["flow: finished: "]);
+        assert_eq!(work.text("out").lines().count(), 200);
+    }
+}
+
+/// A start that is refused stays one, whatever comes while it says so.
+#[test]
+fn a_signal_while_a_refusal_is_told_does_not_change_its_status() {
+    for signal in ["TERM", "INT"] {
+        let work = Workdir::new();
+        let mut running = start(&work, &["--hang", "tell"]);
+        running.wait_until("it hangs", |running| running.stderr().contains("hangs in"));
+        while running.is_running() {
+            running.signal(signal);
+        }
+        running.wait().expect(2);
+    }
 }
 
 /// The system gives the memory of a killed process back first, and lets go of its locks then.

@@ -42,7 +42,21 @@ enum Hang {
     List,
     /// Where it opens one.
     Open,
+    /// Where the dataflow function has failed, and a person is told why.
+    Tell,
 }
+
+/// Its text never comes to an end.
+#[derive(Debug)]
+struct Endless;
+
+impl std::fmt::Display for Endless {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        hang("tell")
+    }
+}
+
+impl std::error::Error for Endless {}
 
 fn first(line: &str) -> String {
     line.chars().take(1).collect()
@@ -54,9 +68,11 @@ fn number(n: &mut u64, line: String) -> (u64, String) {
 }
 
 #[dataflow]
-fn slow(flow: &Flow, args: &Args) {
-    if args.hang == Some(Hang::Build) {
-        hang("build");
+fn slow(flow: &Flow, args: &Args) -> Result<(), Endless> {
+    match args.hang {
+        Some(Hang::Build) => hang("build"),
+        Some(Hang::Tell) => return Err(Endless),
+        _ => {}
     }
     let ballast = vec![1u8; args.ballast << 20];
     let (pause, padding) = (args.pause, args.padding);
@@ -71,6 +87,7 @@ fn slow(flow: &Flow, args: &Args) {
         Some(path) => lines.sink(TextLines::write_to(path)),
         None => lines.sink(TextLines::stdout()),
     };
+    Ok(())
 }
 
 struct Lines(TextLinesSource, Option<Hang>);

@@ -351,7 +351,7 @@ fn info_says_what_the_store_is() {
     assert_eq!(json["store"], uuid);
     assert_eq!(
         (&json["format"], &json["next_execution"]),
-        (&3.into(), &2.into())
+        (&4.into(), &2.into())
     );
     assert_eq!(json["file"]["bytes"], length);
     assert_eq!(
