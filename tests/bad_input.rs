@@ -402,7 +402,8 @@ fn a_directory_or_nothing_in_place_of_an_input_is_named() {
     words.refused(WRONG, &["in", "in"], &["in is named twice"]);
 
     words.fine(&["in"], "ant 1\n");
-    fs::remove_file(words.work.path("in")).unwrap();
+    let moved = words.work.path("moved");
+    fs::rename(words.work.path("in"), &moved).unwrap();
     words.refused(
         REFUSED,
         &["in"],
@@ -411,7 +412,8 @@ fn a_directory_or_nothing_in_place_of_an_input_is_named() {
     fs::create_dir(words.work.path("in")).unwrap();
     words.refused(REFUSED, &["in"], &["`words`", "in is a directory"]);
     fs::remove_dir(words.work.path("in")).unwrap();
-    words.work.write("in", "ant\nape\n");
+    fs::rename(&moved, words.work.path("in")).unwrap();
+    words.work.append("in", "ape\n");
     words.fine(&["in"], "ant 1\nape 2\n");
 }
 
@@ -495,19 +497,21 @@ fn a_partition_is_renamed_on_the_command_line() {
 #[test]
 fn a_finished_file_may_go() {
     let words = Words::with("ant\n");
-    words.work.write("more", "asp\n");
+    // So much that a copy of it is known again.
+    let more = format!("asp{}\nauk\n", "s".repeat(70));
+    words.work.write("more", &more);
     words.run(&["in", "more"]).expect(FINE);
     fs::remove_file(words.work.path("more")).unwrap();
     words.work.append("in", "bug\n");
     words.run(&["in"]).expect(FINE).says(["1 record read"]);
-    assert!(words.out().ends_with("bug 1\n") && words.out().lines().count() == 3);
+    assert!(words.out().ends_with("bug 1\n") && words.out().lines().count() == 4);
     // It comes back as it was left.
-    words.work.write("more", "asp\nape\n");
+    words.work.write("more", &(more + "ape\n"));
     words
         .run(&["in", "more"])
         .expect(FINE)
         .says(["1 record read"]);
-    assert!(words.out().ends_with("ape 3\n"));
+    assert!(words.out().ends_with("ape 4\n"));
 }
 
 #[test]

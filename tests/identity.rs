@@ -504,7 +504,7 @@ fn a_renaming_that_is_not_so_is_refused() {
     );
     place.refused(
         &["in"],
-        place.renaming("other", "in"),
+        place.renaming("other", "out"),
         &["no source has read"],
     );
     place.rename("in", "elsewhere");
@@ -549,7 +549,7 @@ fn two_files_do_not_go_on_as_one() {
     place.write("a", "a\n");
     place.write("b", "b\n");
     place.reads(&["a", "b"], "a b");
-    place.remove("a");
+    place.rename("a", "a~");
     place.remove("b");
     place.write("c", "c\n");
     let recovery = place
@@ -560,7 +560,7 @@ fn two_files_do_not_go_on_as_one() {
         recovery,
         &["would go on as", "another partition under that name"],
     );
-    place.write("a", "a\n");
+    place.rename("a~", "a");
     place.refused(&["a", "c"], place.renaming("b", "a"), &["would go on as"]);
 }
 
@@ -797,4 +797,425 @@ fn a_file_that_is_renamed_or_deleted_is_read_to_its_end() {
             }
         }
     }
+}
+
+/// Lines that tell one file from another.
+fn lines(begin: &str, count: usize) -> String {
+    (0..count)
+        .map(|n| format!("{begin} {n:03}, a line of text\n"))
+        .collect()
+}
+
+#[test]
+fn another_file_is_not_taken_for_one_of_which_little_was_read() {
+    let header = format!("{}\n", "name,".repeat(30));
+    for read in ["", &header] {
+        for beside in [None, Some("archive")] {
+            let place = Place::new();
+            place.write("app.log", read);
+            place.read(&["app.log"]).unwrap();
+            place.append("app.log", &lines("old", 10));
+            // Out of sight, and a new one that begins alike.
+            place.write("new", &format!("{header}{}", lines("new", 10)));
+            match beside {
+                Some(folder) => {
+                    fs::create_dir(place.path(folder)).unwrap();
+                    place.rename("app.log", "archive/app.log");
+                }
+                None => place.remove("app.log"),
+            }
+            place.rename("new", "app.log");
+            let drop = format!("--drop-partition {}", place.name("app.log"));
+            place.refused(
+                &["app.log"],
+                place.recovery(),
+                &["is another file than the one that was read", &drop],
+            );
+            if beside.is_some() {
+                let read = place.read(&["app.log", "archive/app.log"]).unwrap();
+                assert_eq!(read.len(), 21);
+                assert!(read[0].starts_with("old") && read[20].starts_with("new"));
+            } else {
+                let read = place.read_with(&["app.log"], place.dropping("app.log"));
+                assert_eq!(read.unwrap().len(), 11);
+            }
+        }
+    }
+}
+
+/// A person may say so all the same, because only the number tells that it is another one.
+#[test]
+fn a_copy_of_which_only_a_header_was_read_is_read_on_where_a_person_says_so() {
+    let place = Place::new();
+    place.write("in", "header\n");
+    place.reads(&["in"], "header");
+    place.write("copy", "header\na\n");
+    place.remove("in");
+    let lines = place.read_with(&["copy"], place.renaming("in", "copy"));
+    assert_eq!(lines.unwrap(), ["a"]);
+    // The same start again, as a program that is restarted with the same arguments does it.
+    place.append("copy", "b\n");
+    let lines = place.read_with(&["copy"], place.renaming("in", "copy"));
+    assert_eq!(lines.unwrap(), ["b"]);
+    // And where there is a new file of the old name.
+    place.write("in", "new\n");
+    let both = ["copy", "in"];
+    for expected in [&["new"][..], &[]] {
+        let lines = place.read_with(&both, place.renaming("in", "copy"));
+        assert_eq!(lines.unwrap(), expected);
+    }
+}
+
+/// What is left of a rotated file is one file with the input that it becomes.
+#[test]
+fn the_rest_of_a_rotated_file_that_becomes_an_input_is_not_read_again() {
+    let rotated = || {
+        let place = Place::new();
+        place.write("app.log", &lines("a", 10));
+        assert_eq!(place.read(&["app.log"]).unwrap().len(), 10);
+        place.rename("app.log", "app.log.1");
+        place.write("app.log", &lines("b", 10));
+        assert_eq!(place.read(&["app.log"]).unwrap().len(), 10);
+        place
+    };
+    type Name = fn(&Place) -> PathBuf;
+    let names: [(&str, Name); 4] = [
+        ("a link", |place| {
+            std::os::unix::fs::symlink("app.log.1", place.path("link")).unwrap();
+            place.path("link")
+        }),
+        ("a hard link", |place| {
+            fs::hard_link(place.path("app.log.1"), place.path("hard")).unwrap();
+            place.path("hard")
+        }),
+        ("another path", |place| {
+            fs::create_dir(place.path("here")).unwrap();
+            place.path("here/../app.log.1")
+        }),
+        ("its name", |place| place.path("app.log.1")),
+    ];
+    for (how, name) in names {
+        for grown in [false, true] {
+            let place = rotated();
+            let name = name(&place);
+            if grown {
+                place.append("app.log.1", "late\n");
+            }
+            let inputs = vec![place.path("app.log"), name.clone()];
+            let (result, lines) = read(inputs.clone(), place.recovery(), |_| Ok(()));
+            result.unwrap();
+            let expected: &[&str] = if grown { &["late"] } else { &[] };
+            assert_eq!(lines, expected, "{how}");
+            place.append("app.log.1", "later\n");
+            let (_, lines) = read(inputs, place.recovery(), |_| Ok(()));
+            assert_eq!(lines, ["later"], "{how}");
+        }
+    }
+}
+
+#[test]
+fn the_rest_of_a_rotated_file_is_known_when_its_input_is_named_otherwise() {
+    for before in [true, false] {
+        let place = Place::new();
+        fs::create_dir(place.path("here")).unwrap();
+        place.write("app.log", &lines("a", 10));
+        assert_eq!(place.read(&["app.log"]).unwrap().len(), 10);
+        if before {
+            place.rename("app.log", "app.log.1");
+            place.write("app.log", &lines("b", 10));
+            assert_eq!(place.read(&["app.log"]).unwrap().len(), 10);
+            place.append("app.log.1", "late\n");
+            // By another path, which stays.
+            place.reads(&["here/../app.log"], "late");
+        } else {
+            // Both at once.
+            place.append("app.log", "late\n");
+            place.rename("app.log", "app.log.1");
+            place.write("app.log", "new\n");
+            place.reads(&["here/../app.log"], "late new");
+        }
+        place.append("app.log.1", "later\n");
+        place.reads(&["here/../app.log"], "later");
+        place.rename("app.log.1", "app.log.2");
+        place.append("app.log", "last\n");
+        place.rename("app.log", "app.log.1");
+        place.append("app.log.2", "latest\n");
+        place.write("app.log", "next\n");
+        let mut read = place.read(&["app.log"]).unwrap();
+        read.sort();
+        assert_eq!(read, ["last", "latest", "next"]);
+    }
+    // The directory has another name.
+    let place = Place::new();
+    fs::create_dir(place.path("one")).unwrap();
+    place.write("one/app.log", "a\n");
+    place.reads(&["one/app.log"], "a");
+    place.rename("one/app.log", "one/app.log.1");
+    place.write("one/app.log", "b\n");
+    place.reads(&["one/app.log"], "b");
+    place.append("one/app.log.1", "late\n");
+    place.append("one/app.log", "rest\n");
+    place.rename("one/app.log", "one/app.log.0");
+    place.write("one/app.log", "c\n");
+    place.rename("one", "other");
+    let mut read = place.read(&["other/app.log"]).unwrap();
+    read.sort();
+    assert_eq!(read, ["c", "late", "rest"]);
+}
+
+#[test]
+fn a_link_that_skips_a_file_is_told() {
+    for folder in ["", "logs/"] {
+        let place = Place::new();
+        fs::create_dir(place.path("logs")).unwrap();
+        let day = |day: u32| format!("{folder}day-{day}.log");
+        let link = |to: u32| {
+            fs::remove_file(place.path("current.log")).ok();
+            std::os::unix::fs::symlink(day(to), place.path("current.log")).unwrap();
+        };
+        place.write(&day(7), "older\n");
+        place.write(&day(8), "a\n");
+        link(8);
+        place.reads(&["current.log"], "a");
+        place.write(&day(9), "b\n");
+        place.write(&day(10), "c\n");
+        place.write(&format!("{folder}other-9.log"), "of another program\n");
+        link(10);
+        // By the path to which the link leads.
+        let missed = fs::canonicalize(place.path(&day(9))).unwrap();
+        let missed = missed.display().to_string();
+        let flag = format!("`--drop-partition {missed}`");
+        let error = place.refused(&["current.log"], place.recovery(), &["never", &flag]);
+        let RunError::Resume(ResumeError::PartitionsMissed { missed: names, .. }) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(names, std::slice::from_ref(&missed));
+        let dropping = place.recovery().drop_partition(missed);
+        let lines = place.read_with(&["current.log"], dropping);
+        assert_eq!(lines.unwrap(), ["c"]);
+        place.append(&day(8), "late\n");
+        place.reads(&["current.log"], "late");
+        place.write(&day(11), "d\n");
+        link(11);
+        place.reads(&["current.log"], "d");
+    }
+}
+
+/// As `logrotate` does it with `compress` and `delaycompress`: what is packed has the time of what it was.
+#[test]
+fn a_rotated_file_that_was_packed_meanwhile_is_not_missed() {
+    let place = Place::new();
+    place.write("app.log", "0\n");
+    place.reads(&["app.log"], "0");
+    for round in 1..4 {
+        if round > 1 {
+            let written = fs::metadata(place.path("app.log.1")).unwrap().modified();
+            let packed = fs::File::create(place.path("app.log.2.gz")).unwrap();
+            packed.set_modified(written.unwrap()).unwrap();
+            place.remove("app.log.1");
+        }
+        place.rename("app.log", "app.log.1");
+        place.write("app.log", &format!("{round}\n"));
+        place.reads(&["app.log"], &round.to_string());
+    }
+    // One that was written later is.
+    place.rename("app.log", "app.log.3");
+    place.write("app.log.2.gz", "packed\n");
+    place.write("app.log", "last\n");
+    let flag = format!("`--drop-partition {}`", place.name("app.log.2.gz"));
+    place.refused(&["app.log"], place.recovery(), &["never", &flag]);
+}
+
+#[test]
+fn several_copies_are_kept_of_a_file_that_is_copied_and_cut() {
+    let place = Place::new();
+    place.write("app.log", &lines("day-0", 20));
+    assert_eq!(place.read(&["app.log"]).unwrap().len(), 20);
+    for round in 1..5 {
+        for number in (1..round).rev() {
+            let to = format!("app.log.{}", number + 1);
+            place.rename(&format!("app.log.{number}"), &to);
+        }
+        place.append("app.log", "rest\n");
+        fs::copy(place.path("app.log"), place.path("app.log.1")).unwrap();
+        place.write("app.log", &lines(&format!("day-{round}"), 10 + round));
+        let read = place.read(&["app.log"]).unwrap();
+        assert_eq!((&*read[0], read.len()), ("rest", 11 + round));
+    }
+    // Two rotations at once.
+    place.append("app.log", "rest\n");
+    fs::copy(place.path("app.log"), place.path("app.log.8")).unwrap();
+    let copied = fs::File::options().append(true).open(place.path("app.log.8"));
+    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    copied.unwrap().set_modified(before).unwrap();
+    place.write("app.log", &lines("between", 30));
+    fs::copy(place.path("app.log"), place.path("app.log.7")).unwrap();
+    place.write("app.log", "last\n");
+    let flag = format!("`--drop-partition {}`", place.name("app.log.7"));
+    place.refused(&["app.log"], place.recovery(), &["never", &flag]);
+}
+
+#[test]
+fn a_missed_file_is_given_up_once() {
+    let place = Place::new();
+    place.write("app.log", "a\n");
+    place.reads(&["app.log"], "a");
+    place.append("app.log", "rest");
+    place.rename("app.log", "app.log.2");
+    place.write("app.log.1", "missed\n");
+    place.write("app.log", "b\n");
+    let lines = place.read_with(&["app.log"], place.dropping("app.log.1"));
+    assert_eq!(lines.unwrap(), ["b"]);
+    // What is left of the rotated one is not finished.
+    place.reads(&["app.log"], "");
+    place.append("app.log.2", " of a line\n");
+    place.reads(&["app.log"], "rest of a line");
+    place.rename("app.log.2", "app.log.3");
+    place.rename("app.log.1", "app.log.2");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "c\n");
+    place.reads(&["app.log"], "c");
+}
+
+#[test]
+fn rotated_files_that_are_inputs_rotate_on() {
+    let place = Place::new();
+    place.write("app.log", "a\n");
+    place.write("app.log.1", "z\n");
+    let both = ["app.log", "app.log.1"];
+    let mut read = place.read(&both).unwrap();
+    read.sort();
+    assert_eq!(read, ["a", "z"]);
+    for (round, name) in ["b", "c", "d"].into_iter().enumerate() {
+        for number in (1..round + 2).rev() {
+            let to = format!("app.log.{}", number + 1);
+            place.rename(&format!("app.log.{number}"), &to);
+        }
+        place.append("app.log.2", &format!("late-{name}\n"));
+        place.append("app.log", &format!("rest-{name}\n"));
+        place.rename("app.log", "app.log.1");
+        place.write("app.log", &format!("{name}\n"));
+        let read = place.read(&both).unwrap();
+        let (late, rest) = (format!("late-{name}"), format!("rest-{name}"));
+        assert_eq!(read, [&*late, &*rest, name]);
+    }
+}
+
+/// What was read to its end and is named no more leaves its name to another one.
+#[test]
+fn a_rotated_file_takes_the_name_of_one_that_is_finished_and_gone() {
+    let place = Place::new();
+    place.write("app.log", "a\n");
+    place.write("app.log.1", "z\n");
+    place.read(&["app.log", "app.log.1"]).unwrap();
+    place.remove("app.log.1");
+    place.reads(&["app.log"], "");
+    place.append("app.log", "rest\n");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "b\n");
+    place.reads(&["app.log"], "rest b");
+    place.append("app.log.1", "late\n");
+    place.reads(&["app.log"], "late");
+    // One that was not finished doesn't.
+    let place = Place::new();
+    place.write("app.log", "a\n");
+    place.write("app.log.1", "z\nopen");
+    place.read(&["app.log", "app.log.1"]).unwrap();
+    place.remove("app.log.1");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "b\n");
+    let flag = format!("--drop-partition {}", place.name("app.log.1"));
+    place.refused(&["app.log"], place.recovery(), &[&flag]);
+    let lines = place.read_with(&["app.log"], place.dropping("app.log.1"));
+    assert_eq!(lines.unwrap(), ["b"]);
+}
+
+/// After it was copied and cut, it has what was read of it again.
+#[test]
+fn new_content_that_repeats_what_was_read_is_not_taken_for_it() {
+    let tick = "tick tick tick tick\n";
+    let header = format!("{}\n", "name,".repeat(30));
+    // What was read, what came before it was copied, and what came after it was cut.
+    let cases = [
+        (tick.repeat(100), String::new(), tick.repeat(150)),
+        (String::new(), lines("old", 9), lines("new", 9)),
+        (
+            header.clone(),
+            lines("old", 9),
+            header.clone() + &lines("new", 9),
+        ),
+    ];
+    for (read, rest, new) in &cases {
+        let place = Place::new();
+        place.write("app.log", read);
+        place.read(&["app.log"]).unwrap();
+        place.append("app.log", rest);
+        fs::copy(place.path("app.log"), place.path("app.log.1")).unwrap();
+        place.write("app.log", new);
+        let says = ["app.log.1", "copied and emptied", "as an input too"];
+        place.refused(&["app.log"], place.recovery(), &says);
+        let both = ["app.log", "app.log.1"];
+        let mut all: Vec<String> = read.lines().map(str::to_owned).collect();
+        if read.lines().count() > 1 {
+            let rename = format!(
+                "`--rename-partition {}={}`",
+                place.name("app.log"),
+                place.name("app.log.1")
+            );
+            place.refused(&both, place.recovery(), &[&rename]);
+            let renaming = place.renaming("app.log", "app.log.1");
+            all.extend(place.read_with(&both, renaming).unwrap());
+        } else {
+            all.extend(place.read(&both).unwrap());
+        }
+        let expected = read.clone() + rest + new;
+        let mut expected: Vec<&str> = expected.lines().collect();
+        all.sort();
+        expected.sort_unstable();
+        assert_eq!(all, expected);
+        // A copy that is known is not asked about again.
+        place.append("app.log", "more\n");
+        place.reads(&["app.log"], "more");
+    }
+    // A copy that nothing was cut after, when it is out of the way; and one that is older than the file.
+    let place = Place::new();
+    place.write("app.log.1", &tick.repeat(100));
+    place.write("app.log", &tick.repeat(100));
+    assert_eq!(place.read(&["app.log"]).unwrap().len(), 100);
+    place.append("app.log", tick);
+    assert_eq!(place.read(&["app.log"]).unwrap().len(), 1);
+    fs::copy(place.path("app.log"), place.path("app.log.2")).unwrap();
+    place.reads(&["app.log"], "");
+    place.append("app.log", tick);
+    place.refused(&["app.log"], place.recovery(), &["app.log.2"]);
+    place.rename("app.log.2", "backup");
+    assert_eq!(place.read(&["app.log"]).unwrap().len(), 1);
+}
+
+/// A flow may write where rotation would.
+#[test]
+fn an_output_is_no_rotated_file() {
+    let place = Place::new();
+    let run = || {
+        let [input, output] = ["app.log", "app.log.1"].map(|name| place.path(name));
+        let runner = Runner::new(move |flow| {
+            let lines = flow.source(TextLines::open(&input)).named("lines");
+            lines.sink(TextLines::write_to(&output)).named("out");
+        });
+        runner.recover(place.recovery()).run()
+    };
+    let tick = "tick tick tick tick\n";
+    place.write("app.log", &tick.repeat(100));
+    assert_eq!(run().unwrap().records, 100);
+    place.append("app.log", tick);
+    assert_eq!(run().unwrap().records, 1);
+    place.rename("app.log", "app.log.2");
+    place.write("app.log", "new\n");
+    assert_eq!(run().unwrap().records, 1);
+    // Cut, and nobody has copied it.
+    place.append("app.log", &lines("more", 9));
+    assert_eq!(run().unwrap().records, 9);
+    place.write("app.log", "new\n");
+    let error = run().unwrap_err().to_string();
+    assert!(error.contains("is shorter"), "{error}");
 }

@@ -109,6 +109,37 @@ fn check_sees_a_store_that_a_run_could_not_make() {
     }
 }
 
+/// As where a program writes its log for all, and what rotates it makes files that only root may read.
+#[test]
+fn a_rotated_file_that_the_flow_may_not_read_is_named() {
+    for read in ["", "ant\nbee\n"] {
+        let nobody = Nobody::new();
+        let log = |name: &str, text: &str| nobody.work.write(name, text);
+        log("app.log", read);
+        let run = |verb: &str| nobody.run(&[verb, "app.log", "--recover", "state"]);
+        run("run").expect(0);
+        fs::rename(nobody.work.path("app.log"), nobody.work.path("app.log.1")).unwrap();
+        nobody.work.append("app.log.1", "rest\n");
+        nobody.close("app.log.1", 0o000);
+        log("app.log", "new\n");
+        refused(
+            &nobody.work,
+            3,
+            run,
+            &["app.log.1", "Permission denied", "--drop-partition app.log"],
+        );
+        // The rest of it becomes closed when it has been found.
+        nobody.close("app.log.1", 0o644);
+        run("run").expect(0).says(["2 records"]);
+        nobody.work.append("app.log.1", "late\n");
+        nobody.close("app.log.1", 0o000);
+        refused(&nobody.work, 3, run, &["app.log.1", "Permission denied"]);
+        let drop = ["run", "app.log", "--recover", "state"];
+        let drop = [&drop[..], &["--drop-partition", "app.log.1"]].concat();
+        nobody.run(&drop).expect(0).says(["0 records"]);
+    }
+}
+
 #[test]
 fn an_output_is_made_where_a_link_leads() {
     let work = Workdir::new();

@@ -54,6 +54,12 @@ pub(super) fn check(graph: &Graph, store: Option<&Path>, errors: &mut Vec<BuildE
     }
 }
 
+/// The files that the flow writes.
+pub(super) fn written(graph: &Graph) -> HashSet<FileId> {
+    let outputs = outputs(graph, &mut Vec::new());
+    outputs.into_iter().map(|(file, _)| file).collect()
+}
+
 /// A file that a sink writes.
 struct Written<'a> {
     step: &'a Step,

@@ -11,6 +11,7 @@ mod types;
 
 use std::{
     borrow::Cow,
+    collections::HashSet,
     fmt,
     panic::Location,
     path::{Path, PathBuf},
@@ -20,7 +21,7 @@ pub use scope::{Scope, Sites, enter, here, scope};
 pub(crate) use scope::{ScopePath, id_at, path};
 pub(crate) use types::{Old, Trace, Types};
 
-use crate::{error::BuildError, names::short, sink::Output};
+use crate::{error::BuildError, files::FileId, names::short, sink::Output};
 
 /// A place in the user's code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -195,6 +196,11 @@ impl Graph {
     #[must_use]
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The files that the flow writes.
+    pub(crate) fn outputs(&self) -> HashSet<FileId> {
+        files::written(self)
     }
 
     pub(crate) fn add(&mut self, mut step: Step) -> StepIndex {

@@ -191,15 +191,15 @@ impl Renames {
         new.next()
     }
 
-    /// One that is about no partition that a source had.
+    /// One that is about no partition that a source had, neither under its old name nor, as after a start with the same
+    /// renaming, under its new one.
     pub(crate) fn unused(
         &self,
         is_used: impl Fn(&dyn Fn(&str, &[String]) -> bool) -> bool,
     ) -> Option<String> {
-        let mut unused = self
-            .0
-            .iter()
-            .filter(|rename| !is_used(&|name, listed| rename.of(name, listed).is_some()));
+        let mut unused = self.0.iter().filter(|rename| {
+            !is_used(&|name, listed| rename.of(name, listed).is_some() || rename.is_to(name))
+        });
         unused.next().map(|rename| match rename {
             Rename::Pair(old, _) => old.clone(),
             Rename::Text(text) => text.split('=').next().unwrap_or_default().to_owned(),
@@ -208,6 +208,15 @@ impl Renames {
 }
 
 impl Rename {
+    fn is_to(&self, name: &str) -> bool {
+        match self {
+            Rename::Pair(_, new) => new == name,
+            Rename::Text(text) => text
+                .strip_suffix(name)
+                .is_some_and(|old| old.ends_with('=')),
+        }
+    }
+
     fn of(&self, name: &str, listed: &[String]) -> Option<String> {
         match self {
             Rename::Pair(old, new) => (old == name).then(|| new.clone()),
@@ -237,5 +246,7 @@ mod tests {
             Some("day=2/in".to_owned())
         );
         assert_eq!(dated.of("day", &listed(&["day=2/in"])), None);
+        let is_to = |name: &str| dated.0[0].is_to(name);
+        assert!(is_to("day=2/in") && !is_to("day=1/in") && !is_to("y=2/in"));
     }
 }

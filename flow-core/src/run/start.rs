@@ -14,6 +14,7 @@ use super::{Recovery, failure::first_line};
 use crate::{
     engine::{Head, Resume, message_of},
     error::{BuildError, ResumeError, RunError, SourceError},
+    files::FileId,
     graph::{Graph, Keeps, Step, StepIndex},
     names::short,
     source::{Settled, Unsettled, forget},
@@ -196,6 +197,7 @@ fn settle(
     heads: &[Head],
 ) -> Result<(Vec<(StepIndex, Settled)>, Changes), RunError> {
     let (dropped, renames) = (recovery.dropped_partitions(), recovery.renames());
+    let outputs = graph.outputs();
     let mut all = Vec::new();
     let mut changes = Changes::new();
     for source in listed {
@@ -218,6 +220,7 @@ fn settle(
             listed: &source.partitions,
             dropped,
             renames,
+            is_output: &|path| outputs.contains(&FileId::of(path)),
         };
         let settled = catch_unwind(AssertUnwindSafe(|| settle(&unsettled)));
         let settled = settled.map_err(|panic| BuildError::Panicked {

@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::facts::{Changed, changed, read_at, tail_hash};
+pub(super) use self::facts::{Changed, changed, number, read_at, tail_hash};
 pub use self::identity::FileNumber;
 use self::{
     identity::{Now, Reason, Verdict, judge},
@@ -177,9 +177,14 @@ fn refused<Place>(
             "{name} has other content than when it was read: the {} bytes before the end of line {line} differ",
             offset.min(&(TAIL as u64))
         ),
-        Reason::Gone | Reason::NoFile | Reason::Perhaps(_) => {
-            format!("{name} is not the file that was read")
-        }
+        Reason::OtherFile => format!(
+            "{name} is another file than the one that was read, of which {offset} bytes had been read: so little does not tell whether this one has the rest of it"
+        ),
+        Reason::Gone
+        | Reason::NoFile
+        | Reason::Unreadable(_)
+        | Reason::Copied(_)
+        | Reason::Perhaps(_) => format!("{name} is not the file that was read"),
     };
     SourceError::new(what).and_help(&format!(
         "bring the file back as it was. If it was moved, name it where it is now as an input too, with `--rename-partition {name}=NEW`. If what had not been read of it is lost, `--drop-partition {name}` agrees to that, and reads {name} from its beginning"
@@ -242,8 +247,8 @@ impl Files {
     pub(super) fn find(
         &self,
         known: &[Known<FileToken>],
-    ) -> Result<Vec<Found<FileToken>>, SourceError> {
-        let mut search = Search::new(&self.named, known);
-        (0..known.len()).map(|index| search.find(index)).collect()
+        is_output: &dyn Fn(&Path) -> bool,
+    ) -> Vec<Found<FileToken>> {
+        Search::new(&self.named, known, is_output).find()
     }
 }

@@ -6,10 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::files::FileId;
-
 use super::{
-    file::{Changed, TAIL, changed, read_at},
+    file::{Changed, FileNumber, TAIL, changed, number, read_at},
     open::{self, Leave},
 };
 
@@ -24,7 +22,7 @@ const CHUNK: usize = 64 << 10;
 pub(super) struct Input {
     path: PathBuf,
     /// Which file it is, so that another one is not taken for it when it is opened again.
-    id: Option<FileId>,
+    number: Option<FileNumber>,
     /// None while it rests.
     file: Option<File>,
     /// It stays open, and keeps what it has read ahead, while others are read.
@@ -49,7 +47,7 @@ impl Input {
         }
         let mut input = Input {
             path: path.to_path_buf(),
-            id: id_of(&file),
+            number: number(&file.metadata()?),
             file: Some(file),
             leave: Leave::take(),
             start: tail.len(),
@@ -82,7 +80,8 @@ impl Input {
 
     fn reopened(&self) -> io::Result<File> {
         let file = open::open(&self.path)?;
-        if id_of(&file) != self.id {
+        let number = number(&file.metadata()?).zip(self.number);
+        if number.is_some_and(|(now, was)| was.is(now) != Some(true)) {
             return Err(io::Error::other(
                 "it was moved or replaced while it was read",
             ));
@@ -153,10 +152,6 @@ impl Input {
 /// How many of the bytes before an offset are kept.
 fn before(offset: u64) -> usize {
     usize::try_from(offset).map_or(TAIL, |offset| offset.min(TAIL))
-}
-
-fn id_of(file: &File) -> Option<FileId> {
-    FileId::of_open(&file.metadata().ok()?)
 }
 
 impl Read for Input {

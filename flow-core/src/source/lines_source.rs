@@ -1,6 +1,10 @@
 //! Records from the lines of files.
 
-use std::{marker::PhantomData, path::PathBuf, task::Waker};
+use std::{
+    marker::PhantomData,
+    path::{Path, PathBuf},
+    task::Waker,
+};
 
 use super::{
     At, Excerpt, FileToken, Found, Known, Next, OrDead, RawLine, Reader, Source, SourceError,
@@ -152,7 +156,24 @@ impl<F: LineFormat> Source for LinesSource<F> {
         known: &[Known<FileToken>],
         _: &[String],
     ) -> Result<Vec<Found<FileToken>>, SourceError> {
-        self.files.find(known)
+        Ok(self.files.find(known, &|_| false))
+    }
+
+    fn find_apart(
+        &self,
+        known: &[Known<FileToken>],
+        _: &[String],
+        is_output: &dyn Fn(&Path) -> bool,
+    ) -> Result<Vec<Found<FileToken>>, SourceError> {
+        Ok(self.files.find(known, is_output))
+    }
+
+    fn renamed(&self, token: FileToken) -> FileToken {
+        FileToken {
+            number: None,
+            rest_of: None,
+            ..token
+        }
     }
 
     fn partitions(&self) -> Result<Vec<String>, SourceError> {

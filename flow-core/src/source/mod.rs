@@ -24,7 +24,13 @@ mod reading;
 mod stdin;
 mod unfinished;
 
-use std::{any::TypeId, collections::VecDeque, path::PathBuf, task::Waker, time::Instant};
+use std::{
+    any::TypeId,
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    task::Waker,
+    time::Instant,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -174,6 +180,25 @@ pub trait Source: 'static {
         Ok(places.collect())
     }
 
+    /// [`find`](Source::find), with what tells the files apart that the flow itself writes.
+    #[doc(hidden)]
+    fn find_apart(
+        &self,
+        known: &[Known<Self::Token>],
+        listed: &[String],
+        is_output: &dyn Fn(&Path) -> bool,
+    ) -> Result<Vec<Found<Self::Token>>, SourceError> {
+        let _ = is_output;
+        self.find(known, listed)
+    }
+
+    /// The token of a partition of which a person says that it has another name: without what tells it from others of the same
+    /// content.
+    #[doc(hidden)]
+    fn renamed(&self, token: Self::Token) -> Self::Token {
+        token
+    }
+
     /// What makes records of lines that were read on another worker, where the source reads lines of files.
     #[doc(hidden)]
     fn line_parser(&self) -> Option<LineParser<Self::Item>> {
@@ -294,6 +319,11 @@ pub enum Found<T> {
     Perhaps {
         /// The name of that one.
         to: String,
+    },
+    /// What became of it can't be told. The start is refused unless the user gives it up or says what it is called now.
+    Unclear {
+        /// The reason, and what to do, with the name of the partition.
+        why: String,
     },
     /// It had been read to its end, was not listed then, and will not come back: what is kept of it can go.
     Forgotten,
@@ -476,6 +506,19 @@ impl<S: Source> Source for Lossy<S> {
         listed: &[String],
     ) -> Result<Vec<Found<S::Token>>, SourceError> {
         self.0.find(known, listed)
+    }
+
+    fn find_apart(
+        &self,
+        known: &[Known<S::Token>],
+        listed: &[String],
+        is_output: &dyn Fn(&Path) -> bool,
+    ) -> Result<Vec<Found<S::Token>>, SourceError> {
+        self.0.find_apart(known, listed, is_output)
+    }
+
+    fn renamed(&self, token: S::Token) -> S::Token {
+        self.0.renamed(token)
     }
 
     fn skip_rest_of_line(

@@ -1,11 +1,14 @@
 //! What a start makes of the partitions that the store knows and of those that a source has now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use flow_store::{Checked, Row};
 
 use super::{
-    Found, Known, Source,
+    Found, Known, Source, SourceError,
     reading::{StoredToken, not_kept, partition_key},
 };
 use crate::{
@@ -27,6 +30,8 @@ pub(crate) struct Unsettled<'a> {
     pub(crate) dropped: &'a BTreeSet<String>,
     /// Those of which the user says what they are called now.
     pub(crate) renames: &'a Renames,
+    /// Whether the flow writes a file.
+    pub(crate) is_output: &'a dyn Fn(&Path) -> bool,
 }
 
 /// What a start has made of the partitions of a source.
@@ -77,12 +82,14 @@ pub(super) fn settle<S: Source>(
             finished: stored.done,
         });
     }
-    let found = source.find(&known, listed);
+    let found = source.find_apart(&known, listed, unsettled.is_output);
     let found = found.map_err(|error| ResumeError::Source {
         step: step(),
         error,
     })?;
     let mut gone = Vec::new();
+    // Nothing is left of them, and another one may have their names.
+    let mut done: BTreeSet<String> = BTreeSet::new();
     let mut moves: Vec<(usize, String, S::Token)> = Vec::new();
     for (index, (known, found)) in known.iter().zip(found).enumerate() {
         let name = &known.partition;
@@ -96,6 +103,10 @@ pub(super) fn settle<S: Source>(
             continue;
         }
         if let Some(to) = unsettled.renames.of(name, listed) {
+            // The same start again: it has gone on under its new name, and another one has the old name.
+            if is_there && settled.known.contains(&to) {
+                continue;
+            }
             if is_there {
                 let partition = name.clone();
                 return Err(ResumeError::PartitionThere { partition });
@@ -110,17 +121,26 @@ pub(super) fn settle<S: Source>(
             if is_listed(name) {
                 settled.after.push((name.clone(), to.clone()));
             }
-            moves.push((index, to, known.token.clone()));
+            moves.push((index, to, source.renamed(known.token.clone())));
             continue;
         }
         match found {
             Found::Same if is_listed(name) => {}
-            Found::Same | Found::Lost if known.finished => {}
+            Found::Lost if known.finished => {
+                done.insert(name.clone());
+            }
+            Found::Same if known.finished => {}
             // Opening it says what is wrong with it.
             Found::Lost if is_listed(name) => {}
             Found::Same | Found::Lost => gone.push(name.clone()),
             Found::Forgotten => {
                 settled.given_up.insert(name.clone());
+            }
+            Found::Unclear { why } => {
+                return Err(ResumeError::Source {
+                    step: step(),
+                    error: SourceError::new(why),
+                });
             }
             Found::Perhaps { to } => {
                 return Err(ResumeError::PartitionRenamed {
@@ -158,8 +178,9 @@ pub(super) fn settle<S: Source>(
             partitions: gone,
         });
     }
-    for (index, _, _) in &moves {
+    for (index, to, _) in &moves {
         settled.given_up.insert(known[*index].partition.clone());
+        settled.given_up.extend(done.take(to));
     }
     let kept: BTreeSet<&String> = known.iter().map(|known| &known.partition).collect();
     let mut checked = Checked::default();

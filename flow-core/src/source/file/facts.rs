@@ -20,18 +20,25 @@ impl FileToken {
             offset: self.offset,
             lines: self.line,
             head: self.head_len,
+            is_rest: self.rest_of.is_some(),
         }
     }
 }
 
 /// What is at a path, compared with what was read.
-pub(super) fn at(path: &Path, token: &FileToken) -> io::Result<Now> {
-    match open::open(path) {
-        Ok(file) => Ok(Now::File(of(&file, token)?)),
-        Err(NotOpened::Kind(_)) => Ok(Now::NoFile),
-        Err(NotOpened::Io(error)) if is_nothing(&error) => Ok(Now::Gone),
+pub(super) fn at(path: &Path, token: &FileToken) -> Now {
+    let facts = match open::open(path) {
+        Ok(file) => of(&file, token),
+        Err(NotOpened::Kind(_)) => return Now::NoFile,
+        Err(NotOpened::Io(error)) if is_nothing(&error) => return Now::Gone,
         Err(NotOpened::Io(error)) => Err(error),
-    }
+    };
+    facts.map_or_else(|_| Now::Unreadable(number_at(path)), Now::File)
+}
+
+/// The number of the file that a path leads to.
+pub(super) fn number_at(path: &Path) -> Option<FileNumber> {
+    number(&path.metadata().ok()?)
 }
 
 fn is_nothing(error: &io::Error) -> bool {
@@ -86,6 +93,7 @@ pub(in crate::source) fn changed(
         offset,
         lines: 0,
         head: head.len() as u64,
+        is_rest: false,
     };
     let facts = Facts {
         number: None,
@@ -145,7 +153,7 @@ fn read_some_at(mut file: &File, into: &mut [u8], offset: u64) -> io::Result<usi
 
 /// The number of a file; none where the system does not number files.
 #[cfg(unix)]
-pub(super) fn number(metadata: &Metadata) -> Option<FileNumber> {
+pub(in crate::source) fn number(metadata: &Metadata) -> Option<FileNumber> {
     use std::os::unix::fs::MetadataExt;
     let born = metadata.created().ok();
     let born = born.and_then(|born| born.duration_since(UNIX_EPOCH).ok());
@@ -157,7 +165,7 @@ pub(super) fn number(metadata: &Metadata) -> Option<FileNumber> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn number(_: &Metadata) -> Option<FileNumber> {
+pub(in crate::source) fn number(_: &Metadata) -> Option<FileNumber> {
     let _ = UNIX_EPOCH;
     None
 }

@@ -18,11 +18,12 @@ pub struct FileNumber {
 }
 
 impl FileNumber {
-    /// Whether both are the number of one file.
-    pub(super) fn is(self, other: FileNumber) -> bool {
+    /// Whether both are the number of one file; none where that can't be told.
+    pub(in crate::source) fn is(self, other: FileNumber) -> Option<bool> {
         match (self.born, other.born) {
-            (Some(one), Some(other_born)) => one == other_born && self.inode == other.inode,
-            _ => self.inode == other.inode && self.device == other.device,
+            (Some(one), Some(other_born)) => Some(one == other_born && self.inode == other.inode),
+            _ if self.device == other.device => Some(self.inode == other.inode),
+            _ => None,
         }
     }
 }
@@ -37,6 +38,8 @@ pub(super) struct Was {
     pub(super) lines: u64,
     /// How many of the bytes at its beginning are known by a hash.
     pub(super) head: u64,
+    /// It was no input, but what an input had been before it was rotated.
+    pub(super) is_rest: bool,
 }
 
 /// What is at a place now, compared with a file that was read.
@@ -46,6 +49,8 @@ pub(super) enum Now {
     Gone,
     /// No regular file.
     NoFile,
+    /// A file that can't be read, and its number where the system says it.
+    Unreadable(Option<FileNumber>),
     File(Facts),
 }
 
@@ -63,7 +68,7 @@ pub(super) struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Other<Place> {
     pub(super) place: Place,
-    pub(super) facts: Facts,
+    pub(super) now: Now,
     pub(super) named: Named,
 }
 
@@ -72,11 +77,15 @@ pub(super) struct Other<Place> {
 pub(super) enum Named {
     /// It is an input.
     Input,
-    /// It lies beside the file, under a name that rotation gives: `app.log.1` beside `app.log`. Or the file's name is a link, and
-    /// this lies where it leads now.
-    Rotation,
-    /// It lies beside the file.
-    Beside,
+    /// It has the number of the file, and lies where rotation leaves it: beside the file as `app.log.1` beside `app.log`, or
+    /// beside what the file's name leads to, if that is a link.
+    Rotated,
+    /// It has another number, which no file has that was read, and lies beside the file under the name of a numbered or dated
+    /// copy.
+    Copy {
+        /// It is an input too.
+        is_input: bool,
+    },
 }
 
 /// What is to be done.
@@ -103,6 +112,12 @@ pub(super) enum Reason<Place> {
     OtherHead,
     /// The bytes before the position are others.
     OtherTail,
+    /// It is another file, of which no more than a first line could tell that it goes on as the one that was read.
+    OtherFile,
+    /// What was read is, or may be, in a file that can't be read: under its own name, or at another place.
+    Unreadable(Option<Place>),
+    /// There is a copy of what was read, and perhaps the file was emptied after it had been copied.
+    Copied(Place),
     /// It looks like what is at another place now, which a person has to say.
     Perhaps(Place),
 }
@@ -112,52 +127,107 @@ const TELLING: u64 = 64;
 
 /// What is to be done with a file that was read, from what bears its name now and from what other places there are.
 pub(super) fn judge<Place: Copy>(was: &Was, here: &Now, others: &[Other<Place>]) -> Verdict<Place> {
-    let differs = match here {
-        Now::Gone => Some(Reason::Gone),
-        Now::NoFile => Some(Reason::NoFile),
-        Now::File(facts) => differs(was, facts),
+    // What bears the name of a rest is no input, and counts only as the file itself.
+    let here = match is_it(was, here) {
+        Some(false) if was.is_rest => &Now::Gone,
+        _ => here,
     };
-    let is_it = |number: Option<FileNumber>| match (was.number, number) {
-        (Some(was), Some(now)) => Some(was.is(now)),
-        _ => None,
-    };
-    let here_is_it = match here {
-        Now::File(facts) => is_it(facts.number),
-        _ => Some(false),
-    };
-    if differs.is_none() && here_is_it == Some(true) {
-        return go_on(was, here);
-    }
     // The same file under another name. Where its time of birth is unknown, a number that was given again is told by content,
     // or by where the file lies.
-    let moved = others.iter().find(|other| {
-        let number_tells = was.number.is_some_and(|number| number.born.is_some());
-        is_it(other.facts.number) == Some(true)
-            && differs_not(was, &other.facts)
-            && (number_tells || other.named == Named::Rotation || tells(was, &other.facts))
-            && other.named != Named::Beside
-    });
-    if let Some(other) = moved {
-        return Verdict::Rotated(other.place);
-    }
-    let Some(differs) = differs else {
-        return go_on(was, here);
+    let number_tells = was.number.is_some_and(|number| number.born.is_some());
+    let of_number = |named: Named| {
+        let mut same = others.iter().filter(|other| other.named == named);
+        same.find_map(|other| match &other.now {
+            now if is_it(was, now) != Some(true) => None,
+            Now::Unreadable(_) => Some(Verdict::Refuse(Reason::Unreadable(Some(other.place)))),
+            Now::File(facts) if differs::<()>(was, facts).is_none() => {
+                let is_certain = number_tells || named == Named::Rotated || tells(was, facts);
+                is_certain.then_some(Verdict::Rotated(other.place))
+            }
+            _ => None,
+        })
     };
-    // Cut in place, after its content had been copied beside it.
-    let is_cut = here_is_it == Some(true);
-    let copied = others.iter().find(|other| {
-        is_cut
-            && other.named == Named::Rotation
-            && differs_not(was, &other.facts)
-            && is_more_than_header(was)
-    });
-    if let Some(other) = copied {
-        return Verdict::Rotated(other.place);
+    // Also the rest that bears its name still may have become an input by another one.
+    if let Some(input) = of_number(Named::Input) {
+        return input;
     }
-    let perhaps = others.iter().find(|other| {
-        other.named == Named::Input && differs_not(was, &other.facts) && tells(was, &other.facts)
+    let copies = || others.iter().filter(|other| may_be_copy(was, other));
+    if let Now::File(facts) = here
+        && is_it(was, here) == Some(true)
+    {
+        let mut fitting = copies().filter(|other| matches!(other.now, Now::File(_)));
+        let copy = (fitting.next(), fitting.next());
+        return match (differs(was, facts), copy) {
+            // What came after it was emptied may begin like what was read.
+            (None, (Some(copy), _)) if facts.length > was.offset => {
+                Verdict::Refuse(Reason::Copied(copy.place))
+            }
+            (None, _) => go_on(was, here),
+            (Some(_), (Some(copy), None)) if is_more_than_header(was) => {
+                Verdict::Rotated(copy.place)
+            }
+            (Some(_), (Some(copy), _)) => Verdict::Refuse(Reason::Copied(copy.place)),
+            (Some(differs), (None, _)) => Verdict::Refuse(match copies().next() {
+                Some(copy) => Reason::Unreadable(Some(copy.place)),
+                None => perhaps(was, others).unwrap_or(differs),
+            }),
+        };
+    }
+    if let Some(rotated) = of_number(Named::Rotated) {
+        return rotated;
+    }
+    let differs = match here {
+        Now::Gone => Reason::Gone,
+        Now::NoFile => Reason::NoFile,
+        Now::Unreadable(_) => Reason::Unreadable(None),
+        Now::File(facts) => match differs(was, facts) {
+            Some(differs) => differs,
+            None if is_it(was, here) == Some(false) && !is_more_than_header(was) => {
+                Reason::OtherFile
+            }
+            None => return go_on(was, here),
+        },
+    };
+    Verdict::Refuse(perhaps(was, others).unwrap_or(differs))
+}
+
+/// Whether what is at a place is the file that was read; none where its number does not tell.
+fn is_it(was: &Was, now: &Now) -> Option<bool> {
+    let number = match now {
+        Now::Gone | Now::NoFile => return Some(false),
+        Now::Unreadable(number) => *number,
+        Now::File(facts) => facts.number,
+    };
+    was.number?.is(number?)
+}
+
+/// Whether a file may have been copied from one that was read. A copy is younger than what it was made of. Where that is
+/// unknown, or where it is an input itself, more than a header has to be the same.
+fn may_be_copy<Place>(was: &Was, other: &Other<Place>) -> bool {
+    let Named::Copy { is_input } = other.named else {
+        return false;
+    };
+    let born = |number: Option<FileNumber>| number.and_then(|number| number.born);
+    let (number, fits) = match &other.now {
+        Now::Gone | Now::NoFile => return false,
+        Now::Unreadable(number) => (*number, true),
+        Now::File(facts) => (facts.number, differs::<()>(was, facts).is_none()),
+    };
+    let ages = born(was.number).zip(born(number));
+    let is_older = ages.is_some_and(|(was, copy)| copy <= was);
+    let is_younger = ages.is_some() && !is_older && !is_input;
+    fits && !is_older && (is_younger || is_more_than_header(was))
+}
+
+/// An input that looks like what was read.
+fn perhaps<Place: Copy>(was: &Was, others: &[Other<Place>]) -> Option<Reason<Place>> {
+    let mut inputs = (others.iter()).filter(|other| match (other.named, &other.now) {
+        (Named::Input, Now::File(facts)) => {
+            differs::<()>(was, facts).is_none() && tells(was, facts)
+        }
+        _ => false,
     });
-    Verdict::Refuse(perhaps.map_or(differs, |other| Reason::Perhaps(other.place)))
+    inputs.next().map(|other| Reason::Perhaps(other.place))
 }
 
 fn go_on<Place>(was: &Was, here: &Now) -> Verdict<Place> {
@@ -180,10 +250,6 @@ fn differs<Place>(was: &Was, facts: &Facts) -> Option<Reason<Place>> {
     }
 }
 
-fn differs_not(was: &Was, facts: &Facts) -> bool {
-    differs::<()>(was, facts).is_none()
-}
-
 /// Whether content alone says that a file which begins with all that was read of another one is that one.
 ///
 /// Files of a kind begin alike. Of a file that goes on where the other ended, more is asked than of one that is as long.
@@ -192,7 +258,7 @@ fn tells(was: &Was, facts: &Facts) -> bool {
 }
 
 /// Whether what was read says something: a first line says nothing, for it may be a header of which the day had no more.
-fn is_more_than_header(was: &Was) -> bool {
+pub(super) fn is_more_than_header(was: &Was) -> bool {
     was.head >= TELLING && was.lines > 1
 }
 
@@ -215,6 +281,10 @@ mod tests {
         inode: 8,
         born: Some(300),
     };
+    const OLDER: FileNumber = FileNumber {
+        born: Some(50),
+        ..OTHER
+    };
     /// The same file, after the system was started again.
     const REBOOTED: FileNumber = FileNumber {
         device: 2,
@@ -230,6 +300,7 @@ mod tests {
         offset: 5000,
         lines: 50,
         head: 1024,
+        is_rest: false,
     };
     const HEADER: Was = Was {
         offset: 80,
@@ -243,6 +314,9 @@ mod tests {
         head: 0,
         ..READ
     };
+    const COPY: Named = Named::Copy { is_input: false };
+    const COPIED_INPUT: Named = Named::Copy { is_input: true };
+
     const SHORT: Was = Was {
         offset: 200,
         lines: 4,
@@ -281,19 +355,32 @@ mod tests {
     fn at(named: Named, number: FileNumber, length: u64) -> Other<u8> {
         Other {
             place: 1,
-            facts: facts(number, length),
+            now: file(number, length),
             named,
+        }
+    }
+
+    fn unreadable(named: Named, number: FileNumber) -> Other<u8> {
+        Other {
+            now: Now::Unreadable(Some(number)),
+            ..at(named, number, 0)
         }
     }
 
     #[test]
     fn what_it_was_and_what_is_there() {
-        use Named::{Beside, Input, Rotation};
-        use Reason::{Gone, NoFile, OtherHead, OtherTail, Perhaps, Shorter};
+        use Named::{Input, Rotated as Beside};
+        use Reason::{
+            Copied, Gone, NoFile, OtherFile, OtherHead, OtherTail, Perhaps, Shorter, Unreadable,
+        };
         use Verdict::{Continue, Refuse, Rotated, Wait};
 
         let old = |was: Was| Was {
             number: Some(OLD_SYSTEM),
+            ..was
+        };
+        let rest = |was: Was| Was {
+            is_rest: true,
             ..was
         };
         let unnumbered = |was: Was| Was {
@@ -351,7 +438,55 @@ mod tests {
                 NOTHING,
                 file(OTHER, 10),
                 none.clone(),
+                Refuse(OtherFile),
+            ),
+            (
+                "a header was read of another file",
+                HEADER,
+                file(OTHER, 900),
+                none.clone(),
+                Refuse(OtherFile),
+            ),
+            (
+                "another file with the same inode",
+                HEADER,
+                file(AGAIN, 900),
+                none.clone(),
+                Refuse(OtherFile),
+            ),
+            (
+                "another file, births unknown",
+                old(HEADER),
+                file(
+                    FileNumber {
+                        inode: 8,
+                        ..OLD_SYSTEM
+                    },
+                    900,
+                ),
+                none.clone(),
+                Refuse(OtherFile),
+            ),
+            (
+                "mounted anew, births unknown",
+                old(HEADER),
+                file(
+                    FileNumber {
+                        inode: 8,
+                        device: 2,
+                        born: None,
+                    },
+                    900,
+                ),
+                none.clone(),
                 Continue,
+            ),
+            (
+                "it can't be read",
+                READ,
+                Now::Unreadable(Some(NUMBER)),
+                none.clone(),
+                Refuse(Unreadable(None)),
             ),
             ("gone", READ, Now::Gone, none.clone(), Refuse(Gone)),
             (
@@ -394,35 +529,35 @@ mod tests {
                 "rotated",
                 READ,
                 other_head(OTHER, 10),
-                one(at(Rotation, NUMBER, 6000)),
+                one(at(Beside, NUMBER, 6000)),
                 Rotated(1),
             ),
             (
                 "rotated, the new one shorter",
                 READ,
                 file(OTHER, 10),
-                one(at(Rotation, NUMBER, 5000)),
+                one(at(Beside, NUMBER, 5000)),
                 Rotated(1),
             ),
             (
                 "rotated, both with a header",
                 HEADER,
                 file(OTHER, 90),
-                one(at(Rotation, NUMBER, 800)),
+                one(at(Beside, NUMBER, 800)),
                 Rotated(1),
             ),
             (
                 "rotated before anything was read",
                 NOTHING,
                 file(OTHER, 90),
-                one(at(Rotation, NUMBER, 800)),
+                one(at(Beside, NUMBER, 800)),
                 Rotated(1),
             ),
             (
                 "rotated, and no new one yet",
                 READ,
                 Now::Gone,
-                one(at(Rotation, NUMBER, 6000)),
+                one(at(Beside, NUMBER, 6000)),
                 Rotated(1),
             ),
             (
@@ -450,7 +585,7 @@ mod tests {
                 "rotated, a header only, births unknown",
                 old(HEADER),
                 file(OTHER, 90),
-                one(at(Rotation, OLD_SYSTEM, 800)),
+                one(at(Beside, OLD_SYSTEM, 800)),
                 Rotated(1),
             ),
             (
@@ -461,18 +596,78 @@ mod tests {
                 Rotated(1),
             ),
             (
-                "an edited file and its backup",
-                READ,
-                other_tail(OTHER, 6000),
-                one(at(Beside, NUMBER, 5000)),
-                Refuse(OtherTail),
-            ),
-            (
                 "it is here, and has a second name",
                 READ,
                 file(NUMBER, 6000),
-                one(at(Rotation, NUMBER, 6000)),
+                one(at(Beside, NUMBER, 6000)),
                 Continue,
+            ),
+            (
+                "rotated, and closed to this user",
+                READ,
+                other_head(OTHER, 10),
+                one(unreadable(Beside, NUMBER)),
+                Refuse(Unreadable(Some(1))),
+            ),
+            (
+                "rotated, closed, nothing had been read",
+                NOTHING,
+                file(OTHER, 10),
+                one(unreadable(Beside, NUMBER)),
+                Refuse(Unreadable(Some(1))),
+            ),
+            (
+                "rotated, and overwritten there",
+                READ,
+                file(OTHER, 9000),
+                one(Other {
+                    now: other_head(NUMBER, 6000),
+                    ..at(Beside, NUMBER, 0)
+                }),
+                Continue,
+            ),
+            // The rest of a rotated file.
+            (
+                "a rest has grown",
+                rest(READ),
+                file(NUMBER, 6000),
+                none.clone(),
+                Continue,
+            ),
+            (
+                "a rest is as it was",
+                rest(READ),
+                file(NUMBER, 5000),
+                none.clone(),
+                Wait,
+            ),
+            (
+                "another file has the name of a rest",
+                rest(READ),
+                file(OTHER, 6000),
+                none.clone(),
+                Refuse(Gone),
+            ),
+            (
+                "a rest is an input by another name",
+                rest(READ),
+                file(NUMBER, 6000),
+                one(at(Input, NUMBER, 6000)),
+                Rotated(1),
+            ),
+            (
+                "a rest was rotated on",
+                rest(READ),
+                file(OTHER, 6000),
+                one(at(Beside, NUMBER, 6000)),
+                Rotated(1),
+            ),
+            (
+                "a rest is closed to this user",
+                rest(READ),
+                Now::Unreadable(Some(NUMBER)),
+                none.clone(),
+                Refuse(Unreadable(None)),
             ),
             // A number that was given again.
             (
@@ -501,36 +696,113 @@ mod tests {
                 "copied, then cut",
                 READ,
                 file(NUMBER, 0),
-                one(at(Rotation, OTHER, 5100)),
+                one(at(COPY, OTHER, 5100)),
                 Rotated(1),
             ),
             (
                 "copied, cut, written again",
                 READ,
                 other_tail(NUMBER, 9000),
-                one(at(Rotation, OTHER, 5100)),
+                one(at(COPY, OTHER, 5100)),
                 Rotated(1),
             ),
             (
                 "a short one, copied, cut",
                 SHORT,
                 file(NUMBER, 0),
-                one(at(Rotation, OTHER, 900)),
+                one(at(COPY, OTHER, 900)),
                 Rotated(1),
             ),
             (
                 "copied, then replaced",
                 READ,
                 other_head(OTHER, 9000),
-                one(at(Rotation, AGAIN, 5100)),
+                one(at(COPY, AGAIN, 5100)),
                 Refuse(OtherHead),
             ),
             (
                 "copied, cut, a header only",
                 HEADER,
                 file(NUMBER, 0),
-                one(at(Rotation, OTHER, 80)),
+                one(at(COPY, OTHER, 80)),
+                Refuse(Copied(1)),
+            ),
+            (
+                "copied, cut, what came repeats it",
+                READ,
+                file(NUMBER, 6000),
+                one(at(COPY, OTHER, 5000)),
+                Refuse(Copied(1)),
+            ),
+            (
+                "copied, and nothing came",
+                READ,
+                file(NUMBER, 5000),
+                one(at(COPY, OTHER, 5000)),
+                Wait,
+            ),
+            (
+                "copied before that",
+                READ,
+                file(NUMBER, 6000),
+                one(at(COPY, OTHER, 4000)),
+                Continue,
+            ),
+            (
+                "an older file that begins alike",
+                READ,
+                file(NUMBER, 6000),
+                one(at(COPY, OLDER, 5000)),
+                Continue,
+            ),
+            (
+                "cut, beside an older file that begins alike",
+                READ,
+                file(NUMBER, 0),
+                one(at(COPY, OLDER, 5000)),
                 Refuse(Shorter),
+            ),
+            (
+                "copied, cut, nothing had been read",
+                NOTHING,
+                file(NUMBER, 10),
+                one(at(COPY, OTHER, 800)),
+                Refuse(Copied(1)),
+            ),
+            (
+                "the same, and the copy is an input",
+                NOTHING,
+                file(NUMBER, 10),
+                one(at(COPIED_INPUT, OTHER, 800)),
+                Continue,
+            ),
+            (
+                "the same, births unknown",
+                old(NOTHING),
+                file(OLD_SYSTEM, 10),
+                one(at(
+                    COPY,
+                    FileNumber {
+                        inode: 8,
+                        ..OLD_SYSTEM
+                    },
+                    800,
+                )),
+                Continue,
+            ),
+            (
+                "copied twice, then cut",
+                READ,
+                file(NUMBER, 0),
+                vec![at(COPY, OTHER, 5100), at(COPY, AGAIN, 9000)],
+                Refuse(Copied(1)),
+            ),
+            (
+                "copied, cut, the copy closed to this user",
+                READ,
+                file(NUMBER, 0),
+                one(unreadable(COPY, OTHER)),
+                Refuse(Unreadable(Some(1))),
             ),
             (
                 "copied to another input",

@@ -71,8 +71,7 @@ fn of_bytes(bytes: Vec<u8>) -> PathBuf {
 /// Whether a name beside another one is what rotation makes of it: `app.log.1`, `app.log-20261126`, `app-2026-11-26.log`. What
 /// editors make is not: they leave the old content under such a name, and most of it in the file as well.
 pub(super) fn is_rotation(name: &str, other: &str) -> bool {
-    let is_backup = ["~", ".bak", ".orig", ".swp", ".tmp"].iter();
-    if name == other || is_backup.clone().any(|ending| other.ends_with(ending)) {
+    if name == other || is_backup(other) {
         return false;
     }
     let parts = |rest: &str| rest.starts_with(['.', '-', '_']);
@@ -85,28 +84,57 @@ pub(super) fn is_rotation(name: &str, other: &str) -> bool {
     behind || between() == Some(true)
 }
 
-/// Whether a name is what rotation makes of another one with a number or a date, the file compressed or not.
-pub(super) fn is_numbered(name: &str, other: &str) -> bool {
+/// Whether a name is one that an editor gives to what a file was.
+pub(super) fn is_backup(name: &str) -> bool {
+    let mut endings = ["~", ".bak", ".orig", ".swp", ".tmp"].iter();
+    endings.any(|ending| name.ends_with(ending))
+}
+
+/// The names of which rotation may have made this one with a number or a date, the file compressed or not: `app.log` of
+/// `app.log.1`, `app.log-20261126.gz` and `app-2026-11-26.log`.
+pub(super) fn rotated_from(name: &str) -> Vec<String> {
+    let name = unpacked(name);
+    let is_mark = |char: char| char.is_ascii_digit() || ".-_T:Z".contains(char);
+    let cut = |rest: &str, ending: &str| -> Vec<String> {
+        let marks = rest.len() - rest.trim_end_matches(is_mark).len();
+        let begins = rest.char_indices().filter(|(at, char)| {
+            *at > 0 && *at + marks >= rest.len() && ['.', '-', '_'].contains(char)
+        });
+        let has_digit = |at: usize| rest[at..].bytes().any(|byte| byte.is_ascii_digit());
+        begins
+            .filter(|(at, _)| has_digit(*at))
+            .map(|(at, _)| format!("{}{ending}", &rest[..at]))
+            .collect()
+    };
+    let mut names = cut(name, "");
+    if let Some(dot) = name.rfind('.') {
+        names.extend(cut(&name[..dot], &name[dot..]));
+    }
+    names
+}
+
+/// What was numbered or dated looks like this without its numbers: all files of a series alike.
+pub(super) fn series(name: &str) -> String {
+    let mut series = String::new();
+    for char in unpacked(name).chars() {
+        match char {
+            '0'..='9' if series.ends_with('0') => {}
+            '0'..='9' => series.push('0'),
+            char => series.push(char),
+        }
+    }
+    series
+}
+
+/// A name without the ending that compression gives.
+fn unpacked(name: &str) -> &str {
     let packed = [".gz", ".zst", ".xz", ".bz2"].iter();
-    let other = packed
-        .clone()
-        .find_map(|ending| other.strip_suffix(ending))
-        .unwrap_or(other);
-    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
-    let behind = other.strip_prefix(name);
-    let between = || {
-        other
-            .strip_prefix(stem)?
-            .strip_suffix(ending)?
-            .strip_suffix('.')
-    };
-    let is_number = |rest: &str| {
-        let mut digits = rest.bytes().filter(|byte| !b".-_T:Z".contains(byte));
-        !rest.is_empty()
-            && digits.clone().next().is_some()
-            && digits.all(|byte| byte.is_ascii_digit())
-    };
-    is_rotation(name, other) && behind.or_else(between).is_some_and(is_number)
+    let mut plain = packed.filter_map(|ending| name.strip_suffix(ending));
+    plain.next().unwrap_or(name)
+}
+
+pub(super) fn is_packed(name: &str) -> bool {
+    unpacked(name) != name
 }
 
 #[cfg(test)]
@@ -171,11 +199,17 @@ mod tests {
             "app.txt",
         ];
         assert_eq!(made("app.log", &others), [false; 7]);
-        let numbered = |others: &[&str]| -> Vec<bool> {
-            others
-                .iter()
-                .map(|other| is_numbered("app.log", other))
-                .collect()
+        assert_eq!(
+            made("in", &["in.1", "in-2", "input", "in.bak"]),
+            [true, true, false, false]
+        );
+    }
+
+    #[test]
+    fn what_a_numbered_name_was_made_of() {
+        let numbered = |name: &str, others: &[&str]| -> Vec<bool> {
+            let made = |other: &&str| rotated_from(other).iter().any(|from| from == name);
+            others.iter().map(made).collect()
         };
         let others = [
             "app.log.1",
@@ -183,14 +217,31 @@ mod tests {
             "app-2026-11-26.log",
             "app.log-20261126T10",
         ];
-        assert_eq!(numbered(&others), [true; 4]);
+        assert_eq!(numbered("app.log", &others), [true; 4]);
+        let others = [
+            "app.log.old",
+            "app.log.pos",
+            "app.log",
+            "app.log.gz",
+            "app.log1",
+            "other.log.1",
+        ];
+        assert_eq!(numbered("app.log", &others), [false; 6]);
         assert_eq!(
-            numbered(&["app.log.old", "app.log.pos", "app.log", "app.log.gz"]),
-            [false; 4]
-        );
-        assert_eq!(
-            made("in", &["in.1", "in-2", "input", "in.bak"]),
+            numbered("in", &["in.1", "in-2", "in2", "in."]),
             [true, true, false, false]
         );
+        assert!(rotated_from(".1").is_empty() && rotated_from("").is_empty());
+    }
+
+    #[test]
+    fn names_of_one_series() {
+        for name in ["day-10.log", "day-9.log.gz", "day-007.log"] {
+            assert_eq!(series(name), series("day-1.log"));
+        }
+        for name in ["day-1.txt", "day-.log", "day-1-1.log", "days-1.log"] {
+            assert_ne!(series(name), series("day-1.log"));
+        }
+        assert_ne!(series("2026-11.log"), series("2026-11-27.log"));
     }
 }

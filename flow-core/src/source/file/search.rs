@@ -5,21 +5,20 @@
 //! not with that of pairs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    ffi::OsString,
+    collections::{BTreeSet, HashMap, HashSet},
+    ffi::{OsStr, OsString},
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use super::{
-    super::{Found, Known, SourceError, open},
+    super::{Found, Known, open},
     FileToken, HEAD, facts,
-    identity::{FileNumber, Named, Now, Other, Reason, Verdict, judge},
-    names::{is_numbered, is_rotation, name_of, path_of},
+    identity::{FileNumber, Named, Now, Other, Reason, Verdict, is_more_than_header, judge},
+    names::{is_backup, is_packed, is_rotation, name_of, path_of, rotated_from, series},
 };
-use crate::files::folder_of;
+use crate::files::{FileId, folder_of};
 
 /// Where more files than that begin alike, that says nothing: then only those that are as long, or have the same name in another
 /// directory, are compared.
@@ -30,19 +29,54 @@ pub(super) struct Search<'a> {
     /// By name, sorted.
     inputs: &'a [(String, PathBuf)],
     known: &'a [Known<FileToken>],
+    /// Whether the flow writes a file. That is no rest of what it reads, whatever its name and its content are.
+    is_output: &'a dyn Fn(&Path) -> bool,
     /// The inputs that have an inode.
     by_inode: HashMap<u64, Vec<usize>>,
+    /// The files that were read.
+    read: Numbers,
     /// The inputs of which nothing is known that may be what was read, by the place in `known`.
     alike: HashMap<usize, Vec<usize>>,
+    /// Where the inputs lead that are links.
+    targets: HashMap<usize, PathBuf>,
+    /// The names of the inputs, and of what they lead to, without their directories.
+    file_names: HashSet<String>,
     directories: HashMap<PathBuf, Directory>,
+    around: Option<Around>,
 }
 
-/// What lies in a directory.
+/// What lies in a directory. There may be much else in it.
 #[derive(Default)]
 struct Directory {
+    /// Those that may have been read.
     by_inode: HashMap<u64, Vec<OsString>>,
-    /// By their text, sorted.
-    names: BTreeMap<String, OsString>,
+    /// Those that rotation may have made of an input, by its name.
+    numbered: HashMap<String, Vec<OsString>>,
+}
+
+/// The directories of all inputs, for what is no input any more.
+#[derive(Default)]
+struct Around {
+    /// Files that may have been read.
+    by_inode: HashMap<u64, Vec<PathBuf>>,
+    /// The inputs, by their names in each directory.
+    inputs: HashMap<PathBuf, usize>,
+}
+
+/// Files as the system knows them.
+#[derive(Default)]
+struct Numbers(HashMap<u64, Vec<FileNumber>>);
+
+impl Numbers {
+    fn add(&mut self, number: FileNumber) {
+        self.0.entry(number.inode).or_default().push(number);
+    }
+
+    /// By the time of its birth too: an inode is given to a later file at once.
+    fn has(&self, number: FileNumber) -> bool {
+        let mut same = self.0.get(&number.inode).into_iter().flatten();
+        same.any(|other| other.is(number) == Some(true))
+    }
 }
 
 /// Files that were read, by what they begin with.
@@ -104,46 +138,109 @@ impl Alike {
     }
 }
 
-/// Other places where a file may be, and what they are called as partitions.
+/// Other places where a file may be.
 #[derive(Default)]
 struct Others {
     files: Vec<Other<usize>>,
-    /// Whether they are inputs.
-    names: Vec<(String, bool)>,
+    places: Vec<Place>,
+}
+
+struct Place {
+    /// What it is called as a partition.
+    name: String,
+    path: PathBuf,
+    is_input: bool,
 }
 
 impl Others {
-    /// What can't be read is not known to be what was read.
-    fn add(&mut self, name: String, is_input: bool, path: &Path, token: &FileToken, named: Named) {
-        if let Ok(Now::File(facts)) = facts::at(path, token) {
-            let place = self.names.len();
-            self.names.push((name, is_input));
+    fn add(&mut self, place: Place, token: &FileToken, named: Named) {
+        let mut there = self.places.iter().zip(&self.files);
+        if !there.any(|(other, file)| other.name == place.name && file.named == named) {
             self.files.push(Other {
-                place,
-                facts,
+                place: self.places.len(),
+                now: facts::at(&place.path, token),
                 named,
             });
+            self.places.push(place);
+        }
+    }
+}
+
+/// What was found out about a file that was read.
+struct Placed {
+    /// The input that it is, under the name that it had.
+    input: Option<usize>,
+    /// The input that has the name now which it had, or which it had before it was rotated.
+    base: Option<usize>,
+    verdict: Verdict<usize>,
+    others: Others,
+}
+
+impl Placed {
+    /// The other place at which it is.
+    fn place(&self) -> Option<(&Place, &Other<usize>)> {
+        match self.verdict {
+            Verdict::Rotated(at) => self.others.places.get(at).zip(self.others.files.get(at)),
+            _ => None,
+        }
+    }
+
+    fn number(&self) -> Option<FileNumber> {
+        match self.place()?.1.now {
+            Now::File(facts) => facts.number,
+            _ => None,
         }
     }
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(inputs: &'a [(String, PathBuf)], known: &'a [Known<FileToken>]) -> Self {
+    pub(super) fn new(
+        inputs: &'a [(String, PathBuf)],
+        known: &'a [Known<FileToken>],
+        is_output: &'a dyn Fn(&Path) -> bool,
+    ) -> Self {
         let mut search = Search {
             inputs,
             known,
+            is_output,
             by_inode: HashMap::new(),
+            read: Numbers::default(),
             alike: HashMap::new(),
+            targets: HashMap::new(),
+            file_names: HashSet::new(),
             directories: HashMap::new(),
+            around: None,
         };
         for (index, (_, path)) in inputs.iter().enumerate() {
             let metadata = path.metadata().ok().filter(fs::Metadata::is_file);
             if let Some(number) = metadata.and_then(|metadata| facts::number(&metadata)) {
                 search.by_inode.entry(number.inode).or_default().push(index);
             }
+            if path.is_symlink()
+                && let Ok(target) = path.canonicalize()
+            {
+                search.targets.insert(index, target);
+            }
+            for (place, _) in search.places(index) {
+                let name = place.file_name().unwrap_or_default();
+                let name = name.to_string_lossy().into_owned();
+                search.file_names.insert(name);
+            }
+        }
+        for number in known.iter().filter_map(|known| known.token.number) {
+            search.read.add(number);
         }
         search.compare_new();
         search
+    }
+
+    /// Where an input lies, and, if it is a link, where that leads.
+    fn places(&self, input: usize) -> Vec<(PathBuf, bool)> {
+        let own = self.inputs.get(input);
+        let own = own.map(|(_, path)| (path.clone(), false));
+        let target = self.targets.get(&input);
+        let target = target.map(|target| (target.clone(), true));
+        own.into_iter().chain(target).collect()
     }
 
     fn input(&self, name: &str) -> Option<usize> {
@@ -177,195 +274,355 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Where a file is that was read.
-    pub(super) fn find(&mut self, index: usize) -> Result<Found<FileToken>, SourceError> {
+    /// Where the files are that were read.
+    pub(super) fn find(mut self) -> Vec<Found<FileToken>> {
+        let is_rest = |index: &usize| self.known[*index].token.rest_of.is_some();
+        let (rests, own): (Vec<_>, Vec<_>) = (0..self.known.len()).partition(is_rest);
+        let mut placed: HashMap<usize, Placed> = HashMap::new();
+        // Which input has the name now that another one had.
+        let mut named: HashMap<&str, usize> = HashMap::new();
+        // The rest of a file is looked for where that is which bears its name.
+        for index in own.into_iter().chain(rests) {
+            let Known {
+                partition, token, ..
+            } = &self.known[index];
+            let moved = self.input_of(token.number);
+            let base = match &token.rest_of {
+                None => self.input(partition),
+                Some(base) => self.input(base).or_else(|| named.get(&**base).copied()),
+            };
+            let base = match base {
+                None if token.rest_of.is_some() || moved.is_none() => self.base_around(index),
+                base => base,
+            };
+            if let Some(input) = base.or(moved) {
+                named.insert(partition, input);
+            }
+            placed.insert(index, self.place(index, base));
+        }
+        let mut read = std::mem::take(&mut self.read);
+        placed
+            .values()
+            .filter_map(Placed::number)
+            .for_each(|number| read.add(number));
+        self.read = read;
+        (0..self.known.len())
+            .filter_map(|index| Some(self.found(index, &placed.remove(&index)?)))
+            .collect()
+    }
+
+    /// The input that has a number.
+    fn input_of(&self, number: Option<FileNumber>) -> Option<usize> {
+        let number = number?;
+        let mut same = self.by_inode.get(&number.inode)?.iter().copied();
+        same.find(|input| {
+            let other = facts::number_at(&self.inputs[*input].1);
+            other.and_then(|other| number.is(other)) == Some(true)
+        })
+    }
+
+    /// The input that is called now as what was read, or what it is the rest of: it has the same file name, and what was read
+    /// lies beside it.
+    fn base_around(&mut self, index: usize) -> Option<usize> {
         let Known {
-            partition,
-            token,
-            finished,
+            partition, token, ..
+        } = &self.known[index];
+        let number = token.number?;
+        let name = path_of(token.rest_of.as_ref().unwrap_or(partition));
+        let name = name.file_name()?;
+        if self.around.is_none() {
+            self.around = Some(self.look_around());
+        }
+        let around = self.around.as_ref()?;
+        let mut there = around.by_inode.get(&number.inode)?.iter();
+        there.find_map(|path| {
+            let input = around.inputs.get(&folder_of(path).join(name))?;
+            let is_it = number.is(facts::number_at(path)?) == Some(true);
+            is_it.then_some(*input)
+        })
+    }
+
+    fn look_around(&mut self) -> Around {
+        let mut around = Around::default();
+        let mut folders = BTreeSet::new();
+        for (input, (_, path)) in self.inputs.iter().enumerate() {
+            for (place, _) in self.places(input) {
+                let folder = folder_of(&place).to_path_buf();
+                if let Some(name) = place.file_name().and(path.file_name()) {
+                    around.inputs.insert(folder.join(name), input);
+                }
+                folders.insert(folder);
+            }
+        }
+        for folder in folders {
+            let files = self.directory(&folder).by_inode.iter();
+            for (inode, names) in files {
+                let paths = names.iter().map(|name| folder.join(name));
+                around.by_inode.entry(*inode).or_default().extend(paths);
+            }
+        }
+        around
+    }
+
+    /// Looks at all places where a file may be that was read.
+    fn place(&mut self, index: usize, base: Option<usize>) -> Placed {
+        let Known {
+            partition, token, ..
         } = &self.known[index];
         let input = self.input(partition);
-        // The rest of an input that was rotated away is read as long as the input is.
-        let base = token.rest_of.as_ref();
-        let base = base.filter(|base| self.input(base).is_some()).cloned();
         let path = match input {
             Some(input) => self.inputs[input].1.clone(),
             None => path_of(partition),
         };
-        let here = match (input, &base, facts::at(&path, token)) {
-            (None, None, _) => Now::Gone,
-            (_, _, Ok(now)) => now,
-            // Opening it tells what is wrong with it.
-            (Some(_), _, Err(_)) => return Ok(Found::Same),
-            (None, Some(_), Err(error)) => {
-                let what = format!("{partition}: can't be read");
-                return Err(SourceError::caused_by(what, error));
-            }
+        let is_there = input.is_some() || base.is_some() && token.rest_of.is_some();
+        let here = match is_there {
+            true => facts::at(&path, token),
+            false => Now::Gone,
         };
         let mut others = Others::default();
         let same = token.number.map(|number| self.by_inode.get(&number.inode));
         let same = same.flatten().into_iter().flatten();
         let alike = self.alike.get(&index).into_iter().flatten();
         for other in same.chain(alike).filter(|other| Some(**other) != input) {
-            let (name, path) = &self.inputs[*other];
-            others.add(name.clone(), true, path, token, Named::Input);
+            others.add(self.input_place(*other), token, Named::Input);
         }
-        let is_here = matches!(&here, Now::File(facts) if facts.number == token.number);
-        let is_clear =
-            is_here && !matches!(judge::<()>(&token.was(), &here, &[]), Verdict::Refuse(_));
-        if (input.is_some() || base.is_some()) && !is_clear {
-            let rotated = base.as_deref().map_or_else(|| path.clone(), path_of);
-            for (other, named) in self.beside(&path, &rotated, token.number) {
-                let (name, is_input) = match self.input_at(&other) {
-                    Some(input) => (self.inputs[input].0.clone(), true),
-                    None => (name_of(&other), false),
+        let was = token.was();
+        let mut verdict = judge(&was, &here, &others.files);
+        // Where all has been read that is there, nothing else matters.
+        let is_it = match here {
+            Now::File(facts) => facts.number.zip(token.number),
+            _ => None,
+        };
+        let is_it = is_it.is_some_and(|(here, was)| was.is(here) == Some(true));
+        if base.is_some() && !(is_it && verdict == Verdict::Wait) {
+            let own = input.filter(|input| Some(*input) != base);
+            let paths = base.into_iter().chain(own);
+            for input in paths {
+                self.look_beside(input, index, &mut others);
+            }
+            verdict = judge(&was, &here, &others.files);
+        }
+        Placed {
+            input,
+            base,
+            verdict,
+            others,
+        }
+    }
+
+    fn input_place(&self, input: usize) -> Place {
+        let (name, path) = &self.inputs[input];
+        Place {
+            name: name.clone(),
+            path: path.clone(),
+            is_input: true,
+        }
+    }
+
+    /// Looks for a file that was read beside an input: by its number, and, if it was an input itself, for copies of it.
+    fn look_beside(&mut self, input: usize, index: usize, others: &mut Others) {
+        let Known {
+            partition, token, ..
+        } = &self.known[index];
+        let Some(number) = token.number else {
+            return;
+        };
+        let known_as = path_of(partition);
+        let known_as = known_as.file_name().unwrap_or_default().to_string_lossy();
+        for (place, is_target) in self.places(input) {
+            let own = place.file_name().unwrap_or_default();
+            let text = own.to_string_lossy();
+            let directory = self.directory(folder_of(&place));
+            let is_next = |name: &OsString| {
+                let name = name.to_string_lossy();
+                let is_next = |own: &str| is_rotation(own, &name) || series(own) == series(&name);
+                !is_backup(&name) && (is_target || is_next(&text) || is_next(&known_as))
+            };
+            let same = directory.by_inode.get(&number.inode).into_iter().flatten();
+            let same = same.filter(|name| **name != own && is_next(name)).cloned();
+            let copies = directory.numbered.get(&*text).into_iter().flatten();
+            let copies = copies.filter(|name| !is_packed(&name.to_string_lossy()));
+            let copies = copies.filter(|_| token.rest_of.is_none()).cloned();
+            for name in same.chain(copies).collect::<BTreeSet<_>>() {
+                let path = place.with_file_name(name);
+                let Some(other) = facts::number_at(&path) else {
+                    continue;
                 };
-                others.add(name, is_input, &other, token, named);
+                let place = match self.input_of(Some(other)) {
+                    Some(input) => self.input_place(input),
+                    None => Place {
+                        name: name_of(&path),
+                        is_input: false,
+                        path,
+                    },
+                };
+                let is_input = place.is_input;
+                if number.is(other) == Some(true) {
+                    others.add(place, token, Named::Rotated);
+                } else if !self.read.has(other) && !(self.is_output)(&place.path) {
+                    others.add(place, token, Named::Copy { is_input });
+                }
             }
         }
-        let before = match input {
-            Some(_) => Some(partition.clone()),
-            None => base,
-        };
-        let mut moved = |to: String, is_input: bool| Found::Moved {
-            token: FileToken {
-                rest_of: before.clone().filter(|_| !is_input),
-                ..token.clone()
-            },
-            missed: before
-                .as_ref()
-                .map_or_else(Vec::new, |before| self.missed(before, &to)),
-            before: before.clone(),
-            to,
-        };
-        Ok(match judge(&token.was(), &here, &others.files) {
-            Verdict::Continue if input.is_none() => moved(partition.clone(), false),
-            Verdict::Wait if input.is_none() && !finished => moved(partition.clone(), false),
-            Verdict::Continue | Verdict::Wait => Found::Same,
-            Verdict::Rotated(place) => {
-                let (name, is_input) = others.names[place].clone();
-                moved(name, is_input)
+    }
+
+    fn directory(&mut self, folder: &Path) -> &Directory {
+        self.directories
+            .entry(folder.to_path_buf())
+            .or_insert_with_key(|folder| {
+                list(folder, &self.read, &self.file_names).unwrap_or_default()
+            })
+    }
+
+    /// What a start makes of where a file is.
+    fn found(&mut self, index: usize, placed: &Placed) -> Found<FileToken> {
+        let Known {
+            partition,
+            token,
+            finished,
+        } = &self.known[index];
+        let base = placed.base.map(|base| self.inputs[base].0.clone());
+        let is_rest = token.rest_of.is_some();
+        let refused = |at: Option<usize>| at.and_then(|at| placed.others.places.get(at));
+        match placed.verdict {
+            Verdict::Continue | Verdict::Wait if placed.input.is_some() && !is_rest => Found::Same,
+            Verdict::Wait if *finished && placed.input.is_none() && token.rest_of == base => {
+                Found::Same
             }
-            Verdict::Refuse(Reason::Perhaps(place)) => Found::Perhaps {
-                to: others.names[place].0.clone(),
+            Verdict::Continue | Verdict::Wait => Found::Moved {
+                to: partition.clone(),
+                token: FileToken {
+                    rest_of: base.clone().filter(|_| placed.input.is_none()),
+                    ..token.clone()
+                },
+                before: base,
+                missed: Vec::new(),
             },
-            Verdict::Refuse(_) if token.rest_of.is_some() && *finished => Found::Forgotten,
+            Verdict::Rotated(_) => {
+                let Some((to, _)) = placed.place() else {
+                    return Found::Lost;
+                };
+                // What came between is looked for once, when the file is no input any more.
+                let missed = match placed.base {
+                    Some(base) if !is_rest => self.missed(base, &to.path),
+                    _ => Vec::new(),
+                };
+                Found::Moved {
+                    to: to.name.clone(),
+                    token: FileToken {
+                        number: placed.number(),
+                        rest_of: base.clone().filter(|_| !to.is_input),
+                        ..token.clone()
+                    },
+                    before: base,
+                    missed,
+                }
+            }
+            Verdict::Refuse(Reason::Perhaps(at)) => {
+                refused(Some(at)).map_or(Found::Lost, |to| Found::Perhaps {
+                    to: to.name.clone(),
+                })
+            }
+            Verdict::Refuse(Reason::Copied(at)) => {
+                refused(Some(at)).map_or(Found::Lost, |copy| Found::Unclear {
+                    why: copied(partition, &copy.name, is_more_than_header(&token.was())),
+                })
+            }
+            // Opening it tells what is wrong with an input.
+            Verdict::Refuse(Reason::Unreadable(at)) if at.is_some() || placed.input.is_none() => {
+                let own = (partition.clone(), path_of(partition));
+                let (name, path) =
+                    refused(at).map_or(own, |other| (other.name.clone(), other.path.clone()));
+                Found::Unclear {
+                    why: unreadable(partition, &name, &path),
+                }
+            }
+            Verdict::Refuse(_) if is_rest && *finished => Found::Forgotten,
             Verdict::Refuse(_) => Found::Lost,
-        })
-    }
-
-    /// The input that is the file at a path.
-    fn input_at(&self, path: &Path) -> Option<usize> {
-        let number = |path: &Path| facts::number(&path.metadata().ok()?);
-        let own = number(path)?;
-        let mut same = self.by_inode.get(&own.inode)?.iter().copied();
-        same.find(|input| number(&self.inputs[*input].1) == Some(own))
-    }
-
-    /// The files beside one that may be what it was: those of the same inode, and those with a name that rotation gives. Where
-    /// the path is a link, those of the same inode where it leads now.
-    fn beside(
-        &mut self,
-        path: &Path,
-        rotated: &Path,
-        number: Option<FileNumber>,
-    ) -> Vec<(PathBuf, Named)> {
-        let mut found: Vec<_> = (self.in_folder(path, number).into_iter())
-            .map(|other| match is_named_by_rotation(rotated, &other) {
-                true => (other, Named::Rotation),
-                false => (other, Named::Beside),
-            })
-            .collect();
-        if path.is_symlink()
-            && let Ok(target) = path.canonicalize()
-        {
-            let there = self.in_folder(&target, number).into_iter();
-            let same = there.filter(|other| {
-                let other = other
-                    .metadata()
-                    .ok()
-                    .and_then(|metadata| facts::number(&metadata));
-                other.is_some() && other == number
-            });
-            found.extend(same.map(|other| (other, Named::Rotation)));
         }
-        found
     }
 
-    fn in_folder(&mut self, path: &Path, number: Option<FileNumber>) -> Vec<PathBuf> {
-        let folder = folder_of(path).to_path_buf();
-        let directory = self
-            .directories
-            .entry(folder)
-            .or_insert_with_key(|folder| list(folder).unwrap_or_default());
-        let own = path.file_name().unwrap_or_default();
-        let same = number.and_then(|number| directory.by_inode.get(&number.inode));
-        let text = own.to_string_lossy();
-        let stem = text.rsplit_once('.').map_or(&*text, |(stem, _)| stem);
-        let alike = directory.names.range(stem.to_owned()..);
-        let alike = alike.take_while(|(name, _)| name.starts_with(stem));
-        let named = alike.filter(|(name, _)| is_rotation(&text, name));
-        let names = same
-            .into_iter()
-            .flatten()
-            .chain(named.map(|(_, name)| name));
-        let names: BTreeSet<_> = names.filter(|name| **name != own).collect();
-        names
-            .into_iter()
-            .map(|name| path.with_file_name(name))
-            .collect()
-    }
-
-    /// Files beside one that was rotated away which came after it and were never read: those of rotations in between.
-    fn missed(&mut self, base: &str, to: &str) -> Vec<String> {
-        let (base, to) = (path_of(base), path_of(to));
-        let (true, Some(then)) = (base.parent() == to.parent(), made(&to)) else {
-            return Vec::new();
-        };
-        let Some(own) = base
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-        else {
-            return Vec::new();
-        };
-        // By the time of its birth too: an inode is given to a later file at once.
-        let known = self.known.iter().filter_map(|known| known.token.number);
-        let known: HashMap<u64, Vec<FileNumber>> =
-            known.fold(HashMap::new(), |mut by_inode, number| {
-                by_inode.entry(number.inode).or_default().push(number);
-                by_inode
-            });
-        let beside = self.in_folder(&base, None).into_iter();
-        let later = beside.filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            *path != to && is_numbered(&own, &name) && made(path).is_some_and(|time| time > then)
-        });
-        let unread = later.filter(|path| {
-            let number = path
-                .metadata()
-                .ok()
-                .and_then(|metadata| facts::number(&metadata));
-            number.is_none_or(|number| {
-                let known = known.get(&number.inode).into_iter().flatten();
-                !known.copied().any(|known| known.is(number))
-            })
-        });
-        let names = unread.map(|path| name_of(&path));
-        names.filter(|name| self.input(name).is_none()).collect()
+    /// Files that came between what was read of an input, which is at `to` now, and what the input is now, and were never read:
+    /// those of rotations in between, or those that a link has skipped.
+    fn missed(&mut self, base: usize, to: &Path) -> Vec<String> {
+        let mut missed = BTreeSet::new();
+        for (place, is_target) in self.places(base) {
+            let own = place.file_name().unwrap_or_default().to_string_lossy();
+            let to_name = to.file_name().unwrap_or_default().to_string_lossy();
+            if FileId::of(folder_of(&place)) != FileId::of(folder_of(to)) {
+                continue;
+            }
+            let between = match is_target {
+                false => {
+                    let directory = self.directory(folder_of(&place));
+                    directory.numbered.get(&*own).cloned().unwrap_or_default()
+                }
+                true if series(&own) == series(&to_name) => names_like(&place).unwrap_or_default(),
+                true => Vec::new(),
+            };
+            for name in between {
+                let path = place.with_file_name(&name);
+                let is_between = name.to_string_lossy() != own
+                    && came_after(&path, to)
+                    && !(is_target && is_made_after(&path, &place));
+                let is_unread = facts::number_at(&path).is_some_and(|number| {
+                    !self.read.has(number) && self.input_of(Some(number)).is_none()
+                });
+                if is_between && is_unread && !(self.is_output)(&path) {
+                    missed.insert(name_of(&path));
+                }
+            }
+        }
+        missed.into_iter().collect()
     }
 }
 
-/// When a file was made, or last changed where the system does not say.
-fn made(path: &Path) -> Option<SystemTime> {
-    let metadata = path.metadata().ok()?;
-    metadata.created().or_else(|_| metadata.modified()).ok()
+/// Whether a file was written after another one had been. What was compressed meanwhile has the time of what it was.
+fn came_after(path: &Path, other: &Path) -> bool {
+    let written = |path: &Path| {
+        path.metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    written(path) > written(other) || !is_packed(&name) && is_made_after(path, other)
 }
 
-fn is_named_by_rotation(base: &Path, other: &Path) -> bool {
-    match (base.file_name(), other.file_name()) {
-        (Some(base), Some(other)) => is_rotation(&base.to_string_lossy(), &other.to_string_lossy()),
-        _ => false,
-    }
+/// Whether a file was made after another one; not where the system does not say.
+fn is_made_after(path: &Path, other: &Path) -> bool {
+    let made = |path: &Path| path.metadata().and_then(|metadata| metadata.created()).ok();
+    made(path)
+        .zip(made(other))
+        .is_some_and(|(one, other)| one > other)
+}
+
+/// That nobody can tell what happened to a file of which there is a copy.
+fn copied(name: &str, copy: &str, goes_on: bool) -> String {
+    // Where next to nothing had been read, the copy is an input as any other.
+    let rename = match goes_on {
+        true => format!(
+            ", with `--rename-partition {name}={copy}`, which goes on there and reads {name} from its beginning"
+        ),
+        false => String::new(),
+    };
+    format!(
+        "{name} may have been copied and emptied, or only copied: it and {copy} both begin with what was read of it\nhelp: if it was emptied, name {copy} as an input too{rename}. If it was only copied, move {copy} to another directory"
+    )
+}
+
+/// That the file can't be read in which what was read is, or may be.
+fn unreadable(name: &str, at: &str, path: &Path) -> String {
+    let why = match open::open(path) {
+        Err(error) => crate::error::Chain(&error.about(at)).to_string(),
+        Ok(_) => format!("{at} can't be read"),
+    };
+    let what = match name == at {
+        true => "what had not been read of it would be lost".to_owned(),
+        false => format!("what was read as {name} is, or may be, in {at} now"),
+    };
+    format!(
+        "{why}; {what}\nhelp: let this user read {at}; or leave unread what had not been read, with `--drop-partition {name}`"
+    )
 }
 
 /// The first bytes of a file, and its length.
@@ -377,23 +634,35 @@ fn head_of(path: &Path) -> io::Result<(Vec<u8>, u64)> {
     Ok((head, length))
 }
 
-fn list(folder: &Path) -> io::Result<Directory> {
+/// Lists what matters in a directory: what may have been read, and what may have been made of inputs.
+fn list(folder: &Path, read: &Numbers, inputs: &HashSet<String>) -> io::Result<Directory> {
     let mut directory = Directory::default();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if let Some(inode) = inode_of(&entry) {
-            directory
-                .by_inode
-                .entry(inode)
-                .or_default()
-                .push(entry.file_name());
-        }
         let name = entry.file_name();
-        directory
-            .names
-            .insert(name.to_string_lossy().into_owned(), name);
+        if let Some(inode) = inode_of(&entry).filter(|inode| read.0.contains_key(inode)) {
+            let same = directory.by_inode.entry(inode).or_default();
+            same.push(name.clone());
+        }
+        let from = rotated_from(&name.to_string_lossy());
+        for from in from.into_iter().filter(|from| inputs.contains(from)) {
+            let numbered = directory.numbered.entry(from).or_default();
+            numbered.push(name.clone());
+        }
     }
     Ok(directory)
+}
+
+/// The names beside a file that differ from its name in their numbers only.
+fn names_like(path: &Path) -> io::Result<Vec<OsString>> {
+    let series_of = |name: &OsStr| series(&name.to_string_lossy());
+    let own = series_of(path.file_name().unwrap_or_default());
+    let entries = fs::read_dir(folder_of(path))?.map(|entry| Ok(entry?.file_name()));
+    let names: io::Result<Vec<OsString>> = entries.collect();
+    Ok(names?
+        .into_iter()
+        .filter(|name| series_of(name) == own)
+        .collect())
 }
 
 #[cfg(unix)]
