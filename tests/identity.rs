@@ -1045,7 +1045,9 @@ fn several_copies_are_kept_of_a_file_that_is_copied_and_cut() {
     // Two rotations at once.
     place.append("app.log", "rest\n");
     fs::copy(place.path("app.log"), place.path("app.log.8")).unwrap();
-    let copied = fs::File::options().append(true).open(place.path("app.log.8"));
+    let copied = fs::File::options()
+        .append(true)
+        .open(place.path("app.log.8"));
     let before = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
     copied.unwrap().set_modified(before).unwrap();
     place.write("app.log", &lines("between", 30));

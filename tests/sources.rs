@@ -11,10 +11,13 @@ use std::{
 };
 
 use flow::{
-    OnError, Outcome,
+    OnError, Outcome, Recovery, ResumeError, RunError,
     prelude::*,
     sink,
-    source::{self, At, Next, Reader, Source, SourceError},
+    source::{
+        self, At, FileToken, LinesReader, Next, Reader, Source, SourceError, TextLinesSource,
+        UnfinishedLine,
+    },
 };
 use tempfile::TempDir;
 
@@ -341,4 +344,65 @@ fn an_opening_tells_a_first_run_a_new_partition_and_a_resume_apart() {
     let anew = store().map(|recovery| recovery.drop_step("numbers"));
     let (_, openings) = run(&["a"], false, anew);
     assert_eq!(openings, [of("a", At::Start)]);
+}
+
+/// Lines through a reader of one's own.
+struct Wrapped(TextLinesSource);
+
+struct WrappedReader(LinesReader<String>);
+
+impl Source for Wrapped {
+    type Item = String;
+    type Token = FileToken;
+    type Reader = WrappedReader;
+
+    fn partitions(&self) -> Result<Vec<String>, SourceError> {
+        self.0.partitions()
+    }
+
+    fn open(&self, partition: &str, at: At<FileToken>) -> Result<WrappedReader, SourceError> {
+        self.0.open(partition, at).map(WrappedReader)
+    }
+}
+
+impl Reader for WrappedReader {
+    type Item = String;
+    type Token = FileToken;
+
+    fn read(&mut self, out: &mut Vec<String>, waker: &Waker) -> Result<Next, SourceError> {
+        self.0.read(out, waker)
+    }
+
+    fn token(&self, index: usize) -> FileToken {
+        self.0.token(index)
+    }
+
+    fn unfinished(&mut self) -> Option<UnfinishedLine> {
+        self.0.unfinished()
+    }
+}
+
+#[test]
+fn a_file_whose_reader_is_wrapped_is_not_finished_before_its_last_line_is() {
+    let home = tempfile::tempdir().unwrap();
+    let [whole, open, state] = ["whole", "open", "state"].map(|name| home.path().join(name));
+    fs::write(&whole, "a\n").unwrap();
+    fs::write(&open, "b\nc").unwrap();
+    let run = |files: Vec<PathBuf>| {
+        let runner = Runner::new(move |flow| {
+            let lines = Wrapped(TextLines::open_all(files.clone()));
+            let lines = flow.source(lines).named("lines");
+            lines.sink(sink::from_fn(|_: String| ()));
+        });
+        runner.recover(Recovery::at(&state)).run()
+    };
+    let outcome = run(vec![whole.clone(), open.clone()]).unwrap();
+    let [line] = &outcome.unfinished[..] else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((&*line.step, &*line.text, line.line), ("lines", "c", 2));
+    fs::remove_file(&open).unwrap();
+    let error = run(vec![whole]).unwrap_err();
+    let gone = matches!(error, RunError::Resume(ResumeError::PartitionGone { .. }));
+    assert!(gone, "{error}");
 }

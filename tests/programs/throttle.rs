@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flow::source::{At, Excerpt, Next, Reader, Source, SourceError};
+use flow::source::{At, Excerpt, Next, Reader, Source, SourceError, UnfinishedLine};
 
 /// A source whose partitions give out a record an interval, from when they are opened.
 pub(crate) struct Throttled<S> {
@@ -91,6 +91,10 @@ impl<R: Reader<Item: 'static, Token: 'static>> Reader for ThrottledReader<R> {
             (true, false) => Next::Ready,
             (true, true) => Next::End,
         })
+    }
+
+    fn unfinished(&mut self) -> Option<UnfinishedLine> {
+        self.reader.unfinished()
     }
 
     fn check(&mut self) -> Result<(), SourceError> {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     At, Excerpt, FileToken, Found, Known, Next, OrDead, RawLine, Reader, Source, SourceError,
-    SourceOrDead,
+    SourceOrDead, UnfinishedLine,
     file::Files,
     line_format::{Bytes, Json, LineFormat, Text},
     lines::{LineOptions, LineParser, Lines},
@@ -242,6 +242,10 @@ impl<T: 'static> Reader for LinesReader<T> {
 
     fn read(&mut self, out: &mut Vec<T>, _: &Waker) -> Result<Next, SourceError> {
         self.lines.read(out, &self.parser)
+    }
+
+    fn unfinished(&mut self) -> Option<UnfinishedLine> {
+        self.lines.unfinished()
     }
 
     fn file_lines(&mut self) -> Option<&mut Lines> {

@@ -400,6 +400,13 @@ pub trait Reader: 'static {
         0
     }
 
+    /// A last line that `read` has left unread at the end, because its writer may not have finished it. Then the partition is not
+    /// finished either, and a later start misses it if it is gone. By default there is none. A reader that wraps the one of
+    /// [`TextLines`](crate::TextLines) or its like returns what that one does.
+    fn unfinished(&mut self) -> Option<UnfinishedLine> {
+        None
+    }
+
     /// The lines of the partition, for a source that has a [`line_parser`](Source::line_parser).
     #[doc(hidden)]
     fn file_lines(&mut self) -> Option<&mut Lines> {

@@ -323,8 +323,7 @@ impl<S: Source> Partition<S> {
 
     /// A last line that was left unread.
     fn unfinished(&mut self) -> Option<UnfinishedLine> {
-        let lines = self.reader.file_lines().filter(|_| self.at_end)?;
-        lines.unfinished()
+        self.at_end.then(|| self.reader.unfinished())?
     }
 }
 
@@ -683,7 +682,12 @@ impl<S: Source> SourceTask for Reading<S> {
 
     fn unfinished(&mut self) -> Vec<UnfinishedLine> {
         let partitions = self.partitions.iter_mut();
-        partitions.filter_map(Partition::unfinished).collect()
+        let unfinished = partitions.filter_map(Partition::unfinished);
+        let of_step = |line| UnfinishedLine {
+            step: self.id.clone(),
+            ..line
+        };
+        unfinished.map(of_step).collect()
     }
 
     fn splits(&self) -> bool {
