@@ -1042,3 +1042,18 @@ fn a_check_leaves_the_lock_file_alone_and_reads_beside_others() {
     assert!(before == lock());
     drop(reading);
 }
+
+#[test]
+fn where_nothing_is_durable_yet_no_epoch_is_named() {
+    let words = Words::with("ant");
+    let ended = words.fine(&["in"], "");
+    let ended = ended.says(["finished: 0 records read, nothing is durable yet"]);
+    assert!(!ended.stderr.contains("epoch"), "{ended}");
+    let words = Words::with(b"\xff\n");
+    let ended = words.run(&["in"]).expect(FAILED);
+    let ended = ended.says(["Nothing is durable yet; the next run starts at it."]);
+    assert!(!ended.stderr.contains("epoch"), "{ended}");
+    words.work.write("in", "ant\n");
+    let ended = words.fine(&["in"], "ant 1\n");
+    ended.says(["going on from a store in which nothing is durable yet"]);
+}

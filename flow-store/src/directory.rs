@@ -130,13 +130,8 @@ impl Place {
         Ok(absent.into_iter().map(Path::to_path_buf).collect())
     }
 
-    /// Takes away what [`create`](Place::create) made, and the lock file in it.
-    pub(crate) fn take_back(&self, made: &[PathBuf]) {
-        if made.is_empty() {
-            return;
-        }
-        // It was empty, so nothing is lost; and if this fails, no more is there than an empty directory.
-        let _ = fs::remove_file(&self.lock);
+    /// Takes away the directories that [`create`](Place::create) made, if they are still empty.
+    pub(crate) fn take_back(made: &[PathBuf]) {
         for directory in made {
             let _ = fs::remove_dir(directory);
         }

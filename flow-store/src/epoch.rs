@@ -76,6 +76,19 @@ impl Epoch {
         self.0 & NUMBER
     }
 
+    /// Whether it comes before all that can be durable: there is no store yet, or one whose first execution has just begun.
+    ///
+    /// ```
+    /// use flow_store::Epoch;
+    ///
+    /// assert!(Epoch::default().is_start() && Epoch::opening(1).is_start());
+    /// assert!(!Epoch::first(1).is_start() && !Epoch::opening(2).is_start());
+    /// ```
+    #[must_use]
+    pub const fn is_start(self) -> bool {
+        self.0 <= Epoch::opening(1).0
+    }
+
     /// The epoch of [`to_u64`](Self::to_u64).
     #[must_use]
     pub const fn from_u64(value: u64) -> Epoch {

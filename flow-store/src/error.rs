@@ -456,7 +456,8 @@ pub enum StoreError {
     },
     /// A commit failed, and nobody knows whether it is durable.
     #[error(
-        "the commit of epoch {epoch} to {path} failed: {cause}. Everything up to epoch {last} is safe; whether epoch {epoch} is, is not known. Start the flow again: it goes on from what is on the disk"
+        "the commit of epoch {epoch} to {path} failed: {cause}. {}; whether epoch {epoch} is, is not known. Start the flow again: it goes on from what is on the disk",
+        safe(*.last)
     )]
     CommitFailed {
         /// The file.
@@ -480,7 +481,8 @@ pub enum StoreError {
     },
     /// The commit that says how an execution ended failed; its data is safe.
     #[error(
-        "the end of execution {execution} could not be written to {path}: {cause}. Everything up to epoch {last} is safe"
+        "the end of execution {execution} could not be written to {path}: {cause}. {}",
+        safe(*.last)
     )]
     EndFailed {
         /// The file.
@@ -678,4 +680,12 @@ fn first_id(steps: &[StoredStep]) -> &str {
 fn drop_flags(steps: &[StoredStep]) -> String {
     let one = |step: &StoredStep| format!("--drop-state {}", step.id);
     steps.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// Up to where all is durable, as the beginning of a sentence.
+fn safe(last: Epoch) -> String {
+    match last.is_start() {
+        true => "Nothing is durable yet".to_owned(),
+        false => format!("Everything up to epoch {last} is safe"),
+    }
 }

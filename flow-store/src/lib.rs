@@ -252,4 +252,4 @@ pub use rows::{Row, RowRef, Rows};
 pub use schema::{Difference, Field, Fields, ParseSchemaError, Primitive, Schema, trace};
 
 pub use verify::Verified;
-pub use visible::{visible, visible_on_a_line};
+pub use visible::{visible, visible_json, visible_on_a_line};

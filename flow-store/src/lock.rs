@@ -2,7 +2,7 @@
 //!
 //! The operating system's lock on it keeps others out and ends with the process. Its text is for
 //! people, and remembers the store's uuid, so that a directory that lost its data is not taken for
-//! a new one. The file is never removed: a lock on a removed file keeps nobody out.
+//! a new one. The file is never removed where there are locks: a lock on a removed file keeps nobody out.
 //!
 //! Whoever only reads shares the lock with others that do, and leaves the text alone. A start that waits for them announces
 //! itself by a lock on the directory, which keeps out those who would come after it: else readers that overlap could keep it
@@ -129,13 +129,7 @@ impl Lock {
             }
         };
         no_pipe(&place.lock).map_err(at("open the lock file"))?;
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&place.lock)
-            .map_err(at("open the lock file"))?;
+        let (mut file, is_made) = open(&place.lock).map_err(at("open the lock file"))?;
         let deadline = Instant::now() + READERS;
         let patience = Patience::new();
         let mut announced = None;
@@ -143,7 +137,14 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(not_locked(place, error)),
+                Err(TryLockError::Error(error)) => {
+                    let error = not_locked(place, error);
+                    if is_made && matches!(error, StoreError::NoLocks { .. }) {
+                        // Nobody starts here, so nobody locks it. If this fails, an empty file is left.
+                        let _ = std::fs::remove_file(&place.lock);
+                    }
+                    return Err(error);
+                }
             }
             // Together with others that read: they are done soon, and no more are to come.
             match file.try_lock_shared() {
@@ -272,6 +273,19 @@ impl Lock {
             path: self.path.clone(),
             cause,
         })
+    }
+}
+
+/// Opens the lock file, and makes it if it is not there; says whether it did.
+fn open(path: &Path) -> io::Result<(File, bool)> {
+    let mut options = File::options();
+    let options = options.read(true).write(true);
+    match options.clone().create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = options.create(true).truncate(false).open(path)?;
+            Ok((file, false))
+        }
+        made => Ok((made?, true)),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::codec::CodecError;
 use crate::epoch::Epoch;
 use crate::error::{AnotherType, StoreError};
 use crate::schema::{Difference, Schema, list};
+use crate::visible::visible_on_a_line;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -302,6 +303,7 @@ impl fmt::Display for Notice {
                 to,
                 begins_anew,
             } => {
+                let (from, to) = (visible_on_a_line(from), visible_on_a_line(to));
                 write!(
                     f,
                     "what source `{id}` read as `{from}` is `{to}` now, and is read on there"

@@ -87,7 +87,7 @@ pub(crate) fn create(
         None => Lock::take(place).inspect_err(|error| {
             // Where there are no locks there is no store, so what was made for it goes.
             if matches!(error, StoreError::NoLocks { .. }) {
-                place.take_back(&made);
+                Place::take_back(&made);
             }
         })?,
     };

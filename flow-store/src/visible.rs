@@ -28,14 +28,33 @@ pub fn visible_on_a_line(text: &str) -> Cow<'_, str> {
     shown(text, is_hidden)
 }
 
+/// A JSON text that means the same and has no characters that a terminal would obey.
+///
+/// ```
+/// assert_eq!(flow_store::visible_json("\"\u{9b}2J\""), "\"\\u009b2J\"");
+/// ```
+#[must_use]
+pub fn visible_json(json: &str) -> Cow<'_, str> {
+    // They are in texts only, where each of them may be written as its number.
+    shown_as(json, is_hidden, |c| format!("\\u{:04x}", u32::from(c)))
+}
+
 fn shown(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+    shown_as(text, is_hidden, |c| c.escape_default().to_string())
+}
+
+fn shown_as(
+    text: &str,
+    is_hidden: impl Fn(char) -> bool,
+    show: impl Fn(char) -> String,
+) -> Cow<'_, str> {
     if !text.chars().any(&is_hidden) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match is_hidden(c) {
-            true => shown.extend(c.escape_default()),
+            true => shown.push_str(&show(c)),
             false => shown.push(c),
         }
     }
@@ -60,6 +79,10 @@ mod tests {
         assert!(!visible_on_a_line(&all).contains(char::is_control));
         assert_eq!(visible("\x1b]0;title\x07"), "\\u{1b}]0;title\\u{7}");
         assert_eq!(visible("\u{9b}31m\u{202e}\r"), "\\u{9b}31m\\u{202e}\\r");
+        let json = serde_json::to_string(&all).unwrap();
+        let shown = visible_json(&json);
+        assert!(!shown.contains(is_hidden));
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), all);
         assert!(matches!(visible("plain\ttext\n"), Cow::Borrowed(_)));
     }
 }

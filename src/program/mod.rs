@@ -216,8 +216,12 @@ fn started(started: &Started) {
     for notice in &started.notices {
         text += &format!("flow: {notice}\n");
     }
-    if let Some(epoch) = started.resumed_from {
-        text += &format!("flow: going on from epoch {epoch}\n");
+    match started.resumed_from {
+        Some(epoch) if epoch.is_start() => {
+            text += "flow: going on from a store in which nothing is durable yet\n";
+        }
+        Some(epoch) => text += &format!("flow: going on from epoch {epoch}\n"),
+        None => {}
     }
     say(&visible(&text));
 }

@@ -276,6 +276,10 @@ fn a_store_that_can_t_be_locked_can_be_read_and_not_started() {
     // A new one leaves nothing behind.
     run("run", "deep/state").one_error(3, says);
     assert!(!work.path("deep").exists());
+    std::fs::create_dir(work.path("there")).unwrap();
+    run("run", "there").one_error(3, says);
+    let left = std::fs::read_dir(work.path("there")).unwrap();
+    assert_eq!(left.count(), 0);
     work.run(&WORDS, &["run", "in", "--recover", "state"])
         .expect(0);
     refused(&work, 3, |verb| run(verb, "state"), &says);

@@ -9,7 +9,7 @@ use std::{
 use flow::{prelude::*, sink, source};
 
 use crate::{
-    SLOW,
+    SLOW, WORDS,
     support::{Ended, Workdir, program},
 };
 
@@ -121,6 +121,32 @@ fn no_text_of_an_input_is_obeyed_by_a_terminal() {
     assert_harmless(&ended.expect(3).stderr);
     let ended = work.run(&cart_join, &["run", "in", "--no-such-option", OBEYED]);
     assert!(!ended.expect(2).stderr.contains('\u{1b}'));
+}
+
+/// A name of a file can't make a line of its own of a part of it.
+#[test]
+fn a_notice_that_quotes_a_name_is_one_line() {
+    let work = Workdir::new();
+    let forged = "in\nflow: all is well";
+    work.write(forged, "a\n");
+    let run = |input: &str, store: &str| {
+        let output = format!("out of\n{store}");
+        let args = ["run", input, "--output", &output, "--recover", store];
+        work.run(&WORDS, &args)
+    };
+    run(forged, "state").expect(0);
+    std::fs::rename(work.path(forged), work.path("moved\nflow: too")).unwrap();
+    let moved = run("moved\nflow: too", "state").expect(0);
+    let moved = moved.says(["in\\nflow: all is well", "moved\\nflow: too"]);
+    let lines = moved.stderr.lines();
+    assert!(
+        lines.clone().all(|line| !line.starts_with("flow: all")),
+        "{moved}"
+    );
+    assert!(
+        lines.clone().all(|line| !line.starts_with("flow: too")),
+        "{moved}"
+    );
 }
 
 #[test]

@@ -90,3 +90,20 @@ fn a_reader_that_leaves_a_flow_which_nobody_stops_is_an_error() {
     let ended = work.run(&SLOW, &["run", "in", "--recover", "state"]);
     assert_eq!(ended.expect(0).stdout, "a 1\nb 1\n");
 }
+
+/// What runs before `main` has put `/dev/null` in its place, so it can't be told from that.
+#[test]
+fn a_closed_standard_output_is_the_null_device() {
+    let work = Workdir::new();
+    work.write("in", "a\n");
+    for to in [">&-", ">/dev/null"] {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec \"$0\" run in {to}")]);
+        command.arg(&*SLOW);
+        work.spawn(command)
+            .wait()
+            .expect(0)
+            .silent()
+            .says(["1 record read"]);
+    }
+}

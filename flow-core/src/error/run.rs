@@ -390,6 +390,9 @@ impl fmt::Display for Safe {
                 "No epoch of this run was durable; the next run starts where this one did.",
             ),
             (None, _) => f.write_str("Nothing is kept: this run has no recovery store."),
+            (Some(epoch), true) if epoch.is_start() => {
+                f.write_str("Nothing is durable yet; the next run starts at it.")
+            }
             (Some(epoch), true) => write!(
                 f,
                 "Everything before it is safe, up to epoch {epoch}; the next run starts at it."

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use flow_store::visible_on_a_line;
+
 /// What a person should know before a run starts; it starts all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -21,7 +23,9 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Notice::Store(notice) => notice.fmt(f),
-            Notice::Output { step, text } => write!(f, "sink `{step}`: {text}"),
+            Notice::Output { step, text } => {
+                write!(f, "sink `{step}`: {}", visible_on_a_line(text))
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Outcome {
     /// How many of `records` were given up, because the run was stopped and nobody read its output any more. They belong to
     /// epochs of which some results could not be written; with a store, the next run reads them again.
     pub given_up: u64,
-    /// The last durable epoch; `None` without a store.
+    /// The last durable epoch; `None` without a store. Where nothing is durable yet, it [is the start](Epoch::is_start).
     pub epoch: Option<Epoch>,
 }
 
@@ -81,8 +81,10 @@ impl fmt::Display for Outcome {
         for (step, count) in &self.skipped {
             write!(f, ", {count} skipped in `{step}`")?;
         }
-        if let Some(epoch) = self.epoch {
-            write!(f, ", durable up to epoch {epoch}")?;
+        match self.epoch {
+            Some(epoch) if epoch.is_start() => f.write_str(", nothing is durable yet")?,
+            Some(epoch) => write!(f, ", durable up to epoch {epoch}")?,
+            None => {}
         }
         Ok(())
     }

@@ -248,6 +248,7 @@ fn keys_of_all_kinds() {
         7u128,
         u128::MAX,
         i128::MIN,
+        "\u{9b}2J\u{7f}\u{202e}\n",
     ];
     look.start(Start {
         manifest: &manifest,
@@ -272,6 +273,8 @@ fn keys_of_all_kinds() {
         "{\"key\":{\"$map\":[[1,2]]},\"state\":14}",
         "{\"key\":0.1,\"state\":5}",
         "{\"key\":18446744073709551615,\"state\":3}",
+        // nothing that a terminal obeys
+        "{\"key\":\"\\u009b2J\\u007f\\u202e\\n\",\"state\":24}",
     ] {
         assert!(
             lines.lines().any(|line| line == expected),

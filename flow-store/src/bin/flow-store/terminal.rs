@@ -1,6 +1,6 @@
 //! What is written to the terminal: lines on stdout, and bars on stderr while it takes long.
 
-use flow_store::visible;
+use flow_store::{visible, visible_json};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
@@ -24,7 +24,8 @@ impl Out {
     /// One line of JSON, with something before it.
     pub(crate) fn json<T: Serialize>(&mut self, before: &str, value: &T) -> io::Result<()> {
         self.0.write_all(visible(before).as_bytes())?;
-        serde_json::to_writer(&mut self.0, value)?;
+        let json = serde_json::to_string(value)?;
+        self.0.write_all(visible_json(&json).as_bytes())?;
         self.0.write_all(b"\n")
     }
 
