@@ -489,6 +489,8 @@ fn a_partition_is_renamed_on_the_command_line() {
     words.refused(REFUSED, &to_what, &["no source has read", "`day=1`"]);
     let renamed = ["in", "day=2", "--rename-partition", "day=1=day=2"];
     words.run(&renamed).expect(FINE).says(["1 record read"]);
+    // The same start again has nothing to do.
+    words.run(&renamed).expect(FINE).says(["0 records read"]);
     assert!(words.out().ends_with("dog 1\n"));
     let ended = words.run(&["in", "--rename-partition", "in"]);
     ended.expect(WRONG).says(["the old name and the new one"]);

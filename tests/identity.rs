@@ -945,6 +945,24 @@ fn the_rest_of_a_rotated_file_is_known_when_its_input_is_named_otherwise() {
         read.sort();
         assert_eq!(read, ["last", "latest", "next"]);
     }
+    // Through a link that is called otherwise.
+    let place = Place::new();
+    place.write("app.log", "a\n");
+    place.reads(&["app.log"], "a");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "b\n");
+    place.reads(&["app.log"], "b");
+    std::os::unix::fs::symlink("app.log", place.path("link")).unwrap();
+    place.append("app.log.1", "late\n");
+    place.reads(&["link"], "late");
+    place.rename("app.log.1", "app.log.2");
+    place.append("app.log.2", "later\n");
+    place.append("app.log", "rest\n");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "c\n");
+    let mut read = place.read(&["link"]).unwrap();
+    read.sort();
+    assert_eq!(read, ["c", "later", "rest"]);
     // The directory has another name.
     let place = Place::new();
     fs::create_dir(place.path("one")).unwrap();
@@ -1118,6 +1136,19 @@ fn a_rotated_file_takes_the_name_of_one_that_is_finished_and_gone() {
     place.reads(&["app.log"], "rest b");
     place.append("app.log.1", "late\n");
     place.reads(&["app.log"], "late");
+    // All of them are inputs, and the oldest one is deleted.
+    let place = Place::new();
+    let all = ["app.log", "app.log.1", "app.log.2"];
+    for name in all {
+        place.write(name, &format!("{name}\n"));
+    }
+    assert_eq!(place.read(&all).unwrap().len(), 3);
+    place.remove("app.log.2");
+    place.rename("app.log.1", "app.log.2");
+    place.append("app.log", "rest\n");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "new\n");
+    place.reads(&all, "rest new");
     // One that was not finished doesn't.
     let place = Place::new();
     place.write("app.log", "a\n");
@@ -1130,6 +1161,20 @@ fn a_rotated_file_takes_the_name_of_one_that_is_finished_and_gone() {
     place.refused(&["app.log"], place.recovery(), &[&flag]);
     let lines = place.read_with(&["app.log"], place.dropping("app.log.1"));
     assert_eq!(lines.unwrap(), ["b"]);
+}
+
+#[test]
+fn a_copy_lies_where_a_link_leads() {
+    let place = Place::new();
+    fs::create_dir(place.path("logs")).unwrap();
+    std::os::unix::fs::symlink("logs/app.log", place.path("link")).unwrap();
+    place.write("logs/app.log", &lines("old", 20));
+    assert_eq!(place.read(&["link"]).unwrap().len(), 20);
+    place.append("logs/app.log", "rest\n");
+    let [log, copy] = ["logs/app.log", "logs/app.log.1"].map(|name| place.path(name));
+    fs::copy(log, copy).unwrap();
+    place.write("logs/app.log", "new\n");
+    place.reads(&["link"], "rest new");
 }
 
 /// After it was copied and cut, it has what was read of it again.
