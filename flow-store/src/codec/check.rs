@@ -60,13 +60,10 @@ pub struct Checked {
     values: Seen,
     /// The shapes of elements, and of what is seldom there.
     parts: Seen,
-    /// How many bytes have been written since the last sample.
-    unchecked: usize,
+    /// What draws the sample.
+    random: u64,
     again: Vec<u8>,
 }
-
-/// One of so many bytes is checked whatever its shape.
-const SAMPLE: usize = 64;
 
 impl Checked {
     /// The same with other checks than the build has by itself.
@@ -123,13 +120,20 @@ impl Checked {
             }
         };
         let written = into.get(before..).unwrap_or_default();
-        self.unchecked += written.len();
-        if is_new || self.unchecked / SAMPLE >= written.len() {
-            self.unchecked = 0;
+        if is_new || self.is_drawn() {
             self.again.clear();
             check::<T>(written, &mut self.again)?;
         }
         Ok(())
+    }
+
+    /// Whether a value is of the sample: one of 64, whatever it is, so that each kind has its turn.
+    #[inline]
+    fn is_drawn(&mut self) -> bool {
+        // A linear congruential generator, whose upper bits are the good ones.
+        let next = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d);
+        self.random = next.wrapping_add(0x1405_7b7e_f767_814f);
+        self.random >> 58 == 0
     }
 }
 
@@ -206,8 +210,8 @@ impl Track for Shape<'_> {
     }
 }
 
-/// So many shapes are remembered; what comes then is not new any more.
-const MOST: usize = 8192;
+/// So many shapes are remembered. Others are new each time: a type with so many is decoded again as often as not.
+const MOST: usize = 1 << 16;
 
 /// A set of shapes.
 #[derive(Debug, Default)]
@@ -218,7 +222,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether this is the first time, as long as so many can be remembered.
+    /// Whether it is not known to have been there before.
     #[inline]
     fn is_new(&mut self, shape: u64) -> bool {
         let shape = shape.max(1);
@@ -242,7 +246,7 @@ impl Seen {
     #[inline(never)]
     fn add(&mut self, shape: u64) -> bool {
         if self.held == MOST {
-            return false;
+            return true;
         }
         if self.held * 2 >= self.slots.len() {
             let old = std::mem::take(&mut self.slots);
@@ -290,7 +294,7 @@ mod tests {
                 checked.encode(&good(n), &mut bytes).unwrap();
             }
             // not by chance
-            checked.unchecked = 0;
+            checked.random = 0;
             bytes.truncate(1);
             let error = checked.encode(bad, &mut bytes).unwrap_err();
             assert_eq!(bytes.len(), 1);
@@ -523,6 +527,75 @@ mod tests {
         assert_eq!(READ.load(SeqCst) - before, 100);
     }
 
+    /// A large value among many small ones, at any place among them.
+    #[test]
+    fn each_kind_of_value_is_in_the_sample() {
+        use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+        static READ: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+        #[derive(Serialize)]
+        struct Counted(Vec<u8>);
+        impl<'de> Deserialize<'de> for Counted {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let bytes = Vec::deserialize(d)?;
+                READ[usize::from(bytes.len() > 100)].fetch_add(1, SeqCst);
+                Ok(Counted(bytes))
+            }
+        }
+        for every in [2, 64, 100] {
+            let mut checked = Checked::new(Checks::EachShape);
+            let before = [0, 1].map(|kind: usize| READ[kind].load(SeqCst));
+            for n in 0..1000 * every {
+                let len = if n % every == 0 { 1000 } else { 1 };
+                checked
+                    .encode(&Counted(vec![1; len]), &mut Vec::new())
+                    .unwrap();
+            }
+            let [small, large] = [0, 1].map(|kind| READ[kind].load(SeqCst) - before[kind]);
+            // One of 64 of a thousand, and of the others.
+            assert!((5..=30).contains(&large), "{large} of 1000, of {every}");
+            assert!(small < 1000 * every / 40, "{small} of {}", 1000 * every);
+        }
+    }
+
+    #[test]
+    fn where_no_more_shapes_are_remembered_a_new_one_is_refused() {
+        let mut checked = Checked::new(Checks::EachShape);
+        let value = |status: Status| (1, status);
+        checked
+            .encode(&value(Status::Open), &mut Vec::new())
+            .unwrap();
+        for n in 0..2 * MOST as u64 {
+            checked.values.is_new(mix(START, n));
+            checked.parts.is_new(mix(START, n));
+        }
+        checked.random = 0;
+        let error = checked.encode(&value(Status::Closed), &mut Vec::new());
+        assert!(matches!(error, Err(CodecError::Unreadable(_))), "{error:?}");
+        let list = vec![value(Status::Open), value(Status::Closed)];
+        let error = checked.encode(&list, &mut Vec::new());
+        assert!(matches!(error, Err(CodecError::Unreadable(_))), "{error:?}");
+    }
+
+    /// The keys of a map are data, also where a type hands them on as `&str`.
+    #[test]
+    fn borrowed_keys_are_no_names() {
+        #[derive(Default, Deserialize)]
+        #[serde(transparent)]
+        struct Words(BTreeMap<String, u64>);
+        impl Serialize for Words {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.iter().map(|(word, n)| (word.as_str(), n)))
+            }
+        }
+        let mut checked = Checked::new(Checks::EachShape);
+        for n in 0..1000u64 {
+            let words = (0..n % 20).map(|m| ((n * m).to_string(), m)).collect();
+            checked.encode(&Words(words), &mut Vec::new()).unwrap();
+        }
+        assert!(checked.values.held <= 2, "{:?}", checked.values.held);
+        assert!(checked.parts.held <= 4, "{:?}", checked.parts.held);
+    }
+
     #[test]
     fn so_many_shapes_are_remembered() {
         let mut seen = Seen::default();
@@ -531,8 +604,9 @@ mod tests {
             assert!(seen.is_new(shape(n)), "{n}");
             assert!(!seen.is_new(shape(n / 2)), "{n}");
         }
+        // What cannot be remembered stays new.
         for n in 0..2 * MOST as u64 {
-            assert!(!seen.is_new(shape(n)), "{n}");
+            assert_eq!(seen.is_new(shape(n)), n >= MOST as u64, "{n}");
         }
     }
 

@@ -179,10 +179,10 @@ fn content(bytes: &[u8]) -> u64 {
 }
 
 /// Whether values of this type are text that is part of the program, as `serde` writes the tag of an enum: data is
-/// owned, so it has another type.
+/// owned or a reference, so it has another type.
 #[inline]
 fn is_tag<V: ?Sized>() -> bool {
-    matches!(type_name::<V>(), "str" | "&str")
+    type_name::<V>() == "str"
 }
 
 #[inline]
