@@ -454,6 +454,87 @@ mod tests {
     }
 
     #[test]
+    fn a_text_with_its_parts_in_another_order_is_refused_with_the_way_out() {
+        /// A map that is written as a text of JSON.
+        struct AsText(Vec<u8>);
+        impl Serialize for AsText {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&format_args!("{:?}", self.0))
+            }
+        }
+        impl<'de> Deserialize<'de> for AsText {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(d)?;
+                let mut parts: Vec<u8> = serde_json::from_str(&text).unwrap();
+                parts.reverse();
+                Ok(AsText(parts))
+            }
+        }
+        let mut checked = Checked::new(Checks::EachShape);
+        let error = checked
+            .encode(&AsText(vec![1, 2, 3]), &mut Vec::new())
+            .unwrap_err();
+        assert!(matches!(error, CodecError::Differs { .. }), "{error}");
+        assert!(error.help().unwrap().contains("in a text"));
+    }
+
+    /// A `null` and a field that is not there are two things: `serde_with::rust::double_option`, and the half of it that only
+    /// reads.
+    #[test]
+    fn a_field_that_may_be_null_or_not_there() {
+        mod double_option {
+            use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+            #[allow(clippy::option_option)]
+            pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Option<Option<u64>>, D::Error> {
+                Option::deserialize(deserializer).map(Some)
+            }
+
+            #[allow(clippy::option_option, clippy::ref_option)]
+            pub(super) fn serialize<S: Serializer>(
+                value: &Option<Option<u64>>,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                value.flatten().serialize(serializer)
+            }
+        }
+        #[derive(Serialize, Deserialize, PartialEq, Debug)]
+        #[allow(clippy::option_option)]
+        struct Both {
+            #[serde(
+                default,
+                skip_serializing_if = "Option::is_none",
+                with = "double_option"
+            )]
+            last: Option<Option<u64>>,
+        }
+        #[derive(Serialize, Deserialize)]
+        #[allow(clippy::option_option)]
+        struct Half {
+            #[serde(
+                default,
+                skip_serializing_if = "Option::is_none",
+                deserialize_with = "double_option::deserialize"
+            )]
+            last: Option<Option<u64>>,
+        }
+        assert!(crate::trace::<Both>().ambiguous().is_none());
+        let (mut checked, mut bytes) = (Checked::new(Checks::Every), Vec::new());
+        for last in [None, Some(None), Some(Some(7))] {
+            bytes.clear();
+            checked.encode(&Both { last }, &mut bytes).unwrap();
+            assert_eq!(decode::<Both>(&bytes).unwrap(), Both { last });
+        }
+        let error = checked
+            .encode(&Half { last: Some(None) }, &mut bytes)
+            .unwrap_err();
+        assert_eq!(error, CodecError::SomeOfNothing);
+        assert!(error.help().unwrap().contains("double_option"), "{error}");
+    }
+
+    #[test]
     fn maps_and_sets_may_be_in_any_order() {
         type Sets = HashMap<IpAddr, (HashSet<u64>, HashMap<String, HashSet<(u8, Option<bool>)>>)>;
         for checks in BOTH {

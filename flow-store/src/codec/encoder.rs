@@ -700,6 +700,7 @@ impl<T: Track> ser::SerializeMap for Parts<'_, '_, T> {
         self.named = is_tag::<K>();
         let before = self.encoder.out.len();
         self.maybe_tag(key)?;
+        json_number::check_key(self.encoder.out.get(before..).unwrap_or_default())?;
         // A map of which serde knows the length may begin with the tag of an enum: `#[serde(tag = "kind")]`.
         if self.said.is_none() || self.named || self.keys[0] != 0 {
             self.mind_key(before);

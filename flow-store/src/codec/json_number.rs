@@ -4,10 +4,23 @@
 //! `serde_json::Number` is written as a struct with one text. A program that is built without the feature would read that
 //! as an object. So a number that is the same either way is written as a number either way.
 
+use super::CodecError;
 use super::encoder::{write_float, write_negative, write_unsigned};
 
 /// The name of the struct, and of its field.
 pub(crate) const NAME: &str = "$serde_json::private::Number";
+
+/// How the names begin that `serde_json` gives to structs of its own. It reads a map with such a key as one of them.
+const PRIVATE: &[u8] = b"$serde_json::private::";
+
+/// Refuses the MessagePack of a map's key that is such a name. Structs have them as names of fields, not as keys.
+#[inline]
+pub(super) fn check_key(key: &[u8]) -> Result<(), CodecError> {
+    match key.split_first() {
+        Some((_, text)) if text.starts_with(PRIVATE) => Err(CodecError::PrivateKey),
+        _ => Ok(()),
+    }
+}
 
 enum Number {
     Unsigned(u64),
@@ -87,6 +100,27 @@ mod tests {
                 bytes_of(&vec![number]),
             );
             assert_eq!(both.0, both.1, "{text}");
+        }
+    }
+
+    /// As a key of a map it is data, and would be read as a number, or refused when it is read.
+    #[test]
+    fn a_map_with_such_a_key_is_refused() {
+        for name in [NAME, "$serde_json::private::RawValue"] {
+            let object = serde_json::json!([{ name: "1.50" }]);
+            let map = std::collections::BTreeMap::from([(name, 1), ("other", 2)]);
+            let mut bytes = Vec::new();
+            let errors = [encode(&object, &mut bytes), encode(&map, &mut bytes)];
+            assert_eq!(
+                errors,
+                [Err(CodecError::PrivateKey), Err(CodecError::PrivateKey)]
+            );
+            assert!(bytes.is_empty());
+            encode(
+                &serde_json::json!({ "name": name, "$serde_json": 1 }),
+                &mut bytes,
+            )
+            .unwrap();
         }
     }
 

@@ -45,6 +45,11 @@ pub enum CodecError {
         "an `Option` in it is `Some` of a value that is written as nothing (`None`, `()`, the `null` of JSON), and would be read as `None`"
     )]
     SomeOfNothing,
+    /// A map has a key that `serde_json` keeps for itself.
+    #[error(
+        "a map in it has a key that begins with `$serde_json::private::`, which `serde_json` reads as a value of its own"
+    )]
+    PrivateKey,
     /// The type cannot read what it has written.
     #[error("it is written, and cannot be read back: {0}")]
     Unreadable(String),
@@ -80,7 +85,10 @@ impl CodecError {
                 "keep nested values in a list, each with the index of the one around it, or keep fewer levels",
             ),
             CodecError::SomeOfNothing => Some(
-                "make the inner value one that is never nothing: an enum with a variant for each case, or an `Option` less",
+                "make the inner value one that is never nothing: an enum with a variant for each case, or an `Option` less. Where `deserialize_with` tells `null` from a field that is not there, write the inner `Option` alone, as `#[serde(default, skip_serializing_if = \"Option::is_none\", with = \"serde_with::rust::double_option\")]` does",
+            ),
+            CodecError::PrivateKey => Some(
+                "give the key another name, or keep the document as a text, with `serde_json::to_string`",
             ),
             CodecError::Unreadable(cause) if missing(cause) => {
                 Some("a field that is sometimes not written needs `#[serde(default)]` to be read")
@@ -96,7 +104,7 @@ impl CodecError {
                 "`Serialize` and `Deserialize` of the type do not fit each other. Look for `skip_serializing`, `rename(serialize = ..)`, `serialize_with`, and for `u128` or bytes in an untagged or tagged enum or behind `flatten`",
             ),
             CodecError::Differs { .. } => Some(
-                "`Serialize` and `Deserialize` of the type do not fit each other. Look for untagged enums whose variants look alike, for names that come twice behind `flatten`, and for map keys that are written alike",
+                "`Serialize` and `Deserialize` of the type do not fit each other. Look for untagged enums whose variants look alike, for names that come twice behind `flatten`, for map keys that are written alike, and for a `HashMap` or `HashSet` in a text (JSON in a field), which has another order each time that it is made: take a `BTreeMap` or `BTreeSet`",
             ),
             CodecError::Unsteady => Some(
                 "a key is what its bytes are. Keep no `HashMap` or `HashSet` in it, whose order is another one each time: take `BTreeMap` or `BTreeSet`",
