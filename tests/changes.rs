@@ -706,6 +706,56 @@ fn a_type_that_only_changed_its_meaning_cant_be_told_apart() {
     );
 }
 
+/// What can't be traced looks like everything else that can't: the help of both errors leads to what works.
+#[test]
+fn a_type_that_cant_be_traced_is_converted_into_a_struct_with_one_field() {
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(untagged)]
+    enum Old {
+        Euros { euros: u64 },
+    }
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(untagged)]
+    enum New {
+        Cents { cents: u64 },
+    }
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    struct Kept {
+        v2: New,
+    }
+    fn of_old(Old::Euros { euros }: Old) -> New {
+        New::Cents { cents: euros * 100 }
+    }
+    let store = Store::new();
+    store.put([(1u64, Old::Euros { euros: 5 })]);
+    let error = store.go_on::<u64, New>(|cart| cart).unwrap_err();
+    let help = "help: put the type into a struct with one field, `struct New { v2: .. }`, which the store can tell from what is \
+                stored, and convert that with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to \
+                the type that was stored";
+    assert!(error.ends_with(help), "{error}");
+    let error = store.go_on::<u64, New>(|cart| cart.migrate_from(of_old));
+    assert_eq!(
+        error.unwrap_err(),
+        "PLACE the store can't tell the old `Old` of `cart` from the present one: both look like ?\nhelp: put the present \
+         type into a struct with one field, `struct New { v2: .. }`: what shows as `?` can't be traced, and a field with a \
+         name can"
+    );
+    let into_kept = |cart: Stream<(), u64>| cart.migrate_from(|old| Kept { v2: of_old(old) });
+    store.go_on::<u64, Kept>(into_kept).unwrap();
+    let [
+        (
+            1,
+            Kept {
+                v2: New::Cents { cents: 500 },
+            },
+        ),
+    ] = store.states::<u64, Kept>()[..]
+    else {
+        panic!("{:?}", store.states::<u64, Kept>());
+    };
+    assert_eq!(store.go_on::<u64, Kept>(into_kept), Ok(vec![]));
+}
+
 #[test]
 fn a_type_that_messagepack_cant_hold_is_refused() {
     #[derive(Default, serde::Serialize, serde::Deserialize)]

@@ -297,7 +297,8 @@ fn what_was_written_and_cannot_be_read_is_not_taken_for_another_type() {
         error,
         "the state of step `states` for key 0 can't be read as `Cart`: the bytes cannot be read as this type: ten is \
          too many\nnote: the type looks as it did when this was stored: it has written what it can't read, or one of \
-         its types reads less than it did\nhelp: convert what is stored with `.migrate_from::<Old>(..)`, give it up \
+         its types reads less than it did\nhelp: put the type into a struct with one field, `struct New { v2: .. }`, which the store can tell from what is \
+         stored, and convert that with `.migrate_from::<Old>(..)`, give it up \
          with `--drop-state states`, or have its `Deserialize` read what is stored"
     );
 }

@@ -199,7 +199,11 @@ pub enum BuildError {
     },
     /// A type and the one before it can't be told apart in a store.
     #[error(
-        "{place}: the store can't tell the old `{old}` of `{id}` from {other}: both look like {schema}\nhelp: give a field that changed its meaning another name, so that stored ones are never taken for new ones"
+        "{place}: the store can't tell the old `{old}` of `{id}` from {other}: both look like {schema}\nhelp: {}", if .schema.has_any() {
+            "put the present type into a struct with one field, `struct New { v2: .. }`: what shows as `?` can't be traced, and a field with a name can"
+        } else {
+            "give a field that changed its meaning another name, so that stored ones are never taken for new ones"
+        }
     )]
     LooksTheSame {
         /// The step.

@@ -84,6 +84,16 @@ impl TypeChange {
         hints
     }
 
+    /// How a state can be converted: between two types that look the same nothing is converted.
+    pub(crate) fn conversion(&self) -> &'static str {
+        match self.differences.is_empty() {
+            true => {
+                "put the type into a struct with one field, `struct New { v2: .. }`, which the store can tell from what is stored, and convert that with `.migrate_from::<Old>(..)`, "
+            }
+            false => "convert what is stored with `.migrate_from::<Old>(..)`, ",
+        }
+    }
+
     /// What else can be done, after a line end: `first`, then to `drop` it. Where a field with a default is enough, nothing
     /// need be lost.
     pub(crate) fn ways_out(&self, cause: &str, first: &str, drop: &str) -> String {

@@ -15,7 +15,7 @@ pub enum ResumeError {
     #[error(
         "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}{}",
         .change.hints(.cause),
-        .change.ways_out(.cause, "convert what is stored with `.migrate_from::<Old>(..)`, ", "give it up")
+        .change.ways_out(.cause, .change.conversion(), "give it up")
     )]
     State {
         /// The step.

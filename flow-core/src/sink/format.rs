@@ -190,12 +190,15 @@ fn not_json(record: &impl Serialize, error: serde_json::Error) -> SinkError {
         false => format!(" (it begins with `{text}`)"),
     };
     let message = format!("the record can't be written as JSON{begins}");
-    match error.to_string().ends_with(NO_FORM) {
-        true => SinkError::new(format!(
-            "{message}: {error}\nhelp: make it an `Option`, leave such records out before the sink, or have `null` written with `.nan_as_null()`"
-        )),
-        false => SinkError::caused_by(message, error),
-    }
+    let cause = error.to_string();
+    let help = if cause.ends_with(NO_FORM) {
+        "make it an `Option`, leave such records out before the sink, or have `null` written with `.nan_as_null()`"
+    } else if cause.contains("key must be a string") {
+        "the keys of an object are texts: make the keys of the map texts in a `map` before the sink, or make the map a list of pairs, as `map.into_iter().collect::<Vec<_>>()` does"
+    } else {
+        return SinkError::caused_by(message, error);
+    };
+    SinkError::new(format!("{message}: {cause}\nhelp: {help}"))
 }
 
 /// The first bytes of a record.
