@@ -57,14 +57,16 @@ mod tests {
 
     #[test]
     fn a_number_that_would_be_an_object_is_refused() {
-        let name = "$serde_json::private::Number";
-        let bytes_of = |name: &str| {
-            let mut bytes = Vec::new();
-            let map = BTreeMap::from([(name, "1e400")]);
-            flow_store::encode(&("state", map, 7), &mut bytes).unwrap();
-            bytes
-        };
-        let (number, other) = (bytes_of(name), bytes_of("$serde_json::private::Numbers"));
+        /// As `serde_json` writes it with the feature.
+        #[derive(serde::Serialize)]
+        struct Number {
+            #[serde(rename = "$serde_json::private::Number")]
+            text: &'static str,
+        }
+        let (mut number, mut other) = (Vec::new(), Vec::new());
+        flow_store::encode(&("state", Number { text: "1e400" }, 7), &mut number).unwrap();
+        let map = BTreeMap::from([("$serde_json__private__Number", "1e400")]);
+        flow_store::encode(&map, &mut other).unwrap();
         let read = <Value as State>::decode(&number);
         assert_eq!(read.is_ok(), *HAS_FEATURE, "{read:?}");
         let read = <(String, BTreeMap<String, String>, u8) as Key>::decode(&number);
