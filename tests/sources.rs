@@ -406,3 +406,31 @@ fn a_file_whose_reader_is_wrapped_is_not_finished_before_its_last_line_is() {
     let gone = matches!(error, RunError::Resume(ResumeError::PartitionGone { .. }));
     assert!(gone, "{error}");
 }
+
+/// A token tells the file by what was read of it, not by what is there when it is asked.
+#[test]
+fn the_token_of_a_file_tells_what_was_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("in");
+    let lines: Vec<String> = (0..600).map(|n| format!("line {n}\n")).collect();
+    fs::write(&path, lines.concat()).unwrap();
+    let source = TextLines::open(&path);
+    let name = source.partitions().unwrap().remove(0);
+    let mut reader = source.open(&name, At::Start).unwrap();
+    let mut read = 0;
+    for _ in 0..2 {
+        let mut out = Vec::new();
+        assert_eq!(reader.read(&mut out, Waker::noop()).unwrap(), Next::Ready);
+        fs::write(&path, lines.concat().to_uppercase()).unwrap();
+        for at in [0, 1, 100, out.len()] {
+            let before = lines[..read + at].concat();
+            let tail = &before.as_bytes()[before.len().saturating_sub(256)..];
+            let token = reader.token(at);
+            assert_eq!(token.offset, before.len() as u64);
+            assert_eq!(token.tail_hash, Some(flow_store::hash(tail)), "line {at}");
+        }
+        assert!(reader.check().is_err());
+        fs::write(&path, lines.concat()).unwrap();
+        read += out.len();
+    }
+}

@@ -70,6 +70,14 @@ impl Input {
         self.with_file(|file| changed(file, head, tail, self.end))
     }
 
+    /// The last bytes before an offset as they were read, if they are still in memory.
+    pub(super) fn tail_before(&self, offset: u64) -> Option<&[u8]> {
+        let begin = self.end - self.buffer.len() as u64;
+        let to = usize::try_from(offset.checked_sub(begin)?).ok()?;
+        let from = to.checked_sub(before(offset))?;
+        self.buffer.get(from..to)
+    }
+
     /// Calls `f` with the file, which may have to be opened for that.
     pub(super) fn with_file<T>(&self, f: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
         match &self.file {

@@ -1,6 +1,7 @@
 //! Reads a file line by line, in runs.
 
 use std::{
+    cell::RefCell,
     io::{BufRead, BufReader, Read, Seek, SeekFrom},
     path::Path,
 };
@@ -156,6 +157,8 @@ pub struct Lines {
     /// The end of the file has been reached: where that is, and a last line that was left unread there.
     end: Option<End>,
     line: Vec<u8>,
+    /// Why the last token does not say what comes before it.
+    no_tail: RefCell<Option<std::io::Error>>,
 }
 
 #[derive(Debug)]
@@ -206,6 +209,7 @@ impl Lines {
             open_line,
             end: None,
             line: Vec::new(),
+            no_tail: RefCell::default(),
         })
     }
 
@@ -234,8 +238,9 @@ impl Lines {
         }
         head.read(token.offset, &rest);
         let offset = token.offset + rest.len() as u64;
-        let tail = tail_hash(&file, offset).ok();
-        Ok(head.token(tail, offset, token.line))
+        let tail = tail_hash(&file, offset)
+            .map_err(|error| SourceError::caused_by(format!("{name}: can't be read"), error))?;
+        Ok(head.token(Some(tail), offset, token.line))
     }
 
     /// Tells it which step it reads for, and whether the run takes last lines that are unfinished.
@@ -500,12 +505,15 @@ impl Lines {
         }
     }
 
-    /// Fails if the file is not what was read any more.
+    /// Fails if the file is not what was read any more, or if it could not be read for the last token.
     pub(super) fn check(&self) -> Result<(), SourceError> {
         let changed = match &self.end {
             Some(end) => end.changed.clone(),
             None => self.changed()?,
         };
+        if let (None, Some(error)) = (&changed, self.no_tail.take()) {
+            return Err(self.unreadable(error));
+        }
         let what = match changed {
             None => return Ok(()),
             Some(Changed::Shorter(length)) => format!(
@@ -541,8 +549,14 @@ impl Lines {
             // Known from when the file was open.
             Some(end) if end.token.offset == at.offset => end.token.clone(),
             _ => {
-                let tail = self.input.with_file(|file| tail_hash(file, at.offset));
-                self.head.token(tail.ok(), at.offset, at.line)
+                let tail = match self.input.tail_before(at.offset) {
+                    Some(tail) => Ok(flow_store::hash(tail)),
+                    None => self.input.with_file(|file| tail_hash(file, at.offset)),
+                };
+                let (tail, error) =
+                    tail.map_or_else(|error| (None, Some(error)), |tail| (Some(tail), None));
+                self.no_tail.replace(error);
+                self.head.token(tail, at.offset, at.line)
             }
         }
     }

@@ -653,9 +653,13 @@ impl<S: Source> SourceTask for Reading<S> {
             if !std::mem::take(&mut partition.moved) {
                 continue;
             }
+            // Before the check: what a token says of a file was read of it while it was what it had been.
+            let token = self
+                .number
+                .map(|number| (number, partition.reader.token(partition.pushed)));
             let checked = partition.reader.check();
             checked.map_err(|error| self.at.fault(error))?;
-            let Some(number) = self.number else {
+            let Some((number, token)) = token else {
                 continue;
             };
             let done = partition.at_end
@@ -663,9 +667,7 @@ impl<S: Source> SourceTask for Reading<S> {
                 && partition.failure.is_none()
                 && partition.unfinished().is_none();
             let mut value = vec![if done { DONE } else { NOT_DONE }];
-            partition
-                .reader
-                .token(partition.pushed)
+            token
                 .encode(&mut self.checked, &mut value)
                 .map_err(|error| {
                     let of = Some(partition.name.clone());
