@@ -232,13 +232,8 @@ fn settle(
         }
         all.push((source.step, settled));
     }
-    let known = || {
-        all.iter()
-            .flat_map(|(_, settled)| settled.known.iter().cloned())
-    };
-    let unused = dropped
-        .iter()
-        .find(|name| !known().any(|known| known == **name));
+    let known: BTreeSet<&String> = all.iter().flat_map(|(_, settled)| &settled.known).collect();
+    let unused = dropped.iter().find(|name| !known.contains(name));
     let unused = unused.cloned().or_else(|| {
         renames.unused(|is_of| {
             all.iter().any(|(_, settled)| {
@@ -250,7 +245,7 @@ fn settle(
     match unused {
         None => Ok((all, changes)),
         Some(partition) => {
-            let known = known().collect();
+            let known = known.into_iter().cloned().collect();
             Err(ResumeError::NoSuchPartition { partition, known }.into())
         }
     }

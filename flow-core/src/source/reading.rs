@@ -190,12 +190,10 @@ fn open<S: Source>(
             after: Vec::new(),
         });
     }
+    let names = context.partitions().iter().map(String::as_str);
+    let places: BTreeMap<&str, usize> = names.zip(0..).collect();
+    let place = |name: &str| places.get(name).copied();
     for (name, first) in &settled.after {
-        let place = |name: &str| {
-            partitions
-                .iter()
-                .position(|partition| partition.name == name)
-        };
         if let (Some(waits), Some(first)) = (place(name), place(first)) {
             partitions[waits].after.push(first);
         }
