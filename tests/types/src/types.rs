@@ -481,3 +481,180 @@ mod attributes {
         flattened_numbers: Numbered = [Numbered { id: 1, rest: [(7, 8)].into() }];
     }
 }
+
+/// Keys that are equal and are written differently: one of them would have two rows.
+mod equal_keys {
+    use super::*;
+    use crate::shapes::Shape::StreamKey;
+    use ordered_float::OrderedFloat;
+
+    types! { key
+        decimal: rust_decimal::Decimal = [
+            rust_decimal::Decimal::new(10, 1),
+            rust_decimal::Decimal::new(100, 2),
+        ] refused in [StreamKey];
+        big_decimal: bigdecimal::BigDecimal = ["1.0".parse().unwrap(), "1.00".parse().unwrap()] refused in [StreamKey];
+        chrono_offset: chrono::DateTime<chrono::FixedOffset> = [
+            "2026-11-26T23:00:00+01:00".parse().unwrap(),
+            "2026-11-26T22:00:00+00:00".parse().unwrap(),
+        ] refused in [StreamKey];
+        time_offset: time::OffsetDateTime = [
+            time::OffsetDateTime::UNIX_EPOCH,
+            time::OffsetDateTime::UNIX_EPOCH.to_offset(time::UtcOffset::from_hms(1, 0, 0).unwrap()),
+        ] refused in [StreamKey];
+        not_a_number: OrderedFloat<f64> = [OrderedFloat(f64::NAN), OrderedFloat(-f64::NAN)] refused in [StreamKey];
+        zero: OrderedFloat<f32> = [OrderedFloat(0.0), OrderedFloat(-0.0)] refused in [StreamKey];
+        json_zero: serde_json::Value = [serde_json::json!([0.0]), serde_json::json!([-0.0])] refused in [StreamKey];
+    }
+}
+
+/// What users may come up with.
+mod odd {
+    use super::*;
+    use ordered_float::OrderedFloat;
+    use serde::{Deserialize, Serialize};
+    use serde_json::{Value, json};
+    use std::borrow::Cow;
+    use std::collections::{BTreeMap, HashMap};
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+    struct Empty {}
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+    struct Point {
+        x: i32,
+        y: Option<i32>,
+    }
+
+    /// The second one has all that the first one reads.
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, Debug)]
+    #[serde(untagged)]
+    enum Overlapping {
+        Less { x: u8 },
+        More { x: u8, y: u8 },
+    }
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, Debug)]
+    #[serde(untagged)]
+    enum Numbers {
+        Small(u8),
+        Negative(i64),
+        Large(u64),
+        Float(OrderedFloat<f64>),
+        List(Vec<Numbers>),
+        Pair(u8, String),
+    }
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, Debug)]
+    #[serde(untagged)]
+    enum Nothing {
+        Nothing,
+        Number(u64),
+    }
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, Debug)]
+    struct MaybeFlat {
+        id: u8,
+        #[serde(flatten)]
+        point: Option<Point>,
+    }
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, Debug)]
+    struct AllOptional {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        a: Option<u8>,
+    }
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, Debug)]
+    struct MaybeEmpty {
+        id: u8,
+        #[serde(flatten)]
+        all: Option<AllOptional>,
+    }
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, Debug)]
+    struct TwoFlat {
+        #[serde(flatten)]
+        first: Point,
+        #[serde(flatten)]
+        second: BTreeMap<String, i32>,
+    }
+
+    fn two(second: &[(&str, i32)]) -> TwoFlat {
+        let second = second.iter().map(|(key, n)| ((*key).to_owned(), *n));
+        TwoFlat {
+            first: Point { x: 1, y: None },
+            second: second.collect(),
+        }
+    }
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, Debug)]
+    enum Fallback {
+        Known,
+        #[serde(other)]
+        Other,
+    }
+
+    #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Hash, Debug)]
+    #[serde(tag = "kind")]
+    enum Labelled {
+        Labels(BTreeMap<String, String>),
+        Unit,
+        Empty {},
+    }
+
+    fn labels(key: &str) -> Labelled {
+        Labelled::Labels([(key.to_owned(), "Unit".to_owned())].into())
+    }
+
+    types! { key
+        empty: Empty = [Empty {}];
+        struct_keys: BTreeMap<Point, u8> = [
+            [(Point { x: 1, y: None }, 1), (Point { x: 1, y: Some(2) }, 2)].into(),
+        ];
+        wide_keys: BTreeMap<u128, i128> = [[(u128::MAX, i128::MIN)].into()] refused in BUFFERED;
+        option_keys: BTreeMap<Option<u8>, Option<u8>> = [[(None, None), (Some(1), Some(0))].into()];
+        overlapping_less: Overlapping = [Overlapping::Less { x: 1 }];
+        overlapping: Overlapping = [Overlapping::More { x: 1, y: 2 }] refused in ALL;
+        numbers: Numbers = [
+            Numbers::Small(1),
+            Numbers::Negative(-1),
+            Numbers::Negative(1000),
+            Numbers::Large(u64::MAX),
+            Numbers::Float(OrderedFloat(2.0)),
+            Numbers::List(vec![Numbers::Small(1), Numbers::Float(OrderedFloat(0.5))]),
+            Numbers::Pair(1, "a".into()),
+        ];
+        nothing: Nothing = [Nothing::Nothing, Nothing::Number(1)] refused in [Optional];
+        maybe_flat: MaybeFlat = [
+            MaybeFlat { id: 1, point: None },
+            MaybeFlat { id: 1, point: Some(Point { x: 1, y: None }) },
+        ];
+        flat_and_empty: MaybeEmpty = [
+            MaybeEmpty { id: 1, all: Some(AllOptional { a: Some(1) }) },
+            MaybeEmpty { id: 1, all: Some(AllOptional { a: None }) },
+        ];
+        two_flat: TwoFlat = [two(&[]), two(&[("z", 1)])];
+        two_flat_meet: TwoFlat = [two(&[("x", 2)])] refused in ALL;
+        fallback: Fallback = [Fallback::Known, Fallback::Other];
+        labelled: Labelled = [labels("a"), Labelled::Unit, Labelled::Empty {}];
+        labelled_as_another: Labelled = [labels("a"), labels("kind")] refused in ALL;
+        arc: Arc<Point> = [Arc::new(Point { x: 1, y: None })];
+        cow_of_a_struct: Cow<'static, Point> = [Cow::Owned(Point { x: 1, y: Some(1) })];
+        cow_of_bytes: Cow<'static, [u8]> = [Cow::Owned(vec![0, 255])];
+        private_key: Value = [json!({ "$serde_json::private::Number": "1.50" })] refused in ALL;
+        private_key_of_a_map: BTreeMap<String, u8> = [
+            [("$serde_json::private::RawValue".to_owned(), 1)].into(),
+        ] refused in ALL;
+    }
+
+    types! { state
+        rc: Rc<Point> = [Rc::new(Point { x: 1, y: None })];
+        not_a_number: OrderedFloat<f32> = [OrderedFloat(f32::NAN), OrderedFloat(-f32::NAN)];
+        keys_that_are_nan: HashMap<OrderedFloat<f32>, u8> = [[(OrderedFloat(f32::NAN), 1)].into()];
+        unit_keys: HashMap<(), u8> = [[((), 1)].into()];
+        maps_of_maps_of_wide: HashMap<u128, HashMap<i128, ()>> = [[(1, [(-1, ())].into())].into()] refused in BUFFERED;
+    }
+}
