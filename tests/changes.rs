@@ -933,6 +933,39 @@ fn keys_that_cant_be_traced_are_converted_too() {
     assert!(states.len() == 9 && states.iter().all(|(key, state)| *key == user(state.cents)));
 }
 
+/// The type of a key has another `Eq`, and two stored keys are one: each has a row, on any worker.
+#[test]
+fn stored_keys_that_are_equal_now_are_refused() {
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    struct Caseless(String);
+    impl PartialEq for Caseless {
+        fn eq(&self, other: &Self) -> bool {
+            self.0.eq_ignore_ascii_case(&other.0)
+        }
+    }
+    impl Eq for Caseless {}
+    impl std::hash::Hash for Caseless {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            self.0.to_ascii_lowercase().hash(state);
+        }
+    }
+    for workers in [1, 2, 3] {
+        let store = Store::new().workers(workers);
+        store.put(["anna", "Anna", "ben"].map(|key| (key.to_owned(), Cents { cents: 5 })));
+        let error = store.go_on::<Caseless, Cents>(|cart| cart);
+        let error = error.unwrap_err();
+        for says in [
+            "`cart`",
+            "it is equal to the key",
+            "which is written otherwise",
+            "\nhelp: ",
+        ] {
+            assert!(error.contains(says), "{error}");
+        }
+        assert_eq!(store.states::<String, Cents>().len(), 3);
+    }
+}
+
 #[test]
 fn a_converted_key_that_is_not_what_its_bytes_are_is_refused() {
     #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use flow_store::{Checked, CodecError, KEY_GROUPS, RowRef, group, groups_of};
 
-use super::{Table, convert::Read, key_text};
+use super::{Table, convert::Read, key_text, table::KeyError};
 use crate::{
     engine::{HeadContext, Taken},
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
@@ -93,7 +93,7 @@ pub(super) fn restore<K: Key, S: 'static>(
         let first = table.is_empty();
         table
             .restore(hash, key, state)
-            .map_err(|error| keys.error(error.to_string()))?;
+            .map_err(|error| keys.not_added(error))?;
         if first {
             // Growing step by step costs as much as all the rest.
             table.reserve(rows.estimate());
@@ -207,6 +207,16 @@ impl<K: Key> Keys<'_, K> {
                 second: shown(),
                 key: key_text(entry.key()),
             }),
+        }
+    }
+
+    fn not_added(&self, error: KeyError) -> ResumeError {
+        match error {
+            KeyError::NotKept(error) => ResumeError::NotKept {
+                step: self.step.clone(),
+                error: error.into(),
+            },
+            other => self.error(other.to_string()),
         }
     }
 
