@@ -6,7 +6,7 @@ use super::{KeyAndValue, OrDead, Slot, Stateful, Value, fallible::or_as_before};
 use crate::{
     Stream,
     chain::{Port, Wiring},
-    record::{Key, NoKey, Record, StateCodec, StepState},
+    record::{IsKeyed, Key, NoKey, Record, StateCodec, StepState},
     state::{DeadRecord, Emit, Many, One, Results, ResultsAndDead},
     stream::dead::dead_step,
 };
@@ -14,11 +14,13 @@ use crate::{
 /// The results, and the records that failed.
 pub type AndDead<W, T, K, E> = (Stream<W, K>, Stream<DeadRecord<K, T, E>>);
 
-impl<T: Record + Clone, K: Key, Has> Stateful<T, K, Value, Has, OrDead> {
+impl<T, K, Has> Stateful<T, K, Value, Has, OrDead> {
     /// Replaces each value: `f(&mut state, value)` returns what goes on, or fails.
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
     where
+        K: IsKeyed + Key,
+        T: Record + Clone,
         S: Clone + 'static,
         W: 'static,
         E: 'static,
@@ -35,6 +37,8 @@ impl<T: Record + Clone, K: Key, Has> Stateful<T, K, Value, Has, OrDead> {
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> AndDead<I::Item, T, K, E>
     where
+        K: IsKeyed + Key,
+        T: Record + Clone,
         S: Clone + 'static,
         I: IntoIterator<Item: 'static> + 'static,
         E: 'static,
@@ -48,11 +52,13 @@ impl<T: Record + Clone, K: Key, Has> Stateful<T, K, Value, Has, OrDead> {
     }
 }
 
-impl<T: Record + Clone, K: Key, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
+impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
     /// Replaces each value: `f(&key, &mut state, value)` returns what goes on, or fails.
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
     where
+        K: IsKeyed + Key,
+        T: Record + Clone,
         S: Clone + 'static,
         W: 'static,
         E: 'static,
@@ -69,6 +75,8 @@ impl<T: Record + Clone, K: Key, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> AndDead<I::Item, T, K, E>
     where
+        K: IsKeyed + Key,
+        T: Record + Clone,
         S: Clone + 'static,
         I: IntoIterator<Item: 'static> + 'static,
         E: 'static,
@@ -82,7 +90,7 @@ impl<T: Record + Clone, K: Key, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
     }
 }
 
-impl<T: Record + Clone, K: Key> Stream<T, K> {
+impl<T, K> Stream<T, K> {
     /// Adds a step that keeps a state for each key and has two streams.
     fn keep_or_dead<S, W, R, E>(
         self,
@@ -92,6 +100,8 @@ impl<T: Record + Clone, K: Key> Stream<T, K> {
         f: impl FnMut(&K, &mut Option<S>, T) -> Result<R, E> + 'static,
     ) -> AndDead<W, T, K, E>
     where
+        K: IsKeyed + Key,
+        T: Record + Clone,
         S: Clone + 'static,
         W: 'static,
         R: 'static,

@@ -6,7 +6,7 @@ use super::{Fail, KeyAndValue, Or, Skip, Slot, Stateful, Value};
 use crate::{
     Stream,
     error::{BoxError, Failure},
-    record::{Key, Record, StepState},
+    record::{IsKeyed, Key, Record, StepState},
     run::Skips,
     state::{Many, One},
 };
@@ -54,11 +54,13 @@ pub(super) fn or_as_before<S: Clone, W, E>(
     Ok(result)
 }
 
-impl<T: Record, K: Key, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
+impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
     /// Replaces each value: `f(&mut state, value)` returns what goes on, or fails.
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> Stream<W, K>
     where
+        K: IsKeyed + Key,
+        T: Record,
         S: 'static,
         W: 'static,
         E: Failure,
@@ -78,6 +80,8 @@ impl<T: Record, K: Key, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> Stream<I::Item, K>
     where
+        K: IsKeyed + Key,
+        T: Record,
         S: 'static,
         I: IntoIterator<Item: 'static> + 'static,
         E: Failure,
@@ -94,11 +98,13 @@ impl<T: Record, K: Key, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
     }
 }
 
-impl<T: Record, K: Key, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
+impl<T, K, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
     /// Replaces each value: `f(&key, &mut state, value)` returns what goes on, or fails.
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> Stream<W, K>
     where
+        K: IsKeyed + Key,
+        T: Record,
         S: 'static,
         W: 'static,
         E: Failure,
@@ -118,6 +124,8 @@ impl<T: Record, K: Key, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> 
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> Stream<I::Item, K>
     where
+        K: IsKeyed + Key,
+        T: Record,
         S: 'static,
         I: IntoIterator<Item: 'static> + 'static,
         E: Failure,

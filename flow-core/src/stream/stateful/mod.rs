@@ -15,7 +15,7 @@ use crate::{
     chain::{Port, Shuffle, Wiring},
     error::BoxError,
     graph::{Keeps, StepIndex, Trace, Types},
-    record::{IsKeyed, Key, Record, StateCodec},
+    record::{Key, Record, StateCodec},
     state::{self, Emit, Results},
 };
 
@@ -116,10 +116,7 @@ impl<T, K> Stream<T, K> {
     #[doc(alias = "stateful_map_opt_with_key")]
     #[doc(alias = "try_stateful_flat_map")]
     #[doc(alias = "try_stateful_map_opt")]
-    pub fn stateful(self) -> Stateful<T, K>
-    where
-        K: IsKeyed,
-    {
+    pub fn stateful(self) -> Stateful<T, K> {
         Stateful::of(self)
     }
 }

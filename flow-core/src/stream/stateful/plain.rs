@@ -5,15 +5,17 @@ use std::panic::Location;
 use super::{KeyAndValue, Never, Slot, Stateful, Value};
 use crate::{
     Stream,
-    record::{Key, Record, StepState},
+    record::{IsKeyed, Key, Record, StepState},
     state::{Many, One},
 };
 
-impl<T: Record, K: Key, Has> Stateful<T, K, Value, Has, Never> {
+impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
     /// Replaces each value: `f(&mut state, value)` returns what goes on.
     #[track_caller]
     pub fn map<S, W, F>(self, f: F) -> Stream<W, K>
     where
+        K: IsKeyed + Key,
+        T: Record,
         S: 'static,
         W: 'static,
         Has: Slot<S>,
@@ -29,6 +31,8 @@ impl<T: Record, K: Key, Has> Stateful<T, K, Value, Has, Never> {
     #[track_caller]
     pub fn flat_map<S, I, F>(self, f: F) -> Stream<I::Item, K>
     where
+        K: IsKeyed + Key,
+        T: Record,
         S: 'static,
         I: IntoIterator<Item: 'static> + 'static,
         Has: Slot<S>,
@@ -41,11 +45,13 @@ impl<T: Record, K: Key, Has> Stateful<T, K, Value, Has, Never> {
     }
 }
 
-impl<T: Record, K: Key, Has> Stateful<T, K, KeyAndValue, Has, Never> {
+impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, Never> {
     /// Replaces each value: `f(&key, &mut state, value)` returns what goes on.
     #[track_caller]
     pub fn map<S, W, F>(self, f: F) -> Stream<W, K>
     where
+        K: IsKeyed + Key,
+        T: Record,
         S: 'static,
         W: 'static,
         Has: Slot<S>,
@@ -61,6 +67,8 @@ impl<T: Record, K: Key, Has> Stateful<T, K, KeyAndValue, Has, Never> {
     #[track_caller]
     pub fn flat_map<S, I, F>(self, f: F) -> Stream<I::Item, K>
     where
+        K: IsKeyed + Key,
+        T: Record,
         S: 'static,
         I: IntoIterator<Item: 'static> + 'static,
         Has: Slot<S>,
