@@ -4,7 +4,7 @@
 
 use flow_store::Look;
 use flow_store::fuzzing::{self, RawRow};
-use flow_store_fuzz::{Chunk, Content, FIRST, Memory, Seeds, Undo};
+use flow_store_fuzz::{Chunk, Content, FIRST, Memory, Seeds};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use std::fs;
@@ -51,10 +51,6 @@ enum Row<'a> {
     WholeChunk(Chunk<'a>),
     WholeDelta(u8, u8, bool, Content<'a>),
     Execution(u64, &'a [u8]),
-    Step(u16, &'a [u8]),
-    Base(&'a [u8], &'a [u8]),
-    WholeBase(u16, u16, &'a [u8], &'a [u8]),
-    WholeUndo(Undo<'a>),
 }
 
 const PAGE: usize = 4096;
@@ -129,10 +125,6 @@ impl Row<'_> {
                 fuzzing::whole_delta(key, last, epoch - 1, &content.of_delta())
             }
             Row::Execution(number, value) => RawRow::Execution(number, value.to_vec()),
-            Row::Step(number, value) => RawRow::Step(number, value.to_vec()),
-            Row::Base(key, value) => RawRow::Base(key.to_vec(), value.to_vec()),
-            Row::WholeBase(step, group, key, value) => fuzzing::whole_base(step, group, key, value),
-            Row::WholeUndo(ref undo) => undo.row(),
         }
     }
 }
