@@ -434,3 +434,95 @@ fn the_token_of_a_file_tells_what_was_read() {
         read += out.len();
     }
 }
+
+/// What may happen to a file while its last records are processed.
+type Rotation = fn(&Path, &Path);
+
+fn move_away(from: &Path, to: &Path) {
+    fs::rename(from, to).unwrap();
+}
+
+/// As log rotation does it that copies and truncates, and a writer that has much to say.
+fn copy_and_truncate(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap();
+    fs::write(from, "new\n".repeat(5_000)).unwrap();
+}
+
+/// A file that was read to its end may be rotated before the last of its records have been processed.
+#[test]
+fn a_file_may_go_when_it_has_been_read_and_not_processed() {
+    let rotations: [Rotation; 2] = [move_away, copy_and_truncate];
+    // One run of lines; and two, of which the last one is more than what is read at a time, with what is before it.
+    let lengths: [(usize, usize); 2] = [(200, 0), (256, 64)];
+    for ((rotate, (short, long)), fallible) in rotations
+        .into_iter()
+        .flat_map(|rotate| lengths.map(|length| (rotate, length)))
+        .flat_map(|case| [(case, false), (case, true)])
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, moved, store] = ["in", "in.1", "store"].map(|name| directory.path().join(name));
+        let line = |n| format!("{n:0length$}", length = if n < short { 10 } else { 1_000 });
+        let expected: Vec<String> = (0..short + long).map(line).collect();
+        fs::write(&path, expected.join("\n") + "\n").unwrap();
+        let run = |rotate: Option<Rotation>| {
+            let (out, seen) = sink::collect();
+            let (path, moved) = (path.clone(), moved.clone());
+            let runner = Runner::new(move |flow| {
+                let (path, moved) = (path.clone(), moved.clone());
+                let lines = flow.source(TextLines::open(&path)).named("lines");
+                let mut count = 0;
+                let mut at = move || {
+                    count += 1;
+                    if let Some(rotate) = rotate.filter(|_| count == short + long - 44) {
+                        rotate(&path, &moved);
+                    }
+                };
+                match fallible {
+                    true => lines
+                        .try_map(move |line| {
+                            at();
+                            Ok::<_, String>(line)
+                        })
+                        .sink(out.clone()),
+                    false => lines.inspect(move |_| at()).sink(out.clone()),
+                };
+            });
+            let runner = runner.epochs(Epochs::items(1)).workers(1);
+            let outcome = runner.recover(Recovery::at(&store)).run();
+            (
+                outcome.map(|_| ()).map_err(|error| error.to_string()),
+                seen.take(),
+            )
+        };
+        let (result, seen) = run(Some(rotate));
+        assert_eq!(result, Ok(()));
+        assert!(seen == expected);
+        if fs::exists(&path).unwrap() {
+            fs::remove_file(&path).unwrap();
+        }
+        fs::rename(&moved, &path).unwrap();
+        append(&path, "last\n");
+        assert_eq!(run(None), (Ok(()), vec!["last".to_owned()]));
+    }
+}
+
+/// A file that rests while others are read has to be opened to see whether it is still the one that was read.
+#[test]
+fn a_file_that_went_while_it_rested_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("in");
+    fs::write(&path, "line\n".repeat(600)).unwrap();
+    let source = TextLines::open(&path);
+    let name = source.partitions().unwrap().remove(0);
+    let open = |_| source.open(&name, At::Start).unwrap();
+    // No more than 256 stay open.
+    let mut readers: Vec<_> = (0..257).map(open).collect();
+    let mut reader = readers.pop().unwrap();
+    let next = reader.read(&mut Vec::new(), Waker::noop());
+    assert_eq!(next.unwrap(), Next::Ready);
+    fs::remove_file(&path).unwrap();
+    assert!(reader.token(100).tail_hash.is_some());
+    let error = reader.check().unwrap_err().to_string();
+    assert!(error.contains(path.to_str().unwrap()), "{error}");
+    assert!(error.contains("\nhelp: start again"), "{error}");
+}

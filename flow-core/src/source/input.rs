@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     file::{Changed, FileNumber, TAIL, changed, number, read_at},
+    lines::RUN_BYTES,
     open::{self, Leave},
 };
 
@@ -18,6 +19,9 @@ const CHUNK: usize = 64 << 10;
 ///
 /// What was read last stays in memory, 256 bytes of it, and each further read begins with it again. So a file that is truncated
 /// or overwritten meanwhile is noticed before a line is put together of two contents.
+///
+/// A run is made of a part of it. As much of that is kept as says what comes before each record of the run, for the file may be
+/// gone when that is asked.
 #[derive(Debug)]
 pub(super) struct Input {
     path: PathBuf,
@@ -32,6 +36,10 @@ pub(super) struct Input {
     start: usize,
     /// Where in the file the buffer ends.
     end: u64,
+    /// What has left the buffer since the run began.
+    aside: Vec<u8>,
+    /// Where in the file that begins.
+    aside_from: u64,
     /// The file is not what was read any more. Nothing further is read of it.
     changed: Option<Changed>,
 }
@@ -53,6 +61,8 @@ impl Input {
             start: tail.len(),
             buffer: tail,
             end: offset,
+            aside: Vec::new(),
+            aside_from: offset,
             changed: None,
         };
         if input.leave.is_none() {
@@ -70,12 +80,47 @@ impl Input {
         self.with_file(|file| changed(file, head, tail, self.end))
     }
 
+    /// Notes that a run begins here.
+    pub(super) fn begin_run(&mut self) {
+        self.forget_run();
+        let position = self.end - (self.buffer.len() - self.start) as u64;
+        self.aside_from = position - before(position).min(self.start) as u64;
+    }
+
+    /// Notes that nobody asks for what comes before a record of the run any more, but for what comes behind it.
+    pub(super) fn forget_run(&mut self) {
+        self.aside = Vec::new();
+        self.aside_from = u64::MAX;
+    }
+
+    /// Keeps what is about to leave the buffer, the first `bytes` of it, if the run needs it.
+    fn set_aside(&mut self, bytes: usize) {
+        let at = self.end - self.buffer.len() as u64;
+        let next = self.aside_from.saturating_add(self.aside.len() as u64);
+        let Some(from) = next.checked_sub(at) else {
+            return;
+        };
+        let from = usize::try_from(from).map_or(bytes, |from| from.min(bytes));
+        let most = (RUN_BYTES as usize + TAIL).saturating_sub(self.aside.len());
+        let to = bytes.min(from.saturating_add(most));
+        self.aside.extend_from_slice(&self.buffer[from..to]);
+    }
+
     /// The last bytes before an offset as they were read, if they are still in memory.
-    pub(super) fn tail_before(&self, offset: u64) -> Option<&[u8]> {
+    pub(super) fn tail_before(&self, offset: u64) -> Option<Vec<u8>> {
+        let from = offset - before(offset) as u64;
         let begin = self.end - self.buffer.len() as u64;
-        let to = usize::try_from(offset.checked_sub(begin)?).ok()?;
-        let from = to.checked_sub(before(offset))?;
-        self.buffer.get(from..to)
+        let mut tail = Vec::with_capacity(TAIL);
+        for (at, bytes) in [(self.aside_from, &self.aside), (begin, &self.buffer)] {
+            let next = from + tail.len() as u64;
+            let place = |offset: u64| usize::try_from(offset.checked_sub(at)?).ok();
+            let (Some(from), Some(to)) = (place(next), place(offset)) else {
+                continue;
+            };
+            let there = bytes.get(from..to.min(bytes.len())).unwrap_or_default();
+            tail.extend_from_slice(there);
+        }
+        (from + tail.len() as u64 == offset).then_some(tail)
     }
 
     /// Calls `f` with the file, which may have to be opened for that.
@@ -116,8 +161,10 @@ impl Input {
         self.file = None;
         self.leave = None;
         self.end -= (self.buffer.len() - self.start) as u64;
+        self.buffer.truncate(self.start);
         let tail = self.start - before(self.end).min(self.start);
-        self.buffer = self.buffer[tail..self.start].to_vec();
+        self.set_aside(tail);
+        self.buffer = self.buffer[tail..].to_vec();
         self.start = self.buffer.len();
     }
 
@@ -131,10 +178,11 @@ impl Input {
     }
 
     fn read_more(&mut self, bytes: usize) -> io::Result<()> {
+        let done = self.start - self.start.min(TAIL);
+        self.set_aside(done);
         let Some(mut file) = self.file.as_ref() else {
             return Err(io::Error::other("the file is closed"));
         };
-        let done = self.start - self.start.min(TAIL);
         self.buffer.drain(..done);
         self.start -= done;
         let known = self.buffer.len() - self.buffer.len().min(TAIL);

@@ -259,11 +259,12 @@ impl Lines {
         self.run_bytes = 0;
         self.run_skipped = 0;
         self.input.open().map_err(|error| self.unreadable(error))?;
+        self.input.begin_run();
         let next = self.read_run(out, parser)?;
         if next == Next::End {
             let token = self.token_at(self.next);
             let unfinished = self.unfinished_text(parser);
-            let changed = self.changed()?;
+            let changed = self.changed().map_err(|error| self.unreadable(error))?;
             self.end = Some(End {
                 token,
                 unfinished,
@@ -272,6 +273,9 @@ impl Lines {
             self.input.close();
         } else {
             self.rest();
+        }
+        if self.starts.is_empty() {
+            self.input.forget_run();
         }
         if self.line.capacity() > LONG {
             self.line = Vec::new(); // a flow may have many files, and few lines are that long
@@ -381,6 +385,11 @@ impl Lines {
             line: self.next.line + 1,
             text,
         })
+    }
+
+    /// Notes that all records of the last run have been processed.
+    pub(super) fn run_is_over(&mut self) {
+        self.input.forget_run();
     }
 
     /// Gives up what would stay open or in memory while others have their turn.
@@ -509,10 +518,10 @@ impl Lines {
     pub(super) fn check(&self) -> Result<(), SourceError> {
         let changed = match &self.end {
             Some(end) => end.changed.clone(),
-            None => self.changed()?,
+            None => self.changed().map_err(|error| self.not_checked(error))?,
         };
         if let (None, Some(error)) = (&changed, self.no_tail.take()) {
-            return Err(self.unreadable(error));
+            return Err(self.not_checked(error));
         }
         let what = match changed {
             None => return Ok(()),
@@ -530,9 +539,18 @@ impl Lines {
         ))
     }
 
-    fn changed(&self) -> Result<Option<Changed>, SourceError> {
-        let changed = self.input.changed(self.head.before(self.next.offset));
-        changed.map_err(|error| self.unreadable(error))
+    fn changed(&self) -> std::io::Result<Option<Changed>> {
+        self.input.changed(self.head.before(self.next.offset))
+    }
+
+    fn not_checked(&self, error: std::io::Error) -> SourceError {
+        let what = format!(
+            "{}: it can't be seen whether it still has what was read of it",
+            self.name
+        );
+        SourceError::caused_by(what, error).and_help(
+            "start again when it can be read: the run goes on behind the last epoch that is safe, also in a file that log rotation has renamed",
+        )
     }
 
     fn unreadable(&self, error: std::io::Error) -> SourceError {
@@ -550,7 +568,7 @@ impl Lines {
             Some(end) if end.token.offset == at.offset => end.token.clone(),
             _ => {
                 let tail = match self.input.tail_before(at.offset) {
-                    Some(tail) => Ok(flow_store::hash(tail)),
+                    Some(tail) => Ok(flow_store::hash(&tail)),
                     None => self.input.with_file(|file| tail_hash(file, at.offset)),
                 };
                 let (tail, error) =

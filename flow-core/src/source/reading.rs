@@ -601,6 +601,9 @@ impl<S: Source> SourceTask for Reading<S> {
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             // A run is pushed to its end before the next partition has its turn.
             if partition.run.is_empty() && partition.failure.is_none() {
+                if let Some(lines) = partition.reader.file_lines() {
+                    lines.run_is_over();
+                }
                 self.turn = (self.turn + 1) % self.partitions.len();
             }
         }
