@@ -261,3 +261,47 @@ fn polls_that_are_for_ever_apart_come_once() {
     assert_eq!(times, [0]);
     assert_eq!(seen.unwrap(), [1]);
 }
+
+/// What was polled and can't be polled again is processed before a stop, as far as there is time. What was processed is kept, and
+/// what was not is counted.
+#[test]
+fn a_stop_that_can_not_process_all_that_was_taken_says_how_much_it_was() {
+    const ALL: u64 = 10_000;
+    for fallible in [false, true] {
+        let stop: Arc<OnceLock<RunHandle>> = Arc::default();
+        let home = tempfile::tempdir().unwrap();
+        let (stops, (out, seen)) = (stop.clone(), sink::collect());
+        let runner = Runner::new(move |flow| {
+            let polled = source::poll(Duration::MAX, || Ok(0..ALL));
+            let polled = flow.source(polled.lossy()).named("polled");
+            let stop = stops.clone();
+            let slow = move |n: &u64| {
+                std::thread::sleep(Duration::from_millis(5));
+                if *n == 3 {
+                    stop.get().unwrap().stop();
+                }
+            };
+            let slow = match fallible {
+                false => polled.inspect(slow),
+                true => polled.try_map(move |n| {
+                    slow(&n);
+                    Ok::<_, &str>(n)
+                }),
+            };
+            slow.sink(out.clone()).named("out");
+        });
+        let runner = runner.recover(Recovery::at(home.path().join("state")));
+        let runner = runner.drain_within(seconds(4));
+        stop.set(runner.handle()).unwrap();
+        let outcome = runner.run().unwrap();
+        let seen = seen.take();
+        assert!(seen.len() >= 4 && seen.len() < 10_000);
+        assert_eq!(seen, (0..outcome.records).collect::<Vec<_>>());
+        assert_eq!(outcome.unprocessed, ALL - outcome.records);
+        let text = format!(
+            "{} more taken and not processed in time",
+            outcome.unprocessed
+        );
+        assert!(outcome.to_string().contains(&text), "{outcome}");
+    }
+}

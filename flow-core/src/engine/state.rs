@@ -111,6 +111,10 @@ pub(crate) struct RunState {
     /// When the last epoch was cut.
     cut: Mutex<Cut>,
     pub(crate) stopping: StopFlag,
+    /// Half of the time is over in which a run that stops is to come to rest: nothing more is begun, whatever was taken.
+    pub(crate) late: StopFlag,
+    /// How many records were taken and could not be processed in time.
+    unprocessed: AtomicU64,
     abort: AtomicBool,
     /// No epoch from this one on will be complete.
     given_up: AtomicU64,
@@ -220,6 +224,8 @@ impl RunState {
             read: 0.into(),
             cut: Mutex::new(Cut { at: now, read: 0 }),
             stopping: StopFlag::default(),
+            late: StopFlag::default(),
+            unprocessed: 0.into(),
             abort: false.into(),
             given_up: u64::MAX.into(),
             failures: Mutex::default(),
@@ -441,6 +447,21 @@ impl RunState {
         self.stopping.0.store(Stop::Failed as u8, SeqCst);
         self.tell(News::Stopping);
         self.ring_all();
+    }
+
+    /// Lets the sources begin nothing more, so that what they have begun can become durable in the time that is left.
+    pub(crate) fn be_late(&self) {
+        self.late.0.store(Stop::Asked as u8, SeqCst);
+        self.ring_all();
+    }
+
+    /// Notes that a source has left so many records that it had taken.
+    pub(crate) fn leave(&self, records: u64) {
+        self.unprocessed.fetch_add(records, SeqCst);
+    }
+
+    pub(crate) fn unprocessed(&self) -> u64 {
+        self.unprocessed.load(SeqCst)
     }
 
     /// Tells the thread that waits for the run.

@@ -303,6 +303,9 @@ pub(crate) trait SourceTask {
     /// pushed before the source ends. From the first call on nothing else is read.
     fn has_taken(&mut self) -> bool;
 
+    /// Leaves what it has taken. Returns how many records that are, as far as it knows, and a failure that came behind some of them.
+    fn leave(&mut self) -> (u64, Option<RecordFailure>);
+
     /// Whether a push may leave something behind, which [`resume`](SourceTask::resume) goes on with.
     fn rests(&self) -> bool;
 

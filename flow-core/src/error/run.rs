@@ -381,6 +381,9 @@ pub struct Safe {
     pub epoch: Option<Epoch>,
     /// Whether every record before the failed one is in it.
     pub exact: bool,
+    /// How many records were taken from where they can't be taken again, and not processed: see
+    /// [`Outcome::unprocessed`](crate::Outcome::unprocessed).
+    pub unprocessed: u64,
 }
 
 impl fmt::Display for Safe {
@@ -400,6 +403,13 @@ impl fmt::Display for Safe {
             (Some(epoch), false) => write!(
                 f,
                 "Everything up to epoch {epoch} is safe; the next run goes on from there."
+            ),
+        }?;
+        match self.unprocessed {
+            0 => Ok(()),
+            left => write!(
+                f,
+                " {left} more records were taken and not processed in time: they are lost."
             ),
         }
     }

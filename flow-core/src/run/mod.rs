@@ -194,6 +194,10 @@ impl Runner {
     /// Sets how long the flow may take to come to rest after it was told to stop, or after a record failed: 60 seconds
     /// unless told otherwise. Then what is open is given up.
     ///
+    /// What a source has taken from where it can't be taken again, as lines of standard input, is processed before the flow stops.
+    /// When half of the time is over, nothing more of it is begun, so that what was processed becomes durable; the rest is
+    /// counted in [`Outcome::unprocessed`].
+    ///
     /// When a thread hangs in user code even then, the run returns without it; such a thread ends with the
     /// process.
     pub fn drain_within(mut self, limit: Duration) -> Self {
@@ -518,6 +522,7 @@ impl Unready {
                 safe: Safe {
                     epoch,
                     exact: false,
+                    unprocessed: 0,
                 },
             },
         }
@@ -585,9 +590,11 @@ fn forget(heads: Vec<Head>) -> Result<(), BuildError> {
 /// Waits until the workers are done; false if they are not in spite of all.
 fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
     let mut deadline: Option<Instant> = None;
+    // Until when sources may begin something that they had taken before the stop.
+    let mut late: Option<Instant> = None;
     let mut timed_out = false;
     loop {
-        let told = match deadline {
+        let told = match late.or(deadline) {
             None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(deadline) => news.recv_timeout(deadline.saturating_duration_since(Instant::now())),
         };
@@ -595,11 +602,19 @@ fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
             Ok(News::Built) => {}
             Ok(News::Done) | Err(RecvTimeoutError::Disconnected) => return true,
             Ok(News::Stopping) => {
-                deadline = deadline.or_else(|| Instant::now().checked_add(drain));
+                if deadline.is_none() {
+                    let now = Instant::now();
+                    deadline = now.checked_add(drain);
+                    late = deadline.and_then(|_| now.checked_add(drain / 2));
+                }
             }
+            Err(RecvTimeoutError::Timeout) if late.take().is_some() => state.be_late(),
             // Whoever is in the middle of something may finish it; what was too slow already gets little.
             Ok(News::Aborted) if timed_out => deadline = Some(Instant::now() + GRACE),
-            Ok(News::Aborted) => deadline = Instant::now().checked_add(drain),
+            Ok(News::Aborted) => {
+                late = None;
+                deadline = Instant::now().checked_add(drain);
+            }
             Err(RecvTimeoutError::Timeout) if state.aborted() => return false,
             Err(RecvTimeoutError::Timeout) => {
                 timed_out = true;
@@ -687,6 +702,7 @@ impl Finished<'_> {
                 skipped: Skips::by_step(skips, self.graph),
                 unfinished: self.state.take_unfinished(),
                 given_up: given_up.map_or(0, |_| in_flight),
+                unprocessed: self.state.unprocessed(),
                 epoch: self.durable,
             }),
         }
@@ -696,6 +712,7 @@ impl Finished<'_> {
         Safe {
             epoch: self.durable,
             exact,
+            unprocessed: self.state.unprocessed(),
         }
     }
 }

@@ -34,6 +34,11 @@ pub struct Outcome {
     /// How many of `records` were given up, because the run was stopped and nobody read its output any more. They belong to
     /// epochs of which some results could not be written; with a store, the next run reads them again.
     pub given_up: u64,
+    /// How many records were taken from where they can't be taken again, and not processed before the run stopped: it did not get
+    /// through them in half the time of [`Runner::drain_within`](crate::Runner::drain_within). They are lost, and not among
+    /// `records`. A reader of your own that [has taken](crate::source::Reader::has_taken) records beyond its last run counts as
+    /// one more.
+    pub unprocessed: u64,
     /// The last durable epoch; `None` without a store. Where nothing is durable yet, it [is the start](Epoch::is_start).
     pub epoch: Option<Epoch>,
 }
@@ -56,6 +61,7 @@ impl Outcome {
             skipped: Vec::new(),
             unfinished: Vec::new(),
             given_up: 0,
+            unprocessed: 0,
             epoch,
         }
     }
@@ -77,6 +83,13 @@ impl fmt::Display for Outcome {
         write!(f, "{ended}: {} record{plural} read", self.records)?;
         if self.given_up > 0 {
             write!(f, ", {} of them given up", self.given_up)?;
+        }
+        if self.unprocessed > 0 {
+            write!(
+                f,
+                ", {} more taken and not processed in time",
+                self.unprocessed
+            )?;
         }
         for (step, count) in &self.skipped {
             write!(f, ", {count} skipped in `{step}`")?;

@@ -378,8 +378,17 @@ pub trait Reader: 'static {
     /// A reader that can't resume ([`NoResume`]) is asked this when the flow stops, and again after each read that follows: it is
     /// read as long as it has some, so that a stop loses nothing that was taken. Records of its last run are processed in
     /// any case. From the first time on it takes no more. By default it has none.
+    ///
+    /// When half the time of [`Runner::drain_within`](crate::Runner::drain_within) is over, what has not been processed is left, and
+    /// counted in [`Outcome::unprocessed`](crate::Outcome::unprocessed).
     fn has_taken(&mut self) -> bool {
         false
+    }
+
+    /// How many records those are, as far as it knows.
+    #[doc(hidden)]
+    fn taken(&mut self) -> u64 {
+        u64::from(self.has_taken())
     }
 
     /// Takes back what is left of the last run, where that can wait for another run. Returns what can't: it is processed

@@ -353,6 +353,10 @@ impl<T: 'static, P: Clone + 'static> Reader for PollReader<T, P> {
         !self.polled.is_empty()
     }
 
+    fn taken(&mut self) -> u64 {
+        self.polled.len() as u64
+    }
+
     fn token(&self, index: usize) -> P {
         let at = index.min(self.tokens.len() - 1);
         self.tokens[at].clone()

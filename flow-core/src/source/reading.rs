@@ -593,9 +593,8 @@ impl<S: Source> SourceTask for Reading<S> {
         }
         // What can't be read again goes alone too: what is behind a record that fails is not lost in a batch with it.
         let alone = self.fallible && (!self.only_first || cannot_resume::<S>());
-        let go_on = StopFlag::default();
         let pushed = match alone {
-            true => self.push_each(count, if self.stops { &go_on } else { stop })?,
+            true => self.push_each(count, stop)?,
             false => self.push_all(count)?,
         };
         if let Some(partition) = self.partitions.get_mut(self.turn) {
@@ -638,6 +637,35 @@ impl<S: Source> SourceTask for Reading<S> {
                 || (!partition.at_end && partition.has_taken());
         }
         has_taken
+    }
+
+    fn leave(&mut self) -> (u64, Option<RecordFailure>) {
+        self.at.enter();
+        let (mut left, mut failed) = (0, None);
+        for (turn, partition) in self.partitions.iter_mut().enumerate() {
+            if partition.failed {
+                continue;
+            }
+            let mut records = partition.run.len() as u64;
+            partition.run.clear();
+            if !partition.at_end {
+                records += partition.reader.taken();
+            }
+            if let Some(error) = partition.failure.take() {
+                failed = failed.or(Some((turn, error)));
+            }
+            if records > 0 {
+                // It has not been read to its end.
+                partition.at_end = false;
+            }
+            partition.failed = true;
+            left += records;
+        }
+        let failure = failed.map(|(turn, error)| {
+            self.turn = turn;
+            self.failure(self.step, error.into())
+        });
+        (left, failure)
     }
 
     fn rests(&self) -> bool {

@@ -12,7 +12,7 @@ use std::{
     task::Waker,
 };
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::{
     At, Excerpt, Next, NoResume, OrDead, RawLine, Reader, Source, SourceError, SourceOrDead,
@@ -264,6 +264,11 @@ impl<T: 'static> Reader for StdinReader<T> {
         has_more || (has_line && !rest.is_empty())
     }
 
+    /// Its lines.
+    fn taken(&mut self) -> u64 {
+        PIPE.lines_behind(&self.buffer[self.used..])
+    }
+
     fn run_skipped(&self) -> u64 {
         self.run_skipped
     }
@@ -414,6 +419,17 @@ impl Pipe {
         let mut state = self.lock();
         state.is_paused = true;
         (!state.chunks.is_empty(), state.end.is_some())
+    }
+
+    /// How many lines there are in these bytes and those behind them. Without the end of the input, what is behind the last
+    /// newline is none.
+    fn lines_behind(&self, bytes: &[u8]) -> u64 {
+        let state = self.lock();
+        let all = || std::iter::once(bytes).chain(state.chunks.iter().map(Vec::as_slice));
+        let lines: usize = all().map(|bytes| memchr_iter(b'\n', bytes).count()).sum();
+        let last = all().filter_map(|bytes| bytes.last()).next_back();
+        let has_rest = state.end.is_some() && last.is_some_and(|last| *last != b'\n');
+        lines as u64 + u64::from(has_rest)
     }
 
     /// Takes back what comes before the next bytes, and takes no more.

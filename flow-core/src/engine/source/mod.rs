@@ -198,7 +198,7 @@ impl Driver {
             self.bell.go_on();
             let (open, current) = (self.open_epoch(), self.state.epoch());
             self.stops = self.state.stop() != Stop::No;
-            let stopping = self.ended || (self.stops && !self.task.has_taken());
+            let stopping = self.ended || (self.stops && !self.has_taken());
             if stopping || current > open {
                 self.close(open, (!stopping).then_some(current))?;
                 epochs -= 1;
@@ -261,6 +261,22 @@ impl Driver {
         }
     }
 
+    /// Whether there is something to process though the run stops. When it is late for that, it is left.
+    fn has_taken(&mut self) -> bool {
+        if !self.task.has_taken() {
+            return false;
+        }
+        if !self.state.late.is_set() {
+            return true;
+        }
+        let (records, failure) = self.task.leave();
+        self.state.leave(records);
+        if let Some(failure) = failure {
+            self.state.fail(failure);
+        }
+        false
+    }
+
     /// Reads and pushes some records of the open epoch.
     fn step(&mut self, open: u64, records: &mut u64) -> Result<Option<Rest>, Fault> {
         match self.share(open, records)? {
@@ -297,9 +313,13 @@ impl Driver {
             return Ok(Some(Rest::Room(bytes_each)));
         }
         let began = self.state.clock.now();
+        let stop = match self.stops {
+            true => &self.state.late,
+            false => &self.state.stopping,
+        };
         #[allow(clippy::cast_possible_truncation)] // at most `count`, which is a usize
         let pushed = traced(&mut *self.task, None, |task| {
-            task.push(granted as usize, &self.state.stopping)
+            task.push(granted as usize, stop)
         });
         self.adapt(granted, self.since(began));
         let pushed = match pushed {
