@@ -806,41 +806,51 @@ fn lines(begin: &str, count: usize) -> String {
         .collect()
 }
 
+/// Nothing of what is there is read twice or left out; what was not read of the one before is out of sight, and that is said.
 #[test]
-fn another_file_is_not_taken_for_one_of_which_little_was_read() {
+fn another_file_that_begins_with_the_little_that_was_read_goes_on_as_that_and_is_told() {
     let header = format!("{}\n", "name,".repeat(30));
-    for read in ["", &header] {
-        for beside in [None, Some("archive")] {
-            let place = Place::new();
-            place.write("app.log", read);
-            place.read(&["app.log"]).unwrap();
-            place.append("app.log", &lines("old", 10));
-            // Out of sight, and a new one that begins alike.
-            place.write("new", &format!("{header}{}", lines("new", 10)));
-            match beside {
-                Some(folder) => {
-                    fs::create_dir(place.path(folder)).unwrap();
-                    place.rename("app.log", "archive/app.log");
-                }
-                None => place.remove("app.log"),
-            }
-            place.rename("new", "app.log");
-            let drop = format!("--drop-partition {}", place.name("app.log"));
-            place.refused(
-                &["app.log"],
-                place.recovery(),
-                &["is another file than the one that was read", &drop],
-            );
-            if beside.is_some() {
-                let read = place.read(&["app.log", "archive/app.log"]).unwrap();
-                assert_eq!(read.len(), 21);
-                assert!(read[0].starts_with("old") && read[20].starts_with("new"));
-            } else {
-                let read = place.read_with(&["app.log"], place.dropping("app.log"));
-                assert_eq!(read.unwrap().len(), 11);
-            }
-        }
+    for (read, rest) in [("", 11), (&*header, 10)] {
+        let place = Place::new();
+        place.write("app.log", read);
+        place.read(&["app.log"]).unwrap();
+        place.append("app.log", &lines("old", 10));
+        place.write("new", &format!("{header}{}", lines("new", 10)));
+        place.remove("app.log");
+        place.rename("new", "app.log");
+        let path = place.path("app.log");
+        let (runner, _) = runner(vec![path.clone()], place.recovery(), |_| Ok(()));
+        let notices = runner.dry_run().unwrap().notices;
+        let said = format!(
+            "`{}` of source `lines` is another file",
+            place.name("app.log")
+        );
+        let text: Vec<_> = notices.iter().map(ToString::to_string).collect();
+        assert!(text.len() == 1 && text[0].starts_with(&said), "{text:?}");
+        let lines = place.read(&["app.log"]).unwrap();
+        assert_eq!(lines.len(), rest);
+        assert!(lines[rest - 1].starts_with("new 009"));
+        // From then on it is the file.
+        let (runner, _) = self::runner(vec![path], place.recovery(), |_| Ok(()));
+        assert!(runner.dry_run().unwrap().notices.is_empty());
     }
+}
+
+/// As an editor does it, or who restores a backup: the inputs with the store, all of them files of other numbers.
+#[test]
+fn a_directory_that_was_copied_is_gone_on_from() {
+    let place = Place::new();
+    for (name, text) in [("empty", ""), ("one", "a\n"), ("many", &lines("many", 20))] {
+        place.write(name, text);
+    }
+    let names = ["empty", "many", "one"];
+    assert_eq!(place.read(&names).unwrap().len(), 21);
+    for name in names {
+        fs::copy(place.path(name), place.path("t")).unwrap();
+        place.rename("t", name);
+        place.append(name, "b\n");
+    }
+    place.reads(&names, "b b b");
 }
 
 /// A person may say so all the same, because only the number tells that it is another one.
@@ -864,6 +874,59 @@ fn a_copy_of_which_only_a_header_was_read_is_read_on_where_a_person_says_so() {
         let lines = place.read_with(&both, place.renaming("in", "copy"));
         assert_eq!(lines.unwrap(), expected);
     }
+}
+
+/// Another program's file has a number too, and what has nothing in it has nothing to miss.
+#[test]
+fn what_lies_beside_a_rotated_file_is_not_always_of_its_rotation() {
+    let place = Place::new();
+    place.write("app.log", "");
+    place.reads(&["app.log"], "");
+    place.write("app-1.log", "of another instance\n");
+    place.append("app.log", "a\n");
+    place.reads(&["app.log"], "a");
+    for round in ["b", "c"] {
+        place.rename(
+            "app.log",
+            &format!("app.log.{}", if round == "b" { 2 } else { 3 }),
+        );
+        place.write("app.log", &format!("{round}\n"));
+        place.append("app-1.log", "more of it\n");
+        place.write("app.log.1", "");
+        fs::create_dir_all(place.path("app.log.2026")).unwrap();
+        place.reads(&["app.log"], round);
+    }
+}
+
+/// The name of a compressed file says when its content was written, and its time says when it was compressed.
+#[test]
+fn a_file_that_was_packed_by_hand_is_told_by_its_name() {
+    let place = Place::new();
+    place.write("app.log", "a\n");
+    place.reads(&["app.log"], "a");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "b\n");
+    place.reads(&["app.log"], "b");
+    place.remove("app.log.1");
+    place.rename("app.log", "app.log.1");
+    place.write("app.log.2.gz", "a, packed now");
+    place.write("app.log", "c\n");
+    place.reads(&["app.log"], "c");
+}
+
+/// A run that reads other files says nothing of this one.
+#[test]
+fn the_rest_of_a_rotated_file_is_kept_while_its_input_is_left_out() {
+    let place = Place::new();
+    place.write("app.log", &lines("a", 10));
+    place.write("other", "o\n");
+    assert_eq!(place.read(&["app.log", "other"]).unwrap().len(), 11);
+    place.rename("app.log", "app.log.1");
+    place.write("app.log", "b\n");
+    place.reads(&["app.log", "other"], "b");
+    place.reads(&["other"], "");
+    place.append("app.log.1", "late\n");
+    place.reads(&["app.log", "other"], "late");
 }
 
 /// What is left of a rotated file is one file with the input that it becomes.

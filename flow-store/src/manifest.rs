@@ -248,6 +248,15 @@ pub enum Notice {
         /// How many.
         partitions: usize,
     },
+    /// Partitions of a source are something else now, which begins with the little that was read, and are read on as what they were.
+    Replaced {
+        /// The id of the source.
+        id: String,
+        /// One of them.
+        partition: String,
+        /// How many more there are.
+        more: usize,
+    },
     /// What a step keeps is of another type than it was, and could all be read.
     Changed {
         /// Its id.
@@ -320,6 +329,21 @@ impl fmt::Display for Notice {
                 f,
                 "and {partitions} more partitions of source `{id}` are read on under other names"
             ),
+            Notice::Replaced {
+                id,
+                partition,
+                more,
+            } => {
+                let partition = visible_on_a_line(partition);
+                write!(f, "`{partition}` of source `{id}`")?;
+                if *more > 0 {
+                    write!(f, ", with {more} more,")?;
+                }
+                write!(
+                    f,
+                    " is another file than the one that was read, and is read on as that; what was not read of that one is not read"
+                )
+            }
             Notice::Changed {
                 id,
                 kind,

@@ -160,6 +160,13 @@ pub(super) fn look(
             let more = Notice::MovedToo { id, partitions };
             resume.manifest.notices.push(more);
         }
+        if let Some((partition, more)) = settled.replaced.split_first() {
+            resume.manifest.notices.push(Notice::Replaced {
+                id: graph.id(*step),
+                partition: partition.clone(),
+                more: more.len(),
+            });
+        }
     }
     resume.settled = settled;
     skipped_lines(&resume, listed)?;

@@ -178,7 +178,7 @@ fn refused<Place>(
             offset.min(&(TAIL as u64))
         ),
         Reason::OtherFile => format!(
-            "{name} is another file than the one that was read, of which {offset} bytes had been read: so little does not tell whether this one has the rest of it"
+            "{name} was replaced by another file while the flow started; of the one before, {offset} bytes had been read"
         ),
         Reason::Gone
         | Reason::NoFile

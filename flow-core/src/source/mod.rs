@@ -315,6 +315,12 @@ pub enum Found<T> {
         /// What would be left unread though it came between the two: the start is refused until it is listed or given up.
         missed: Vec<String>,
     },
+    /// Something else has its name, which begins with the little that was read, and is read on as it. What the one that was read had
+    /// behind that can't be read any more: the start says so.
+    Replaced {
+        /// The token to go on from.
+        token: T,
+    },
     /// It looks like a listed partition that the store does not know. The start is refused until the user says what it is.
     Perhaps {
         /// The name of that one.

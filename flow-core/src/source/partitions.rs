@@ -47,6 +47,8 @@ pub(crate) struct Settled {
     pub(crate) after: Vec<(String, String)>,
     /// Which has moved where.
     pub(crate) moves: Vec<(String, String)>,
+    /// Those that are read on in something else of their name.
+    pub(crate) replaced: Vec<String>,
     /// The partitions that the store knows.
     pub(crate) known: Vec<String>,
 }
@@ -133,6 +135,10 @@ pub(super) fn settle<S: Source>(
             // Opening it says what is wrong with it.
             Found::Lost if is_listed(name) => {}
             Found::Same | Found::Lost => gone.push(name.clone()),
+            Found::Replaced { token } => {
+                settled.replaced.push(name.clone());
+                moves.push((index, name.clone(), token));
+            }
             Found::Forgotten => {
                 settled.given_up.insert(name.clone());
             }

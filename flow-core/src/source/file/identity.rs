@@ -211,7 +211,10 @@ fn may_be_copy<Place>(was: &Was, other: &Other<Place>) -> bool {
     let (number, fits) = match &other.now {
         Now::Gone | Now::NoFile => return false,
         Now::Unreadable(number) => (*number, true),
-        Now::File(facts) => (facts.number, differs::<()>(was, facts).is_none()),
+        Now::File(facts) => (
+            facts.number,
+            facts.length > 0 && differs::<()>(was, facts).is_none(),
+        ),
     };
     let ages = born(was.number).zip(born(number));
     let is_older = ages.is_some_and(|(was, copy)| copy <= was);

@@ -113,6 +113,37 @@ pub(super) fn rotated_from(name: &str) -> Vec<String> {
     names
 }
 
+/// Whether rotation appended a number or a date to a name, as `app.log.1` to `app.log`: hardly anybody else does.
+pub(super) fn is_appended(own: &str, name: &str) -> bool {
+    let rest = unpacked(name).strip_prefix(own);
+    rest.is_some_and(|rest| rest.starts_with(['.', '-', '_']))
+}
+
+/// Whether of two files that `own` was rotated to the first one is the later: it has a lower number, or a later date. None where the
+/// names do not tell.
+pub(super) fn is_later(own: &str, one: &str, other: &str) -> Option<bool> {
+    let (one, other) = (mark(own, one)?, mark(own, other)?);
+    let number = |mark: &str| mark.parse::<u64>().ok().filter(|_| mark.len() < 5);
+    match (number(&one), number(&other)) {
+        (Some(one), Some(other)) => Some(one < other),
+        (None, None) if one.len() == other.len() => Some(one > other),
+        _ => None,
+    }
+}
+
+/// The digits that rotation put into a name.
+fn mark(own: &str, name: &str) -> Option<String> {
+    let name = unpacked(name);
+    let between = || {
+        let (stem, ending) = own.rsplit_once('.')?;
+        let rest = name.strip_prefix(stem)?.strip_suffix(ending)?;
+        rest.strip_suffix('.')
+    };
+    let rest = name.strip_prefix(own).or_else(between)?;
+    let digits: String = rest.chars().filter(char::is_ascii_digit).collect();
+    (!digits.is_empty()).then_some(digits)
+}
+
 /// What was numbered or dated looks like this without its numbers: all files of a series alike.
 pub(super) fn series(name: &str) -> String {
     let mut series = String::new();
@@ -140,6 +171,23 @@ pub(super) fn is_packed(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_and_dates_tell_which_rotation_is_later() {
+        let is_later = |one, other| is_later("app.log", one, other);
+        assert_eq!(is_later("app.log.1.gz", "app.log.2"), Some(true));
+        assert_eq!(is_later("app.log.10.gz", "app.log.2"), Some(false));
+        assert_eq!(
+            is_later("app.log-20261127.gz", "app.log-20261126"),
+            Some(true)
+        );
+        assert_eq!(
+            is_later("app-2026-11-25.log.gz", "app-2026-11-26.log"),
+            Some(false)
+        );
+        assert_eq!(is_later("app.log.1", "app.log-20261126"), None);
+        assert_eq!(is_later("app.log.1", "elsewhere"), None);
+    }
 
     #[test]
     fn a_path_has_one_name() {

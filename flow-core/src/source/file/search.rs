@@ -16,7 +16,10 @@ use super::{
     super::{Found, Known, open},
     FileToken, HEAD, facts,
     identity::{FileNumber, Named, Now, Other, Reason, Verdict, is_more_than_header, judge},
-    names::{is_backup, is_packed, is_rotation, name_of, path_of, rotated_from, series},
+    names::{
+        is_appended, is_backup, is_later, is_packed, is_rotation, name_of, path_of, rotated_from,
+        series,
+    },
 };
 use crate::files::{FileId, folder_of};
 
@@ -172,6 +175,8 @@ struct Placed {
     input: Option<usize>,
     /// The input that has the name now which it had, or which it had before it was rotated.
     base: Option<usize>,
+    /// The number of what has its name.
+    here: Option<FileNumber>,
     verdict: Verdict<usize>,
     others: Others,
 }
@@ -389,10 +394,11 @@ impl<'a> Search<'a> {
         let was = token.was();
         let mut verdict = judge(&was, &here, &others.files);
         // Where all has been read that is there, nothing else matters.
-        let is_it = match here {
-            Now::File(facts) => facts.number.zip(token.number),
+        let number = match here {
+            Now::File(facts) => facts.number,
             _ => None,
         };
+        let is_it = number.zip(token.number);
         let is_it = is_it.is_some_and(|(here, was)| was.is(here) == Some(true));
         if base.is_some() && !(is_it && verdict == Verdict::Wait) {
             let own = input.filter(|input| Some(*input) != base);
@@ -405,6 +411,7 @@ impl<'a> Search<'a> {
         Placed {
             input,
             base,
+            here: number,
             verdict,
             others,
         }
@@ -441,7 +448,11 @@ impl<'a> Search<'a> {
             let same = directory.by_inode.get(&number.inode).into_iter().flatten();
             let same = same.filter(|name| **name != own && is_next(name)).cloned();
             let copies = directory.numbered.get(&*text).into_iter().flatten();
-            let copies = copies.filter(|name| !is_packed(&name.to_string_lossy()));
+            let tells = is_more_than_header(&token.was());
+            let copies = copies.filter(|name| {
+                let name = name.to_string_lossy();
+                !is_packed(&name) && (tells || is_appended(&text, &name))
+            });
             let copies = copies.filter(|_| token.rest_of.is_none()).cloned();
             for name in same.chain(copies).collect::<BTreeSet<_>>() {
                 let path = place.with_file_name(name);
@@ -525,8 +536,16 @@ impl<'a> Search<'a> {
             }
             Verdict::Refuse(Reason::Copied(at)) => {
                 refused(Some(at)).map_or(Found::Lost, |copy| Found::Unclear {
-                    why: copied(partition, &copy.name, is_more_than_header(&token.was())),
+                    why: copied(partition, &copy.name, token.offset > 0),
                 })
+            }
+            Verdict::Refuse(Reason::OtherFile) if placed.input.is_some() && !is_rest => {
+                Found::Replaced {
+                    token: FileToken {
+                        number: placed.here,
+                        ..token.clone()
+                    },
+                }
             }
             // Opening it tells what is wrong with an input.
             Verdict::Refuse(Reason::Unreadable(at)) if at.is_some() || placed.input.is_none() => {
@@ -537,6 +556,8 @@ impl<'a> Search<'a> {
                     why: unreadable(partition, &name, &path),
                 }
             }
+            // A run that leaves its input out says nothing of it.
+            Verdict::Refuse(_) if is_rest && *finished && placed.base.is_none() => Found::Same,
             Verdict::Refuse(_) if is_rest && *finished => Found::Forgotten,
             Verdict::Refuse(_) => Found::Lost,
         }
@@ -562,13 +583,19 @@ impl<'a> Search<'a> {
             };
             for name in between {
                 let path = place.with_file_name(&name);
-                let is_between = name.to_string_lossy() != own
-                    && came_after(&path, to)
-                    && !(is_target && is_made_after(&path, &place));
+                let text = name.to_string_lossy();
+                let is_between = match is_target {
+                    // The names of one series say in which order rotation gave them.
+                    false => {
+                        series(&text) == series(&to_name)
+                            && is_later(&own, &text, &to_name) == Some(true)
+                    }
+                    true => text != own && came_after(&path, to) && !is_made_after(&path, &place),
+                };
                 let is_unread = facts::number_at(&path).is_some_and(|number| {
                     !self.read.has(number) && self.input_of(Some(number)).is_none()
                 });
-                if is_between && is_unread && !(self.is_output)(&path) {
+                if is_between && is_unread && has_content(&path) && !(self.is_output)(&path) {
                     missed.insert(name_of(&path));
                 }
             }
@@ -588,6 +615,12 @@ fn came_after(path: &Path, other: &Path) -> bool {
     written(path) > written(other) || !is_packed(&name) && is_made_after(path, other)
 }
 
+/// Whether it is a file that has something to read.
+fn has_content(path: &Path) -> bool {
+    let metadata = path.metadata();
+    metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+}
+
 /// Whether a file was made after another one; not where the system does not say.
 fn is_made_after(path: &Path, other: &Path) -> bool {
     let made = |path: &Path| path.metadata().and_then(|metadata| metadata.created()).ok();
@@ -598,7 +631,7 @@ fn is_made_after(path: &Path, other: &Path) -> bool {
 
 /// That nobody can tell what happened to a file of which there is a copy.
 fn copied(name: &str, copy: &str, goes_on: bool) -> String {
-    // Where next to nothing had been read, the copy is an input as any other.
+    // Where nothing had been read, the copy is an input as any other.
     let rename = match goes_on {
         true => format!(
             ", with `--rename-partition {name}={copy}`, which goes on there and reads {name} from its beginning"
