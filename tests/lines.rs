@@ -607,6 +607,44 @@ fn what_was_taken_of_standard_input_before_a_stop_comes_out() {
     assert_eq!(work.text("out"), lines);
 }
 
+/// A stop takes no more, also where standard input is waited for: what comes later is for whoever reads it then. The program is
+/// this test.
+#[test]
+fn what_comes_to_standard_input_after_a_stop_is_not_taken() {
+    const OUT: &str = "TEST_LEAVES_STANDARD_INPUT";
+    if let Some(path) = std::env::var_os(OUT) {
+        let stop: Arc<OnceLock<RunHandle>> = Arc::default();
+        let stops = stop.clone();
+        let runner = Runner::new(move |flow| {
+            let stop = stops.clone();
+            let lines = flow.source(TextLines::stdin());
+            lines.sink(sink::from_fn(move |_| stop.get().unwrap().stop()));
+        });
+        stop.set(runner.handle()).unwrap();
+        assert_eq!(runner.run().unwrap().records, 1);
+        std::fs::write(&path, "").unwrap();
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).unwrap();
+        std::fs::write(&path, line).unwrap();
+        return;
+    }
+    let work = Workdir::new();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([
+        "--exact",
+        "what_comes_to_standard_input_after_a_stop_is_not_taken",
+    ]);
+    command.env(OUT, work.path("out"));
+    let mut running = work.spawn_from(command, Stdio::from(reader), None, None);
+    writer.write_all(b"early\n").unwrap();
+    running.wait_until("it has stopped", |_| work.path("out").exists());
+    writer.write_all(b"late\n").unwrap();
+    drop(writer);
+    running.wait().expect(0);
+    assert_eq!(work.text("out"), "late\n");
+}
+
 /// A start reads nothing yet, and has the thread that will: `check` leaves standard input to the run that follows.
 #[test]
 fn a_check_takes_nothing_of_standard_input() {

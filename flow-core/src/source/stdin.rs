@@ -451,18 +451,22 @@ impl Pipe {
                     .unwrap_or_else(PoisonError::into_inner);
             }
             drop(state);
+            let waited = wait_for_stdin();
+            // Reading does not wait now. So it is done under the lock: a stop comes before it, and it takes nothing, or behind it, and
+            // what it took is known.
+            let held = cfg!(unix).then(|| self.lock());
+            if held.as_ref().is_some_and(|state| state.is_paused) {
+                continue;
+            }
             let mut bytes = vec![0; CHUNK];
-            let read = match io::stdin().read(&mut bytes) {
+            let read = match waited.and_then(|()| io::stdin().read(&mut bytes)) {
                 Ok(read) => Ok(read),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                // Another program may have set the terminal or pipe that it shares with this one so.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => match wait_for_stdin() {
-                    Ok(()) => continue,
-                    Err(error) => Err(error),
-                },
+                // Another program that has the same input may have been quicker, and have set it so that reading does not wait.
+                Err(error) if cfg!(unix) && error.kind() == ErrorKind::WouldBlock => continue,
                 Err(error) => Err(error),
             };
-            let mut state = self.lock();
+            let mut state = held.unwrap_or_else(|| self.lock());
             let is_end = !matches!(read, Ok(1..));
             match read {
                 Ok(read @ 1..) => {
@@ -482,7 +486,7 @@ impl Pipe {
     }
 }
 
-/// Waits until there is something to read, where reading does not wait.
+/// Waits until there is something to read.
 #[cfg(unix)]
 fn wait_for_stdin() -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, poll};
@@ -496,5 +500,6 @@ fn wait_for_stdin() -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn wait_for_stdin() -> io::Result<()> {
-    Err(ErrorKind::WouldBlock.into())
+    // It can't be seen: reading waits.
+    Ok(())
 }
