@@ -12,7 +12,7 @@ use std::{
 use flow::{
     Epochs, Outcome, OutputError, OutputProblem, Recovery, RunError, RunHandle, Runner, StoreError,
     TextLines, sink,
-    source::{At, Next, Reader, Source, SourceError},
+    source::{self, At, Next, Reader, Source, SourceError},
 };
 
 use flow_store::Lost;
@@ -290,6 +290,54 @@ fn what_someone_else_writes_to_an_output_during_a_run_is_not_cut_off() {
             assert_eq!(work.text("out"), whole());
         }
     }
+}
+
+/// The run fails at one of its outputs, and nobody looked at the others then.
+#[test]
+fn what_someone_else_writes_to_several_outputs_during_a_run_is_not_cut_off() {
+    let work = Workdir::new();
+    let outputs = ["one", "other"];
+    let run = |appends: bool| {
+        let paths = outputs.map(|name| work.path(name));
+        let runner = Runner::new(move |flow| {
+            let all = paths.clone();
+            let numbers = flow.source(source::from_iter(0..100u64)).inspect(move |n| {
+                for path in all.iter().filter(|_| appends && *n == 50) {
+                    let mut file = fs::File::options().append(true).open(path).unwrap();
+                    file.write_all(b"audit\n").unwrap();
+                }
+            });
+            for (path, name) in paths.iter().zip(outputs) {
+                let lines = numbers.clone().map(|n| n.to_string());
+                lines
+                    .named(format!("{name}_lines"))
+                    .sink(TextLines::write_to(path))
+                    .named(name);
+            }
+        });
+        let runner = runner.epochs(Epochs::items(10));
+        runner.recover(Recovery::at(work.path("state"))).run()
+    };
+    run(true).unwrap_err();
+    let mut found = Vec::new();
+    for _ in outputs {
+        let error = run(false).unwrap_err();
+        let cause: &OutputError = error.caused_by().unwrap();
+        let OutputProblem::MixedTail { bytes, .. } = cause.problem() else {
+            panic!("{error}");
+        };
+        let name = cause.step().to_owned();
+        let mut committed = work.text(&name);
+        let behind = committed.split_off(usize::try_from(bytes).unwrap());
+        assert!(behind.contains("audit\n"), "{behind}");
+        work.write(&name, committed);
+        found.push(name);
+    }
+    found.sort_unstable();
+    assert_eq!(found, outputs);
+    run(false).unwrap();
+    let whole: String = (0..100).map(|n| format!("{n}\n")).collect();
+    assert_eq!(outputs.map(|name| work.text(name)), [whole.clone(), whole]);
 }
 
 #[test]

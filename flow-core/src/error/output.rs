@@ -152,11 +152,12 @@ pub enum OutputProblem {
         /// The bytes behind them.
         behind: u64,
     },
-    /// The last run failed because someone else wrote to it, and what was written then is still there.
+    /// The last run failed because someone else wrote to an output of the flow, and behind what is committed of this one there is
+    /// more, which may be theirs.
     MixedTail {
         /// The bytes that are committed.
         bytes: u64,
-        /// The bytes behind them, of the run and of others.
+        /// The bytes behind them, of the run or of others.
         behind: u64,
     },
 }
@@ -245,7 +246,7 @@ impl fmt::Display for OutputError {
             ),
             OutputProblem::MixedTail { bytes, behind } => write!(
                 f,
-                "{path} was written by someone else during the last run: behind the {bytes} bytes that are committed there are {behind}, which are not all of this flow"
+                "someone else wrote to an output of this flow during the last run: behind the {bytes} bytes that are committed of {path} there are {behind}, which may not all be of this flow"
             ),
         }?;
         write!(f, "\nhelp: {}", self.help())

@@ -93,7 +93,7 @@ impl OutputId {
         }
     }
 
-    /// The same output after an execution that failed because someone else wrote to it, or not.
+    /// The same output after an execution that failed because someone else wrote to an output, or not.
     #[must_use]
     pub fn after_others_wrote(self, others_wrote: bool) -> Self {
         OutputId {
@@ -102,8 +102,8 @@ impl OutputId {
         }
     }
 
-    /// Whether the execution before this one failed because someone else wrote to this output. Then what is behind the position
-    /// is not flow's alone.
+    /// Whether the execution before this one failed because someone else wrote to this output or another one of the flow.
+    /// Then what is behind the position may not be flow's alone.
     #[must_use]
     pub fn others_wrote(&self) -> bool {
         self.others_wrote

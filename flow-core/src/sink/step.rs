@@ -88,7 +88,7 @@ fn open<S: Sink>(
             output = output
                 .in_store(look.uuid(), look.next_execution())
                 .after(ended_cleanly(look))
-                .after_others_wrote(others_wrote(look, &context.stored_id()));
+                .after_others_wrote(others_wrote(look));
         }
         let writer = sink.open(&output, resume).map_err(|error| -> RunError {
             let step = step.clone();
@@ -142,14 +142,21 @@ fn ended_cleanly(look: &Look) -> bool {
     ended && !look.goes_back()
 }
 
-/// Whether the last execution failed because someone else wrote to an output of this step.
-fn others_wrote(look: &Look, stored_id: &str) -> bool {
+/// Whether the last execution failed because someone else wrote to an output. It may have been to this one too: the execution
+/// ended at the first one that it found.
+fn others_wrote(look: &Look) -> bool {
     let last = look.last_execution().and_then(|last| last.ended.as_ref());
-    let foreign = match last {
-        Some((_, End::Aborted { foreign, .. })) => foreign.as_deref(),
-        _ => None,
-    };
-    foreign == Some(stored_id) && !look.goes_back()
+    let foreign = matches!(
+        last,
+        Some((
+            _,
+            End::Aborted {
+                foreign: Some(_),
+                ..
+            }
+        ))
+    );
+    foreign && !look.goes_back()
 }
 
 fn shard_key(shard: u32) -> Vec<u8> {
