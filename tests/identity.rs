@@ -1072,8 +1072,10 @@ fn a_link_that_skips_a_file_is_told() {
         };
         assert_eq!(names, std::slice::from_ref(&missed));
         let dropping = place.recovery().drop_partition(missed);
-        let lines = place.read_with(&["current.log"], dropping);
+        let lines = place.read_with(&["current.log"], dropping.clone());
         assert_eq!(lines.unwrap(), ["c"]);
+        let again = place.read_with(&["current.log"], dropping);
+        assert_eq!(again.unwrap(), [""; 0]);
         place.append(&day(8), "late\n");
         place.reads(&["current.log"], "late");
         place.write(&day(11), "d\n");
@@ -1151,6 +1153,13 @@ fn a_missed_file_is_given_up_once() {
     assert_eq!(lines.unwrap(), ["b"]);
     // What is left of the rotated one is not finished.
     place.reads(&["app.log"], "");
+    // The same start again, as a program that is restarted with the same arguments does it; not a slip of the pen.
+    let again = place.read_with(&["app.log"], place.dropping("app.log.1"));
+    assert_eq!(again.unwrap(), [""; 0]);
+    for name in ["app.lgo.1", "other/app.log.1", "app.log.old"] {
+        let says = ["no source has read a partition"];
+        place.refused(&["app.log"], place.dropping(name), &says);
+    }
     place.append("app.log.2", " of a line\n");
     place.reads(&["app.log"], "rest of a line");
     place.rename("app.log.2", "app.log.3");
@@ -1262,7 +1271,8 @@ fn new_content_that_repeats_what_was_read_is_not_taken_for_it() {
         place.append("app.log", rest);
         fs::copy(place.path("app.log"), place.path("app.log.1")).unwrap();
         place.write("app.log", new);
-        let says = ["app.log.1", "copied and emptied", "as an input too"];
+        let drop = format!("`--drop-partition {}`", place.name("app.log"));
+        let says = ["app.log.1", "copied and emptied", "as an input too", &drop];
         place.refused(&["app.log"], place.recovery(), &says);
         let both = ["app.log", "app.log.1"];
         let mut all: Vec<String> = read.lines().map(str::to_owned).collect();

@@ -18,11 +18,11 @@ pub(super) use self::facts::{Changed, changed, number, read_at, tail_hash};
 pub use self::identity::FileNumber;
 use self::{
     identity::{Now, Reason, Verdict, judge},
-    names::{name_of, path_of},
+    names::{name_of, path_of, rotated_from, series},
     search::Search,
 };
 use super::{At, Found, Known, SourceError, beginning, open};
-use crate::files::FileId;
+use crate::files::{FileId, folder_of};
 
 /// How much of a file's beginning tells it from another one, in bytes.
 const HEAD: usize = 1024;
@@ -241,6 +241,26 @@ impl Files {
             Some((_, path)) => path.clone(),
             None => path_of(name),
         }
+    }
+
+    /// Whether a file lies beside an input, or beside what it leads to, under a name that a missed one may have. It need not be
+    /// there any more.
+    pub(super) fn may_be_missed(&self, name: &str) -> bool {
+        let path = path_of(name);
+        let text = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into());
+        let Some(name): Option<String> = text(&path) else {
+            return false;
+        };
+        let from = rotated_from(&name);
+        let is_beside = |input: &Path| {
+            let own: Option<String> = text(input);
+            own.is_some_and(|own| {
+                from.contains(&own) || own != name && series(&own) == series(&name)
+            }) && FileId::of(folder_of(input)) == FileId::of(folder_of(&path))
+        };
+        (self.named.iter()).any(|(_, input)| {
+            is_beside(input) || input.canonicalize().is_ok_and(|target| is_beside(&target))
+        })
     }
 
     /// Where the files are now of which something was read.

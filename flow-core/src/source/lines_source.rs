@@ -168,6 +168,10 @@ impl<F: LineFormat> Source for LinesSource<F> {
         Ok(self.files.find(known, is_output))
     }
 
+    fn may_be_missed(&self, partition: &str) -> bool {
+        self.files.may_be_missed(partition)
+    }
+
     fn renamed(&self, token: FileToken) -> FileToken {
         FileToken {
             number: None,

@@ -192,6 +192,13 @@ pub trait Source: 'static {
         self.find(known, listed)
     }
 
+    /// Whether a partition may be one that came between two that were read, as [`Found::Moved`] names them, and was given up.
+    #[doc(hidden)]
+    fn may_be_missed(&self, partition: &str) -> bool {
+        let _ = partition;
+        false
+    }
+
     /// The token of a partition of which a person says that it has another name: without what tells it from others of the same
     /// content.
     #[doc(hidden)]
@@ -537,6 +544,10 @@ impl<S: Source> Source for Lossy<S> {
         is_output: &dyn Fn(&Path) -> bool,
     ) -> Result<Vec<Found<S::Token>>, SourceError> {
         self.0.find_apart(known, listed, is_output)
+    }
+
+    fn may_be_missed(&self, partition: &str) -> bool {
+        self.0.may_be_missed(partition)
     }
 
     fn renamed(&self, token: S::Token) -> S::Token {

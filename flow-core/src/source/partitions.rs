@@ -84,6 +84,9 @@ pub(super) fn settle<S: Source>(
             finished: stored.done,
         });
     }
+    // The same start again: what was missed before leaves no trace.
+    let missed = dropped.iter().filter(|name| source.may_be_missed(name));
+    settled.known.extend(missed.cloned());
     let found = source.find_apart(&known, listed, unsettled.is_output);
     let found = found.map_err(|error| ResumeError::Source {
         step: step(),

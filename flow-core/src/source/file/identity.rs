@@ -26,6 +26,11 @@ impl FileNumber {
             _ => None,
         }
     }
+
+    /// Whether both may be the number of one file: its file system was mounted anew, which may number the device otherwise.
+    pub(super) fn may_be(self, other: FileNumber) -> bool {
+        self.is(other).unwrap_or(self.inode == other.inode)
+    }
 }
 
 /// What was read of a file.
@@ -191,14 +196,21 @@ pub(super) fn judge<Place: Copy>(was: &Was, here: &Now, others: &[Other<Place>])
     Verdict::Refuse(perhaps(was, others).unwrap_or(differs))
 }
 
-/// Whether what is at a place is the file that was read; none where its number does not tell.
+/// Whether what is at a place is the file that was read; none where neither its number tells, nor its content with its inode.
 fn is_it(was: &Was, now: &Now) -> Option<bool> {
     let number = match now {
         Now::Gone | Now::NoFile => return Some(false),
         Now::Unreadable(number) => *number,
         Now::File(facts) => facts.number,
     };
-    was.number?.is(number?)
+    let (one, other) = (was.number?, number?);
+    let by_content = || match now {
+        Now::File(facts) => {
+            one.may_be(other) && differs::<()>(was, facts).is_none() && tells(was, facts)
+        }
+        _ => false,
+    };
+    one.is(other).or_else(|| by_content().then_some(true))
 }
 
 /// Whether a file may have been copied from one that was read. A copy is younger than what it was made of. Where that is
@@ -298,6 +310,16 @@ mod tests {
         ..NUMBER
     };
 
+    /// The same file, after its file system was mounted anew.
+    const REMOUNTED: FileNumber = FileNumber {
+        device: 2,
+        ..OLD_SYSTEM
+    };
+    const REMOUNTED_OTHER: FileNumber = FileNumber {
+        inode: 8,
+        ..REMOUNTED
+    };
+
     const READ: Was = Was {
         number: Some(NUMBER),
         offset: 5000,
@@ -368,6 +390,12 @@ mod tests {
             now: Now::Unreadable(Some(number)),
             ..at(named, number, 0)
         }
+    }
+
+    #[test]
+    fn a_number_of_a_file_system_that_was_mounted_anew() {
+        assert!(OLD_SYSTEM.may_be(REMOUNTED) && NUMBER.may_be(REBOOTED));
+        assert!(!OLD_SYSTEM.may_be(REMOUNTED_OTHER) && !NUMBER.may_be(AGAIN));
     }
 
     #[test]
@@ -597,6 +625,44 @@ mod tests {
                 Now::Gone,
                 one(at(Input, OLD_SYSTEM, 6000)),
                 Rotated(1),
+            ),
+            (
+                "rotated, mounted anew, births unknown",
+                old(READ),
+                other_head(REMOUNTED_OTHER, 10),
+                one(at(Beside, REMOUNTED, 6000)),
+                Rotated(1),
+            ),
+            (
+                "the same, and the new one begins alike",
+                old(READ),
+                file(REMOUNTED_OTHER, 6000),
+                one(at(Beside, REMOUNTED, 6000)),
+                Rotated(1),
+            ),
+            (
+                "mounted anew, births unknown, with a second name",
+                old(READ),
+                file(REMOUNTED, 6000),
+                one(at(Beside, REMOUNTED, 6000)),
+                Continue,
+            ),
+            (
+                "mounted anew, and the inode is that of another one",
+                old(READ),
+                other_head(REMOUNTED_OTHER, 10),
+                one(Other {
+                    now: other_tail(REMOUNTED, 6000),
+                    ..at(Beside, REMOUNTED, 0)
+                }),
+                Refuse(Shorter),
+            ),
+            (
+                "mounted anew, a header only",
+                old(HEADER),
+                other_head(REMOUNTED_OTHER, 90),
+                one(at(Beside, REMOUNTED, 800)),
+                Refuse(OtherHead),
             ),
             (
                 "it is here, and has a second name",

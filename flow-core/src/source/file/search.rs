@@ -468,7 +468,7 @@ impl<'a> Search<'a> {
                     },
                 };
                 let is_input = place.is_input;
-                if number.is(other) == Some(true) {
+                if number.may_be(other) {
                     others.add(place, token, Named::Rotated);
                 } else if !self.read.has(other) && !(self.is_output)(&place.path) {
                     others.add(place, token, Named::Copy { is_input });
@@ -639,7 +639,7 @@ fn copied(name: &str, copy: &str, goes_on: bool) -> String {
         false => String::new(),
     };
     format!(
-        "{name} may have been copied and emptied, or only copied: it and {copy} both begin with what was read of it\nhelp: if it was emptied, name {copy} as an input too{rename}. If it was only copied, move {copy} to another directory"
+        "{name} may have been copied and emptied, or only copied: it and {copy} both begin with what was read of it\nhelp: if it was emptied, name {copy} as an input too{rename}. If it was only copied, move {copy} to another directory. Or leave unread what {copy} has, with `--drop-partition {name}`, which reads {name} from its beginning"
     )
 }
 
