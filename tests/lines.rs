@@ -12,6 +12,7 @@ use std::{
     process::{Command, Stdio},
     sync::{Arc, LazyLock, Mutex, OnceLock},
     thread,
+    time::Duration,
 };
 
 use flow::{
@@ -623,6 +624,11 @@ fn what_comes_to_standard_input_after_a_stop_is_not_taken() {
         stop.set(runner.handle()).unwrap();
         assert_eq!(runner.run().unwrap().records, 1);
         std::fs::write(&path, "").unwrap();
+        // Whoever still waits for standard input has it before this reads.
+        while !Path::new(&path).with_file_name("late").exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(300));
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).unwrap();
         std::fs::write(&path, line).unwrap();
@@ -640,6 +646,7 @@ fn what_comes_to_standard_input_after_a_stop_is_not_taken() {
     writer.write_all(b"early\n").unwrap();
     running.wait_until("it has stopped", |_| work.path("out").exists());
     writer.write_all(b"late\n").unwrap();
+    work.write("late", "");
     drop(writer);
     running.wait().expect(0);
     assert_eq!(work.text("out"), "late\n");
