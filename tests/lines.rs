@@ -624,7 +624,7 @@ fn what_comes_to_standard_input_after_a_stop_is_not_taken() {
         stop.set(runner.handle()).unwrap();
         assert_eq!(runner.run().unwrap().records, 1);
         std::fs::write(&path, "").unwrap();
-        // Whoever still waits for standard input has it before this reads.
+        // The right program passes whatever this takes. In a wrong one the thread takes the line meanwhile.
         while !Path::new(&path).with_file_name("late").exists() {
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -36,7 +36,7 @@ pub(super) struct Input {
     start: usize,
     /// Where in the file the buffer ends.
     end: u64,
-    /// What has left the buffer since the run began.
+    /// The bytes that left the buffer since the run began.
     aside: Vec<u8>,
     /// Where in the file that begins.
     aside_from: u64,

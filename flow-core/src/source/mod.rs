@@ -192,7 +192,7 @@ pub trait Source: 'static {
         self.find(known, listed)
     }
 
-    /// Whether a partition may be one that came between two that were read, as [`Found::Moved`] names them, and was given up.
+    /// Whether a partition that a user gives up may be one of the missed ones of [`Found::Moved`].
     #[doc(hidden)]
     fn may_be_missed(&self, partition: &str) -> bool {
         let _ = partition;

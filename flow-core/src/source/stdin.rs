@@ -328,7 +328,7 @@ impl Drop for Claim {
     }
 }
 
-/// So many chunks are read ahead, of so many bytes. It is not much, for a stop waits until it has been processed.
+/// Number of chunks read ahead, and the bytes of each. Both are small, because a stop processes all of them.
 const AHEAD: usize = 2;
 const CHUNK: usize = 16 << 10;
 

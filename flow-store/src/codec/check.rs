@@ -210,7 +210,7 @@ impl Track for Shape<'_> {
     }
 }
 
-/// So many shapes are remembered. Others are new each time: a type with so many is decoded again as often as not.
+/// Number of shapes remembered for each step and worker. Any other shape is new each time, so its values are always decoded.
 const MOST: usize = 1 << 16;
 
 /// A set of shapes.

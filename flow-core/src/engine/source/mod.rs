@@ -126,7 +126,7 @@ struct Driver {
     timer: Option<Instant>,
     /// The last push may have left something behind.
     unfinished: bool,
-    /// It has seen that the run stops.
+    /// Whether it has noticed the stop of the run.
     stops: bool,
     /// How many records are pushed at a time: fewer where the steps up to the next shuffle are slow, so that no push takes
     /// much longer than a turn. One at first: it may take minutes, and a stop would have to wait for more.

@@ -27,7 +27,7 @@ impl FileNumber {
         }
     }
 
-    /// Whether both may be the number of one file: its file system was mounted anew, which may number the device otherwise.
+    /// Whether both may be the number of one file. A remount may change the number of the device.
     pub(super) fn may_be(self, other: FileNumber) -> bool {
         self.is(other).unwrap_or(self.inode == other.inode)
     }
@@ -119,7 +119,7 @@ pub(super) enum Reason<Place> {
     OtherTail,
     /// It is another file, of which no more than a first line could tell that it goes on as the one that was read.
     OtherFile,
-    /// What was read is, or may be, in a file that can't be read: under its own name, or at another place.
+    /// A file that can't be read has, or may have, what was read: the file itself, or the one at this place.
     Unreadable(Option<Place>),
     /// There is a copy of what was read, and perhaps the file was emptied after it had been copied.
     Copied(Place),

@@ -643,7 +643,7 @@ fn copied(name: &str, copy: &str, goes_on: bool) -> String {
     )
 }
 
-/// That the file can't be read in which what was read is, or may be.
+/// The message for a file that can't be read and has, or may have, what was read.
 fn unreadable(name: &str, at: &str, path: &Path) -> String {
     let why = match open::open(path) {
         Err(error) => crate::error::Chain(&error.about(at)).to_string(),
