@@ -883,6 +883,8 @@ fn what_lies_beside_a_rotated_file_is_not_always_of_its_rotation() {
     place.write("app.log", "");
     place.reads(&["app.log"], "");
     place.write("app-1.log", "of another instance\n");
+    // Copied and emptied while there was nothing in it.
+    place.write("app.log.1", "");
     place.append("app.log", "a\n");
     place.reads(&["app.log"], "a");
     for round in ["b", "c"] {
