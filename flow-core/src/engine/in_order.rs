@@ -25,7 +25,7 @@ use super::{
 };
 use crate::chain::{Fault, InletId, OutletRef, Parcel};
 
-/// A parcel is sent when it holds this many records, or when its batch has been worked off.
+/// A parcel is sent when it holds this many records, or when its batch has been processed.
 pub(super) const PARCEL: usize = 1024;
 
 /// A reader that is gone was perhaps ended by the same Ctrl-C that is about to stop this run: how long to wait for it.

@@ -4,7 +4,6 @@
 //! and push records through their chain, and steps behind a shuffle, which get batches epoch by
 //! epoch. The engine brings capabilities, frontiers, epochs, the budget and the abort protocol.
 
-mod block;
 mod budget;
 mod committer;
 mod container;
@@ -17,8 +16,8 @@ mod task;
 mod threads;
 mod worker;
 
-pub(crate) use block::{Block, FailedLine, Offer, Receipt, Worked};
 pub(crate) use budget::{Budget, Limits};
+pub(crate) use source::{Block, Blocks, FailedLine, Offer, Processed, Receipt};
 pub(crate) use state::{Failed, News, PartitionBell, RunState, SourceBell, Stop, StopFlag};
 pub(crate) use task::{
     Filled, Head, HeadContext, Made, Origin, PendingSync, RecordFailure, Resume, Rows, SourceFault,

@@ -6,7 +6,7 @@ use flow_store::{
     Changes, Epoch, KEY_GROUPS, Look, Manifest, Rewrite, Row, StoreError, StoredStep,
 };
 
-use super::{Block, Offer, Receipt, SourceBell, StopFlag, Worked};
+use super::{Block, Blocks, SourceBell, StopFlag};
 use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
     error::{BoxError, ResumeError, RunError, SourceError, TypeChange},
@@ -323,22 +323,8 @@ pub(crate) trait SourceTask {
     /// The last lines of partitions at their end that were left unread.
     fn unfinished(&mut self) -> Vec<UnfinishedLine>;
 
-    /// Whether what is read here can be worked off on other workers, and the other way round.
-    fn splits(&self) -> bool;
-
-    /// What could be taken as a block now, of at most so many lines. Nothing if records wait to be pushed.
-    fn offer(&mut self, lines: usize) -> Option<Offer>;
-
-    /// Takes a block of what has been offered. It does not count as read before it is worked off.
-    fn take(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)>;
-
-    /// Has a block, which may come from another worker, go through the chain, up to its end or to the line at which a stop
-    /// comes.
-    fn work(&mut self, block: &Block, stop: &StopFlag) -> Result<Worked, Fault>;
-
-    /// Notes that a block that was taken here has been worked off: the first one that had not been. On a failure the
-    /// token of its partition points at the line that failed.
-    fn worked_off(&mut self, receipt: &Receipt, worked: &mut Worked) -> Option<RecordFailure>;
+    /// The blocks of lines that it can share with other workers, if it reads such lines.
+    fn blocks(&mut self) -> Option<&mut dyn Blocks>;
 }
 
 /// What a source has to offer.

@@ -30,7 +30,7 @@ use super::{
     in_order::SharedTask,
     ledger::{self, Closed, SharedFlight},
     outputs::Wires,
-    source::{self, Desks},
+    source::{self, Queues},
     threads::{Done, Gate, Keeper, Threads},
 };
 use crate::{
@@ -148,7 +148,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
         partitions: launch.partitions,
         whereabouts: launch.whereabouts,
         skips: launch.skips,
-        desks: Arc::new(Desks::new(workers, launch.block)),
+        queues: Arc::new(Queues::new(workers, launch.block)),
         take_unfinished: launch.take_unfinished,
         gate: gate.clone(),
         channels: Mutex::new(vec![Some((ready, closed_sender)); workers]),
@@ -249,7 +249,7 @@ struct Shared {
     partitions: Vec<Vec<(StepIndex, Vec<String>)>>,
     whereabouts: Vec<Whereabouts>,
     skips: Vec<Arc<Skips>>,
-    desks: Arc<Desks>,
+    queues: Arc<Queues>,
     take_unfinished: bool,
     gate: Arc<Gate>,
     channels: Mutex<Vec<Option<Channels>>>,
@@ -417,8 +417,8 @@ impl Shared {
                             task,
                             outlets,
                         };
-                        let (desks, flight) = (&self.desks, flight.clone());
-                        source::build(&scope, &mut wires, state, desks, &name, made, flight);
+                        let (queues, flight) = (&self.queues, flight.clone());
+                        source::build(&scope, &mut wires, state, queues, &name, made, flight);
                     }
                     Made::Step { inlet, task } => {
                         let task: SharedTask = Rc::new(RefCell::new(task));

@@ -1,7 +1,6 @@
-//! Blocks of lines: read by the worker that has the file, worked off by any.
+//! A source's lines as blocks: read by the worker that has the file, processed by any.
 //!
-//! A block is worked off as its lines would be in their turn, so it does not show in the results by whom it was. The
-//! worker that has the file takes what came of the blocks in their order, and only then counts them as read.
+//! A block is processed as its lines would be in their turn, so the results do not show by whom.
 
 use std::ops::Range;
 
@@ -14,7 +13,9 @@ use super::{
 };
 use crate::{
     chain::{Fault, rollback, settle},
-    engine::{Block, FailedLine, Offer, Origin, Receipt, RecordFailure, StopFlag, Worked},
+    engine::{
+        Block, Blocks, FailedLine, Offer, Origin, Processed, Receipt, RecordFailure, StopFlag,
+    },
     error::BoxError,
     graph::StepIndex,
     record::NoKey,
@@ -26,9 +27,8 @@ const BATCH: usize = 256;
 /// The step that failed on a record, none if no record could be made of its line, and why.
 type FailedAt = (Option<StepIndex>, BoxError);
 
-impl<S: Source> Reading<S> {
-    /// What can be taken as a block, at most so many lines.
-    pub(super) fn offer_block(&mut self, lines: usize) -> Option<Offer> {
+impl<S: Source> Blocks for Reading<S> {
+    fn offer(&mut self, lines: usize) -> Option<Offer> {
         self.parser?;
         self.at.enter();
         for _ in 0..self.partitions.len() {
@@ -38,7 +38,7 @@ impl<S: Source> Reading<S> {
                 if !partition.run.is_empty() || partition.failure.is_some() {
                     return None;
                 }
-                let (lines, bytes) = partition.reader.file_lines()?.look(lines)?;
+                let (lines, bytes) = partition.reader.file_lines()?.offer(lines)?;
                 return Some(Offer {
                     lines,
                     bytes,
@@ -50,34 +50,25 @@ impl<S: Source> Reading<S> {
         None
     }
 
-    /// Takes the next lines of the partition that has its turn.
-    pub(super) fn take_lines(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)> {
+    fn take(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)> {
         let partition = self.partitions.get_mut(self.turn)?;
-        let file = partition.reader.file_lines()?;
-        let (lines, bytes) = file.take_block(lines, into)?;
-        let start = file.block_start(lines, bytes.len());
+        let block = partition.reader.file_lines()?.take(lines, into)?;
         partition.pushed = 0;
         let receipt = Receipt {
             partition: self.turn,
-            lines,
-            bytes: bytes.len(),
+            lines: block.lines,
+            bytes: block.bytes.len(),
         };
         self.turn = (self.turn + 1) % self.partitions.len();
-        let block = Block {
-            start,
-            lines,
-            bytes,
-        };
         Some((block, receipt))
     }
 
-    /// Has the lines of a block, which may be another worker's, go through the chain of this one.
-    ///
-    /// Where a stop comes between two lines, or two batches of them, the rest of the block is not begun.
-    pub(super) fn work_off(&mut self, block: &Block, stop: &StopFlag) -> Result<Worked, Fault> {
-        let mut worked = Worked::default();
+    /// Where a stop comes between two lines, or two batches of them, the rest of the block is not
+    /// begun.
+    fn process(&mut self, block: &Block, stop: &StopFlag) -> Result<Processed, Fault> {
+        let mut processed = Processed::default();
         let Some(parser) = self.parser else {
-            return Ok(worked);
+            return Ok(processed);
         };
         let counted = self.skips.counts();
         let mut bytes = 0;
@@ -88,16 +79,16 @@ impl<S: Source> Reading<S> {
         self.batch.clear();
         for end in memchr_iter(b'\n', &block.bytes) {
             if stop.is_set() && self.batch.is_empty() {
-                worked.cut = Some((self.lines.end, bytes));
+                processed.stopped = Some((self.lines.end, bytes));
                 break;
             }
             let line = &block.bytes[bytes..=end];
             self.at.enter();
             let taken = match parser.record(line) {
-                Ok(Some(record)) => self.take_record(record, &mut worked),
+                Ok(Some(record)) => self.take_record(record, &mut processed),
                 Ok(None) => None,
                 Err(error) => match self.bad_line(&parser, error, block, bytes, line) {
-                    Ok(Some(record)) => self.take_record(record, &mut worked),
+                    Ok(Some(record)) => self.take_record(record, &mut processed),
                     Ok(None) => None,
                     Err(error) => Some((None, error.into())),
                 },
@@ -109,26 +100,48 @@ impl<S: Source> Reading<S> {
             bytes += line.len();
             self.lines.end += 1;
             if self.batch.len() == BATCH {
-                worked.records += BATCH;
+                processed.records += BATCH;
                 self.push_lines()?;
                 self.lines.start = self.lines.end;
             }
         }
-        worked.records += self.batch.len();
+        processed.records += self.batch.len();
         self.push_lines()?;
-        worked.skips = self.skips.take_since(&counted);
-        worked.failed = failed.map(|(step, cause)| FailedLine {
+        processed.skips = self.skips.take_since(&counted);
+        processed.failed = failed.map(|(step, cause)| FailedLine {
             lines: self.lines.end,
             bytes,
             step,
             cause,
         });
-        Ok(worked)
+        Ok(processed)
     }
 
-    /// Has a record of a block go through the chain, at once or with others. Returns the step that failed on it, and why.
+    fn accept(&mut self, receipt: &Receipt, processed: &mut Processed) -> Option<RecordFailure> {
+        for (step, count) in processed.skips.drain(..) {
+            self.skips.add_many(step, count);
+        }
+        let partition = self.partitions.get_mut(receipt.partition)?;
+        partition.moved = true;
+        let lines = partition.reader.file_lines()?;
+        let Some(failed) = processed.failed.take() else {
+            let (read, bytes) = processed.stopped.unwrap_or((receipt.lines, receipt.bytes));
+            lines.accept(read, bytes);
+            return None;
+        };
+        lines.accept(failed.lines, failed.bytes);
+        let step = failed.step.unwrap_or(self.step);
+        let cause = failed.cause;
+        self.turn = receipt.partition;
+        Some(self.failure(step, cause))
+    }
+}
+
+impl<S: Source> Reading<S> {
+    /// Has a record of a block go through the chain, at once or with others. Returns the step that
+    /// failed on it, and why.
     #[inline]
-    fn take_record(&mut self, record: S::Item, worked: &mut Worked) -> Option<FailedAt> {
+    fn take_record(&mut self, record: S::Item, processed: &mut Processed) -> Option<FailedAt> {
         if self.fallible {
             if let Err(fault) = self.chain.push((NoKey, record)) {
                 rollback(&self.outlets);
@@ -136,7 +149,7 @@ impl<S: Source> Reading<S> {
                 return Some((Some(step), cause));
             }
             settle(&self.outlets);
-            worked.records += 1;
+            processed.records += 1;
         } else {
             self.batch.push((NoKey, record));
         }
@@ -153,16 +166,15 @@ impl<S: Source> Reading<S> {
         bytes: usize,
         line: &[u8],
     ) -> Result<Option<S::Item>, SourceError> {
-        let start = &block.start;
         let (before, offset) = (
-            start.line + self.lines.end as u64,
-            start.offset + bytes as u64,
+            block.line + self.lines.end as u64,
+            block.offset + bytes as u64,
         );
-        let place = || (start.partition.clone(), before, offset);
+        let place = || (block.partition.clone(), before, offset);
         match parser.bad(error, line, place) {
             BadLine::Dead(record) => Ok(Some(record)),
             BadLine::Skipped(error) => {
-                log_skipped(&self.id, &start.partition, before, &error);
+                log_skipped(&self.id, &block.partition, before, &error);
                 self.skips.add(self.step);
                 Ok(None)
             }
@@ -170,7 +182,8 @@ impl<S: Source> Reading<S> {
         }
     }
 
-    /// Has a batch of lines go through the chain, to its end: what comes of a block is sent by the worker that has the file.
+    /// Has a batch of lines go through the chain, to its end: what comes of a block is sent by the
+    /// worker that has the file.
     fn push_lines(&mut self) -> Result<(), Fault> {
         self.chain.push_batch(&mut self.batch)?;
         while self.rests && self.chain.resume()? {}
@@ -185,36 +198,15 @@ impl<S: Source> Reading<S> {
             Range { end, .. } if one => (end, end),
             Range { start, end } => (start, end.saturating_sub(1)),
         };
-        let position = |line: usize| format!("line {}", block.start.line + line as u64 + 1);
+        let position = |line: usize| format!("line {}", block.line + line as u64 + 1);
         let line = block.bytes.split(|byte| *byte == b'\n').nth(first);
         Origin {
             source_step: self.step,
-            partition: block.start.partition.clone(),
+            partition: block.partition.clone(),
             positions: Some((position(first), position(last))),
             excerpt: line
                 .filter(|_| first == last)
                 .map(|line| excerpt_of(line_content(line))),
         }
-    }
-
-    /// Notes that a block has been worked off, as far as it was. The failure that ended it comes back in the words of
-    /// the source.
-    pub(super) fn note(&mut self, receipt: &Receipt, worked: &mut Worked) -> Option<RecordFailure> {
-        for (step, count) in worked.skips.drain(..) {
-            self.skips.add_many(step, count);
-        }
-        let partition = self.partitions.get_mut(receipt.partition)?;
-        partition.moved = true;
-        let lines = partition.reader.file_lines()?;
-        let Some(failed) = worked.failed.take() else {
-            let (read, bytes) = worked.cut.unwrap_or((receipt.lines, receipt.bytes));
-            lines.worked_off(read, bytes);
-            return None;
-        };
-        lines.worked_off(failed.lines, failed.bytes);
-        let step = failed.step.unwrap_or(self.step);
-        let cause = failed.cause;
-        self.turn = receipt.partition;
-        Some(self.failure(step, cause))
     }
 }

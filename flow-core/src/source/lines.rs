@@ -14,7 +14,7 @@ use super::{
     input::Input,
     line_format::BOM,
 };
-use crate::stream::OnError;
+use crate::{engine::Block, stream::OnError};
 
 /// How lines are to be read.
 #[derive(Clone, Copy, Debug)]
@@ -146,10 +146,10 @@ pub struct Lines {
     starts: Vec<Position>,
     /// Where the next unread line starts.
     next: Position,
-    /// How many bytes and lines before it are in blocks that have been taken and not been worked off.
+    /// How many bytes and lines before it are in blocks that have been taken and not accepted.
     ahead: Position,
-    /// What `look` has found last: how many lines, and how many bytes they are.
-    seen: (usize, usize),
+    /// What `offer` found last: how many lines, and how many bytes they are.
+    offered: (usize, usize),
     run_bytes: usize,
     run_skipped: u64,
     /// The last line that was read had no end: what comes next must be that end.
@@ -203,7 +203,7 @@ impl Lines {
                 line: token.line,
             },
             ahead: Position::default(),
-            seen: (0, 0),
+            offered: (0, 0),
             run_bytes: 0,
             run_skipped: 0,
             open_line,
@@ -403,10 +403,10 @@ impl Lines {
         (self.name.clone(), self.next.line, self.next.offset)
     }
 
-    /// How many whole lines can be taken as a block, at most `most`, and how many bytes they are. There is none where
-    /// the file ends without a line's end, at a byte order mark, at a line that is very long, or where reading fails: all that is
-    /// for [`Lines::read`] to meet.
-    pub(super) fn look(&mut self, most: usize) -> Option<(usize, usize)> {
+    /// How many whole lines can be taken as a block, at most `most`, and how many bytes they are. There
+    /// is none where the file ends without a line's end, at a byte order mark, at a line that is very
+    /// long, or where reading fails: all that is for [`Lines::read`] to meet.
+    pub(super) fn offer(&mut self, most: usize) -> Option<(usize, usize)> {
         if self.open_line {
             return None;
         }
@@ -426,24 +426,27 @@ impl Lines {
             }
             block = Some((before + 1, end + 1));
         }
-        self.seen = block.unwrap_or_default();
+        self.offered = block.unwrap_or_default();
         block
     }
 
-    /// Takes the next lines as they are, at most `most` of those that `look` has found.
-    pub(super) fn take_block(
-        &mut self,
-        most: usize,
-        mut into: Vec<u8>,
-    ) -> Option<(usize, Vec<u8>)> {
-        let (lines, bytes) = match self.seen.0 <= most {
-            true => self.seen,
-            false => self.look(most)?,
+    /// Takes the next lines as a block, at most `most` of those that were offered, in the buffer `into`.
+    pub(super) fn take(&mut self, most: usize, mut into: Vec<u8>) -> Option<Block> {
+        let (lines, bytes) = match self.offered.0 <= most {
+            true => self.offered,
+            false => self.offer(most)?,
         };
         into.clear();
         into.extend_from_slice(self.input.look(bytes).ok()?.get(..bytes)?);
+        let block = Block {
+            partition: self.name.clone(),
+            line: self.next.line,
+            offset: self.next.offset,
+            lines,
+            bytes: into,
+        };
         self.input.consume(bytes);
-        self.head.read(self.next.offset, &into);
+        self.head.read(self.next.offset, &block.bytes);
         self.next.offset += bytes as u64;
         self.next.line += lines as u64;
         self.ahead.offset += bytes as u64;
@@ -453,25 +456,16 @@ impl Lines {
         self.run_bytes = 0;
         self.run_skipped = 0;
         self.rest();
-        Some((lines, into))
+        Some(block)
     }
 
-    /// Where the first line of the block starts that has just been taken.
-    pub(super) fn block_start(&self, lines: usize, bytes: usize) -> BlockStart {
-        BlockStart {
-            partition: self.name.clone(),
-            line: self.next.line - lines as u64,
-            offset: self.next.offset - bytes as u64,
-        }
-    }
-
-    /// Notes that the next lines that had been taken have been worked off.
-    pub(super) fn worked_off(&mut self, lines: usize, bytes: usize) {
+    /// Counts the next lines that had been taken as read.
+    pub(super) fn accept(&mut self, lines: usize, bytes: usize) {
         self.ahead.line -= lines as u64;
         self.ahead.offset -= bytes as u64;
     }
 
-    /// Where the first line starts that has not been worked off, unless it is in a run.
+    /// Where the first line starts that has not been accepted, unless it is in a run.
     fn first(&self) -> Position {
         Position {
             offset: self.next.offset - self.ahead.offset,
@@ -628,15 +622,6 @@ fn grown_line(name: &str) -> SourceError {
     SourceError::new("the line was read before its writer had finished it, and has grown since").and_help(&format!(
         "`--skip-rest-of-line {name}` keeps what was read of it and goes on behind it; with `--retain`, `--from-epoch` goes back to before it was read"
     ))
-}
-
-/// Where a block of lines starts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct BlockStart {
-    pub(crate) partition: String,
-    /// How many lines come before it.
-    pub(crate) line: u64,
-    pub(crate) offset: u64,
 }
 
 /// Names a line that is left out. `before` lines come before it.

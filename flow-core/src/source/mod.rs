@@ -41,7 +41,6 @@ pub use from_fn::{FnReader, FnSource, TryFnSource, from_fn, try_from_fn};
 pub use from_fn_with_token::{FnToken, FnTokenReader, FnTokenSource, from_fn_with_token};
 pub use from_iter::{IterReader, IterSource, from_iter};
 pub use line_format::{Bytes, Json, LineError, LineFormat, Looks, Text};
-pub(crate) use lines::BlockStart;
 pub use lines_source::{
     ByteLinesSource, JsonLinesSource, LinesReader, LinesSource, TextLinesSource,
 };

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
     engine::{
-        Block, Filled, Head, HeadContext, Made, Offer, Origin, PartitionBell, Receipt,
-        RecordFailure, Rows, SourceBell, SourceFault, SourceTask, StopFlag, Worked,
+        Block, Blocks, Filled, Head, HeadContext, Made, Origin, PartitionBell, RecordFailure, Rows,
+        SourceBell, SourceFault, SourceTask, StopFlag,
     },
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     graph::StepIndex,
@@ -362,7 +362,7 @@ pub(super) enum Hand {
     Read,
     /// It pushes so many of its records.
     Records(usize),
-    /// It works off the lines of a block.
+    /// It processes the lines of a block.
     Lines,
 }
 
@@ -721,23 +721,7 @@ impl<S: Source> SourceTask for Reading<S> {
         unfinished.map(of_step).collect()
     }
 
-    fn splits(&self) -> bool {
-        self.parser.is_some()
-    }
-
-    fn offer(&mut self, lines: usize) -> Option<Offer> {
-        self.offer_block(lines)
-    }
-
-    fn take(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)> {
-        self.take_lines(lines, into)
-    }
-
-    fn work(&mut self, block: &Block, stop: &StopFlag) -> Result<Worked, Fault> {
-        self.work_off(block, stop)
-    }
-
-    fn worked_off(&mut self, receipt: &Receipt, worked: &mut Worked) -> Option<RecordFailure> {
-        self.note(receipt, worked)
+    fn blocks(&mut self) -> Option<&mut dyn Blocks> {
+        self.parser.is_some().then_some(self as &mut dyn Blocks)
     }
 }

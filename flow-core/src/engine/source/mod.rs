@@ -1,8 +1,6 @@
 //! The operator of a source: reads within the budget, follows the epoch counter, ends epochs.
 
-mod ahead;
 mod blocks;
-mod desk;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -18,10 +16,10 @@ use timely::{
     scheduling::Activator,
 };
 
-pub(crate) use self::desk::Desks;
-use self::{ahead::Ahead, blocks::Share};
+pub(crate) use self::blocks::{Block, Blocks, FailedLine, Offer, Processed, Queues, Receipt};
+use self::blocks::{Outstanding, Share};
 use super::{
-    Block, Failed, Filled, Origin, Rows, RunState, SourceFault, SourceTask, Stop,
+    Failed, Filled, Origin, Rows, RunState, SourceFault, SourceTask, Stop,
     in_order::PARCEL,
     ledger::SharedFlight,
     outputs::{Outputs, Wires},
@@ -53,7 +51,7 @@ pub(super) fn build<'scope>(
     scope: &Scope<'scope, u64>,
     wires: &mut Wires<'scope>,
     state: &Arc<RunState>,
-    desks: &Arc<Desks>,
+    queues: &Arc<Queues>,
     name: &str,
     made: Made,
     flight: SharedFlight,
@@ -68,11 +66,12 @@ pub(super) fn build<'scope>(
     let address = builder.operator_info().address;
     let bell = state.add_source(scope.worker().sync_activator_for(address.to_vec()));
     task.attach(&bell, &RunHandle::of(state));
-    let desk = desks.of(step).filter(|_| task.splits());
+    let queue = queues.of(step).filter(|_| task.blocks().is_some());
     let mut driver = Driver {
         worker: scope.index(),
-        ahead: desk.map(|desk| Ahead::new(desk, scope.index(), &bell, desks.fixed())),
-        desks: desks.clone(),
+        outstanding: queue
+            .map(|queue| Outstanding::new(queue, scope.index(), &bell, queues.fixed())),
+        queues: queues.clone(),
         busy: false,
         activator: scope.activator_for(address),
         bell,
@@ -111,9 +110,9 @@ struct Driver {
     task: Box<dyn SourceTask>,
     outputs: Outputs,
     flight: SharedFlight,
-    desks: Arc<Desks>,
+    queues: Arc<Queues>,
     /// The blocks that are out, where lines of this source may go to other workers.
-    ahead: Option<Ahead>,
+    outstanding: Option<Outstanding>,
     /// Whether it counts as one that has something to read.
     busy: bool,
     /// The capabilities of the open epoch; none when the source is done.
@@ -159,7 +158,7 @@ enum Rest {
     Until(Option<Instant>),
     /// There is nothing to do until the budget has room for a record of this many bytes, and it is this source's turn.
     Room(u64),
-    /// There is nothing to do until a block comes back.
+    /// There is nothing to do until a block returns.
     Block,
 }
 
@@ -216,7 +215,7 @@ impl Driver {
                 self.activator.activate();
                 return Ok(());
             }
-            if self.take_back(open, &mut records) {
+            if self.accept(open, &mut records) {
                 continue;
             }
             match self.step(open, &mut records)? {
@@ -401,12 +400,12 @@ impl Driver {
 
     fn set_busy(&mut self, busy: bool) {
         if std::mem::replace(&mut self.busy, busy) != busy {
-            self.desks.set_busy(self.worker, busy);
+            self.queues.set_busy(self.worker, busy);
         }
     }
 
     fn is_ready(&self) -> bool {
-        self.ahead.as_ref().is_some_and(Ahead::is_ready)
+        self.outstanding.as_ref().is_some_and(Outstanding::is_ready)
     }
 
     fn open_epoch(&self) -> u64 {

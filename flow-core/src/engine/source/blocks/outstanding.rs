@@ -1,29 +1,31 @@
-//! The blocks that a worker has given out and that have not come back.
+//! The blocks that a worker has handed out and not accepted yet.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
-    TURN,
-    desk::{Desk, Helper, Job, Tray},
+    super::TURN,
+    Block, Offer, Processed, Receipt,
+    queue::{Helper, Job, Queue, Returns},
 };
-use crate::engine::{Block, Offer, Receipt, Worked, state::SourceBell};
+use crate::engine::state::SourceBell;
 
-/// How many blocks may be out for each worker: enough that none of them waits for the next one while the worker that
-/// reads is at something else.
+/// How many blocks may be out for each worker: enough that none of them waits for the next one while
+/// the owner is at something else.
 const BLOCKS: usize = 4;
 
-/// A block has that many lines or bytes, at least, where lines are quickly worked off: fewer are not worth the way.
+/// A block has at least this many lines or bytes where lines are processed quickly: fewer are not
+/// worth the way.
 const LINES: usize = 256;
 const BYTES: usize = 32 << 10;
 
 /// No block has more lines.
 const MOST: usize = 4096;
 
-/// Gives out blocks, and takes back what came of them in their order.
-pub(super) struct Ahead {
-    pub(super) desk: Arc<Desk>,
+/// Hands out blocks, and accepts what came of them in their order.
+pub(in crate::engine::source) struct Outstanding {
+    pub(super) queue: Arc<Queue>,
     pub(super) helper: Arc<Helper>,
-    tray: Arc<Tray>,
+    returns: Arc<Returns>,
     out: VecDeque<Out>,
     /// The number of the next block.
     next: u64,
@@ -42,17 +44,17 @@ pub(super) struct Out {
     pub(super) bytes_each: u64,
 }
 
-impl Ahead {
-    pub(super) fn new(
-        desk: Arc<Desk>,
+impl Outstanding {
+    pub(in crate::engine::source) fn new(
+        queue: Arc<Queue>,
         worker: usize,
         bell: &Arc<SourceBell>,
         fixed: Option<usize>,
     ) -> Self {
-        Ahead {
-            helper: desk.join(worker, bell.clone()),
-            tray: Arc::new(Tray::new(bell.clone())),
-            desk,
+        Outstanding {
+            helper: queue.join(worker, bell.clone()),
+            returns: Arc::new(Returns::new(bell.clone())),
+            queue,
             out: VecDeque::new(),
             next: 0,
             lines: 0,
@@ -68,7 +70,7 @@ impl Ahead {
 
     /// Whether more blocks may be out.
     pub(super) fn has_place(&self) -> bool {
-        self.out.len() < BLOCKS * self.desk.workers()
+        self.out.len() < BLOCKS * self.queue.workers()
     }
 
     pub(super) fn lines(&self) -> usize {
@@ -80,7 +82,7 @@ impl Ahead {
         self.size
     }
 
-    /// How many lines like these are worth to be given to another worker.
+    /// How many lines like these are worth handing out.
     pub(super) fn worth(&self, offer: &Offer) -> usize {
         if self.fixed {
             return 1;
@@ -93,17 +95,17 @@ impl Ahead {
         self.buffers.pop().unwrap_or_default()
     }
 
-    /// Gives out a block.
-    pub(super) fn give(&mut self, block: Block, receipt: Receipt, bytes_each: u64) {
+    /// Hands out a block.
+    pub(super) fn hand_out(&mut self, block: Block, receipt: Receipt, bytes_each: u64) {
         self.lines += receipt.lines;
         self.out.push_back(Out {
             receipt,
             bytes_each,
         });
-        self.desk.put(Job {
+        self.queue.put(Job {
             number: self.next,
             block,
-            tray: self.tray.clone(),
+            returns: self.returns.clone(),
         });
         self.next += 1;
     }
@@ -112,22 +114,22 @@ impl Ahead {
         self.next - self.out.len() as u64
     }
 
-    /// Whether there is something to do: the first block is back, or one waits to be worked off.
-    pub(super) fn is_ready(&self) -> bool {
-        !self.out.is_empty() && (self.tray.has(self.first()) || !self.desk.is_empty())
+    /// Whether there is something to do: the first block has returned, or one waits to be processed.
+    pub(in crate::engine::source) fn is_ready(&self) -> bool {
+        !self.out.is_empty() && (self.returns.has(self.first()) || !self.queue.is_empty())
     }
 
-    /// Takes the first block that is out, if it is back.
-    pub(super) fn next_back(&mut self) -> Option<(Out, Worked)> {
-        let (worked, block) = self
-            .tray
+    /// Accepts the first block that is out, if it has returned.
+    pub(super) fn accept(&mut self) -> Option<(Out, Processed)> {
+        let (processed, block) = self
+            .returns
             .take(self.first())
             .filter(|_| !self.out.is_empty())?;
         let out = self.out.pop_front()?;
         self.lines -= out.receipt.lines;
-        self.adapt(out.receipt.lines, worked.took);
+        self.adapt(out.receipt.lines, processed.took);
         self.buffers.push(block.bytes);
-        Some((out, worked))
+        Some((out, processed))
     }
 
     fn adapt(&mut self, lines: usize, took: Duration) {
@@ -143,15 +145,15 @@ impl Ahead {
 
     /// Gives up all blocks that are out: they have not been read.
     pub(super) fn give_up(&mut self) -> VecDeque<Out> {
-        self.desk.take_back(&self.tray);
-        self.tray.close();
+        self.queue.remove(&self.returns);
+        self.returns.close();
         self.lines = 0;
         std::mem::take(&mut self.out)
     }
 }
 
-impl Drop for Ahead {
-    /// What came of blocks holds records, which are dropped on a worker, as all of the user's.
+impl Drop for Outstanding {
+    /// What came of blocks holds records, which are dropped on a worker, like all that is the user's.
     fn drop(&mut self) {
         self.give_up();
     }

@@ -1,4 +1,4 @@
-//! Where the workers of a process leave blocks for each other.
+//! Where the workers of a process leave blocks for each other, and what came of them.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,22 +8,20 @@ use std::{
     },
 };
 
-use crate::{
-    engine::{Block, Worked, state::SourceBell},
-    graph::StepIndex,
-};
+use super::{Block, Processed};
+use crate::{engine::state::SourceBell, graph::StepIndex};
 
 /// What the sources of all workers share.
-pub(crate) struct Desks {
+pub(crate) struct Queues {
     /// How many sources of each worker have something to read of their own.
     busy: Arc<[AtomicUsize]>,
-    desks: Mutex<BTreeMap<StepIndex, Arc<Desk>>>,
+    of_steps: Mutex<BTreeMap<StepIndex, Arc<Queue>>>,
     /// How many lines each block has, where a test says so.
     fixed: Option<usize>,
 }
 
-/// The blocks of one source step.
-pub(super) struct Desk {
+/// The blocks of one source step that wait for a worker.
+pub(in crate::engine::source) struct Queue {
     busy: Arc<[AtomicUsize]>,
     jobs: Mutex<VecDeque<Job>>,
     helpers: Mutex<Vec<Arc<Helper>>>,
@@ -33,16 +31,16 @@ pub(super) struct Desk {
 pub(super) struct Job {
     pub(super) number: u64,
     pub(super) block: Block,
-    pub(super) tray: Arc<Tray>,
+    pub(super) returns: Arc<Returns>,
 }
 
-/// Where what came of a worker's blocks is left for it.
-pub(super) struct Tray {
-    worked: Mutex<Option<BTreeMap<u64, (Worked, Block)>>>,
+/// What came of the blocks of one owner, until it accepts them.
+pub(super) struct Returns {
+    processed: Mutex<Option<BTreeMap<u64, (Processed, Block)>>>,
     bell: Arc<SourceBell>,
 }
 
-/// The operator of the source step on a worker that may work off blocks of others.
+/// The operator of the source step on a worker that may process blocks of others.
 pub(super) struct Helper {
     worker: usize,
     bell: Arc<SourceBell>,
@@ -54,33 +52,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Desks {
+impl Queues {
     pub(crate) fn new(workers: usize, fixed: Option<usize>) -> Self {
-        Desks {
+        Queues {
             busy: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
-            desks: Mutex::default(),
+            of_steps: Mutex::default(),
             fixed,
         }
     }
 
-    pub(super) fn fixed(&self) -> Option<usize> {
+    pub(in crate::engine::source) fn fixed(&self) -> Option<usize> {
         self.fixed
     }
 
-    /// The desk of a step; none where a single worker has nobody to share with.
-    pub(super) fn of(&self, step: StepIndex) -> Option<Arc<Desk>> {
-        let new = || Desk {
+    /// The queue of a step; none where a single worker has nobody to share with.
+    pub(in crate::engine::source) fn of(&self, step: StepIndex) -> Option<Arc<Queue>> {
+        let new = || Queue {
             busy: self.busy.clone(),
             jobs: Mutex::default(),
             helpers: Mutex::default(),
         };
-        let mut desks = lock(&self.desks);
-        let desk = desks.entry(step).or_insert_with(|| Arc::new(new()));
-        (self.busy.len() > 1).then(|| desk.clone())
+        let mut queues = lock(&self.of_steps);
+        let queue = queues.entry(step).or_insert_with(|| Arc::new(new()));
+        (self.busy.len() > 1).then(|| queue.clone())
     }
 
     /// Notes that a source of a worker has something to read, or has not any more.
-    pub(super) fn set_busy(&self, worker: usize, is: bool) {
+    pub(in crate::engine::source) fn set_busy(&self, worker: usize, is: bool) {
         if let Some(busy) = self.busy.get(worker) {
             match is {
                 true => busy.fetch_add(1, SeqCst),
@@ -90,7 +88,7 @@ impl Desks {
     }
 }
 
-impl Desk {
+impl Queue {
     pub(super) fn workers(&self) -> usize {
         self.busy.len()
     }
@@ -127,7 +125,7 @@ impl Desk {
     }
 
     /// Takes the block that has been here longest.
-    pub(super) fn take(&self) -> Option<Job> {
+    pub(super) fn pop(&self) -> Option<Job> {
         lock(&self.jobs).pop_front()
     }
 
@@ -135,9 +133,9 @@ impl Desk {
         lock(&self.jobs).is_empty()
     }
 
-    /// Takes back the blocks of a worker that nobody has begun.
-    pub(super) fn take_back(&self, tray: &Arc<Tray>) {
-        lock(&self.jobs).retain(|job| !Arc::ptr_eq(&job.tray, tray));
+    /// Removes the blocks of an owner that nobody has begun.
+    pub(super) fn remove(&self, returns: &Arc<Returns>) {
+        lock(&self.jobs).retain(|job| !Arc::ptr_eq(&job.returns, returns));
     }
 }
 
@@ -148,19 +146,19 @@ impl Helper {
     }
 }
 
-impl Tray {
+impl Returns {
     pub(super) fn new(bell: Arc<SourceBell>) -> Self {
-        Tray {
-            worked: Mutex::new(Some(BTreeMap::new())),
+        Returns {
+            processed: Mutex::new(Some(BTreeMap::new())),
             bell,
         }
     }
 
     /// Leaves what came of a block, with its buffer.
-    pub(super) fn put(&self, number: u64, worked: Worked, block: Block) {
-        let refused = match &mut *lock(&self.worked) {
-            Some(there) => there.insert(number, (worked, block)),
-            None => Some((worked, block)),
+    pub(super) fn put(&self, number: u64, processed: Processed, block: Block) {
+        let refused = match &mut *lock(&self.processed) {
+            Some(there) => there.insert(number, (processed, block)),
+            None => Some((processed, block)),
         };
         // The user's records are not dropped under the lock.
         drop(refused);
@@ -168,19 +166,19 @@ impl Tray {
     }
 
     pub(super) fn has(&self, number: u64) -> bool {
-        let worked = lock(&self.worked);
-        worked
+        let processed = lock(&self.processed);
+        processed
             .as_ref()
             .is_some_and(|there| there.contains_key(&number))
     }
 
-    pub(super) fn take(&self, number: u64) -> Option<(Worked, Block)> {
-        lock(&self.worked).as_mut()?.remove(&number)
+    pub(super) fn take(&self, number: u64) -> Option<(Processed, Block)> {
+        lock(&self.processed).as_mut()?.remove(&number)
     }
 
     /// Drops what is here, and what still comes.
     pub(super) fn close(&self) {
-        let there = lock(&self.worked).take();
+        let there = lock(&self.processed).take();
         drop(there);
     }
 }
