@@ -1,13 +1,14 @@
 //! Sharing the lines of one file among the workers of a process.
 //!
 //! The worker that has the file, its owner, reads whole lines in blocks. Any worker may process a
-//! block: each has a copy of the chain up to the next shuffle, and returns what it made, unsent. The
-//! owner accepts the blocks in the order of the file and sends what came of them as if it had made it
-//! itself: in its open epoch, within the budget, and with its token behind the block. So a block that
-//! has not returned, or that comes behind a failure, has never been read.
+//! block: each has a copy of the chain up to the next shuffle, and returns what it made, unsent.
+//! The owner accepts the blocks in the order of the file and sends what came of them as if it had
+//! made it itself: in its open epoch, within the budget, and with its token behind the block. So a
+//! block that has not returned, or that comes behind a failure, has never been read.
 //!
 //! A block is [offered](Blocks::offer), [taken](Blocks::take) and handed out to the queue;
-//! [processed](Blocks::process) by any worker; and [accepted](Blocks::accept) by its owner, or given up.
+//! [processed](Blocks::process) by any worker; and [accepted](Blocks::accept) by its owner, or
+//! given up.
 
 mod outstanding;
 mod queue;
@@ -26,11 +27,12 @@ use crate::{
 
 /// A source whose lines any worker can process.
 pub(crate) trait Blocks {
-    /// What could be taken as a block now, at most `lines` lines. None if records wait to be pushed.
+    /// What could be taken as a block now, at most `lines` lines. None if records wait to be
+    /// pushed.
     fn offer(&mut self, lines: usize) -> Option<Offer>;
 
-    /// Takes a block of what has been offered, in the buffer `into`. It does not count as read before
-    /// it is accepted.
+    /// Takes a block of what has been offered, in the buffer `into`. It does not count as read
+    /// before it is accepted.
     fn take(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)>;
 
     /// Pushes the lines of a block through the chain, up to its end or to the line at which a stop

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::engine::state::SourceBell;
 
-/// How many blocks may be out for each worker: enough that none of them waits for the next one while
-/// the owner is at something else.
+/// How many blocks may be out for each worker: enough that none of them waits for the next one
+/// while the owner is at something else.
 const BLOCKS: usize = 4;
 
 /// A block has at least this many lines or bytes where lines are processed quickly: fewer are not
@@ -114,7 +114,8 @@ impl Outstanding {
         self.next - self.out.len() as u64
     }
 
-    /// Whether there is something to do: the first block has returned, or one waits to be processed.
+    /// Whether there is something to do: the first block has returned, or one waits to be
+    /// processed.
     pub(in crate::engine::source) fn is_ready(&self) -> bool {
         !self.out.is_empty() && (self.returns.has(self.first()) || !self.queue.is_empty())
     }
@@ -153,7 +154,8 @@ impl Outstanding {
 }
 
 impl Drop for Outstanding {
-    /// What came of blocks holds records, which are dropped on a worker, like all that is the user's.
+    /// What came of blocks holds records, which are dropped on a worker, like all that is the
+    /// user's.
     fn drop(&mut self) {
         self.give_up();
     }

@@ -21,7 +21,8 @@ pub(in crate::engine::source) enum Share {
 }
 
 impl Driver {
-    /// Accepts the next block, if it has returned, and sends what came of it. Returns whether it had.
+    /// Accepts the next block, if it has returned, and sends what came of it. Returns whether it
+    /// had.
     pub(in crate::engine::source) fn accept(&mut self, open: u64, records: &mut u64) -> bool {
         let (Some(outstanding), Some(capabilities)) = (&mut self.outstanding, &self.open) else {
             return false;
@@ -46,8 +47,8 @@ impl Driver {
         true
     }
 
-    /// Hands out the next block, or processes one, if there is somebody to share with and it is worth
-    /// it.
+    /// Hands out the next block, or processes one, if there is somebody to share with and it is
+    /// worth it.
     pub(in crate::engine::source) fn share(
         &mut self,
         open: u64,
@@ -102,8 +103,8 @@ impl Driver {
         let asked = lines.max(least);
         let granted = self.state.reserve(&self.bell, asked as u64, bytes_each);
         if granted < asked as u64 && self.state.holds_most() {
-            // The budget is used up: what has been read may become durable while the blocks that are
-            // out are processed.
+            // The budget is used up: what has been read may become durable while the blocks that
+            // are out are processed.
             self.state.cut(open);
         }
         #[allow(clippy::cast_possible_truncation)] // at most what was asked for
@@ -152,8 +153,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Pushes a block through the chain of this worker, and returns it to its owner. Returns how many
-    /// records it had.
+    /// Pushes a block through the chain of this worker, and returns it to its owner. Returns how
+    /// many records it had.
     fn process(&mut self, job: Job) -> Result<u64, Fault> {
         if let Some(capabilities) = &self.open {
             // The outlets may hold what was pushed here before.
