@@ -9,6 +9,7 @@ mod committer;
 mod container;
 mod in_order;
 mod ledger;
+mod open_epoch;
 mod outputs;
 mod source;
 mod state;
@@ -17,6 +18,7 @@ mod threads;
 mod worker;
 
 pub(crate) use budget::{Budget, Limits};
+pub(crate) use open_epoch::Event;
 pub(crate) use source::{Block, Blocks, FailedLine, Offer, Processed, Receipt};
 pub(crate) use state::{Failed, News, PartitionBell, RunState, SourceBell, Stop, StopFlag};
 pub(crate) use task::{

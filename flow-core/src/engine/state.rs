@@ -16,7 +16,7 @@ use std::{
 use flow_store::StoreError;
 use timely::scheduling::SyncActivator;
 
-use super::{Budget, Limits, Origin, RecordFailure, budget::Wake};
+use super::{Budget, Event, Limits, Origin, RecordFailure, budget::Wake, open_epoch::OpenEpoch};
 use crate::{
     chain::Fault,
     error::SinkError,
@@ -73,12 +73,6 @@ impl StopFlag {
     }
 }
 
-struct Cut {
-    at: Instant,
-    /// How many records had been read then.
-    read: u64,
-}
-
 #[derive(Default)]
 struct Failures {
     aborted: Option<Failed>,
@@ -102,16 +96,11 @@ pub(crate) enum News {
 /// What the threads of a run share.
 pub(crate) struct RunState {
     pub(crate) budget: Budget,
-    pub(crate) epochs: Epochs,
     pub(crate) clock: Clock,
-    /// The open epoch. There is one counter; every source follows it at its next record.
-    epoch: AtomicU64,
-    /// Records read by all sources.
-    read: AtomicU64,
-    /// When the last epoch was cut.
-    cut: Mutex<Cut>,
+    pub(crate) open: OpenEpoch,
     pub(crate) stopping: StopFlag,
-    /// Half of the time is over in which a run that stops is to come to rest: nothing more is begun, whatever was taken.
+    /// Half of the time is over in which a run that stops is to come to rest: nothing more is
+    /// begun, whatever was taken.
     pub(crate) late: StopFlag,
     /// How many records were taken and could not be processed in time.
     unprocessed: AtomicU64,
@@ -170,7 +159,8 @@ impl SourceBell {
     }
 }
 
-/// What is behind the waker of one partition: it wakes the operator, which then asks this partition and no other.
+/// What is behind the waker of one partition: it wakes the operator, which then asks this partition
+/// and no other.
 #[derive(Default)]
 pub(crate) struct PartitionBell {
     source: OnceLock<Arc<SourceBell>>,
@@ -183,8 +173,8 @@ impl PartitionBell {
         let _ = self.source.set(source);
     }
 
-    /// Whether the waker was woken since the last call. This is asked before a read: a wake during the read counts for the
-    /// next one.
+    /// Whether the waker was woken since the last call. This is asked before a read: a wake during
+    /// the read counts for the next one.
     pub(crate) fn woken(&self) -> bool {
         self.woken.load(SeqCst) && self.woken.swap(false, SeqCst)
     }
@@ -218,11 +208,8 @@ impl RunState {
         let now = clock.now();
         let state = Arc::new(RunState {
             budget: Budget::new(limits, epochs.max_age()),
-            epochs,
+            open: OpenEpoch::new(first, epochs, now),
             clock,
-            epoch: first.into(),
-            read: 0.into(),
-            cut: Mutex::new(Cut { at: now, read: 0 }),
             stopping: StopFlag::default(),
             late: StopFlag::default(),
             unprocessed: 0.into(),
@@ -250,71 +237,31 @@ impl RunState {
     // ---- epochs
 
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(SeqCst)
+        self.open.number()
     }
 
-    /// Ends the epoch `open`, if nobody else has yet.
-    pub(crate) fn cut(&self, open: u64) {
-        let mut cut = lock(&self.cut);
-        // Before the new epoch is seen: what is read in it must not count as cut.
-        let read = self.read.load(SeqCst);
-        let moved = self.epoch.compare_exchange(open, open + 1, SeqCst, SeqCst);
-        if moved.is_ok() {
-            let at = self.clock.now();
-            *cut = Cut { at, read };
-            drop(cut);
+    /// Ends the epoch `open` if that is due, and nobody else has ended it yet. Returns whether it
+    /// was due.
+    pub(crate) fn end_epoch(&self, open: u64, event: Event) -> bool {
+        let Some(reason) = self.open.decide(event) else {
+            return false;
+        };
+        if self.open.end(open, || self.clock.now()) {
+            tracing::trace!(epoch = open, ?reason, "an epoch ends");
             self.budget.ended(open, Instant::now());
             self.ring_waiting();
         }
+        true
     }
 
-    /// Whether anything has been read since the last epoch was cut.
-    fn has_uncut(&self) -> bool {
-        self.uncut() > 0
-    }
-
-    /// How many records have been read since the last epoch was cut.
-    fn uncut(&self) -> u64 {
-        // Under the lock: a cut in between would have counted records that are read only after this looked.
-        let cut = lock(&self.cut);
-        self.read.load(SeqCst) - cut.read
-    }
-
-    /// Whether the open epoch has most of what is in flight.
-    pub(crate) fn holds_most(&self) -> bool {
-        self.uncut() > self.budget.records_in_flight() / 2
-    }
-
-    /// How long until the open epoch is old enough to be cut; `None` if there is nothing in it.
-    pub(crate) fn until_cut(&self) -> Option<Duration> {
-        let cut = lock(&self.cut);
-        if self.read.load(SeqCst) == cut.read {
-            return None;
-        }
-        let age = self.clock.now().saturating_duration_since(cut.at);
-        Some(self.epochs.max_age().saturating_sub(age))
-    }
-
-    /// How many records fit into the open epoch: one at least, for it may be about to be cut.
-    pub(crate) fn room_in_epoch(&self) -> u64 {
-        match self.epochs.max_items() {
-            Some(items) => items.saturating_sub(self.uncut()).max(1),
-            None => u64::MAX,
-        }
-    }
-
-    /// Notes that records of the open epoch have been read, and cuts it if it is full.
+    /// Notes that records of the epoch `open` have been read.
     pub(crate) fn add_read(&self, open: u64, records: u64) {
-        self.read.fetch_add(records, SeqCst);
-        if let Some(items) = self.epochs.max_items()
-            && self.uncut() >= items
-        {
-            self.cut(open);
-        }
+        self.open.add(records);
+        self.end_epoch(open, Event::Read);
     }
 
     pub(crate) fn records_read(&self) -> u64 {
-        self.read.load(SeqCst)
+        self.open.records_read()
     }
 
     /// Notes last lines that were left unread.
@@ -358,9 +305,9 @@ impl RunState {
         self.ring_waiting();
     }
 
-    /// Whether what has been read and not cut holds the budget.
-    pub(crate) fn open_epoch_is_full(&self, bytes_each: u64) -> bool {
-        self.has_uncut() && !self.budget.has_room(self.records_read(), bytes_each)
+    /// Whether there is room in the budget for a record of this size, whoever's turn it is.
+    pub(crate) fn has_room(&self, bytes_each: u64) -> bool {
+        self.budget.has_room(self.records_read(), bytes_each)
     }
 
     /// Whether `reserve` might have something for this source now.
@@ -405,8 +352,8 @@ impl RunState {
         self.end_if_given_up();
     }
 
-    /// Whether every epoch below has landed: it is durable, and each worker has given its part of the budget back. If not,
-    /// the waker is woken when more has landed.
+    /// Whether every epoch below has landed: it is durable, and each worker has given its part of
+    /// the budget back. If not, the waker is woken when more has landed.
     pub(crate) fn has_landed(&self, epoch: u64, waker: &Waker) -> bool {
         lock(&self.waiting).push(waker.clone());
         self.waits.store(true, SeqCst);
@@ -449,7 +396,8 @@ impl RunState {
         self.ring_all();
     }
 
-    /// Lets the sources begin nothing more, so that what they have begun can become durable in the time that is left.
+    /// Lets the sources begin nothing more, so that what they have begun can become durable in the
+    /// time that is left.
     pub(crate) fn be_late(&self) {
         self.late.0.store(Stop::Asked as u8, SeqCst);
         self.ring_all();
@@ -493,8 +441,8 @@ impl RunState {
         self.stop() == Stop::Asked && !self.aborted()
     }
 
-    /// Gives up the epochs from this one on, which whoever calls keeps from being complete. Those before it become durable,
-    /// then the run ends.
+    /// Gives up the epochs from this one on, which whoever calls keeps from being complete. Those
+    /// before it become durable, then the run ends.
     pub(crate) fn give_up_from(&self, epoch: u64, why: Fault) {
         lock(&self.failures).gave_up.get_or_insert(why);
         self.given_up.fetch_min(epoch, SeqCst);

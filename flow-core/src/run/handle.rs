@@ -9,7 +9,7 @@ use std::{
 use flow_store::Epoch;
 
 use super::Clock;
-use crate::engine::{Failed, RunState};
+use crate::engine::{Event, Failed, RunState};
 
 /// Watches and stops a run from another thread.
 ///
@@ -122,7 +122,7 @@ impl RunHandle {
     /// Ends the open epoch, even if nothing has been read in it.
     pub(crate) fn end_epoch(&self) {
         if let Some(run) = self.lock().run.upgrade() {
-            run.cut(run.epoch());
+            run.end_epoch(run.epoch(), Event::Asked);
         }
     }
 

@@ -19,9 +19,10 @@ use timely::{
 pub(crate) use self::blocks::{Block, Blocks, FailedLine, Offer, Processed, Queues, Receipt};
 use self::blocks::{Outstanding, Share};
 use super::{
-    Failed, Filled, Origin, Rows, RunState, SourceFault, SourceTask, Stop,
+    Event, Failed, Filled, Origin, Rows, RunState, SourceFault, SourceTask, Stop,
     in_order::PARCEL,
     ledger::SharedFlight,
+    open_epoch::{Course, course},
     outputs::{Outputs, Wires},
     state::SourceBell,
     worker::Traced,
@@ -32,7 +33,8 @@ use crate::{
     run::RunHandle,
 };
 
-/// An activation ends after this many records or epochs, or this time, so that other operators have their turn.
+/// An activation ends after this many records or epochs, or this time, so that other operators have
+/// their turn.
 const RECORDS: u64 = 2048;
 const EPOCHS: u32 = 64;
 const TURN: Duration = Duration::from_millis(10);
@@ -127,13 +129,14 @@ struct Driver {
     unfinished: bool,
     /// Whether it has noticed the stop of the run.
     stops: bool,
-    /// How many records are pushed at a time: fewer where the steps up to the next shuffle are slow, so that no push takes
-    /// much longer than a turn. One at first: it may take minutes, and a stop would have to wait for more.
+    /// How many records are pushed at a time: fewer where the steps up to the next shuffle are
+    /// slow, so that no push takes much longer than a turn. One at first: it may take minutes, and
+    /// a stop would have to wait for more.
     at_a_time: u64,
 }
 
-/// Has a source run user code. A panic goes on with the place of the records that it was at. This is a matter of batches:
-/// no record is looked at twice.
+/// Has a source run user code. A panic goes on with the place of the records that it was at. This
+/// is a matter of batches: no record is looked at twice.
 fn traced<R>(
     task: &mut dyn SourceTask,
     block: Option<&Block>,
@@ -145,7 +148,8 @@ fn traced<R>(
     })
 }
 
-/// Where the records come from that a source was at. The reader that says so is user code; a panic there says nothing.
+/// Where the records come from that a source was at. The reader that says so is user code; a panic
+/// there says nothing.
 fn origin(task: &mut dyn SourceTask, block: Option<&Block>) -> Option<Origin> {
     catch_unwind(AssertUnwindSafe(|| task.origin(block))).unwrap_or_default()
 }
@@ -156,14 +160,16 @@ enum Rest {
     Yield,
     /// There is nothing to do until someone rings, or until this time.
     Until(Option<Instant>),
-    /// There is nothing to do until the budget has room for a record of this many bytes, and it is this source's turn.
+    /// There is nothing to do until the budget has room for a record of this many bytes, and it is
+    /// this source's turn.
     Room(u64),
     /// There is nothing to do until a block returns.
     Block,
 }
 
 impl Driver {
-    /// One activation. What it has staged leaves at its end, for other sources may share the outlets.
+    /// One activation. What it has staged leaves at its end, for other sources may share the
+    /// outlets.
     fn run(&mut self) -> Result<(), Fault> {
         self.turn()?;
         if let Some(capabilities) = &self.open {
@@ -197,9 +203,10 @@ impl Driver {
             self.bell.go_on();
             let (open, current) = (self.open_epoch(), self.state.epoch());
             self.stops = self.state.stop() != Stop::No;
-            let stopping = self.ended || (self.stops && !self.has_taken());
-            if stopping || current > open {
-                self.close(open, (!stopping).then_some(current))?;
+            let stops = !self.ended && self.stops && !self.has_taken();
+            let course = course(open, current, self.ended, stops);
+            if course != Course::Stays {
+                self.close(open, course)?;
                 epochs -= 1;
                 if epochs == 0 {
                     self.activator.activate();
@@ -207,8 +214,8 @@ impl Driver {
                 }
                 continue;
             }
-            if self.state.until_cut() == Some(Duration::ZERO) {
-                self.state.cut(open);
+            let now = self.state.clock.now();
+            if self.state.end_epoch(open, Event::Turn { now }) {
                 continue;
             }
             if records == 0 || self.since(began) > TURN {
@@ -226,9 +233,7 @@ impl Driver {
                 }
                 Some(Rest::Room(bytes)) => {
                     self.bell.wait();
-                    if self.state.open_epoch_is_full(bytes) {
-                        // What is open holds the budget, so it has to end.
-                        self.state.cut(open);
+                    if !self.state.has_room(bytes) && self.state.end_epoch(open, Event::NoRoom) {
                         continue;
                     }
                     if !self.changed(open) && !self.state.has_turn(&self.bell, bytes) {
@@ -260,7 +265,8 @@ impl Driver {
         }
     }
 
-    /// Whether there is something to process though the run stops. When it is late for that, it is left.
+    /// Whether there is something to process though the run stops. When it is late for that, it is
+    /// left.
     fn has_taken(&mut self) -> bool {
         if !self.task.has_taken() {
             return false;
@@ -292,10 +298,8 @@ impl Driver {
             Ok(Filled::Records { count, bytes_each }) => (count as u64, bytes_each as u64),
             Ok(Filled::End) => {
                 self.ended = true;
-                if self.read_in_epoch {
-                    // Nobody else may be awake to end the epoch that this source leaves.
-                    self.state.cut(open);
-                }
+                let has_read = self.read_in_epoch;
+                self.state.end_epoch(open, Event::InputEnded { has_read });
                 return Ok(None);
             }
             Ok(Filled::Again) => return Ok(Some(Rest::Yield)),
@@ -306,7 +310,7 @@ impl Driver {
             }
         };
         let wanted = count.min(*records).min(self.at_a_time);
-        let wanted = wanted.min(self.state.room_in_epoch());
+        let wanted = wanted.min(self.state.open.room());
         let granted = self.state.reserve(&self.bell, wanted, bytes_each);
         if granted == 0 {
             return Ok(Some(Rest::Room(bytes_each)));
@@ -359,7 +363,8 @@ impl Driver {
         }
     }
 
-    /// With a clock that stands still no turn is too long, so that what is done does not depend on how fast the machine is.
+    /// With a clock that stands still no turn is too long, so that what is done does not depend on
+    /// how fast the machine is.
     fn since(&self, began: Instant) -> Duration {
         self.state.clock.now().saturating_duration_since(began)
     }
@@ -373,8 +378,8 @@ impl Driver {
         }
     }
 
-    /// Ends the open epoch here, and goes on with `next`, or not at all.
-    fn close(&mut self, open: u64, next: Option<u64>) -> Result<(), Fault> {
+    /// Ends the open epoch here, and goes on in the next one, or not at all.
+    fn close(&mut self, open: u64, course: Course) -> Result<(), Fault> {
         let Some(capabilities) = &mut self.open else {
             return Ok(());
         };
@@ -382,13 +387,17 @@ impl Driver {
         let mut rows = Rows::default();
         self.task.write_tokens(&mut rows)?;
         self.outputs.send_rows(capabilities, rows);
-        debug_assert!(next.is_none_or(|next| next > open));
         self.read_in_epoch = false;
-        match next {
-            Some(next) => capabilities
-                .iter_mut()
-                .for_each(|capability| capability.downgrade(&next)),
-            None => {
+        match course {
+            Course::Stays => {}
+            Course::Follows(next) => {
+                debug_assert!(next > open);
+                capabilities
+                    .iter_mut()
+                    .for_each(|capability| capability.downgrade(&next));
+            }
+            Course::Leaves(reason) => {
+                tracing::trace!(epoch = open, ?reason, "a source ends its last epoch");
                 self.give_up();
                 self.state.add_unfinished(self.task.unfinished());
                 self.open = None;
@@ -428,8 +437,8 @@ impl Driver {
         }
         let now = self.state.clock.now();
         let until_read = time.map(|time| time.saturating_duration_since(now));
-        let until_cut = self.state.until_cut();
-        let Some(wait) = [until_read, until_cut].into_iter().flatten().min() else {
+        let until_old = self.state.open.until_old(now);
+        let Some(wait) = [until_read, until_old].into_iter().flatten().min() else {
             return;
         };
         let wait = wait.min(LONGEST_WAIT);

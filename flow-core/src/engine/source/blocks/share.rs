@@ -8,7 +8,7 @@ use super::{
     outstanding::Out,
     queue::Job,
 };
-use crate::chain::Fault;
+use crate::{chain::Fault, engine::Event};
 
 /// How a source goes on that may hand out blocks.
 pub(in crate::engine::source) enum Share {
@@ -78,7 +78,7 @@ impl Driver {
         let Some(outstanding) = &mut self.outstanding else {
             return false;
         };
-        let room = self.state.room_in_epoch();
+        let room = self.state.open.room();
         let room = usize::try_from(room)
             .unwrap_or(usize::MAX)
             .saturating_sub(outstanding.lines());
@@ -102,10 +102,9 @@ impl Driver {
         let bytes_each = offer.bytes_each as u64;
         let asked = lines.max(least);
         let granted = self.state.reserve(&self.bell, asked as u64, bytes_each);
-        if granted < asked as u64 && self.state.holds_most() {
-            // The budget is used up: what has been read may become durable while the blocks that
-            // are out are processed.
-            self.state.cut(open);
+        if granted < asked as u64 {
+            let in_flight = self.state.budget.records_in_flight();
+            self.state.end_epoch(open, Event::LittleRoom { in_flight });
         }
         #[allow(clippy::cast_possible_truncation)] // at most what was asked for
         let lines = lines.min(granted as usize);

@@ -1,0 +1,294 @@
+//! When an epoch ends.
+//!
+//! All sources of a process share one open epoch. A source says what it has come to, as an
+//! [`Event`]; `decide` says whether that ends the epoch, and why. Then the number moves on, and
+//! each source follows at its next record.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::run::Epochs;
+
+/// What a source has come to that may end the open epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// It is about to read, or to wait.
+    Turn { now: Instant },
+    /// It has read records in the open epoch.
+    Read,
+    /// The budget has no room for its next record.
+    NoRoom,
+    /// The budget has room for a part of its next block only, with this many records in flight.
+    LittleRoom { in_flight: u64 },
+    /// It has come to the end of its input, having read in the open epoch or not.
+    InputEnded { has_read: bool },
+    /// A test wants the epoch to end.
+    Asked,
+}
+
+/// Why an epoch ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It is as old as [`Epochs`] allows.
+    Age,
+    /// It has as many records as [`Epochs`] allows.
+    Count,
+    /// It holds the budget: only its end makes room.
+    BudgetFull,
+    /// A source that has read in it leaves, and nobody else may be awake to end it.
+    EndOfInput,
+    /// The run stops: each source leaves, and the epoch ends with the last of them.
+    Stop,
+    /// A test asked for it.
+    Asked,
+}
+
+/// What a source does with the epoch that it has open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    Stays,
+    /// It ends the epoch and goes on in this one.
+    Follows(u64),
+    /// It ends the epoch and reads no more.
+    Leaves(Reason),
+}
+
+/// The records of the open epoch.
+#[derive(Clone, Copy, Debug)]
+struct Contents {
+    records: u64,
+    /// When the epoch before it ended.
+    since: Instant,
+}
+
+impl Contents {
+    /// How long until it is as old as it may become; `None` if there is nothing in it.
+    fn until_old(&self, rules: &Epochs, now: Instant) -> Option<Duration> {
+        let age = now.saturating_duration_since(self.since);
+        (self.records > 0).then(|| rules.max_age().saturating_sub(age))
+    }
+}
+
+/// Whether an event ends an epoch, and why.
+fn decide(rules: &Epochs, open: &Contents, event: Event) -> Option<Reason> {
+    let (ends, reason) = match event {
+        Event::Turn { now } => {
+            let is_old = open.until_old(rules, now) == Some(Duration::ZERO);
+            (is_old, Reason::Age)
+        }
+        Event::Read => {
+            let is_full = rules.max_items().is_some_and(|most| open.records >= most);
+            (is_full, Reason::Count)
+        }
+        Event::NoRoom => (open.records > 0, Reason::BudgetFull),
+        // What has been read may become durable while the blocks that are out are processed.
+        Event::LittleRoom { in_flight } => (open.records > in_flight / 2, Reason::BudgetFull),
+        Event::InputEnded { has_read } => (has_read, Reason::EndOfInput),
+        Event::Asked => (true, Reason::Asked),
+    };
+    ends.then_some(reason)
+}
+
+/// What a source does that has `open`, when the open epoch of all is `current`.
+pub(crate) fn course(open: u64, current: u64, input_ended: bool, stops: bool) -> Course {
+    if input_ended {
+        Course::Leaves(Reason::EndOfInput)
+    } else if stops {
+        Course::Leaves(Reason::Stop)
+    } else if current > open {
+        Course::Follows(current)
+    } else {
+        Course::Stays
+    }
+}
+
+/// The open epoch of a process.
+pub(crate) struct OpenEpoch {
+    rules: Epochs,
+    number: AtomicU64,
+    /// Records read by all sources in all epochs.
+    read: AtomicU64,
+    last_end: Mutex<LastEnd>,
+}
+
+/// The end of the epoch before the open one.
+struct LastEnd {
+    at: Instant,
+    /// How many records had been read then.
+    read: u64,
+}
+
+impl OpenEpoch {
+    pub(crate) fn new(first: u64, rules: Epochs, now: Instant) -> Self {
+        OpenEpoch {
+            rules,
+            number: first.into(),
+            read: 0.into(),
+            last_end: Mutex::new(LastEnd { at: now, read: 0 }),
+        }
+    }
+
+    fn last_end(&self) -> MutexGuard<'_, LastEnd> {
+        self.last_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn contents(&self) -> Contents {
+        // Under the lock: an end in between would have counted records that are read only after
+        // this looked.
+        let last = self.last_end();
+        Contents {
+            records: self.read.load(SeqCst) - last.read,
+            since: last.at,
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number.load(SeqCst)
+    }
+
+    /// Records read by all sources in all epochs.
+    pub(crate) fn records_read(&self) -> u64 {
+        self.read.load(SeqCst)
+    }
+
+    /// How many records fit into it: one at least, for it may be about to end.
+    pub(crate) fn room(&self) -> u64 {
+        match self.rules.max_items() {
+            Some(most) => most.saturating_sub(self.contents().records).max(1),
+            None => u64::MAX,
+        }
+    }
+
+    /// How long until it is as old as it may become; `None` if there is nothing in it.
+    pub(crate) fn until_old(&self, now: Instant) -> Option<Duration> {
+        self.contents().until_old(&self.rules, now)
+    }
+
+    /// Notes that records have been read in it.
+    pub(crate) fn add(&self, records: u64) {
+        self.read.fetch_add(records, SeqCst);
+    }
+
+    /// Whether an event ends it.
+    pub(crate) fn decide(&self, event: Event) -> Option<Reason> {
+        decide(&self.rules, &self.contents(), event)
+    }
+
+    /// Ends the epoch `open`; false if somebody else already has. `now` is called when it has
+    /// ended.
+    pub(crate) fn end(&self, open: u64, now: impl FnOnce() -> Instant) -> bool {
+        let mut last = self.last_end();
+        // Before the new epoch is seen: what is read in it must not count for this one.
+        let read = self.read.load(SeqCst);
+        let moved = self
+            .number
+            .compare_exchange(open, open + 1, SeqCst, SeqCst)
+            .is_ok();
+        if moved {
+            *last = LastEnd { at: now(), read };
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn contents(records: u64, since: Instant) -> Contents {
+        Contents { records, since }
+    }
+
+    #[test]
+    fn an_epoch_ends_when_it_is_old_and_has_records() {
+        let start = Instant::now();
+        let rules = Epochs::every(SECOND);
+        let after = |time: Duration, records| {
+            let event = Event::Turn { now: start + time };
+            decide(&rules, &contents(records, start), event)
+        };
+        assert_eq!(after(SECOND - Duration::from_nanos(1), 1), None);
+        assert_eq!(after(SECOND, 1), Some(Reason::Age));
+        assert_eq!(after(60 * SECOND, 0), None);
+        // Whatever else it is to end by.
+        let rules = Epochs::items(7).or_after(SECOND);
+        let event = Event::Turn {
+            now: start + SECOND,
+        };
+        assert_eq!(
+            decide(&rules, &contents(1, start), event),
+            Some(Reason::Age)
+        );
+    }
+
+    #[test]
+    fn an_epoch_ends_when_it_has_its_records() {
+        let now = Instant::now();
+        let read = |rules: Epochs, records| decide(&rules, &contents(records, now), Event::Read);
+        assert_eq!(read(Epochs::items(3), 2), None);
+        assert_eq!(read(Epochs::items(3), 3), Some(Reason::Count));
+        // Several sources may have read at the same time.
+        assert_eq!(read(Epochs::items(3), 5), Some(Reason::Count));
+        assert_eq!(read(Epochs::every_item(), 1), Some(Reason::Count));
+        assert_eq!(read(Epochs::every(SECOND), u64::MAX), None);
+    }
+
+    #[test]
+    fn an_epoch_ends_when_only_that_makes_room() {
+        let now = Instant::now();
+        let rules = Epochs::default();
+        let full = |records, event| decide(&rules, &contents(records, now), event);
+        assert_eq!(full(0, Event::NoRoom), None);
+        assert_eq!(full(1, Event::NoRoom), Some(Reason::BudgetFull));
+        let little = Event::LittleRoom { in_flight: 10 };
+        assert_eq!(full(5, little), None);
+        assert_eq!(full(6, little), Some(Reason::BudgetFull));
+    }
+
+    #[test]
+    fn an_epoch_ends_with_a_source_that_has_read_in_it() {
+        let now = Instant::now();
+        let ended = |has_read| {
+            let event = Event::InputEnded { has_read };
+            decide(&Epochs::default(), &contents(9, now), event)
+        };
+        assert_eq!(ended(true), Some(Reason::EndOfInput));
+        assert_eq!(ended(false), None);
+    }
+
+    #[test]
+    fn a_source_follows_until_its_input_ends_or_the_run_stops() {
+        assert_eq!(course(3, 3, false, false), Course::Stays);
+        assert_eq!(course(3, 5, false, false), Course::Follows(5));
+        assert_eq!(course(3, 5, false, true), Course::Leaves(Reason::Stop));
+        assert_eq!(course(3, 3, true, true), Course::Leaves(Reason::EndOfInput));
+    }
+
+    #[test]
+    fn what_was_read_before_an_end_does_not_count_for_the_next_epoch() {
+        let now = Instant::now();
+        let epoch = OpenEpoch::new(1, Epochs::items(3), now);
+        epoch.add(2);
+        assert_eq!((epoch.room(), epoch.decide(Event::Read)), (1, None));
+        epoch.add(1);
+        assert_eq!(epoch.decide(Event::Read), Some(Reason::Count));
+        assert!(epoch.end(1, || now + SECOND));
+        // Somebody else was late.
+        assert!(!epoch.end(1, || now + 5 * SECOND));
+        assert_eq!((epoch.number(), epoch.room()), (2, 3));
+        assert_eq!(epoch.until_old(now + SECOND), None);
+        epoch.add(1);
+        assert_eq!(
+            epoch.until_old(now + SECOND + SECOND / 4),
+            Some(3 * SECOND / 4)
+        );
+        assert_eq!(epoch.records_read(), 4);
+    }
+}
