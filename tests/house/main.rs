@@ -1,0 +1,10 @@
+//! The habits of the house: what the documentation names is there, and nothing is kept that nobody
+//! uses.
+
+#![cfg(test)]
+
+mod commands;
+mod dependencies;
+mod links;
+mod tree;
+mod width;

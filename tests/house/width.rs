@@ -1,0 +1,36 @@
+//! Code, comments and documents have lines of at most 100 columns.
+
+use crate::tree::files;
+
+const COLUMNS: usize = 100;
+
+/// What is read as it is: fixtures, patches, texts that programs write.
+const EXEMPT: [&str; 6] = [
+    "tests/ui/",
+    "tests/guards/",
+    "tests/sums.graph",
+    "flow-macros/tests/expansions/",
+    "flow-store/tests/golden/format-",
+    "docs/memory.svg",
+];
+
+#[test]
+#[ignore = "until the tree is reflowed"]
+fn lines_have_at_most_100_columns() {
+    let mut wide = Vec::new();
+    for file in files() {
+        let checked = [".rs", ".md", ".toml", "/run", "justfile"]
+            .iter()
+            .any(|end| file.name.ends_with(end));
+        if !checked || EXEMPT.iter().any(|exempt| file.name.starts_with(exempt)) {
+            continue;
+        }
+        for (index, line) in file.text.lines().enumerate() {
+            let table = line.trim_start_matches(['/', '!', ' ']).starts_with('|');
+            if line.chars().count() > COLUMNS && !table && !line.contains("://") {
+                wide.push(format!("{}:{}", file.name, index + 1));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "{} lines: {wide:#?}", wide.len());
+}
