@@ -18,6 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flow_store::Epoch;
+
 /// What may be in flight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -112,7 +114,7 @@ pub(crate) enum Wake {
 /// An epoch that has ended at the sources.
 #[derive(Clone, Copy, Debug)]
 struct Ended {
-    epoch: u64,
+    epoch: Epoch,
     at: Instant,
     /// How many records were in flight then: what the flow had to get through to close it.
     records: u64,
@@ -270,14 +272,14 @@ impl Budget {
     }
 
     /// Notes that an epoch has ended at the sources.
-    pub(crate) fn ended(&self, epoch: u64, at: Instant) {
+    pub(crate) fn ended(&self, epoch: Epoch, at: Instant) {
         let records = self.records_in_flight();
         lock(&self.ended).push_back(Ended { epoch, at, records });
     }
 
     /// Notes that all workers have closed every epoch below `upto`, and lets as much be in flight as fits that. True if
     /// that is more than it was.
-    pub(crate) fn closed(&self, upto: u64, at: Instant) -> bool {
+    pub(crate) fn closed(&self, upto: Epoch, at: Instant) -> bool {
         let mut ended = lock(&self.ended);
         let mut closed = Vec::new();
         while let Some(epoch) = ended.front().filter(|ended| ended.epoch < upto) {
@@ -345,9 +347,9 @@ mod tests {
     fn epoch(budget: &Budget, number: u64, each: Duration) -> u64 {
         let granted = budget.reserve(0, 0, u64::MAX, 0).records;
         let now = Instant::now();
-        budget.ended(number, now);
+        budget.ended(Epoch::from_u64(number), now);
         let took = each * u32::try_from(granted).unwrap();
-        budget.closed(number + 1, now + took);
+        budget.closed(Epoch::from_u64(number + 1), now + took);
         budget.release(granted, 0);
         granted
     }
@@ -396,10 +398,10 @@ mod tests {
         let granted = budget.reserve(0, 0, 1000, 0).records;
         let now = Instant::now();
         for number in 5..10 {
-            budget.ended(number, now);
+            budget.ended(Epoch::from_u64(number), now);
         }
         for number in 5..10 {
-            budget.closed(number + 1, now + Duration::from_secs(10));
+            budget.closed(Epoch::from_u64(number + 1), now + Duration::from_secs(10));
         }
         budget.release(granted, 0);
         assert_eq!(budget.reserve(0, 0, 1000, 0).records, 100);
@@ -408,10 +410,13 @@ mod tests {
         // neither do old ones that were short make it grow again and again
         let granted = budget.reserve(0, 0, 1000, 0).records;
         for number in 10..20 {
-            budget.ended(number, now);
+            budget.ended(Epoch::from_u64(number), now);
         }
         for number in 10..20 {
-            assert_eq!(budget.closed(number + 1, now), number == 10);
+            assert_eq!(
+                budget.closed(Epoch::from_u64(number + 1), now),
+                number == 10
+            );
             budget.reserve(0, 0, u64::MAX, 0);
         }
         assert_eq!(budget.records_in_flight(), 16 * granted);
@@ -463,8 +468,8 @@ mod tests {
         let now = Instant::now();
         for number in 1..10 {
             let granted = budget.reserve(0, 0, 5, 0).records;
-            budget.ended(number, now);
-            budget.closed(number + 1, now);
+            budget.ended(Epoch::from_u64(number), now);
+            budget.closed(Epoch::from_u64(number + 1), now);
             budget.release(granted, 0);
         }
         assert_eq!(budget.reserve(0, 0, u64::MAX, 0).records, 16);

@@ -68,8 +68,8 @@ fn commit_all(
     closed: &Receiver<Closed>,
     workers: usize,
 ) -> Option<Execution> {
-    let mut upto = vec![0; workers];
-    let mut pending: BTreeMap<u64, Rows> = BTreeMap::new();
+    let mut upto = vec![Epoch::default(); workers];
+    let mut pending: BTreeMap<Epoch, Rows> = BTreeMap::new();
     while let Ok(first) = closed.recv() {
         for news in std::iter::once(first).chain(closed.try_iter()) {
             if let Some(upto) = upto.get_mut(news.worker) {
@@ -78,13 +78,13 @@ fn commit_all(
             for (epoch, mut rows) in news.epochs {
                 pending.entry(epoch).or_default().append(&mut rows);
             }
-            let complete = upto.iter().copied().min().unwrap_or(0);
+            let complete = upto.iter().copied().min().unwrap_or_default();
             if state.budget.closed(complete, news.at) {
                 // There is room at once, before the commit.
                 state.ring_waiting();
             }
         }
-        let complete = upto.iter().copied().min().unwrap_or(0);
+        let complete = upto.iter().copied().min().unwrap_or_default();
         if complete <= state.acknowledged() || state.aborted() {
             continue;
         }
@@ -107,8 +107,8 @@ fn commit_all(
 
 fn commit(
     execution: Option<&mut Execution>,
-    last: u64,
-    group: BTreeMap<u64, Rows>,
+    last: Epoch,
+    group: BTreeMap<Epoch, Rows>,
 ) -> Result<(), Failed> {
     let (mut changes, mut syncs) = (Vec::new(), BTreeMap::new());
     for (_, rows) in group {
@@ -125,9 +125,9 @@ fn commit(
     let Some(execution) = execution else {
         return Ok(());
     };
-    tracing::debug!(epoch = %Epoch::from_u64(last), epochs = changes.len(), "commit");
+    tracing::debug!(epoch = %last, epochs = changes.len(), "commit");
     execution
-        .commit(Epoch::from_u64(last), &changes)
+        .commit(last, &changes)
         .map_err(|error| Failed::Commit(Box::new(error)))
 }
 

@@ -1,7 +1,7 @@
 //! The operator of a step behind a shuffle: gives it its batches epoch by epoch.
 //!
-//! Batches of a later epoch wait until the frontier has passed the current one, so that what the step writes
-//! at the end of an epoch holds exactly that epoch.
+//! Batches of a later epoch wait until the frontier has passed the current one, so that what the
+//! step writes at the end of an epoch holds exactly that epoch.
 
 use std::{
     cell::RefCell,
@@ -12,15 +12,23 @@ use std::{
 };
 
 use flow_store::Epoch;
-use timely::dataflow::{
-    Scope,
-    channels::pact::DistributorPact,
-    operators::{Capability, generic::builder_rc::OperatorBuilder},
+use timely::{
+    communication::Pull,
+    dataflow::{
+        Scope,
+        channels::{Message, pact::DistributorPact},
+        operators::{
+            Capability,
+            generic::{InputHandleCore, builder_rc::OperatorBuilder},
+        },
+    },
+    progress::frontier::MutableAntichain,
 };
 
 use super::{
     Failed, Rows, RunState, Task,
     container::ByAddress,
+    frontier::{Time, lowest},
     outputs::{Outputs, Wires},
 };
 use crate::chain::{Fault, InletId, OutletRef, Parcel};
@@ -28,18 +36,14 @@ use crate::chain::{Fault, InletId, OutletRef, Parcel};
 /// A parcel is sent when it holds this many records, or when its batch has been processed.
 pub(super) const PARCEL: usize = 1024;
 
-/// A reader that is gone was perhaps ended by the same Ctrl-C that is about to stop this run: how long to wait for it.
+/// A reader that is gone was perhaps ended by the same Ctrl-C that is about to stop this run: how
+/// long to wait for it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) type SharedTask = Rc<RefCell<Box<dyn Task>>>;
 
-struct Waiting {
-    capabilities: Vec<Capability<u64>>,
-    parcels: VecDeque<Parcel>,
-}
-
 pub(super) fn build<'scope>(
-    scope: &Scope<'scope, u64>,
+    scope: &Scope<'scope, Time>,
     wires: &mut Wires<'scope>,
     state: &Arc<RunState>,
     name: &str,
@@ -47,86 +51,132 @@ pub(super) fn build<'scope>(
     task: SharedTask,
     outlets: Vec<OutletRef>,
 ) {
-    let worker = scope.index();
     let mut builder = OperatorBuilder::new(name.to_owned(), *scope);
     let streams = wires.parcels.remove(&inlet).unwrap_or_default();
     let mut inputs: Vec<_> = streams
         .into_iter()
         .map(|stream| builder.new_input(stream, DistributorPact(|_| ByAddress)))
         .collect();
-    let ports = outlets.len() + 1;
-    let mut outputs = Outputs::new(&mut builder, outlets, wires);
-    let state = state.clone();
-    let mut waiting: BTreeMap<u64, Waiting> = BTreeMap::new();
-    let mut gave_up = false;
-    builder.build(move |_initial| {
-        move |frontiers| {
-            if state.aborted() || gave_up {
-                return;
-            }
-            for input in &mut inputs {
-                // Not `for_each_stamp`: that sorts batches of one epoch out of their order.
-                input.for_each(|capability, parcel| {
-                    let Some(epoch) = capability.least() else {
-                        return;
-                    };
-                    let entry = waiting.entry(*epoch).or_insert_with(|| Waiting {
-                        capabilities: (0..ports)
-                            .filter_map(|port| capability.retain_least(port))
-                            .collect(),
-                        parcels: VecDeque::new(),
-                    });
-                    entry.parcels.push_back(std::mem::take(parcel));
-                });
-            }
-            let frontier = frontiers
-                .iter()
-                .filter_map(|frontier| frontier.frontier().first().copied())
-                .min()
-                .unwrap_or(u64::MAX);
-            let mut work = || -> Result<(), Fault> {
-                while let Some(mut first) = waiting.first_entry() {
-                    let epoch = *first.key();
-                    if frontier < epoch {
-                        break; // more may come of an earlier epoch
-                    }
-                    let mut task = task.borrow_mut();
-                    let Waiting {
-                        capabilities,
-                        parcels,
-                    } = first.get_mut();
-                    while let Some(parcel) = parcels.pop_front() {
-                        task.receive(parcel)?;
-                        if state.aborted() {
-                            return Ok(());
-                        }
-                        outputs.send(capabilities, PARCEL);
-                    }
-                    outputs.send(capabilities, 1);
-                    if frontier == epoch {
-                        break; // more may come of this epoch
-                    }
-                    let mut rows = Rows::default();
-                    task.close(Epoch::from_u64(epoch), &mut rows)?;
-                    outputs.send_rows(capabilities, rows);
-                    first.remove();
-                }
-                Ok(())
-            };
-            // The capabilities of the failed epoch stay where they are: it must never seem complete.
-            if let Err(fault) = work() {
-                let epoch = waiting.first_key_value().map(|(epoch, _)| *epoch);
-                match epoch.filter(|_| fault.has_no_reader() && state.stops_within(PATIENCE)) {
-                    // Ctrl-C has ended the reader too. What it was given in the epochs before counts.
-                    Some(epoch) => {
-                        gave_up = true;
-                        state.give_up_from(epoch, fault);
-                    }
-                    None => state.abort(Failed::Step { worker, fault }),
-                }
-            }
+    let mut in_order = InOrder {
+        worker: scope.index(),
+        state: state.clone(),
+        task,
+        ports: outlets.len() + 1,
+        outputs: Outputs::new(&mut builder, outlets, wires),
+        waiting: BTreeMap::new(),
+        gave_up: false,
+    };
+    builder.build(move |_initial| move |frontiers| in_order.run(&mut inputs, frontiers));
+}
+
+/// Batches of an epoch that the step has not received yet.
+struct Waiting {
+    /// One for each output, in their order.
+    capabilities: Vec<Capability<Time>>,
+    parcels: VecDeque<Parcel>,
+}
+
+struct InOrder {
+    worker: usize,
+    state: Arc<RunState>,
+    task: SharedTask,
+    /// How many outputs there are.
+    ports: usize,
+    outputs: Outputs,
+    /// The epochs that are not closed.
+    waiting: BTreeMap<Epoch, Waiting>,
+    /// Nobody reads the output any more: the step gets nothing more.
+    gave_up: bool,
+}
+
+impl InOrder {
+    /// One activation.
+    fn run<P>(
+        &mut self,
+        inputs: &mut [InputHandleCore<Time, Parcel, P>],
+        frontiers: &[MutableAntichain<Time>],
+    ) where
+        P: Pull<Message<Time, Parcel>>,
+    {
+        if self.state.aborted() || self.gave_up {
+            return;
         }
-    });
+        for input in inputs {
+            self.receive(input);
+        }
+        // The capabilities of the failed epoch stay where they are: it must never seem complete.
+        if let Err(fault) = self.process(lowest(frontiers)) {
+            self.fail(fault);
+        }
+    }
+
+    /// Takes what has come on an input.
+    fn receive<P>(&mut self, input: &mut InputHandleCore<Time, Parcel, P>)
+    where
+        P: Pull<Message<Time, Parcel>>,
+    {
+        // Not `for_each_stamp`: that sorts batches of one epoch out of their order.
+        input.for_each(|capability, parcel| {
+            let Some(epoch) = capability.least() else {
+                return;
+            };
+            let epoch = Epoch::from_u64(*epoch);
+            let entry = self.waiting.entry(epoch).or_insert_with(|| Waiting {
+                capabilities: (0..self.ports)
+                    .filter_map(|port| capability.retain_least(port))
+                    .collect(),
+                parcels: VecDeque::new(),
+            });
+            entry.parcels.push_back(std::mem::take(parcel));
+        });
+    }
+
+    /// Gives the step what has come of its current epoch, and closes epochs below `frontier`.
+    fn process(&mut self, frontier: Epoch) -> Result<(), Fault> {
+        while let Some(mut first) = self.waiting.first_entry() {
+            let epoch = *first.key();
+            if frontier < epoch {
+                break; // more may come of an earlier epoch
+            }
+            let mut task = self.task.borrow_mut();
+            let Waiting {
+                capabilities,
+                parcels,
+            } = first.get_mut();
+            while let Some(parcel) = parcels.pop_front() {
+                task.receive(parcel)?;
+                if self.state.aborted() {
+                    return Ok(());
+                }
+                self.outputs.send(capabilities, PARCEL);
+            }
+            self.outputs.send(capabilities, 1);
+            if frontier == epoch {
+                break; // more may come of this epoch
+            }
+            let mut rows = Rows::default();
+            task.close(epoch, &mut rows)?;
+            self.outputs.send_rows(capabilities, rows);
+            first.remove();
+        }
+        Ok(())
+    }
+
+    /// Ends the run at a failure of the step.
+    fn fail(&mut self, fault: Fault) {
+        let epoch = self.waiting.first_key_value().map(|(epoch, _)| *epoch);
+        match epoch.filter(|_| fault.has_no_reader() && self.state.stops_within(PATIENCE)) {
+            // Ctrl-C has ended the reader too. What it was given in the epochs before counts.
+            Some(epoch) => {
+                self.gave_up = true;
+                self.state.give_up_from(epoch, fault);
+            }
+            None => self.state.abort(Failed::Step {
+                worker: self.worker,
+                fault,
+            }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -171,7 +221,7 @@ mod tests {
     }
 
     /// Gives out a parcel in each of the epochs 1 to 3, and holds epoch 4 open.
-    fn feed<'scope>(scope: &Scope<'scope, u64>) -> timely::dataflow::Stream<'scope, u64, Parcel> {
+    fn feed<'scope>(scope: &Scope<'scope, Time>) -> timely::dataflow::Stream<'scope, Time, Parcel> {
         let mut builder = OperatorBuilder::new("feed".to_owned(), *scope);
         let (mut output, stream) = builder.new_output();
         builder.build(move |mut capabilities| {
@@ -192,7 +242,8 @@ mod tests {
         stream
     }
 
-    /// The lowest epoch that is open behind the step, once it has come to rest; and whether the run was aborted.
+    /// The lowest epoch that is open behind the step, once it has come to rest; and whether the run
+    /// was aborted.
     fn frontier_behind(receive: Option<u64>, close: Option<u64>) -> (u64, bool) {
         timely::execute_directly(move |worker| {
             let limits = Limits {
@@ -203,13 +254,19 @@ mod tests {
                 least: 1,
             };
             let (news, _listener) = channel();
-            let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);
+            let state = RunState::new(
+                Epoch::from_u64(1),
+                limits,
+                Epochs::default(),
+                Clock::system(),
+                news,
+            );
             let task: Box<dyn Task> = Box::new(Failing {
                 receive,
                 close,
                 received: 0,
             });
-            let probe: Handle<u64> = worker.dataflow(|scope| {
+            let probe: Handle<Time> = worker.dataflow(|scope| {
                 let mut wires = Wires::default();
                 let inlet = InletId(0);
                 wires.parcels.insert(inlet, vec![feed(&scope)]);
@@ -267,8 +324,14 @@ mod tests {
                 least: 1,
             };
             let (news, _listener) = channel();
-            let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);
-            worker.dataflow::<u64, _, _>(|scope| {
+            let state = RunState::new(
+                Epoch::from_u64(1),
+                limits,
+                Epochs::default(),
+                Clock::system(),
+                news,
+            );
+            worker.dataflow::<Time, _, _>(|scope| {
                 let mut builder = OperatorBuilder::new("feed".to_owned(), scope);
                 let (mut output, stream) = builder.new_output();
                 builder.build(move |mut capabilities| {
@@ -277,7 +340,8 @@ mod tests {
                         let Some(mut capability) = capability.take() else {
                             return;
                         };
-                        // All of them in one activation, and the epochs in turn, as from several senders.
+                        // All of them in one activation, and the epochs in turn, as from several
+                        // senders.
                         capability.downgrade(&1);
                         let epochs = [1, 2, 3].map(|epoch| capability.delayed(&epoch));
                         for n in 0..EACH {

@@ -1,45 +1,61 @@
 //! Where the rows of a worker's epochs come together, and where its sources learn what is durable.
 //!
-//! The ledger hands closed epochs to the committer and holds one capability at the lowest epoch that is
-//! open or not acknowledged. So the frontier of its output says, over all workers and processes, which
-//! epochs are durable; the second operator follows that frontier and gives the budget back.
+//! The ledger hands closed epochs to the committer and holds one capability at the lowest epoch
+//! that is open or not acknowledged. So the frontier of its output says, over all workers and
+//! processes, which epochs are durable; the second operator follows that frontier and gives the
+//! budget back.
 
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
     rc::Rc,
-    sync::{Arc, atomic::Ordering::SeqCst, mpsc::Sender},
+    sync::{Arc, mpsc::Sender},
     time::Instant,
 };
 
-use timely::dataflow::{
-    Scope, channels::pact::Pipeline, operators::generic::builder_rc::OperatorBuilder,
+use flow_store::Epoch;
+use timely::{
+    dataflow::{
+        Scope,
+        channels::pact::{ParallelizationContract, Pipeline},
+        operators::{
+            Capability,
+            generic::{InputHandleCore, builder_rc::OperatorBuilder},
+        },
+    },
+    progress::frontier::MutableAntichain,
 };
 
-use super::{Rows, RunState, outputs::Wires};
+use super::{
+    Rows, RunState,
+    container::RowsParcel,
+    frontier::{END, Time, lowest},
+    outputs::Wires,
+    run_state::Landed,
+};
 
 /// Epochs that a worker has closed.
 pub(crate) struct Closed {
     pub(crate) worker: usize,
     /// All epochs below are closed on this worker.
-    pub(crate) upto: u64,
+    pub(crate) upto: Epoch,
     /// When the last of them was.
     pub(crate) at: Instant,
     /// The rows of those that had some, in order.
-    pub(crate) epochs: Vec<(u64, Rows)>,
+    pub(crate) epochs: Vec<(Epoch, Rows)>,
 }
 
 /// What the sources of a worker have read and not yet seen durable.
 #[derive(Default)]
 pub(super) struct Flight {
-    epochs: VecDeque<(u64, u64, u64)>,
+    epochs: VecDeque<(Epoch, u64, u64)>,
 }
 
 pub(super) type SharedFlight = Rc<RefCell<Flight>>;
 
 impl Flight {
     /// Notes records and bytes that were read in an epoch.
-    pub(super) fn add(&mut self, epoch: u64, records: u64, bytes: u64) {
+    pub(super) fn add(&mut self, epoch: Epoch, records: u64, bytes: u64) {
         match self.epochs.iter_mut().find(|(known, ..)| *known == epoch) {
             Some((_, r, b)) => {
                 *r += records;
@@ -53,7 +69,7 @@ impl Flight {
     }
 
     /// Takes out what was read in epochs below `durable`.
-    fn landed(&mut self, durable: u64) -> (u64, u64) {
+    fn landed(&mut self, durable: Epoch) -> (u64, u64) {
         let mut sum = (0, 0);
         while let Some((epoch, records, bytes)) = self.epochs.front().copied() {
             if epoch >= durable {
@@ -67,102 +83,167 @@ impl Flight {
 }
 
 pub(super) fn build<'scope>(
-    scope: &Scope<'scope, u64>,
+    scope: &Scope<'scope, Time>,
     wires: &mut Wires<'scope>,
     state: &Arc<RunState>,
     committer: Sender<Closed>,
     flight: SharedFlight,
 ) {
-    let (worker, alone) = (scope.index(), scope.peers() == 1);
     let mut builder = OperatorBuilder::new("ledger".to_owned(), *scope);
     let rows = std::mem::take(&mut wires.rows);
-    let mut inputs: Vec<_> = rows
+    let inputs = rows
         .into_iter()
         .map(|stream| builder.new_input(stream, Pipeline))
         .collect();
     let (_output, durable) = builder.new_output::<Vec<()>>();
     let address = builder.operator_info().address.to_vec();
     let landed = state.add_ledger(scope.worker().sync_activator_for(address));
-    let ledger_state = state.clone();
+    let mut ledger = Ledger {
+        worker: scope.index(),
+        alone: scope.peers() == 1,
+        state: state.clone(),
+        committer,
+        inputs,
+        capability: None,
+        open: BTreeMap::new(),
+        sent: VecDeque::new(),
+        closed: Epoch::default(),
+    };
     builder.build(move |capabilities| {
-        let state = ledger_state;
-        let mut capability = capabilities.into_iter().next();
-        let mut open: BTreeMap<u64, Rows> = BTreeMap::new();
-        let mut sent: VecDeque<u64> = VecDeque::new();
-        let mut closed = 0;
-        move |frontiers| {
-            if state.aborted() {
-                return;
-            }
-            for input in &mut inputs {
-                input.for_each(|capability, rows| {
-                    if let Some(epoch) = capability.least() {
-                        open.entry(*epoch).or_default().append(&mut rows.0);
-                    }
-                });
-            }
-            let upto = frontiers
-                .iter()
-                .filter_map(|frontier| frontier.frontier().first().copied())
-                .min()
-                .unwrap_or(u64::MAX);
-            if upto > closed {
-                let later = open.split_off(&upto);
-                let epochs: Vec<_> = std::mem::replace(&mut open, later).into_iter().collect();
-                // Each of them: one that is only held by a later one would seem durable, and its budget be given back.
-                sent.extend(epochs.iter().map(|(epoch, _)| *epoch));
-                closed = upto;
-                if alone && epochs.is_empty() {
-                    // There is nothing to commit and nobody to wait for. The committer would only wake this worker.
-                    state.budget.closed(upto, Instant::now());
-                } else {
-                    // The committer outlives the workers, unless it failed: then it has aborted the run.
-                    let _ = committer.send(Closed {
-                        worker,
-                        upto,
-                        at: Instant::now(),
-                        epochs,
-                    });
-                }
-            }
-            let acknowledged = state.acknowledged();
-            while sent.front().is_some_and(|epoch| *epoch < acknowledged) {
-                sent.pop_front();
-            }
-            let lowest = sent.front().map_or(upto, |epoch| upto.min(*epoch));
-            if lowest == u64::MAX {
-                capability = None;
-            } else if let Some(capability) = &mut capability
-                && lowest > *capability.time()
-            {
-                capability.downgrade(&lowest);
-            }
-        }
+        ledger.capability = capabilities.into_iter().next();
+        move |frontiers| ledger.run(frontiers)
     });
 
     let mut builder = OperatorBuilder::new("durable".to_owned(), *scope);
     let mut input = builder.new_input(durable, Pipeline);
-    let state = state.clone();
+    let mut durable = Durable {
+        state: state.clone(),
+        flight,
+        landed,
+        seen: Epoch::default(),
+    };
     builder.build(move |_| {
-        let mut seen = 0;
         move |frontiers| {
             input.for_each(|_, _| {});
-            let frontier = frontiers
-                .first()
-                .and_then(|f| f.frontier().first().copied());
-            let durable = frontier.unwrap_or(u64::MAX);
-            if durable > seen && !state.aborted() {
-                seen = durable;
-                let (records, bytes) = flight.borrow_mut().landed(durable);
-                if bytes > 0 {
-                    state.budget.release(records, bytes);
-                    state.ring_waiting();
-                }
-                landed.store(durable, SeqCst);
-                state.landed();
-            }
+            durable.run(frontiers);
         }
     });
+}
+
+type Puller = <Pipeline as ParallelizationContract<Time, RowsParcel>>::Puller;
+
+/// The operator that collects the rows of a worker's epochs.
+struct Ledger {
+    worker: usize,
+    /// There is no other worker.
+    alone: bool,
+    state: Arc<RunState>,
+    committer: Sender<Closed>,
+    inputs: Vec<InputHandleCore<Time, RowsParcel, Puller>>,
+    /// Is at the lowest epoch that is open or not acknowledged; none at the end.
+    capability: Option<Capability<Time>>,
+    /// The rows of epochs that are not closed.
+    open: BTreeMap<Epoch, Rows>,
+    /// The epochs that the committer has and has not acknowledged.
+    sent: VecDeque<Epoch>,
+    /// All epochs below are closed.
+    closed: Epoch,
+}
+
+impl Ledger {
+    /// One activation.
+    fn run(&mut self, frontiers: &[MutableAntichain<Time>]) {
+        if self.state.aborted() {
+            return;
+        }
+        self.receive();
+        let upto = lowest(frontiers);
+        if upto > self.closed {
+            self.close(upto);
+        }
+        self.hold(upto);
+    }
+
+    fn receive(&mut self) {
+        for input in &mut self.inputs {
+            input.for_each(|capability, rows| {
+                if let Some(epoch) = capability.least() {
+                    let epoch = Epoch::from_u64(*epoch);
+                    self.open.entry(epoch).or_default().append(&mut rows.0);
+                }
+            });
+        }
+    }
+
+    /// Hands the epochs below `upto` to the committer.
+    fn close(&mut self, upto: Epoch) {
+        let later = self.open.split_off(&upto);
+        let epochs: Vec<_> = std::mem::replace(&mut self.open, later)
+            .into_iter()
+            .collect();
+        // Each of them: one that is only held by a later one would seem durable, and its budget be
+        // given back.
+        self.sent.extend(epochs.iter().map(|(epoch, _)| *epoch));
+        self.closed = upto;
+        let at = Instant::now();
+        if self.alone && epochs.is_empty() {
+            // There is nothing to commit and nobody to wait for. The committer would only wake this
+            // worker.
+            self.state.budget.closed(upto, at);
+        } else {
+            // The committer outlives the workers, unless it failed: then it has aborted the run.
+            let _ = self.committer.send(Closed {
+                worker: self.worker,
+                upto,
+                at,
+                epochs,
+            });
+        }
+    }
+
+    /// Lets the frontier behind the ledger go on to the lowest epoch that is open or not
+    /// acknowledged.
+    fn hold(&mut self, open: Epoch) {
+        let acknowledged = self.state.acknowledged();
+        while self.sent.front().is_some_and(|epoch| *epoch < acknowledged) {
+            self.sent.pop_front();
+        }
+        let lowest = self.sent.front().map_or(open, |epoch| open.min(*epoch));
+        if lowest == END {
+            self.capability = None;
+        } else if let Some(capability) = &mut self.capability
+            && lowest.to_u64() > *capability.time()
+        {
+            capability.downgrade(&lowest.to_u64());
+        }
+    }
+}
+
+/// The operator behind the ledgers of all workers: follows what is durable.
+struct Durable {
+    state: Arc<RunState>,
+    flight: SharedFlight,
+    landed: Arc<Landed>,
+    /// All epochs below are known to be durable.
+    seen: Epoch,
+}
+
+impl Durable {
+    /// One activation: gives back the budget of epochs that have become durable.
+    fn run(&mut self, frontiers: &[MutableAntichain<Time>]) {
+        let durable = lowest(frontiers);
+        if durable <= self.seen || self.state.aborted() {
+            return;
+        }
+        self.seen = durable;
+        let (records, bytes) = self.flight.borrow_mut().landed(durable);
+        if bytes > 0 {
+            self.state.budget.release(records, bytes);
+            self.state.ring_waiting();
+        }
+        self.landed.note(durable);
+        self.state.landed();
+    }
 }
 
 #[cfg(test)]
@@ -171,14 +252,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::{Limits, container::RowsParcel},
+        engine::Limits,
         run::{Clock, Epochs},
     };
 
     /// Rows of the epochs 1 and 2, which end at the same time.
     fn rows<'scope>(
-        scope: &Scope<'scope, u64>,
-    ) -> timely::dataflow::Stream<'scope, u64, RowsParcel> {
+        scope: &Scope<'scope, Time>,
+    ) -> timely::dataflow::Stream<'scope, Time, RowsParcel> {
         let mut builder = OperatorBuilder::new("rows".to_owned(), *scope);
         let (mut output, stream) = builder.new_output();
         builder.build(move |mut capabilities| {
@@ -212,17 +293,23 @@ mod tests {
             };
             let (news, _listener) = channel();
             let (committer, _closed) = channel();
-            let state = RunState::new(1, limits, Epochs::default(), Clock::system(), news);
+            let state = RunState::new(
+                Epoch::from_u64(1),
+                limits,
+                Epochs::default(),
+                Clock::system(),
+                news,
+            );
             let flight = SharedFlight::default();
-            worker.dataflow::<u64, _, _>(|scope| {
+            worker.dataflow::<Time, _, _>(|scope| {
                 let mut wires = Wires::default();
                 wires.rows.push(rows(&scope));
                 build(&scope, &mut wires, &state, committer, flight.clone());
             });
             let source = state.add_source(worker.sync_activator_for(Vec::new()));
             assert_eq!(state.reserve(&source, 15, 1), 15);
-            flight.borrow_mut().add(1, 10, 10);
-            flight.borrow_mut().add(2, 5, 5);
+            flight.borrow_mut().add(Epoch::from_u64(1), 10, 10);
+            flight.borrow_mut().add(Epoch::from_u64(2), 5, 5);
             let mut in_flight = || {
                 for _ in 0..20 {
                     worker.step();
@@ -230,9 +317,9 @@ mod tests {
                 state.budget.records_in_flight()
             };
             assert_eq!(in_flight(), 15);
-            state.acknowledge(2, Some(1));
+            state.acknowledge(Epoch::from_u64(2), Some(Epoch::from_u64(1)));
             assert_eq!(in_flight(), 5);
-            state.acknowledge(3, Some(2));
+            state.acknowledge(Epoch::from_u64(3), Some(Epoch::from_u64(2)));
             assert_eq!(in_flight(), 0);
             for dataflow in worker.installed_dataflows() {
                 worker.drop_dataflow(dataflow);
@@ -243,12 +330,12 @@ mod tests {
     #[test]
     fn what_is_below_the_durable_epoch_lands() {
         let mut flight = Flight::default();
-        flight.add(2, 1, 10);
-        flight.add(1, 2, 20);
-        flight.add(2, 3, 30);
-        assert_eq!(flight.landed(1), (0, 0));
-        assert_eq!(flight.landed(2), (2, 20));
-        assert_eq!(flight.landed(u64::MAX), (4, 40));
-        assert_eq!(flight.landed(u64::MAX), (0, 0));
+        flight.add(Epoch::from_u64(2), 1, 10);
+        flight.add(Epoch::from_u64(1), 2, 20);
+        flight.add(Epoch::from_u64(2), 3, 30);
+        assert_eq!(flight.landed(Epoch::from_u64(1)), (0, 0));
+        assert_eq!(flight.landed(Epoch::from_u64(2)), (2, 20));
+        assert_eq!(flight.landed(END), (4, 40));
+        assert_eq!(flight.landed(END), (0, 0));
     }
 }

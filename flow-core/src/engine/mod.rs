@@ -7,20 +7,21 @@
 mod budget;
 mod committer;
 mod container;
+mod frontier;
 mod in_order;
 mod ledger;
 mod open_epoch;
 mod outputs;
+mod run_state;
 mod source;
-mod state;
 mod task;
 mod threads;
 mod worker;
 
 pub(crate) use budget::{Budget, Limits};
 pub(crate) use open_epoch::Event;
+pub(crate) use run_state::{Failed, News, PartitionBell, RunState, SourceBell, Stop, StopFlag};
 pub(crate) use source::{Block, Blocks, FailedLine, Offer, Processed, Receipt};
-pub(crate) use state::{Failed, News, PartitionBell, RunState, SourceBell, Stop, StopFlag};
 pub(crate) use task::{
     Filled, Head, HeadContext, Made, Origin, PendingSync, RecordFailure, Resume, Rows, SourceFault,
     SourceTask, Taken, Task,

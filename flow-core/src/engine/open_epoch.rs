@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flow_store::Epoch;
+
 use crate::run::Epochs;
 
 /// What a source has come to that may end the open epoch.
@@ -53,7 +55,7 @@ pub(crate) enum Reason {
 pub(crate) enum Course {
     Stays,
     /// It ends the epoch and goes on in this one.
-    Follows(u64),
+    Follows(Epoch),
     /// It ends the epoch and reads no more.
     Leaves(Reason),
 }
@@ -95,7 +97,7 @@ fn decide(rules: &Epochs, open: &Contents, event: Event) -> Option<Reason> {
 }
 
 /// What a source does that has `open`, when the open epoch of all is `current`.
-pub(crate) fn course(open: u64, current: u64, input_ended: bool, stops: bool) -> Course {
+pub(crate) fn course(open: Epoch, current: Epoch, input_ended: bool, stops: bool) -> Course {
     if input_ended {
         Course::Leaves(Reason::EndOfInput)
     } else if stops {
@@ -124,10 +126,10 @@ struct LastEnd {
 }
 
 impl OpenEpoch {
-    pub(crate) fn new(first: u64, rules: Epochs, now: Instant) -> Self {
+    pub(crate) fn new(first: Epoch, rules: Epochs, now: Instant) -> Self {
         OpenEpoch {
             rules,
-            number: first.into(),
+            number: first.to_u64().into(),
             read: 0.into(),
             last_end: Mutex::new(LastEnd { at: now, read: 0 }),
         }
@@ -147,8 +149,8 @@ impl OpenEpoch {
         }
     }
 
-    pub(crate) fn number(&self) -> u64 {
-        self.number.load(SeqCst)
+    pub(crate) fn number(&self) -> Epoch {
+        Epoch::from_u64(self.number.load(SeqCst))
     }
 
     /// Records read by all sources in all epochs.
@@ -181,13 +183,13 @@ impl OpenEpoch {
 
     /// Ends the epoch `open`; false if somebody else already has. `now` is called when it has
     /// ended.
-    pub(crate) fn end(&self, open: u64, now: impl FnOnce() -> Instant) -> bool {
+    pub(crate) fn end(&self, open: Epoch, now: impl FnOnce() -> Instant) -> bool {
         let mut last = self.last_end();
         // Before the new epoch is seen: what is read in it must not count for this one.
         let read = self.read.load(SeqCst);
         let moved = self
             .number
-            .compare_exchange(open, open + 1, SeqCst, SeqCst)
+            .compare_exchange(open.to_u64(), open.next().to_u64(), SeqCst, SeqCst)
             .is_ok();
         if moved {
             *last = LastEnd { at: now(), read };
@@ -265,24 +267,26 @@ mod tests {
 
     #[test]
     fn a_source_follows_until_its_input_ends_or_the_run_stops() {
-        assert_eq!(course(3, 3, false, false), Course::Stays);
-        assert_eq!(course(3, 5, false, false), Course::Follows(5));
-        assert_eq!(course(3, 5, false, true), Course::Leaves(Reason::Stop));
-        assert_eq!(course(3, 3, true, true), Course::Leaves(Reason::EndOfInput));
+        let (open, next) = (Epoch::first(3), Epoch::first(3).next());
+        assert_eq!(course(open, open, false, false), Course::Stays);
+        assert_eq!(course(open, next, false, false), Course::Follows(next));
+        let leaves = |input_ended| course(open, next, input_ended, true);
+        assert_eq!(leaves(false), Course::Leaves(Reason::Stop));
+        assert_eq!(leaves(true), Course::Leaves(Reason::EndOfInput));
     }
 
     #[test]
     fn what_was_read_before_an_end_does_not_count_for_the_next_epoch() {
         let now = Instant::now();
-        let epoch = OpenEpoch::new(1, Epochs::items(3), now);
+        let epoch = OpenEpoch::new(Epoch::first(3), Epochs::items(3), now);
         epoch.add(2);
         assert_eq!((epoch.room(), epoch.decide(Event::Read)), (1, None));
         epoch.add(1);
         assert_eq!(epoch.decide(Event::Read), Some(Reason::Count));
-        assert!(epoch.end(1, || now + SECOND));
+        assert!(epoch.end(Epoch::first(3), || now + SECOND));
         // Somebody else was late.
-        assert!(!epoch.end(1, || now + 5 * SECOND));
-        assert_eq!((epoch.number(), epoch.room()), (2, 3));
+        assert!(!epoch.end(Epoch::first(3), || now + 5 * SECOND));
+        assert_eq!((epoch.number(), epoch.room()), (Epoch::first(3).next(), 3));
         assert_eq!(epoch.until_old(now + SECOND), None);
         epoch.add(1);
         assert_eq!(

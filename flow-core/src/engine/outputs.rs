@@ -8,26 +8,26 @@ use timely::dataflow::{
     operators::{Capability, generic::builder_rc::OperatorBuilder},
 };
 
-use super::{Rows, container::RowsParcel};
+use super::{Rows, container::RowsParcel, frontier::Time};
 use crate::chain::{InletId, OutletRef, Parcel};
 
 /// The streams between the operators built so far.
 #[derive(Default)]
 pub(super) struct Wires<'scope> {
-    pub(super) parcels: BTreeMap<InletId, Vec<Stream<'scope, u64, Parcel>>>,
-    pub(super) rows: Vec<Stream<'scope, u64, RowsParcel>>,
+    pub(super) parcels: BTreeMap<InletId, Vec<Stream<'scope, Time, Parcel>>>,
+    pub(super) rows: Vec<Stream<'scope, Time, RowsParcel>>,
 }
 
-/// The outputs of one operator. Its capabilities come in the same order: one for each outlet, then one for
-/// the rows.
+/// The outputs of one operator. Its capabilities come in the same order: one for each outlet, then
+/// one for the rows.
 pub(super) struct Outputs {
-    outlets: Vec<(OutletRef, Output<u64, Parcel>)>,
-    rows: Output<u64, RowsParcel>,
+    outlets: Vec<(OutletRef, Output<Time, Parcel>)>,
+    rows: Output<Time, RowsParcel>,
 }
 
 impl Outputs {
     pub(super) fn new<'scope>(
-        builder: &mut OperatorBuilder<'scope, u64>,
+        builder: &mut OperatorBuilder<'scope, Time>,
         outlets: Vec<OutletRef>,
         wires: &mut Wires<'scope>,
     ) -> Self {
@@ -46,7 +46,7 @@ impl Outputs {
     }
 
     /// Sends what the outlets hold for a worker where it is at least `least` records.
-    pub(super) fn send(&mut self, capabilities: &[Capability<u64>], least: usize) {
+    pub(super) fn send(&mut self, capabilities: &[Capability<Time>], least: usize) {
         for ((outlet, output), capability) in self.outlets.iter_mut().zip(capabilities) {
             outlet.borrow_mut().send(least, &mut |mut parcel| {
                 output.activate().give(capability, &mut parcel);
@@ -67,7 +67,7 @@ impl Outputs {
     /// Sends what the same outlets of another worker have given up, as if it came from here.
     pub(super) fn forward(
         &mut self,
-        capabilities: &[Capability<u64>],
+        capabilities: &[Capability<Time>],
         parcels: Vec<(usize, Parcel)>,
     ) {
         for (place, mut parcel) in parcels {
@@ -84,7 +84,7 @@ impl Outputs {
     }
 
     /// Sends rows of an epoch.
-    pub(super) fn send_rows(&mut self, capabilities: &[Capability<u64>], rows: Rows) {
+    pub(super) fn send_rows(&mut self, capabilities: &[Capability<Time>], rows: Rows) {
         if let (Some(capability), false) = (capabilities.last(), rows.is_empty()) {
             self.rows.activate().give(capability, &mut RowsParcel(rows));
         }

@@ -26,8 +26,8 @@ use timely::{
 use super::{
     Failed, HeadContext, Made, News, Origin, Resume, RunState, Taken,
     committer::{self, Committer},
-    in_order,
-    in_order::SharedTask,
+    frontier::Time,
+    in_order::{self, SharedTask},
     ledger::{self, Closed, SharedFlight},
     outputs::Wires,
     source::{self, Queues},
@@ -380,7 +380,7 @@ impl Shared {
         let workers = worker.peers();
         let skips = self.skips.get(index).cloned();
         let skips = skips.unwrap_or_else(|| Arc::new(Skips::none()));
-        worker.dataflow::<u64, _, _>(|scope| {
+        worker.dataflow::<Time, _, _>(|scope| {
             let mut wires = Wires::default();
             // In the order in which they were made, so whatever leads to a step comes before it.
             for head in heads {

@@ -115,7 +115,7 @@ impl RunHandle {
     }
 
     /// The open epoch; none if the run is over.
-    pub(crate) fn open_epoch(&self) -> Option<u64> {
+    pub(crate) fn open_epoch(&self) -> Option<Epoch> {
         Some(self.lock().run.upgrade()?.epoch())
     }
 
@@ -127,7 +127,7 @@ impl RunHandle {
     }
 
     /// Whether every epoch below has become durable. If not, the waker is woken when more of them have.
-    pub(crate) fn is_durable_below(&self, epoch: u64, waker: &Waker) -> bool {
+    pub(crate) fn is_durable_below(&self, epoch: Epoch, waker: &Waker) -> bool {
         let run = self.lock().run.upgrade();
         run.is_none_or(|run| run.has_landed(epoch, waker))
     }
@@ -180,6 +180,6 @@ impl RunHandle {
 fn progress(run: &RunState) -> Progress {
     Progress {
         records: run.records_read(),
-        durable: run.durable().map(Epoch::from_u64),
+        durable: run.durable(),
     }
 }

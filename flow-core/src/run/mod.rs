@@ -365,7 +365,7 @@ impl Runner {
             least: self.workers as u64,
         };
         let (teller, news) = channel();
-        let first = Epoch::first(number).to_u64();
+        let first = Epoch::first(number);
         let state = RunState::new(first, limits, self.epochs, self.clock.clone(), teller);
         let skips = Skips::tables(&graph, self.workers);
         let whereabouts: Vec<_> = (0..self.workers).map(|_| Whereabouts::new()).collect();
@@ -492,7 +492,7 @@ impl Runner {
             (false, true) => committed.recv_timeout(self.drain).unwrap_or_default(),
             (false, false) => committed.recv().unwrap_or_default(),
         };
-        let durable = state.durable().map(Epoch::from_u64).or(before);
+        let durable = state.durable().or(before);
         let run = Finished {
             graph: &graph,
             state: &state,

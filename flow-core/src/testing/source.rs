@@ -182,7 +182,7 @@ pub struct TestReader<T> {
     next: usize,
     run: RunHandle,
     /// The run is to be aborted when every epoch below is durable.
-    aborts_at: Option<u64>,
+    aborts_at: Option<flow_store::Epoch>,
 }
 
 impl<T: Clone> TestReader<T> {

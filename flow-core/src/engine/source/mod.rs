@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flow_store::Epoch;
 use timely::{
     dataflow::{
         Scope,
@@ -19,12 +20,12 @@ use timely::{
 pub(crate) use self::blocks::{Block, Blocks, FailedLine, Offer, Processed, Queues, Receipt};
 use self::blocks::{Outstanding, Share};
 use super::{
-    Event, Failed, Filled, Origin, Rows, RunState, SourceFault, SourceTask, Stop,
+    Event, Failed, Filled, Origin, Rows, RunState, SourceBell, SourceFault, SourceTask, Stop,
+    frontier::{END, Time},
     in_order::PARCEL,
     ledger::SharedFlight,
     open_epoch::{Course, course},
     outputs::{Outputs, Wires},
-    state::SourceBell,
     worker::Traced,
 };
 use crate::{
@@ -50,7 +51,7 @@ pub(super) struct Made {
 }
 
 pub(super) fn build<'scope>(
-    scope: &Scope<'scope, u64>,
+    scope: &Scope<'scope, Time>,
     wires: &mut Wires<'scope>,
     state: &Arc<RunState>,
     queues: &Arc<Queues>,
@@ -92,7 +93,7 @@ pub(super) fn build<'scope>(
     builder.build(move |mut capabilities| {
         let first = driver.state.epoch();
         for capability in &mut capabilities {
-            capability.downgrade(&first);
+            capability.downgrade(&first.to_u64());
         }
         driver.open = Some(capabilities);
         move |_| {
@@ -118,7 +119,7 @@ struct Driver {
     /// Whether it counts as one that has something to read.
     busy: bool,
     /// The capabilities of the open epoch; none when the source is done.
-    open: Option<Vec<Capability<u64>>>,
+    open: Option<Vec<Capability<Time>>>,
     /// All partitions have ended.
     ended: bool,
     /// Whether records of the open epoch were read here.
@@ -283,7 +284,7 @@ impl Driver {
     }
 
     /// Reads and pushes some records of the open epoch.
-    fn step(&mut self, open: u64, records: &mut u64) -> Result<Option<Rest>, Fault> {
+    fn step(&mut self, open: Epoch, records: &mut u64) -> Result<Option<Rest>, Fault> {
         match self.share(open, records)? {
             Share::Done => return Ok(None),
             Share::Wait => return Ok(Some(Rest::Block)),
@@ -352,7 +353,7 @@ impl Driver {
     }
 
     /// Notes that records have been read in the open epoch.
-    fn count(&mut self, open: u64, read: u64, bytes_each: u64) {
+    fn count(&mut self, open: Epoch, read: u64, bytes_each: u64) {
         if read > 0 {
             let mut bytes = read * bytes_each;
             if !std::mem::replace(&mut self.read_in_epoch, true) {
@@ -379,7 +380,7 @@ impl Driver {
     }
 
     /// Ends the open epoch here, and goes on in the next one, or not at all.
-    fn close(&mut self, open: u64, course: Course) -> Result<(), Fault> {
+    fn close(&mut self, open: Epoch, course: Course) -> Result<(), Fault> {
         let Some(capabilities) = &mut self.open else {
             return Ok(());
         };
@@ -394,10 +395,10 @@ impl Driver {
                 debug_assert!(next > open);
                 capabilities
                     .iter_mut()
-                    .for_each(|capability| capability.downgrade(&next));
+                    .for_each(|capability| capability.downgrade(&next.to_u64()));
             }
             Course::Leaves(reason) => {
-                tracing::trace!(epoch = open, ?reason, "a source ends its last epoch");
+                tracing::trace!(epoch = %open, ?reason, "a source ends its last epoch");
                 self.give_up();
                 self.state.add_unfinished(self.task.unfinished());
                 self.open = None;
@@ -417,15 +418,15 @@ impl Driver {
         self.outstanding.as_ref().is_some_and(Outstanding::is_ready)
     }
 
-    fn open_epoch(&self) -> u64 {
+    fn open_epoch(&self) -> Epoch {
         let capabilities = self.open.as_deref().unwrap_or_default();
         capabilities
             .first()
-            .map_or(u64::MAX, |capability| *capability.time())
+            .map_or(END, |capability| Epoch::from_u64(*capability.time()))
     }
 
     /// Whether something has happened that an operator at rest must not sleep through.
-    fn changed(&self, open: u64) -> bool {
+    fn changed(&self, open: Epoch) -> bool {
         let stops = !self.stops && self.state.stop() != Stop::No;
         self.state.epoch() != open || stops || self.state.aborted()
     }

@@ -7,7 +7,7 @@ use super::{
     Block, Offer, Processed, Receipt,
     queue::{Helper, Job, Queue, Returns},
 };
-use crate::engine::state::SourceBell;
+use crate::engine::SourceBell;
 
 /// How many blocks may be out for each worker: enough that none of them waits for the next one
 /// while the owner is at something else.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Block, Processed};
-use crate::{engine::state::SourceBell, graph::StepIndex};
+use crate::{engine::SourceBell, graph::StepIndex};
 
 /// What the sources of all workers share.
 pub(crate) struct Queues {

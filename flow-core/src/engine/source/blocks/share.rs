@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use flow_store::Epoch;
+
 use super::{
     super::{Driver, RECORDS, TURN, origin, traced},
     Processed,
@@ -23,7 +25,7 @@ pub(in crate::engine::source) enum Share {
 impl Driver {
     /// Accepts the next block, if it has returned, and sends what came of it. Returns whether it
     /// had.
-    pub(in crate::engine::source) fn accept(&mut self, open: u64, records: &mut u64) -> bool {
+    pub(in crate::engine::source) fn accept(&mut self, open: Epoch, records: &mut u64) -> bool {
         let (Some(outstanding), Some(capabilities)) = (&mut self.outstanding, &self.open) else {
             return false;
         };
@@ -51,7 +53,7 @@ impl Driver {
     /// worth it.
     pub(in crate::engine::source) fn share(
         &mut self,
-        open: u64,
+        open: Epoch,
         records: &mut u64,
     ) -> Result<Share, Fault> {
         let Some(outstanding) = &mut self.outstanding else {
@@ -74,7 +76,7 @@ impl Driver {
     }
 
     /// Hands out the next block, unless it would be too small or nothing can be read now.
-    fn hand_out(&mut self, open: u64) -> bool {
+    fn hand_out(&mut self, open: Epoch) -> bool {
         let Some(outstanding) = &mut self.outstanding else {
             return false;
         };

@@ -13,10 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flow_store::StoreError;
+use flow_store::{Epoch, StoreError};
 use timely::scheduling::SyncActivator;
 
-use super::{Budget, Event, Limits, Origin, RecordFailure, budget::Wake, open_epoch::OpenEpoch};
+use super::{
+    Budget, Event, Limits, Origin, RecordFailure, budget::Wake, frontier::END,
+    open_epoch::OpenEpoch,
+};
 use crate::{
     chain::Fault,
     error::SinkError,
@@ -114,7 +117,7 @@ pub(crate) struct RunState {
     /// The last epoch that is in the store.
     durable: AtomicU64,
     sources: Mutex<Vec<Arc<SourceBell>>>,
-    ledgers: Mutex<Vec<Ledger>>,
+    ledgers: Mutex<Vec<LedgerBell>>,
     /// Who waits for epochs to land, and whether somebody does.
     waiting: Mutex<Vec<Waker>>,
     waits: AtomicBool,
@@ -123,9 +126,25 @@ pub(crate) struct RunState {
 }
 
 /// The ledger of a worker, as the other threads see it.
-struct Ledger {
+struct LedgerBell {
     activator: SyncActivator,
-    landed: Arc<AtomicU64>,
+    landed: Arc<Landed>,
+}
+
+/// How far the epochs of a worker have landed: they are durable, and it has given their part of the
+/// budget back.
+#[derive(Default)]
+pub(crate) struct Landed(AtomicU64);
+
+impl Landed {
+    /// Notes that every epoch below `upto` has landed.
+    pub(crate) fn note(&self, upto: Epoch) {
+        self.0.store(upto.to_u64(), SeqCst);
+    }
+
+    fn has(&self, below: Epoch) -> bool {
+        Epoch::from_u64(self.0.load(SeqCst)) >= below
+    }
 }
 
 /// Wakes the operator of a source.
@@ -199,7 +218,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl RunState {
     pub(crate) fn new(
-        first: u64,
+        first: Epoch,
         limits: Limits,
         epochs: Epochs,
         clock: Clock,
@@ -214,7 +233,7 @@ impl RunState {
             late: StopFlag::default(),
             unprocessed: 0.into(),
             abort: false.into(),
-            given_up: u64::MAX.into(),
+            given_up: END.to_u64().into(),
             failures: Mutex::default(),
             unfinished: Mutex::default(),
             acknowledged: 0.into(),
@@ -236,18 +255,18 @@ impl RunState {
 
     // ---- epochs
 
-    pub(crate) fn epoch(&self) -> u64 {
+    pub(crate) fn epoch(&self) -> Epoch {
         self.open.number()
     }
 
     /// Ends the epoch `open` if that is due, and nobody else has ended it yet. Returns whether it
     /// was due.
-    pub(crate) fn end_epoch(&self, open: u64, event: Event) -> bool {
+    pub(crate) fn end_epoch(&self, open: Epoch, event: Event) -> bool {
         let Some(reason) = self.open.decide(event) else {
             return false;
         };
         if self.open.end(open, || self.clock.now()) {
-            tracing::trace!(epoch = open, ?reason, "an epoch ends");
+            tracing::trace!(epoch = %open, ?reason, "an epoch ends");
             self.budget.ended(open, Instant::now());
             self.ring_waiting();
         }
@@ -255,7 +274,7 @@ impl RunState {
     }
 
     /// Notes that records of the epoch `open` have been read.
-    pub(crate) fn add_read(&self, open: u64, records: u64) {
+    pub(crate) fn add_read(&self, open: Epoch, records: u64) {
         self.open.add(records);
         self.end_epoch(open, Event::Read);
     }
@@ -326,21 +345,22 @@ impl RunState {
     // ---- durability
 
     /// Notes that every epoch below `upto` is durable, the last of them being `durable`.
-    pub(crate) fn acknowledge(&self, upto: u64, durable: Option<u64>) {
+    pub(crate) fn acknowledge(&self, upto: Epoch, durable: Option<Epoch>) {
         if let Some(durable) = durable {
-            self.durable.store(durable, SeqCst);
+            self.durable.store(durable.to_u64(), SeqCst);
         }
-        self.acknowledged.store(upto, SeqCst);
+        self.acknowledged.store(upto.to_u64(), SeqCst);
         self.ring_ledgers();
     }
 
-    pub(crate) fn acknowledged(&self) -> u64 {
-        self.acknowledged.load(SeqCst)
+    pub(crate) fn acknowledged(&self) -> Epoch {
+        Epoch::from_u64(self.acknowledged.load(SeqCst))
     }
 
     /// The last epoch of this run that is in the store.
-    pub(crate) fn durable(&self) -> Option<u64> {
-        Some(self.durable.load(SeqCst)).filter(|epoch| *epoch > 0)
+    pub(crate) fn durable(&self) -> Option<Epoch> {
+        let durable = Epoch::from_u64(self.durable.load(SeqCst));
+        Some(durable).filter(|epoch| *epoch > Epoch::default())
     }
 
     /// Wakes those that wait for epochs to land: a ledger has noted some.
@@ -354,13 +374,11 @@ impl RunState {
 
     /// Whether every epoch below has landed: it is durable, and each worker has given its part of
     /// the budget back. If not, the waker is woken when more has landed.
-    pub(crate) fn has_landed(&self, epoch: u64, waker: &Waker) -> bool {
+    pub(crate) fn has_landed(&self, epoch: Epoch, waker: &Waker) -> bool {
         lock(&self.waiting).push(waker.clone());
         self.waits.store(true, SeqCst);
         let ledgers = lock(&self.ledgers);
-        ledgers
-            .iter()
-            .all(|ledger| ledger.landed.load(SeqCst) >= epoch)
+        ledgers.iter().all(|ledger| ledger.landed.has(epoch))
     }
 
     // ---- the end
@@ -443,21 +461,21 @@ impl RunState {
 
     /// Gives up the epochs from this one on, which whoever calls keeps from being complete. Those
     /// before it become durable, then the run ends.
-    pub(crate) fn give_up_from(&self, epoch: u64, why: Fault) {
+    pub(crate) fn give_up_from(&self, epoch: Epoch, why: Fault) {
         lock(&self.failures).gave_up.get_or_insert(why);
-        self.given_up.fetch_min(epoch, SeqCst);
+        self.given_up.fetch_min(epoch.to_u64(), SeqCst);
         self.end_if_given_up();
     }
 
     /// Ends the run if only epochs that have been given up are open.
     fn end_if_given_up(&self) {
-        let from = self.given_up.load(SeqCst);
-        if from == u64::MAX {
+        let from = Epoch::from_u64(self.given_up.load(SeqCst));
+        if from == END {
             return;
         }
         let all = lock(&self.ledgers)
             .iter()
-            .all(|ledger| ledger.landed.load(SeqCst) >= from);
+            .all(|ledger| ledger.landed.has(from));
         if all {
             let why = lock(&self.failures).gave_up.take();
             if let Some(why) = why {
@@ -485,10 +503,10 @@ impl RunState {
         bell
     }
 
-    /// Adds the ledger of a worker. What it notes in the number that is returned has landed.
-    pub(crate) fn add_ledger(&self, activator: SyncActivator) -> Arc<AtomicU64> {
-        let landed: Arc<AtomicU64> = Arc::default();
-        lock(&self.ledgers).push(Ledger {
+    /// Adds the ledger of a worker, which notes what has landed there.
+    pub(crate) fn add_ledger(&self, activator: SyncActivator) -> Arc<Landed> {
+        let landed: Arc<Landed> = Arc::default();
+        lock(&self.ledgers).push(LedgerBell {
             activator,
             landed: landed.clone(),
         });
