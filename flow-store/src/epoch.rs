@@ -76,7 +76,8 @@ impl Epoch {
         self.0 & NUMBER
     }
 
-    /// Whether it comes before all that can be durable: there is no store yet, or one whose first execution has just begun.
+    /// Whether it comes before all that can be durable: there is no store yet, or one whose first
+    /// execution has just begun.
     ///
     /// ```
     /// use flow_store::Epoch;

@@ -70,13 +70,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Where things are
+//!
+//! For those who change it. A folder uses those above it in this list, and no other.
+//!
+//! - `codec`: values as MessagePack. `schema`: what a type looks like. `step`, `epoch`, `key`,
+//!   `retain`: the words that the rest is said in.
+//! - `error`: why something was refused or failed.
+//! - `hooks`: where tests reach into a running store; empty without their features.
+//! - `file`: the files of a store, who has them, and the one gate to redb.
+//! - `format`: the tables and the bytes of their rows, as the last section describes them.
+//! - `manifest`: the steps of the flow against those of the store.
+//! - `look`: reading a store, now or as it was at an earlier epoch.
+//! - `execution`: starting, committing, folding, forgetting.
+//! - `maintenance`: what the command does beyond reading.
+//! - `testing`: the simulator and what fuzz targets need.
+//!
 //! # The command `flow-store`
 //!
 //! It looks at a store, and works on it while no flow runs. The verbs `info`, `steps`, `epochs`,
 //! `get`, `export`, `verify` and `diff` change nothing, on a store that was killed neither, and
-//! leave no trace; `backup` only makes its copy; `drop`, `rename` and `compact` change it as a whole or
-//! not at all. Of a store that is in use they all say who has it. Several can read at once, and a flow that
-//! starts waits for them, ten seconds at most. Here `[..]` stands for what differs.
+//! leave no trace; `backup` only makes its copy; `drop`, `rename` and `compact` change it as a
+//! whole or not at all. Of a store that is in use they all say who has it. Several can read at
+//! once, and a flow that starts waits for them, ten seconds at most. Here `[..]` stands for what
+//! differs.
 //!
 //! ```text
 //! $ flow-store info state
@@ -101,10 +118,10 @@
 //! 2       out     sink    json_lines    u32     u64        1
 //! ```
 //!
-//! Values are JSON with the names of fields. A key is given as `export` shows it, or as people write it: a text without
-//! quotes, an address, an identifier, a time, a number of any size, bytes as `0x00ff`. The
-//! row of a source's partition says whether the partition was read to its end; its state is the
-//! token, and that of a sink the position.
+//! Values are JSON with the names of fields. A key is given as `export` shows it, or as people
+//! write it: a text without quotes, an address, an identifier, a time, a number of any size, bytes
+//! as `0x00ff`. The row of a source's partition says whether the partition was read to its end; its
+//! state is the token, and that of a sink the position.
 //!
 //! ```text
 //! $ flow-store get state counts anna
@@ -127,8 +144,9 @@
 //!
 //! What JSON has no form for is an object with one name: `{"$bytes":"00ff"}`, `{"$float":"NaN"}`
 //! (or `inf`, `-inf`), `{"$map":[[key,value],..]}` for a map whose names are not text or come
-//! twice, `{"$ext":[type,"00ff"]}`, and `{"$deep":"00ff"}` for a value that is nested deeper than values are kept. A map of the flow with one name that begins with `$` is a
-//! `$map` too, so that nothing is taken for something else.
+//! twice, `{"$ext":[type,"00ff"]}`, and `{"$deep":"00ff"}` for a value that is nested deeper than
+//! values are kept. A map of the flow with one name that begins with `$` is a `$map` too, so that
+//! nothing is taken for something else.
 //!
 //! Of a flow that retains epochs (`--retain`) an earlier one can be looked at.
 //!
@@ -185,71 +203,48 @@
 //!
 #![doc = include_str!("../FORMAT.md")]
 
-mod changes;
-mod chunk;
+mod clock;
 mod codec;
-mod contents;
-mod copy;
-mod delta;
-mod directory;
 mod epoch;
 mod error;
 mod execution;
-mod fail_point;
-mod fold;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
-mod guard;
-mod holder;
+mod file;
+mod format;
+mod hooks;
 mod key;
-mod lock;
 mod look;
 mod maintenance;
 mod manifest;
-mod msgpack;
-mod named;
-#[doc(hidden)]
-pub mod os;
-mod overlay;
-mod part;
-mod record;
 mod retain;
-mod rows;
 mod schema;
-#[cfg(test)]
-mod simulator;
-mod sole_writer;
-mod start;
-mod steps;
-mod tables;
-mod unfolded;
-mod verify;
-mod versions;
+mod step;
+#[cfg(any(test, feature = "fuzzing"))]
+mod testing;
 mod visible;
-mod write;
 
-pub use changes::{Change, Changes};
+pub use codec::msgpack::text as text_of;
 pub use codec::{
     Checked, Checks, CodecError, decode, decode_front, encode, encode_key, is_plain_key,
 };
-pub use delta::Retained;
-pub use directory::files_of;
 pub use epoch::{Epoch, ParseEpochError};
-pub use error::{AnotherType, Cause, StoreError};
-pub use execution::Execution;
+pub use error::{AnotherType, Cause, Lost, StoreError};
+pub use execution::{Execution, Start};
+pub use file::directory::files_of;
 #[doc(hidden)]
-pub use fail_point::FailPoint;
+pub use file::os;
+pub use format::changes::{Change, Changes};
+pub use format::record::{End, ExecutionRecord, bounded};
+#[doc(hidden)]
+pub use hooks::fail_point::FailPoint;
 pub use key::{KEY_GROUPS, group, groups_of, hash, worker_of};
-pub use look::{About, Look, Start};
-pub use maintenance::{Compacted, DroppedStep};
-pub use manifest::{Agreed, Manifest, Notice, Rewrite, Schemas, StepKind, StepSpec, StoredStep};
-pub use msgpack::text as text_of;
-pub use named::Lost;
-pub use record::{End, ExecutionRecord, bounded};
-pub use retain::{ParseRetainError, Retain};
-pub use rows::{Row, RowRef, Rows};
+pub use look::rows::{Row, RowRef, Rows};
+pub use look::{About, Look};
+pub use maintenance::{Compacted, DroppedStep, Verified};
+pub use manifest::{Agreed, Manifest, Notice, Rewrite};
+pub use retain::{ParseRetainError, Retain, Retained};
 pub use schema::{Difference, Field, Fields, ParseSchemaError, Primitive, Schema, trace};
-
-pub use verify::Verified;
+pub use step::{Schemas, StepKind, StepSpec, StoredStep};
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use testing::fuzzing;
 pub use visible::{visible, visible_json, visible_on_a_line};

@@ -1,10 +1,13 @@
 //! How long older epochs stay restorable.
 
+use crate::epoch::Epoch;
+use jiff::Timestamp;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long epochs before the last one stay restorable, for [`Look::go_back`](crate::Look::go_back).
+/// How long epochs before the last one stay restorable, for
+/// [`Look::go_back`](crate::Look::go_back).
 ///
 /// It is a setting of each execution: one that retains nothing forgets what earlier ones retained.
 /// As a text, for command lines: a number of epochs (`100`), or a duration (`30m`, `24h`).
@@ -26,6 +29,16 @@ pub enum Retain {
     Epochs(u64),
     /// Whatever was the last one at some time in this duration.
     For(Duration),
+}
+
+/// An epoch before the last one that the store can go back to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Retained {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Until when it was the last one, to the millisecond.
+    pub until: Timestamp,
 }
 
 /// A text that says nothing about how long epochs are retained.

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-/// Shows control characters of a text in place of passing them on: an escape sequence in a key, a path or a line of input
-/// would clear the terminal of whoever reads the message, or change its title.
+/// Shows control characters of a text in place of passing them on: an escape sequence in a key, a
+/// path or a line of input would clear the terminal of whoever reads the message, or change its
+/// title.
 ///
 /// Line breaks and tabs stay. Characters that change the direction of the text are shown too.
 ///

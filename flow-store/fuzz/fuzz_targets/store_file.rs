@@ -1,5 +1,5 @@
-//! Any bytes in place of the part file: looked at, read, verified, and if nothing is wrong with them,
-//! started, committed, folded, ended, brought back and compacted.
+//! Any bytes in place of the part file: looked at, read, verified, and if nothing is wrong with
+//! them, started, committed, folded, ended, brought back and compacted.
 #![no_main]
 
 use flow_store::Look;
@@ -169,7 +169,8 @@ fuzz_target!(
     |input: Input<'_>| {
         let image = put(&input);
         let memory = match input.part {
-            // redb takes as much memory as a page says that it has, up to 4 GiB, whether the file has it or not
+            // redb takes as much memory as a page says that it has, up to 4 GiB, whether the file
+            // has it or not
             Part::Sealed(..) => Memory::AtOnce(32 << 20),
             _ => Memory::Most(2 * image.len() + (4 << 20)),
         };
@@ -183,8 +184,8 @@ fuzz_target!(
             // I14
             assert!(fs::read(SEEDS.part()).expect("a file") == image, "a look changed it");
             match (read, &input.part) {
-                // Pages whose checksums are right are believed by redb, the order of their keys too: a
-                // forger can have it lose rows, but nothing worse.
+                // Pages whose checksums are right are believed by redb, the order of their keys
+                // too: a forger can have it lose rows, but nothing worse.
                 (Ok(_), Part::Sealed(..)) => {
                     if let Err(error) = flow_store_fuzz::resume(&SEEDS.store()) {
                         drop(error.to_string());

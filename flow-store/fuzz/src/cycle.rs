@@ -95,8 +95,8 @@ pub(crate) fn start(look: Look, changes: &Changes) -> Result<Execution, StoreErr
     })
 }
 
-/// Goes on with a store that a look found nothing wrong with: commits that fold, a way back, a compaction. Holds what
-/// comes of it against what was in it: whether it is the same.
+/// Goes on with a store that a look found nothing wrong with: commits that fold, a way back, a
+/// compaction. Holds what comes of it against what was in it: whether it is the same.
 ///
 /// # Errors
 ///
@@ -150,8 +150,8 @@ pub fn resume(store: &Path) -> Result<bool, StoreError> {
     Ok(same && read_all(&Look::at(store)?)?.rows == rows)
 }
 
-/// The same with a file whose pages nobody has forged: nothing goes wrong, but that the store has given
-/// away all its numbers.
+/// The same with a file whose pages nobody has forged: nothing goes wrong, but that the store has
+/// given away all its numbers.
 ///
 /// # Panics
 ///

@@ -1,5 +1,5 @@
-//! What the targets share: what counts as a crash, what is done with a store, and the stores to begin
-//! with.
+//! What the targets share: what counts as a crash, what is done with a store, and the stores to
+//! begin with.
 
 #![feature(alloc_error_hook)]
 

@@ -1,8 +1,8 @@
 //! Pages that were changed and have the right checksums all the same: what redb does not expect.
 //!
-//! Each page of a redb file has its checksum beside the page's number, in the page above it or in the
-//! header. Where, is found in the valid file by looking for the checksum's bytes; so little of the format has to
-//! be known here.
+//! Each page of a redb file has its checksum beside the page's number, in the page above it or in
+//! the header. Where, is found in the valid file by looking for the checksum's bytes; so little of
+//! the format has to be known here.
 
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_128;

@@ -1,16 +1,21 @@
 //! Whether what is written can be read, before anything of it is durable.
 //!
-//! serde lets a type write what it can't read: a field that is left out and has no default, a variant with two names, an
-//! address inside of an untagged enum. And it lets a value come back as another one. A store that has such a value is
-//! refused at each later start, or goes on with states that never were. So what is encoded is decoded again.
+//! serde lets a type write what it can't read: a field that is left out and has no default, a
+//! variant with two names, an address inside of an untagged enum. And it lets a value come back as
+//! another one. A store that has such a value is refused at each later start, or goes on with
+//! states that never were. So what is encoded is decoded again.
 //!
-//! That costs more than to encode it. A release build does it for each *shape* that has not been written before, and for a
-//! sample of the others. A shape is which kinds of values, fields, variants and tags there are, without the numbers and
-//! texts. Of sequences and maps it counts which elements there are, each by itself, not how many.
+//! That costs more than to encode it. A release build does it for each *shape* that has not been
+//! written before, and for a sample of the others. A shape is which kinds of values, fields,
+//! variants and tags there are, without the numbers and texts. Of sequences and maps it counts
+//! which elements there are, each by itself, not how many.
 
-use super::encoder::{Encoder, Track};
-use super::{CodecError, decode};
-use crate::msgpack;
+use super::encoder::Encoder;
+use super::error::CodecError;
+use super::msgpack;
+use super::track::Track;
+use super::value::{decode, encode};
+use super::write::Failed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -79,8 +84,9 @@ impl Checked {
     ///
     /// # Errors
     ///
-    /// Those of [`encode`](crate::encode); [`CodecError::Unreadable`] and [`CodecError::Differs`] if a value was decoded
-    /// again and that failed, or gave another value. `into` is then as it was.
+    /// Those of [`encode`](crate::encode); [`CodecError::Unreadable`] and [`CodecError::Differs`]
+    /// if a value was decoded again and that failed, or gave another value. `into` is then as it
+    /// was.
     pub fn encode<T: Serialize + DeserializeOwned>(
         &mut self,
         value: &T,
@@ -102,7 +108,7 @@ impl Checked {
     ) -> Result<(), CodecError> {
         let is_new = match self.checks {
             Checks::Every => {
-                super::encode(value, into)?;
+                encode(value, into)?;
                 true
             }
             Checks::EachShape => {
@@ -112,9 +118,7 @@ impl Checked {
                     is_new: false,
                 };
                 let mut encoder = Encoder::new(into, shape);
-                value
-                    .serialize(&mut encoder)
-                    .map_err(super::encoder::Failed::into_inner)?;
+                value.serialize(&mut encoder).map_err(Failed::into_inner)?;
                 let Shape { hash, is_new, .. } = encoder.track;
                 self.values.is_new(hash) | is_new
             }
@@ -144,7 +148,7 @@ fn check<T: Serialize + DeserializeOwned>(
     again: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
     let read: T = decode(written).map_err(unreadable)?;
-    super::encode(&read, again).map_err(unreadable)?;
+    encode(&read, again).map_err(unreadable)?;
     match written == again.as_slice() || msgpack::same(written, again) {
         true => Ok(()),
         false => Err(CodecError::Differs {
@@ -210,7 +214,8 @@ impl Track for Shape<'_> {
     }
 }
 
-/// Number of shapes remembered for each step and worker. Any other shape is new each time, so its values are always decoded.
+/// Number of shapes remembered for each step and worker. Any other shape is new each time, so its
+/// values are always decoded.
 const MOST: usize = 1 << 16;
 
 /// A set of shapes.
@@ -478,8 +483,8 @@ mod tests {
         assert!(error.help().unwrap().contains("in a text"));
     }
 
-    /// A `null` and a field that is not there are two things: `serde_with::rust::double_option`, and the half of it that only
-    /// reads.
+    /// A `null` and a field that is not there are two things: `serde_with::rust::double_option`,
+    /// and the half of it that only reads.
     #[test]
     fn a_field_that_may_be_null_or_not_there() {
         mod double_option {

@@ -1,117 +1,19 @@
 //! Values as MessagePack: named, human-readable, and no deeper than they are read.
 //!
-//! The bytes are those that `rmp_serde` writes with `with_struct_map` and `with_human_readable`. It is not used for
-//! writing because what has to be known of a value is known only here: how deep it is, whether a `Some` was written as
-//! nothing, and which variants and fields it has, which its bytes alone don't tell.
+//! The bytes are those that `rmp_serde` writes with `with_struct_map` and `with_human_readable`. It
+//! is not used for writing because what has to be known of a value is known only here: how deep it
+//! is, whether a `Some` was written as nothing, and which variants and fields it has, which its
+//! bytes alone don't tell.
 
-use super::{CodecError, LEVELS, json_number};
+use super::error::CodecError;
+use super::form::{JSON_NUMBER, LEVELS};
+use super::json_number;
+use super::track::{Track, kind};
+use super::write::{
+    Failed, length, marker, write_float, write_negative, write_text, write_unsigned,
+};
 use serde::{Serialize, Serializer, ser};
 use std::any::type_name;
-use std::fmt::Display;
-
-/// What is told of a value while it is written.
-pub(super) trait Track {
-    /// A value of this kind begins, or a name or a variant is written.
-    fn mix(&mut self, what: u64);
-
-    /// There is something here that is seldom there.
-    fn note(&mut self, what: u64);
-
-    /// Where the elements of a sequence or a map begin.
-    fn begin(&mut self) -> u64;
-
-    /// An element ends, of a sequence or map that began at `at`; `last` is what the element before it was.
-    fn element(&mut self, at: u64, last: &mut u64);
-
-    /// The sequence or map that began at `at` ends.
-    fn end(&mut self, at: u64, elements: u32);
-
-    /// What was written may not be what is read: two fields may have one name.
-    fn doubt(&mut self);
-}
-
-/// Nobody wants to know.
-pub(super) struct Untracked;
-
-impl Track for Untracked {
-    #[inline(always)]
-    fn mix(&mut self, _: u64) {}
-    #[inline(always)]
-    fn note(&mut self, _: u64) {}
-    #[inline(always)]
-    fn begin(&mut self) -> u64 {
-        0
-    }
-    #[inline(always)]
-    fn element(&mut self, _: u64, _: &mut u64) {}
-    #[inline(always)]
-    fn end(&mut self, _: u64, _: u32) {}
-    #[inline(always)]
-    fn doubt(&mut self) {}
-}
-
-/// Kinds of values, as [`Track::mix`] is told.
-mod kind {
-    pub(super) const NIL: u64 = 1;
-    pub(super) const BOOL: u64 = 2;
-    pub(super) const INTEGER: u64 = 3;
-    pub(super) const NEGATIVE: u64 = 4;
-    pub(super) const LARGE: u64 = 5;
-    pub(super) const F32: u64 = 6;
-    pub(super) const F64: u64 = 7;
-    pub(super) const TEXT: u64 = 8;
-    pub(super) const EMPTY: u64 = 9;
-    pub(super) const BYTES: u64 = 10;
-    pub(super) const SOME: u64 = 11;
-    pub(super) const UNIT_STRUCT: u64 = 12;
-    pub(super) const SEQUENCE: u64 = 13;
-    pub(super) const TUPLE: u64 = 14;
-    pub(super) const MAP: u64 = 15;
-    pub(super) const STRUCT: u64 = 16;
-    pub(super) const EXTENSION: u64 = 17;
-    pub(super) const VARIANT: u64 = 18;
-    pub(super) const END: u64 = 19;
-}
-
-/// Why a value could not be written. Boxed: nearly all results are good ones, and pass through many hands.
-#[derive(Debug)]
-pub(super) struct Failed(Box<CodecError>);
-
-impl Failed {
-    pub(super) fn into_inner(self) -> CodecError {
-        *self.0
-    }
-}
-
-impl From<CodecError> for Failed {
-    #[cold]
-    fn from(error: CodecError) -> Self {
-        Failed(Box::new(error))
-    }
-}
-
-impl Display for Failed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Failed {}
-
-impl ser::Error for Failed {
-    #[cold]
-    fn custom<T: Display>(message: T) -> Self {
-        CodecError::Encode(message.to_string()).into()
-    }
-}
-
-/// The length of anything: MessagePack has 32 bits for it.
-fn length(len: usize) -> Result<u32, Failed> {
-    u32::try_from(len).map_err(|_| {
-        CodecError::Encode("it has a part with more than 4 billion elements or bytes".to_owned())
-            .into()
-    })
-}
 
 /// Writes one value.
 pub(super) struct Encoder<'a, T> {
@@ -165,7 +67,8 @@ impl<'a, T: Track> Encoder<'a, T> {
     }
 }
 
-/// What tells one name from another: where in memory it is. Two that are one text are at most taken for two.
+/// What tells one name from another: where in memory it is. Two that are one text are at most taken
+/// for two.
 #[inline]
 fn named(name: &'static str) -> u64 {
     (name.as_ptr().addr() as u64) << 8
@@ -178,104 +81,15 @@ fn content(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Whether values of this type are text that is part of the program, as `serde` writes the tag of an enum: data is
-/// owned or a reference, so it has another type.
+/// Whether values of this type are text that is part of the program, as `serde` writes the tag of
+/// an enum: data is owned or a reference, so it has another type.
 #[inline]
 fn is_tag<V: ?Sized>() -> bool {
     type_name::<V>() == "str"
 }
 
-#[inline]
-#[allow(clippy::cast_possible_truncation)] // each length is cast where it fits
-fn marker(out: &mut Vec<u8>, len: u32, short: u8, long: [u8; 2]) {
-    match len {
-        0..=15 => out.push(short | len as u8),
-        16..=0xffff => {
-            let [high, low] = (len as u16).to_be_bytes();
-            out.extend_from_slice(&[long[0], high, low]);
-        }
-        _ => {
-            out.push(long[1]);
-            out.extend_from_slice(&len.to_be_bytes());
-        }
-    }
-}
-
-/// Appends the MessagePack of a text.
-#[inline]
-#[allow(clippy::cast_possible_truncation)] // each length is cast where it fits
-pub(super) fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
-    let bytes = text.as_bytes();
-    match bytes.len() {
-        len @ ..32 => out.push(0xa0 | len as u8),
-        len @ ..0x100 => out.extend_from_slice(&[0xd9, len as u8]),
-        len => long_text(len, out)?,
-    }
-    out.extend_from_slice(bytes);
-    Ok(())
-}
-
-/// Begins a text that is not short.
-#[inline(never)]
-fn long_text(len: usize, out: &mut Vec<u8>) -> Result<(), Failed> {
-    if let Ok(len) = u16::try_from(len) {
-        out.push(0xda);
-        out.extend_from_slice(&len.to_be_bytes());
-    } else {
-        out.push(0xdb);
-        out.extend_from_slice(&length(len)?.to_be_bytes());
-    }
-    Ok(())
-}
-
-#[inline]
-#[allow(clippy::cast_possible_truncation)] // each number is cast where it fits
-pub(super) fn write_unsigned(out: &mut Vec<u8>, number: u64) {
-    match number {
-        0..=0x7f => out.push(number as u8),
-        0x80..=0xff => out.extend_from_slice(&[0xcc, number as u8]),
-        0x100..=0xffff => {
-            let [a, b] = (number as u16).to_be_bytes();
-            out.extend_from_slice(&[0xcd, a, b]);
-        }
-        0x1_0000..=0xffff_ffff => {
-            let [a, b, c, d] = (number as u32).to_be_bytes();
-            out.extend_from_slice(&[0xce, a, b, c, d]);
-        }
-        _ => {
-            let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
-            out.extend_from_slice(&[0xcf, a, b, c, d, e, f, g, h]);
-        }
-    }
-}
-
-#[inline]
-pub(super) fn write_float(out: &mut Vec<u8>, number: f64) {
-    out.push(0xcb);
-    out.extend_from_slice(&number.to_be_bytes());
-}
-
-#[allow(clippy::cast_possible_truncation)] // each number is cast where it fits
-pub(super) fn write_negative(out: &mut Vec<u8>, number: i64) {
-    if number >= -32 {
-        out.push(number as i8 as u8);
-    } else if let Ok(number) = i8::try_from(number) {
-        out.extend_from_slice(&[0xd0, number as u8]);
-    } else if let Ok(number) = i16::try_from(number) {
-        out.push(0xd1);
-        out.extend_from_slice(&number.to_be_bytes());
-    } else if let Ok(number) = i32::try_from(number) {
-        out.push(0xd2);
-        out.extend_from_slice(&number.to_be_bytes());
-    } else {
-        out.push(0xd3);
-        out.extend_from_slice(&number.to_be_bytes());
-    }
-}
-
 /// The name that `rmp_serde` has for an extension: a number and bytes.
 const EXTENSION: &str = rmp_serde::MSGPACK_EXT_STRUCT_NAME;
-
 struct Extension<'a, V: ?Sized>(&'a V);
 
 impl<V: Serialize + ?Sized> Serialize for Extension<'_, V> {
@@ -541,8 +355,8 @@ pub(super) struct Parts<'e, 'a, T> {
     marker: usize,
     /// Of maps: whether the key is the name of a field.
     named: bool,
-    /// Of maps that are made of fields and other maps (`#[serde(flatten)]`): two bits for each name of a field, and for
-    /// each other key.
+    /// Of maps that are made of fields and other maps (`#[serde(flatten)]`): two bits for each name
+    /// of a field, and for each other key.
     keys: [u64; 2],
 }
 
@@ -616,7 +430,7 @@ impl<'e, 'a, T: Track> Parts<'e, 'a, T> {
         let before = self.encoder.out.len();
         self.encoder.text(name)?;
         self.maybe_tag(value)?;
-        if name.len() == json_number::NAME.len() && name == json_number::NAME {
+        if name.len() == JSON_NUMBER.len() && name == JSON_NUMBER {
             json_number::simplify(self.encoder.out, before);
         }
         Ok(())
@@ -701,7 +515,8 @@ impl<T: Track> ser::SerializeMap for Parts<'_, '_, T> {
         let before = self.encoder.out.len();
         self.maybe_tag(key)?;
         json_number::check_key(self.encoder.out.get(before..).unwrap_or_default())?;
-        // A map of which serde knows the length may begin with the tag of an enum: `#[serde(tag = "kind")]`.
+        // A map of which serde knows the length may begin with the tag of an enum:
+        // `#[serde(tag = "kind")]`.
         if self.said.is_none() || self.named || self.keys[0] != 0 {
             self.mind_key(before);
         }

@@ -1,19 +1,20 @@
 //! Numbers of `serde_json`, where it keeps them as text.
 //!
-//! With its feature `arbitrary_precision`, which any dependency may switch on for the whole program, a
-//! `serde_json::Number` is written as a struct with one text. A program that is built without the feature would read that
-//! as an object. So a number that is the same either way is written as a number either way.
+//! With its feature `arbitrary_precision`, which any dependency may switch on for the whole
+//! program, a `serde_json::Number` is written as a struct with one text. A program that is built
+//! without the feature would read that as an object. So a number that is the same either way is
+//! written as a number either way.
 
-use super::CodecError;
-use super::encoder::{write_float, write_negative, write_unsigned};
+use super::error::CodecError;
+use super::form::JSON_NUMBER;
+use super::write::{write_float, write_negative, write_unsigned};
 
-/// The name of the struct, and of its field.
-pub(crate) const NAME: &str = "$serde_json::private::Number";
-
-/// How the names begin that `serde_json` gives to structs of its own. It reads a map with such a key as one of them.
+/// How the names begin that `serde_json` gives to structs of its own. It reads a map with such a
+/// key as one of them.
 const PRIVATE: &[u8] = b"$serde_json::private::";
 
-/// Refuses the MessagePack of a map's key that is such a name. Structs have them as names of fields, not as keys.
+/// Refuses the MessagePack of a map's key that is such a name. Structs have them as names of
+/// fields, not as keys.
 #[inline]
 pub(super) fn check_key(key: &[u8]) -> Result<(), CodecError> {
     match key.split_first() {
@@ -28,10 +29,10 @@ enum Number {
     Float(f64),
 }
 
-/// Puts a number in the place of the map that ends `out`, where that is the same. The map has one field, which begins at
-/// `field`, behind the one byte of its marker.
+/// Puts a number in the place of the map that ends `out`, where that is the same. The map has one
+/// field, which begins at `field`, behind the one byte of its marker.
 pub(super) fn simplify(out: &mut Vec<u8>, field: usize) {
-    let text = out.get(field + 1 + NAME.len()..);
+    let text = out.get(field + 1 + JSON_NUMBER.len()..);
     let text = text.and_then(|text| rmp_serde::from_slice::<&str>(text).ok());
     let (Some(number), Some(map)) = (text.and_then(number), field.checked_sub(1)) else {
         return;
@@ -106,7 +107,7 @@ mod tests {
     /// As a key of a map it is data, and would be read as a number, or refused when it is read.
     #[test]
     fn a_map_with_such_a_key_is_refused() {
-        for name in [NAME, "$serde_json::private::RawValue"] {
+        for name in [JSON_NUMBER, "$serde_json::private::RawValue"] {
             let object = serde_json::json!([{ name: "1.50" }]);
             let map = std::collections::BTreeMap::from([(name, 1), ("other", 2)]);
             let mut bytes = Vec::new();
@@ -138,7 +139,7 @@ mod tests {
             let text = text.to_owned();
             let bytes = bytes_of(&Kept { text: text.clone() });
             let map: std::collections::BTreeMap<String, String> = crate::decode(&bytes).unwrap();
-            assert_eq!(map[NAME], text);
+            assert_eq!(map[JSON_NUMBER], text);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Keys as MessagePack: what `encode` makes of them, in less time where they are of a common type.
 //!
-//! The key of each record is encoded, and its form for people takes longer to make than its bytes. The type is known when
-//! this is compiled, so to ask for it costs nothing.
+//! The key of each record is encoded, and its form for people takes longer to make than its bytes.
+//! The type is known when this is compiled, so to ask for it costs nothing.
 
-use super::CodecError;
+use super::error::CodecError;
+use super::value::encode;
 use serde::Serialize;
 use std::any::{Any, TypeId};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -26,8 +27,8 @@ pub fn encode_key<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result
     encode_other(key, into)
 }
 
-/// Whether two keys of this type are equal if and only if they have the same bytes, and each is read as what it was. It is
-/// known of common types only.
+/// Whether two keys of this type are equal if and only if they have the same bytes, and each is
+/// read as what it was. It is known of common types only.
 #[must_use]
 pub fn is_plain_key<K: 'static>() -> bool {
     macro_rules! any_of {
@@ -54,7 +55,7 @@ fn encode_other<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result<(
     };
     match address {
         Some(address) if write_address(address, into) => Ok(()),
-        _ => crate::encode(key, into),
+        _ => encode(key, into),
     }
 }
 
@@ -84,7 +85,8 @@ const fn digit(value: usize) -> u8 {
 }
 
 fn write_uuid(id: &[u8; 16], into: &mut Vec<u8>) {
-    // Where each byte's digits stand: behind the marker of two bytes, with a `-` before the 4th, 6th, 8th and 10th byte.
+    // Where each byte's digits stand: behind the marker of two bytes, with a `-` before the 4th,
+    // 6th, 8th and 10th byte.
     const PLACES: [usize; 16] = [2, 4, 6, 8, 11, 13, 16, 18, 21, 23, 26, 28, 30, 32, 34, 36];
     let mut text = [b'-'; 38];
     text[0] = 0xd9;
@@ -97,7 +99,8 @@ fn write_uuid(id: &[u8; 16], into: &mut Vec<u8>) {
     into.extend_from_slice(&text);
 }
 
-/// Writes an address as `Display` does, but for those that are IPv4: then it writes nothing and says so.
+/// Writes an address as `Display` does, but for those that are IPv4: then it writes nothing and
+/// says so.
 fn write_address(address: &Ipv6Addr, into: &mut Vec<u8>) -> bool {
     let parts = address.segments();
     if let [0, 0, 0, 0, 0, 0xffff, ..] = parts {

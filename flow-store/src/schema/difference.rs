@@ -116,8 +116,8 @@ impl fmt::Display for Short<'_> {
 }
 
 impl Schema {
-    /// What is not in this schema as it was in `old`. Names of structs and enums do not count, nor do
-    /// newtypes: they are not in the bytes.
+    /// What is not in this schema as it was in `old`. Names of structs and enums do not count, nor
+    /// do newtypes: they are not in the bytes.
     ///
     /// ```
     /// # use flow_store::Schema;
@@ -189,8 +189,8 @@ impl<'a> Comparison<'a> {
         self.around.pop();
     }
 
-    /// Whether two types that are inside of themselves are the same pair of types around here. Newtypes are not
-    /// looked for: they are not in the way.
+    /// Whether two types that are inside of themselves are the same pair of types around here.
+    /// Newtypes are not looked for: they are not in the way.
     fn are_one(&self, old: &str, new: &str) -> bool {
         let around = || self.around.iter().rev();
         let was = around().position(|(was, _)| was.name() == Some(old));

@@ -134,8 +134,8 @@ impl Schema {
         }
     }
 
-    /// What is written as one byte whichever of two values it has, if there is such a thing: a part of
-    /// the type that MessagePack can't hold, as a path and the part.
+    /// What is written as one byte whichever of two values it has, if there is such a thing: a part
+    /// of the type that MessagePack can't hold, as a path and the part.
     ///
     /// `Option<Option<T>>` and `Option<()>` have a `Some` that is written as `None` is.
     ///
@@ -188,9 +188,9 @@ impl Schema {
         schema
     }
 
-    /// Whether every value of the other type has the same bytes as it has as this one, whatever the types
-    /// are called. What could not be traced is taken to be the same. An enum may have more variants than the
-    /// other one.
+    /// Whether every value of the other type has the same bytes as it has as this one, whatever the
+    /// types are called. What could not be traced is taken to be the same. An enum may have more
+    /// variants than the other one.
     #[must_use]
     pub fn has_bytes_of(&self, other: &Schema) -> bool {
         let all = |a: &[Schema], b: &[Schema]| {

@@ -1,14 +1,15 @@
 //! Which changes of a type serde may be asked to read.
 //!
-//! serde reads more than it should: a sequence as a struct, by position; a number as a variant of an enum, by
-//! index; an empty map as a struct of defaults; `1e300` as an infinite `f32`. What is stored would be taken for
-//! something that it never was, and be written anew as that. So only what keeps each value is tried.
+//! serde reads more than it should: a sequence as a struct, by position; a number as a variant of
+//! an enum, by index; an empty map as a struct of defaults; `1e300` as an infinite `f32`. What is
+//! stored would be taken for something that it never was, and be written anew as that. So only what
+//! keeps each value is tried.
 
 use super::{Difference, Fields, Primitive, Schema};
 
 impl Difference {
-    /// Whether a value that was stored before this change may be read as the type after it: if all of it can be
-    /// read, it is the same value, but for fields that are new or gone.
+    /// Whether a value that was stored before this change may be read as the type after it: if all
+    /// of it can be read, it is the same value, but for fields that are new or gone.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         match self {

@@ -1,8 +1,8 @@
 //! Traces a type through its `Deserialize`: plays a value to it, and notes what it asks for.
 //!
 //! One pass shows little: an `Option` takes `Some` or `None`, an enum one variant. So the type is
-//! asked again and again, each time for something that is not known yet, until nothing is left.
-//! The idea is that of [serde-reflection](https://docs.rs/serde-reflection). This one keeps a tree and
+//! asked again and again, each time for something that is not known yet, until nothing is left. The
+//! idea is that of [serde-reflection](https://docs.rs/serde-reflection). This one keeps a tree and
 //! no registry by name, so that two structs of one name and generic ones are no trouble; it asks
 //! each field by itself, so that one that refuses all samples hides no other; and it knows the
 //! aliases of fields.
@@ -66,10 +66,12 @@ struct Book {
     progress: bool,
     /// The node that this pass wanted to know more of.
     target: usize,
-    /// How many types around this one are inside of themselves: there a value is all that is wanted.
+    /// How many types around this one are inside of themselves: there a value is all that is
+    /// wanted.
     inside: usize,
-    /// The node whose sample was taken last in this pass. If the pass then ended in an error, that may have been
-    /// said by what checks a value after it was made: `#[serde(try_from = "..")]`, `#[serde(deserialize_with = "..")]`.
+    /// The node whose sample was taken last in this pass. If the pass then ended in an error, that
+    /// may have been said by what checks a value after it was made: `#[serde(try_from = "..")]`,
+    /// `#[serde(deserialize_with = "..")]`.
     sampled: Option<usize>,
 }
 
@@ -453,7 +455,8 @@ impl Tracer<'_> {
         })
     }
 
-    /// Plays the parts of a sequence in order: what is not known is asked for, the rest are samples.
+    /// Plays the parts of a sequence in order: what is not known is asked for, the rest are
+    /// samples.
     fn sequence<'de, V: Visitor<'de>>(
         self,
         parts: Vec<usize>,
@@ -543,8 +546,8 @@ macro_rules! numbers {
     };
 }
 
-/// Texts that common types can be parsed from: times, addresses, identifiers, numbers. A type that takes none of them
-/// hides what comes behind it in a sequence.
+/// Texts that common types can be parsed from: times, addresses, identifiers, numbers. A type that
+/// takes none of them hides what comes behind it in a sequence.
 const TEXTS: &[&str] = &[
     "",
     "a",
@@ -1132,7 +1135,8 @@ mod tests {
         check::<std::marker::PhantomData<u8>>("struct PhantomData");
     }
 
-    /// A time that has a form for people, and asks for whatever comes: as those of the crate `time` do.
+    /// A time that has a form for people, and asks for whatever comes: as those of the crate `time`
+    /// do.
     struct Time;
     impl<'de> Deserialize<'de> for Time {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

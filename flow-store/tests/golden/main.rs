@@ -1,8 +1,10 @@
-//! Stores of the present format, each as it was left by the version that wrote it: this version reads
-//! what is in them, and resumes from them. Nothing may change in how a store is written without a new format.
+//! Stores of the present format, each as it was left by the version that wrote it: this version
+//! reads what is in them, and resumes from them. Nothing may change in how a store is written
+//! without a new format.
 //!
-//! `format-N/NAME.redb.zlib` is a part file, and `NAME.txt` beside it is what has to be found in it. They
-//! are never written again. When the format changes, they go, and `make` writes those of the new one:
+//! `format-N/NAME.redb.zlib` is a part file, and `NAME.txt` beside it is what has to be found in
+//! it. They are never written again. When the format changes, they go, and `make` writes those of
+//! the new one:
 //!
 //! ```sh
 //! cargo test -p flow-store --test golden -- --ignored

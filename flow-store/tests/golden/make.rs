@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// What each is: started and nothing more; ended; killed; with steps dropped, renamed and written anew; with epochs
-/// retained, and gone back to one of them; the same, compacted, so that all is in chunks that can be.
+/// What each is: started and nothing more; ended; killed; with steps dropped, renamed and written
+/// anew; with epochs retained, and gone back to one of them; the same, compacted, so that all is in
+/// chunks that can be.
 pub(crate) const NAMES: [&str; 6] = [
     "started", "ended", "killed", "changed", "retained", "folded",
 ];

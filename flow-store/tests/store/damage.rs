@@ -51,8 +51,8 @@ fn read_all(home: &Home) -> Result<Vec<(String, String)>, StoreError> {
     Ok(all)
 }
 
-/// What the store had before its last commit. Of one that was killed, a last commit that is not whole is taken for
-/// one that a power failure cut short.
+/// What the store had before its last commit. Of one that was killed, a last commit that is not
+/// whole is taken for one that a power failure cut short.
 fn before_the_last(last: &[(String, String)]) -> Vec<(String, String)> {
     let before = last.iter();
     before

@@ -298,7 +298,8 @@ fn whoever_would_read_while_a_start_waits_is_told_to_try_again() {
     Look::read(home.store()).unwrap();
 }
 
-/// The lock file was removed, as it may be in a copy: redb's own lock keeps those apart that read and those that write.
+/// The lock file was removed, as it may be in a copy: redb's own lock keeps those apart that read
+/// and those that write.
 #[test]
 fn those_who_read_without_a_lock_file_are_safe_from_a_writer() {
     let home = Home::new();

@@ -1,5 +1,5 @@
-//! Whatever is done to a store, in any order, against a model of it: a map of rows, a list of steps and
-//! two numbers, and the same of each epoch that is retained.
+//! Whatever is done to a store, in any order, against a model of it: a map of rows, a list of steps
+//! and two numbers, and the same of each epoch that is retained.
 
 use crate::support::*;
 use flow_store::{
@@ -16,7 +16,8 @@ type Rows = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
 enum Act {
     /// Changes in how many buffers, and how far the epoch goes on.
     Commit(Vec<Vec<Edit>>, u64),
-    /// A commit of so much that two or three of them are folded: the first key, and what the values are made of.
+    /// A commit of so much that two or three of them are folded: the first key, and what the values
+    /// are made of.
     Large(usize, u8, u8),
     /// A commit that is refused.
     Refused(Refused),
@@ -264,7 +265,8 @@ impl Model {
         self.next_step += 1;
     }
 
-    /// Changes the steps as the next start does; the flow that does it, and what has to be agreed to.
+    /// Changes the steps as the next start does; the flow that does it, and what has to be agreed
+    /// to.
     fn next(&mut self, next: &Next) -> (Vec<StepSpec>, Agreed) {
         let mut flow = self.flow();
         let mut agreed = BTreeSet::new();

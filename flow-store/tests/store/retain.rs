@@ -1,4 +1,5 @@
-//! Epochs before the last one: how many are kept, what keeps and what forgets them, and what cannot be gone along.
+//! Epochs before the last one: how many are kept, what keeps and what forgets them, and what cannot
+//! be gone along.
 
 use crate::support::*;
 use flow_store::{Changes, End, Epoch, Execution, Look, Retain, StepSpec, StoreError};
@@ -147,7 +148,8 @@ fn copies_keep_them_and_work_by_hand_forgets_them() {
     }
 }
 
-/// Also when the last execution committed nothing, so that no other start says that there was such a step.
+/// Also when the last execution committed nothing, so that no other start says that there was such
+/// a step.
 #[test]
 fn of_a_step_that_is_dropped_by_hand_nothing_is_left() {
     for commits in [false, true] {
@@ -169,7 +171,8 @@ fn of_a_step_that_is_dropped_by_hand_nothing_is_left() {
     }
 }
 
-/// What of the entries is damaged; the rows of these tests are not MessagePack, which is damage of its own.
+/// What of the entries is damaged; the rows of these tests are not MessagePack, which is damage of
+/// its own.
 fn damage(home: &Home) -> Vec<String> {
     let damage = home.look().verify(&mut |_, _| ()).unwrap().damage;
     damage

@@ -10,8 +10,9 @@ use std::fmt;
 ///
 /// What JSON has no form for is an object with one name: `$bytes` with hexadecimal digits, `$float`
 /// with `NaN`, `inf` or `-inf`, `$map` with pairs for a map whose names are not text or come twice,
-/// `$ext` with the type and the digits, `$deep` with the digits of a value that is nested deeper than values are kept. An
-/// object of the flow that looks like one of these is a `$map`, so that each can be told.
+/// `$ext` with the type and the digits, `$deep` with the digits of a value that is nested deeper
+/// than values are kept. An object of the flow that looks like one of these is a `$map`, so that
+/// each can be told.
 pub(crate) fn of(bytes: &[u8]) -> Result<Value, CodecError> {
     match flow_store::decode::<Shown>(bytes) {
         Ok(shown) => Ok(shown.0),

@@ -60,7 +60,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Lists the epochs that a flow can be brought back to with `--from-epoch`, oldest first, and the last one.
+    /// Lists the epochs that a flow can be brought back to with `--from-epoch`, oldest first, and
+    /// the last one.
     Epochs {
         #[command(flatten)]
         store: Store,
@@ -74,8 +75,8 @@ enum Verb {
         store: Then,
         /// The id of the step.
         step: String,
-        /// The key as `export` shows it, or as people write it: text without quotes, an address, an identifier, a time,
-        /// a number, bytes as 0x00ff.
+        /// The key as `export` shows it, or as people write it: text without quotes, an address, an
+        /// identifier, a time, a number, bytes as 0x00ff.
         #[arg(allow_hyphen_values = true)]
         key: String,
     },
@@ -292,7 +293,8 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Says what went wrong. The exit status says it too, so it does not matter whether anybody can read this.
+/// Says what went wrong. The exit status says it too, so it does not matter whether anybody can
+/// read this.
 fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "error: {}", flow_store::visible(message));
 }

@@ -15,7 +15,8 @@ impl Out {
         Out(BufWriter::new(io::stdout().lock()))
     }
 
-    /// Texts of a store come from anywhere, so what a terminal would obey is shown in place of being passed on.
+    /// Texts of a store come from anywhere, so what a terminal would obey is shown in place of
+    /// being passed on.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         self.0.write_all(visible(text).as_bytes())?;
         self.0.write_all(b"\n")

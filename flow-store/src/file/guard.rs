@@ -1,0 +1,232 @@
+//! The one gate to redb: what it returns, and what it panics with, becomes an error of ours.
+
+use crate::error::{Cause, StoreError};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// What went wrong in a piece of work on redb.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The store's own refusal.
+    Store(StoreError),
+    /// redb's error.
+    Redb(redb::Error),
+    /// redb panicked, as it may on a file that was changed from outside.
+    Panic(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::Store(error)
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ty),*) => { $(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                Failure::Redb(error.into())
+            }
+        }
+    )* };
+}
+from_redb!(
+    redb::CommitError,
+    redb::CompactionError,
+    redb::DatabaseError,
+    redb::SetDurabilityError,
+    redb::StorageError,
+    redb::TableError,
+    redb::TransactionError
+);
+
+/// Does a piece of work on redb and catches its panics.
+///
+/// What redb held when it panicked must not be used afterwards, other than dropped.
+pub(crate) fn guard<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result,
+        Err(panic) => Err(Failure::Panic(panic_text(&*panic))),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "an unknown panic".to_owned(),
+    }
+}
+
+impl Failure {
+    /// The error of someone who was only reading this file.
+    pub(crate) fn while_reading(self, path: &Path) -> StoreError {
+        let path = path.to_path_buf();
+        match self {
+            Failure::Store(error) => error,
+            Failure::Panic(what) => StoreError::Damaged { path, what },
+            Failure::Redb(redb::Error::DatabaseAlreadyOpen) => locked(path),
+            Failure::Redb(redb::Error::UpgradeRequired(found)) => StoreError::FormatTooOld {
+                path,
+                what: "redb",
+                found: u64::from(found),
+                known: 3,
+            },
+            Failure::Redb(redb::Error::Corrupted(what)) => StoreError::Damaged { path, what },
+            // redb says so of bytes that are not its own, and the overlay of reads past the end.
+            Failure::Redb(redb::Error::Io(cause)) => match cause.kind() {
+                io::ErrorKind::InvalidData => StoreError::NotARedbFile { path },
+                io::ErrorKind::UnexpectedEof => StoreError::Damaged {
+                    path,
+                    what: "it points behind its end".to_owned(),
+                },
+                _ => StoreError::Io {
+                    attempt: "read",
+                    path,
+                    cause,
+                },
+            },
+            Failure::Redb(
+                error @ (redb::Error::TableDoesNotExist(_)
+                | redb::Error::TableTypeMismatch { .. }
+                | redb::Error::TypeDefinitionChanged { .. }
+                | redb::Error::TableIsMultimap(_)),
+            ) => StoreError::NotAFlowStore {
+                path,
+                missing: error.to_string(),
+            },
+            // said of everything after an error of the operating system
+            Failure::Redb(redb::Error::PreviousIo) => StoreError::Io {
+                attempt: "read",
+                path,
+                cause: io::Error::other("an earlier access failed"),
+            },
+            Failure::Redb(error) => StoreError::Damaged {
+                path,
+                what: error.to_string(),
+            },
+        }
+    }
+
+    /// The error of someone who was writing: the store's own, or what `failed` makes of the cause.
+    pub(crate) fn while_writing(self, failed: impl FnOnce(Cause) -> StoreError) -> StoreError {
+        match self {
+            Failure::Store(error) => error,
+            Failure::Panic(text) => failed(Cause::Other(text)),
+            Failure::Redb(redb::Error::Io(error)) => failed(Cause::Io(error)),
+            Failure::Redb(error) => failed(Cause::Other(error.to_string())),
+        }
+    }
+
+    /// The same for the opening of a file, which another process may have.
+    pub(crate) fn while_opening(
+        self,
+        path: &Path,
+        failed: impl FnOnce(Cause) -> StoreError,
+    ) -> StoreError {
+        match self {
+            Failure::Redb(redb::Error::DatabaseAlreadyOpen) => locked(path.to_path_buf()),
+            other => other.while_writing(failed),
+        }
+    }
+}
+
+/// What is wrong with a piece of the file, by whoever does not know which file it is.
+pub(crate) enum Wrong {
+    Damaged(String),
+    Failure(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for Wrong {
+    fn from(error: E) -> Wrong {
+        Wrong::Failure(error.into())
+    }
+}
+
+impl Wrong {
+    pub(crate) fn at(self, path: &Path) -> Failure {
+        match self {
+            Wrong::Damaged(what) => Failure::Store(StoreError::Damaged {
+                path: path.to_path_buf(),
+                what,
+            }),
+            Wrong::Failure(failure) => failure,
+        }
+    }
+}
+
+/// redb does not know by whom.
+fn locked(path: std::path::PathBuf) -> StoreError {
+    StoreError::Locked {
+        path,
+        host: None,
+        pid: None,
+        since: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error() {
+        let panics = |formatted: bool| {
+            guard(|| -> Result<(), Failure> {
+                if formatted {
+                    panic!("page {}", 7)
+                }
+                panic!("no page")
+            })
+        };
+        let path = Path::new("state/part");
+        assert_eq!(
+            panics(true).unwrap_err().while_reading(path).to_string(),
+            "the store file state/part is damaged: page 7. Nothing was changed; put a backup in its \
+             place"
+        );
+        let error = panics(false)
+            .unwrap_err()
+            .while_writing(|cause| StoreError::StartFailed {
+                path: path.to_path_buf(),
+                cause,
+            });
+        assert_eq!(
+            error.to_string(),
+            "the start of an execution could not be written to state/part: no page. Nothing ran, \
+             and what was durable is; start the flow again"
+        );
+    }
+
+    #[test]
+    fn redbs_errors_have_a_name() {
+        let path = Path::new("state/part");
+        let name = |error: redb::Error| Failure::Redb(error).while_reading(path);
+        assert!(matches!(
+            name(redb::Error::UpgradeRequired(2)),
+            StoreError::FormatTooOld {
+                what: "redb",
+                found: 2,
+                known: 3,
+                ..
+            }
+        ));
+        assert!(matches!(
+            name(redb::Error::DatabaseAlreadyOpen),
+            StoreError::Locked { .. }
+        ));
+        assert!(matches!(
+            name(io::Error::from(io::ErrorKind::PermissionDenied).into()),
+            StoreError::Io { .. }
+        ));
+        assert!(matches!(
+            name(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            StoreError::Damaged { .. }
+        ));
+        assert!(matches!(
+            name(redb::Error::PreviousIo),
+            StoreError::Io { .. }
+        ));
+    }
+}

@@ -1,0 +1,12 @@
+//! What is in a part file: the tables, and the bytes of their rows. FORMAT.md describes it.
+
+pub(crate) mod changes;
+pub(crate) mod chunk;
+pub(crate) mod delta;
+pub(crate) mod executions;
+pub(crate) mod meta;
+pub(crate) mod record;
+pub(crate) mod steps;
+pub(crate) mod tables;
+pub(crate) mod versions;
+pub(crate) mod write;

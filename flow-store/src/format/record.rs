@@ -1,0 +1,185 @@
+//! What the store remembers of each execution.
+
+use crate::epoch::Epoch;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of a text that the store keeps of how an execution ended.
+const MOST_TEXT: usize = 4096;
+
+/// A text as the store keeps it: a long one is cut, at the end of a character, and says how much is
+/// missing.
+///
+/// ```
+/// use flow_store::bounded;
+///
+/// assert_eq!(bounded("short"), "short");
+/// let text = bounded(&"long ".repeat(1_000_000));
+/// assert!(text.len() <= 4096 && text.ends_with(" more bytes]"));
+/// assert_eq!(bounded(&text), text);
+/// ```
+#[must_use]
+pub fn bounded(text: &str) -> String {
+    if text.len() <= MOST_TEXT {
+        return text.to_owned();
+    }
+    // The longest mark has 20 digits.
+    let room = MOST_TEXT - 64;
+    let cut = (0..=room).rev().find(|at| text.is_char_boundary(*at));
+    let cut = cut.unwrap_or(0);
+    format!("{} [.. {} more bytes]", &text[..cut], text.len() - cut)
+}
+
+/// How an execution ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// All input was read to its end.
+    Finished,
+    /// It was asked to stop, and stopped at a record boundary.
+    Stopped,
+    /// A record failed; all before it is durable.
+    Failed {
+        /// Where the record is, as the source says it.
+        position: String,
+        /// Why it failed.
+        error: String,
+    },
+    /// It broke off; what was not durable is read again.
+    Aborted {
+        /// Why.
+        error: String,
+        /// Records that were read and are not durable.
+        in_flight: u64,
+        /// The id of the sink to whose output someone else wrote meanwhile, if that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        foreign: Option<String>,
+    },
+}
+
+impl End {
+    /// The same with texts as the store keeps them.
+    fn bounded(&self) -> End {
+        match self {
+            End::Finished => End::Finished,
+            End::Stopped => End::Stopped,
+            End::Failed { position, error } => End::Failed {
+                position: bounded(position),
+                error: bounded(error),
+            },
+            End::Aborted {
+                error,
+                in_flight,
+                foreign,
+            } => End::Aborted {
+                error: bounded(error),
+                in_flight: *in_flight,
+                foreign: foreign.clone(),
+            },
+        }
+    }
+}
+
+/// One execution of the flow, as the store remembers it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ExecutionRecord {
+    /// Its number; the first is 1.
+    pub number: u64,
+    /// When it started, to the millisecond.
+    pub started: Timestamp,
+    /// The host it ran on.
+    pub host: String,
+    /// Its process.
+    pub pid: u32,
+    /// How many workers it had.
+    pub workers: usize,
+    /// The epoch it went on from; `Epoch(0)` for the first.
+    pub resumed_from: Epoch,
+    /// The last epoch at that time, when it went back to an earlier one on purpose; those in
+    /// between were given up.
+    pub went_back_from: Option<Epoch>,
+    /// The program's own name for its build.
+    pub build: String,
+    /// When and how it ended; `None` when it runs, or was killed.
+    pub ended: Option<(Timestamp, End)>,
+}
+
+/// The same as it is stored.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StoredExecution {
+    /// Milliseconds since 1970.
+    started: i64,
+    host: String,
+    pid: u32,
+    workers: u64,
+    resumed_from: Epoch,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    went_back_from: Option<Epoch>,
+    build: String,
+    ended: Option<(i64, End)>,
+}
+
+impl From<&ExecutionRecord> for StoredExecution {
+    fn from(record: &ExecutionRecord) -> StoredExecution {
+        StoredExecution {
+            started: record.started.as_millisecond(),
+            host: record.host.clone(),
+            pid: record.pid,
+            workers: record.workers as u64,
+            resumed_from: record.resumed_from,
+            went_back_from: record.went_back_from,
+            build: record.build.clone(),
+            ended: record
+                .ended
+                .as_ref()
+                .map(|(at, end)| (at.as_millisecond(), end.bounded())),
+        }
+    }
+}
+
+impl StoredExecution {
+    /// The record, unless a number in it is none that can be.
+    pub(crate) fn into_record(self, number: u64) -> Option<ExecutionRecord> {
+        let ended = match self.ended {
+            Some((at, end)) => Some((Timestamp::from_millisecond(at).ok()?, end)),
+            None => None,
+        };
+        Some(ExecutionRecord {
+            number,
+            started: Timestamp::from_millisecond(self.started).ok()?,
+            host: self.host,
+            pid: self.pid,
+            workers: usize::try_from(self.workers).ok()?,
+            resumed_from: self.resumed_from,
+            went_back_from: self.went_back_from,
+            build: self.build,
+            ended,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_at_the_end_of_a_character() {
+        for character in ["x", "ß", "語", "🦀"] {
+            let text = character.repeat(10_000);
+            let kept = bounded(&text);
+            assert!(kept.len() <= MOST_TEXT);
+            let (start, missing) = kept.split_once(" [.. ").unwrap();
+            assert!(text.starts_with(start));
+            let missing: usize = missing
+                .strip_suffix(" more bytes]")
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert_eq!(start.len() + missing, text.len());
+            assert_eq!(bounded(&kept), kept);
+        }
+        let fits = "y".repeat(MOST_TEXT);
+        assert_eq!(bounded(&fits), fits);
+    }
+}

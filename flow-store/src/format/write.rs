@@ -1,0 +1,35 @@
+//! What every writing transaction does.
+
+use crate::codec::encode;
+use crate::error::StoreError;
+use crate::file::guard::Failure;
+use redb::{Database, Durability, WriteTransaction};
+use serde::Serialize;
+use std::path::Path;
+
+/// A transaction that is durable when it is committed.
+///
+/// It is synced once, its checksums tell a commit that is not all there. Two-phase commits, with
+/// which redb would open a file that was killed in constant time, take twice as long; and whoever
+/// starts verifies all pages in any case.
+pub(crate) fn begin(database: Option<&Database>) -> Result<WriteTransaction, Failure> {
+    let database = database.ok_or(Failure::Redb(redb::Error::DatabaseClosed))?;
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    Ok(transaction)
+}
+
+/// The bytes of one of the store's own records.
+pub(crate) fn encoded<T: Serialize>(
+    record: &T,
+    what: &'static str,
+    path: &Path,
+) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::new();
+    encode(record, &mut bytes).map_err(|cause| StoreError::Encode {
+        path: path.to_path_buf(),
+        what,
+        cause,
+    })?;
+    Ok(bytes)
+}

@@ -1,0 +1,31 @@
+//! Whether the store is still as it was looked at.
+
+use crate::error::StoreError;
+use crate::file::directory::Place;
+use crate::file::guard::Failure;
+use crate::format::meta::Meta;
+use crate::format::tables::META;
+use redb::WriteTransaction;
+
+/// What the file says, if nobody has started or committed since the look: the fence.
+pub(crate) fn as_seen(
+    place: &Place,
+    transaction: &WriteTransaction,
+    seen: &Meta,
+) -> Result<Meta, Failure> {
+    let meta = Meta::read(&transaction.open_table(META)?)?;
+    let changed = || Failure::Store(changed(place, "another process wrote to it"));
+    let meta = meta.map_err(|_| changed())?;
+    match meta == *seen {
+        true => Ok(meta),
+        false => Err(changed()),
+    }
+}
+
+/// The error of whoever finds it otherwise.
+pub(crate) fn changed(place: &Place, what: &str) -> StoreError {
+    StoreError::Changed {
+        directory: place.directory.clone(),
+        what: what.to_owned(),
+    }
+}

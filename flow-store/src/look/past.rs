@@ -1,0 +1,113 @@
+//! The store as it was at an earlier epoch.
+
+use super::Look;
+use crate::epoch::Epoch;
+use crate::error::StoreError;
+use crate::file::guard::{Failure, guard};
+use crate::format::{delta, executions, steps};
+use redb::WriteTransaction;
+use std::sync::Mutex;
+
+impl Look {
+    /// The same store as it was at an earlier epoch: its steps, its rows, and where the next
+    /// execution goes on.
+    ///
+    /// That is done in memory. When an execution starts from it, the store itself goes back in the
+    /// commit that opens the execution, which remembers it
+    /// ([`went_back_from`](crate::ExecutionRecord::went_back_from)); the epochs in between are
+    /// given up, and their numbers are never used again.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRetained`](StoreError::NotRetained), or [`WentBack`](StoreError::WentBack) when the
+    /// store has gone back to this epoch before and come further since: a program that is started
+    /// again and again with the same arguments is not to lose its progress each time.
+    /// [`Damaged`](StoreError::Damaged) if what is needed for it is.
+    ///
+    /// ```
+    /// # use flow_store::{Agreed, Changes, End, Epoch, Look, Retain, Start};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let changes = Changes::new();
+    /// let look = Look::at(directory.path())?.retaining(Retain::Epochs(10));
+    /// # let manifest = look.reconcile(&[], &Agreed::default())?;
+    /// # let mut execution = look.start(Start {
+    /// #     manifest: &manifest, flow_name: "f", workers: 1, build: "", changes: &changes,
+    /// # })?;
+    /// // start an execution, and ..
+    /// execution.commit(Epoch::first(1), [&changes])?;
+    /// execution.commit(Epoch::first(1).next(), [&changes])?;
+    /// # execution.end(End::Finished)?;
+    ///
+    /// let look = Look::at(directory.path())?;
+    /// assert_eq!(look.retained()[1].epoch, Epoch::first(1));
+    /// assert_eq!(look.go_back(Epoch::first(1))?.epoch(), Epoch::first(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn go_back(mut self, epoch: Epoch) -> Result<Look, StoreError> {
+        if let (Some(database), Some(contents)) = (self.database.get(), &self.contents)
+            && let Some(head) = contents.retained().find(|delta| delta.before == epoch)
+            && let executions = executions::all(database, &self.place.part)?
+            && let Some(before) = executions
+                .iter()
+                .find(|record| Epoch::opening(record.number) == head.epoch)
+            && before.went_back_from.is_some()
+        {
+            return Err(StoreError::WentBack {
+                directory: self.place.directory.clone(),
+                epoch,
+                execution: before.number,
+                opened: head.epoch,
+                last: self.epoch(),
+            });
+        }
+        // Also to the last one: asked for again, when it is the last no more, it would be a way
+        // back.
+        if !self.is_new() && epoch == self.epoch() {
+            self.back_to = Some(epoch);
+            return Ok(self);
+        }
+        self.see(epoch)
+    }
+
+    /// The same without the question whether the store has gone back there before: to look at what
+    /// it had.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRetained`](StoreError::NotRetained) or [`Damaged`](StoreError::Damaged).
+    pub fn see(mut self, epoch: Epoch) -> Result<Look, StoreError> {
+        let last = self.epoch();
+        if epoch == last {
+            return Ok(self);
+        }
+        let not_retained = StoreError::NotRetained {
+            directory: self.place.directory.clone(),
+            epoch,
+            last,
+            retained: self.retained().into(),
+        };
+        let (Some(database), Some(contents)) = (self.database.get(), &mut self.contents) else {
+            return Err(not_retained);
+        };
+        if !(contents.retained()).any(|delta| delta.before == epoch && delta.epoch <= last) {
+            return Err(not_retained);
+        }
+        let path = &self.place.part;
+        let go = || {
+            let transaction = database.begin_write()?;
+            go_back(&transaction, epoch)?;
+            Ok(transaction.commit()?)
+        };
+        guard(go).map_err(|failure| failure.while_reading(path))?;
+        contents.steps = steps::last(database, epoch, contents.meta.next_step, path)?;
+        self.unfolded = Mutex::default();
+        self.back_to = Some(epoch);
+        Ok(self)
+    }
+}
+
+/// Brings everything back to where it was at an epoch that is retained.
+pub(crate) fn go_back(transaction: &WriteTransaction, to: Epoch) -> Result<(), Failure> {
+    delta::remove_after(transaction, to)?;
+    steps::remove_after(transaction, to)
+}

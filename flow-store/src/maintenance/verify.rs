@@ -1,0 +1,271 @@
+//! Reading everything that a store has, to find what is damaged.
+
+use crate::codec::msgpack;
+use crate::epoch::Epoch;
+use crate::error::StoreError;
+use crate::file::guard::guard;
+use crate::format::chunk;
+use crate::format::delta::Part;
+use crate::format::steps;
+use crate::format::tables::{CHUNKS, DELTAS, MANIFESTS, unknown, unknown_table};
+use crate::key::KEY_GROUPS;
+use crate::look::Look;
+use crate::look::rows;
+use crate::step::StoredStep;
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use std::collections::BTreeMap;
+
+/// How many of what is damaged are kept in words.
+const KEPT: usize = 1000;
+
+/// What [`Look::verify`] found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Verified {
+    /// How many rows the steps have now; of a store that is damaged, as far as they can be read.
+    pub rows: u64,
+    /// The bytes of their keys and values.
+    pub bytes: u64,
+    /// How much is damaged.
+    pub damaged: u64,
+    /// The first thousand of it, each in a sentence that names step and key.
+    pub damage: Vec<String>,
+}
+
+impl Verified {
+    fn add(&mut self, what: String) {
+        self.damaged += 1;
+        if self.damage.len() < KEPT {
+            self.damage.push(what);
+        }
+    }
+
+    fn check(&mut self, checked: Result<(), String>, steps: &[StoredStep]) {
+        if let Err(what) = checked {
+            self.add(rows::with_id(&what, steps));
+        }
+    }
+}
+
+impl Look {
+    /// Reads all records and rows, and finds those that are damaged.
+    ///
+    /// Every page was verified by the look already. What is read are the chunks and deltas, those
+    /// that other rows have replaced included. They are whole if their CRCs are right, and in each
+    /// row the step is in the store, it is in the key group of its key, and key and value are
+    /// MessagePack to their last byte. `progress` is told how many chunks and parts of deltas are
+    /// done, of how many.
+    ///
+    /// # Errors
+    ///
+    /// [`NoStore`](StoreError::NoStore), [`Io`](StoreError::Io), or
+    /// [`Damaged`](StoreError::Damaged) when not even the next row can be found.
+    ///
+    /// ```
+    /// # use flow_store::{Agreed, Changes, End, Look, Start};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let look = Look::at(directory.path())?;
+    /// # let manifest = look.reconcile(&[], &Agreed::default())?;
+    /// # let changes = Changes::new();
+    /// # look.start(Start {
+    /// #     manifest: &manifest, flow_name: "f", workers: 1, build: "", changes: &changes,
+    /// # })?.end(End::Finished)?;
+    /// let verified = Look::at(directory.path())?.verify(&mut |_done, _all| ())?;
+    /// assert_eq!((verified.rows, verified.damaged), (0, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verified, StoreError> {
+        let Some(database) = self.database.get() else {
+            return Err(self.no_store());
+        };
+        let mut found = Verified::default();
+        match self.executions() {
+            Ok(_) => {}
+            Err(StoreError::Damaged { what, .. }) => found.add(what),
+            Err(error) => return Err(error),
+        }
+        let read = || {
+            let transaction = database.begin_read()?;
+            if let Some(table) = unknown_table(&transaction)? {
+                found.add(unknown(&table));
+            }
+            // Those of before a start that can be gone back to have rows too.
+            let mut known: BTreeMap<u16, StoredStep> = BTreeMap::new();
+            for entry in transaction.open_table(MANIFESTS)?.iter()? {
+                let (epoch, value) = entry?;
+                match steps::decode(Epoch::from_u64(epoch.value()), value.value()) {
+                    Ok(steps) => known.extend(steps.into_iter().map(|step| (step.number, step))),
+                    Err(what) => found.add(what),
+                }
+            }
+            let known: Vec<StoredStep> = known.into_values().collect();
+            let (chunks, deltas) = (
+                transaction.open_table(CHUNKS)?,
+                transaction.open_table(DELTAS)?,
+            );
+            let (all, mut done) = (chunks.len()? + deltas.len()?, 0);
+            let mut chunk_bytes = 0;
+            let runs = self.contents.as_ref().map_or(0, |it| it.meta.runs);
+            let (mut reader, mut place) = (chunk::Reader::new(runs), None);
+            for entry in chunks.iter()? {
+                let (key, value) = entry?;
+                chunk_bytes += value.value().len() as u64;
+                let (step, group, ..) = key.value();
+                if place.replace((step, group)) != Some((step, group)) {
+                    found.check(reader.end(), &known);
+                    reader = chunk::Reader::new(runs);
+                }
+                match reader.next(key.value(), value.value()) {
+                    Ok(rows) => {
+                        for row in rows {
+                            let checked =
+                                row.and_then(|(key, value)| check(step, group, key, value, &known));
+                            found.check(checked, &known);
+                        }
+                    }
+                    Err(what) => found.check(Err(what), &known),
+                }
+                done += 1;
+                progress(done, all);
+            }
+            found.check(reader.end(), &known);
+            let noted = self
+                .contents
+                .as_ref()
+                .map(|contents| contents.meta.chunk_bytes);
+            if noted != Some(chunk_bytes) {
+                found.add(format!(
+                    "its chunks have {chunk_bytes} bytes, and not what it says"
+                ));
+            }
+            for entry in deltas.iter()? {
+                let (key, value) = entry?;
+                match Part::checked(key.value(), value.value()) {
+                    Ok(part) => {
+                        for change in part.changes().filter_map(Result::ok) {
+                            let (step, group) = (change.step, change.group);
+                            // of one that nobody can go back to any more
+                            if known
+                                .binary_search_by_key(&step, |step| step.number)
+                                .is_ok()
+                            {
+                                let checked = check(step, group, change.key, change.value, &known);
+                                found.check(checked, &known);
+                            }
+                        }
+                    }
+                    Err(what) => found.check(Err(what), &known),
+                }
+                done += 1;
+                progress(done, all);
+            }
+            Ok(())
+        };
+        guard(read).map_err(|failure| failure.while_reading(&self.place.part))?;
+        for step in self.steps() {
+            // What can't be read has been found.
+            let Ok(mut rows) = self.rows(step.number, 0..KEY_GROUPS) else {
+                break;
+            };
+            while let Ok(Some(row)) = rows.advance() {
+                found.rows += 1;
+                found.bytes += (row.key.len() + row.value.len()) as u64;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What a CRC does not say; `steps` are sorted by number.
+fn check(
+    step: u16,
+    group: u16,
+    key: &[u8],
+    value: Option<&[u8]>,
+    steps: &[StoredStep],
+) -> Result<(), String> {
+    let known = steps.binary_search_by_key(&step, |step| step.number);
+    let Some(step) = known.ok().and_then(|index| steps.get(index)) else {
+        return Err(format!(
+            "a row of step {step}, key group {group}, is of a step that it has not"
+        ));
+    };
+    let name = || rows::name(step, group, key);
+    let right = step.kind.group(key);
+    if group != right {
+        return Err(format!(
+            "{} should be in key group {right} of {KEY_GROUPS}",
+            name()
+        ));
+    }
+    msgpack::check(key).map_err(|error| format!("{}: its key: {error}", name()))?;
+    let Some(value) = value else { return Ok(()) };
+    step.kind
+        .split(value)
+        .and_then(|(_, value)| msgpack::check(value))
+        .map_err(|error| format!("{}: its value: {error}", name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StepKind;
+
+    fn damage(kind: StepKind, group: u16, key: &[u8], value: &[u8]) -> String {
+        let step = StoredStep {
+            number: 3,
+            id: "counts".to_owned(),
+            kind,
+            operator: String::new(),
+            key_type: String::new(),
+            state_type: String::new(),
+            key_schema: None,
+            state_schema: None,
+        };
+        match check(3, group, key, Some(value), &[step]) {
+            Ok(()) => String::new(),
+            Err(what) => what,
+        }
+    }
+
+    #[test]
+    fn what_a_row_can_be_damaged_by() {
+        use StepKind::{Sink, Source, State};
+        let group = State.group(&[7]);
+        assert_eq!(damage(State, group, &[7], &[8]), "");
+        assert_eq!(damage(Source, 0, &[7], &[0xc2, 8]), "");
+        assert_eq!(damage(Sink, 0, &[7], &[8]), "");
+        // a time of MessagePack's own, which no type of Rust is written as
+        assert_eq!(damage(State, group, &[7], &[0xd6, 0xff, 0, 0, 0, 1]), "");
+        assert_eq!(
+            damage(State, 0, &[7], &[8]),
+            format!(
+                "the row of step `counts`, key group 0, key 7 should be in key group {group} of \
+                 1024"
+            )
+        );
+        assert_eq!(
+            damage(State, group, &[7], &[8, 9]),
+            format!(
+                "the row of step `counts`, key group {group}, key 7: its value: 1 of 2 bytes are \
+                 left over behind the value: they were written as another type"
+            )
+        );
+        assert_eq!(
+            damage(Source, 0, &[7], &[8]),
+            "the row of step `counts`, key group 0, key 7: its value: the bytes cannot be read as \
+             this type: it does not say whether the partition was read to its end"
+        );
+        // deeper than a value is read, on the stack of a thread like any other
+        let mut deep = vec![0x91; 100_000];
+        deep.push(1);
+        assert_eq!(damage(Sink, 0, &[7], &deep), "");
+        assert!(damage(Sink, 0, &[0xc1], &[8]).contains("key 0xc1: its key: the bytes cannot"));
+        assert!(damage(Sink, 0, &[7], &[0x91]).contains("its value: the bytes cannot be read"));
+        let nowhere = check(3, 0, &[7], Some(&[8]), &[]);
+        assert_eq!(
+            nowhere.unwrap_err(),
+            "a row of step 3, key group 0, is of a step that it has not"
+        );
+    }
+}

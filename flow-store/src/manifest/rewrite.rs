@@ -1,0 +1,83 @@
+//! What has to be done with the rows of a step whose types have changed.
+
+use super::{Notice, Rewrite};
+use crate::error::{AnotherType, StoreError};
+use crate::schema::{Difference, Schema};
+use crate::step::{Schemas, StepSpec, StoredStep};
+use std::path::Path;
+
+/// What has to be done with the rows of a step because a type has changed.
+pub(super) fn rewrite(
+    directory: &Path,
+    stored: &StoredStep,
+    step: &StepSpec,
+    notices: &mut Vec<Notice>,
+) -> Result<Option<Rewrite>, StoreError> {
+    let Schemas {
+        key,
+        state,
+        old_keys,
+        old_states,
+    } = &step.schemas;
+    let find = |known: &[Schema], old: &Schema| {
+        let same = |known: &Schema| known.differences(old).is_empty();
+        known.iter().position(same)
+    };
+    let another = |was: &Schema, differences, converted_from: &[Schema]| {
+        Box::new(AnotherType {
+            directory: directory.to_path_buf(),
+            id: step.id.clone(),
+            place: step.place.clone(),
+            kind: step.kind,
+            stored_id: stored.id.clone(),
+            stored: was.clone(),
+            differences,
+            converted_from: converted_from.to_vec(),
+        })
+    };
+    let mut old_key = None;
+    if let (Some(was), Some(is)) = (&stored.key_schema, key) {
+        let differences = is.differences(was);
+        if !differences.is_empty() {
+            old_key = find(old_keys, was);
+        }
+        // What can't be traced may be as it was: each stored key is tried.
+        if old_key.is_none() && !is.has_bytes_of(was) {
+            let another = another(was, differences, old_keys);
+            return Err(StoreError::KeyChanged(another));
+        }
+        if old_key.is_some() {
+            notices.push(Notice::Rekeyed {
+                id: step.id.clone(),
+                differences,
+            });
+        }
+    }
+    let (mut old_state, mut differences) = (None, Vec::new());
+    if let (Some(was), Some(is)) = (&stored.state_schema, state) {
+        differences = is.differences(was);
+        if !differences.is_empty() {
+            old_state = find(old_states, was);
+            if old_state.is_none() && !differences.iter().all(Difference::is_readable) {
+                let another = another(was, differences, old_states);
+                return Err(StoreError::StateChanged(another));
+            }
+            let (id, differences) = (step.id.clone(), differences.clone());
+            notices.push(match old_state {
+                Some(_) => Notice::Migrated { id, differences },
+                None => Notice::Changed {
+                    id,
+                    kind: step.kind,
+                    differences,
+                },
+            });
+        }
+    }
+    let changed = old_key.is_some() || !differences.is_empty();
+    Ok(changed.then_some(Rewrite {
+        from: stored.number,
+        old_key,
+        old_state,
+        differences,
+    }))
+}

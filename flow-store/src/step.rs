@@ -1,0 +1,153 @@
+//! What the store knows of a step: its id, its kind, and what its keys and states look like.
+
+use crate::codec::CodecError;
+use crate::key::{group, hash};
+use crate::schema::Schema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What kind of rows a step has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StepKind {
+    /// A source: its rows are the resume tokens of its partitions.
+    Source,
+    /// A stateful step: its rows are the states of its keys.
+    State,
+    /// A sink: its rows are the positions of its shards.
+    Sink,
+}
+
+impl StepKind {
+    /// The key group of the row with this key: rows of sources and sinks are all in the first.
+    #[must_use]
+    pub fn group(self, key: &[u8]) -> u16 {
+        match self {
+            StepKind::State => group(hash(key)),
+            StepKind::Source | StepKind::Sink => 0,
+        }
+    }
+
+    /// What the rows of such a step are, in the plural: `states`.
+    #[must_use]
+    pub fn keeps(self) -> &'static str {
+        match self {
+            StepKind::Source => "tokens",
+            StepKind::State => "states",
+            StepKind::Sink => "positions",
+        }
+    }
+
+    /// Takes the value of a row apart into MessagePack values.
+    ///
+    /// The row of a source's partition has two: whether the partition was read to its end, and
+    /// its token. Every other row has one, and the first part is `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::Decode`] if the row of a source does not begin with a bool.
+    ///
+    /// ```
+    /// use flow_store::StepKind;
+    ///
+    /// assert_eq!(StepKind::State.split(&[7])?, (None, &[7][..]));
+    /// assert_eq!(StepKind::Source.split(&[0xc3, 7])?, (Some(true), &[7][..]));
+    /// assert!(StepKind::Source.split(&[7]).is_err());
+    /// # Ok::<(), flow_store::CodecError>(())
+    /// ```
+    pub fn split(self, value: &[u8]) -> Result<(Option<bool>, &[u8]), CodecError> {
+        match (self, value) {
+            (StepKind::State | StepKind::Sink, value) => Ok((None, value)),
+            (StepKind::Source, [0xc2, token @ ..]) => Ok((Some(false), token)),
+            (StepKind::Source, [0xc3, token @ ..]) => Ok((Some(true), token)),
+            (StepKind::Source, _) => Err(CodecError::Decode(
+                "it does not say whether the partition was read to its end".to_owned(),
+            )),
+        }
+    }
+}
+
+impl fmt::Display for StepKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StepKind::Source => "source",
+            StepKind::State => "state",
+            StepKind::Sink => "sink",
+        })
+    }
+}
+
+/// A step that the flow has and that needs rows in the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StepSpec {
+    /// Its id, unique in the flow.
+    pub id: String,
+    /// What kind of rows it has.
+    pub kind: StepKind,
+    /// The operator, as in `stateful_map` or `text_lines`; shown, not compared.
+    pub operator: String,
+    /// The type of its keys; shown, not compared.
+    pub key_type: String,
+    /// The type of its state; shown, not compared.
+    pub state_type: String,
+    /// What its keys and states look like.
+    pub schemas: Schemas,
+    /// The ids it had before: rows under one of these become its own.
+    pub renamed_from: Vec<String>,
+    /// Where the flow says it, as in `src/main.rs:12:9`; for messages, not stored.
+    pub place: String,
+}
+
+impl StepSpec {
+    /// The step as the store will have it.
+    pub(crate) fn stored(&self, number: u16) -> StoredStep {
+        StoredStep {
+            number,
+            id: self.id.clone(),
+            kind: self.kind,
+            operator: self.operator.clone(),
+            key_type: self.key_type.clone(),
+            state_type: self.state_type.clone(),
+            key_schema: self.schemas.key.clone(),
+            state_schema: self.schemas.state.clone(),
+        }
+    }
+}
+
+/// What the keys and states of a step look like, and what it can read beside them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Schemas {
+    /// Its keys; `None` for a step whose keys are not the user's, which is then not compared.
+    pub key: Option<Schema>,
+    /// Its states, tokens or positions; `None` if they are not to be compared.
+    pub state: Option<Schema>,
+    /// The key types that it can make its own of.
+    pub old_keys: Vec<Schema>,
+    /// The state types that it can make its own of.
+    pub old_states: Vec<Schema>,
+}
+
+/// A step that the store has rows for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StoredStep {
+    /// The number its rows are under; given once, never used for another step.
+    pub number: u16,
+    /// Its id at the last start.
+    pub id: String,
+    /// What kind of rows it has.
+    pub kind: StepKind,
+    /// The operator at the last start.
+    pub operator: String,
+    /// The type of its keys at the last start.
+    pub key_type: String,
+    /// The type of its state at the last start.
+    pub state_type: String,
+    /// What its keys look like, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_schema: Option<Schema>,
+    /// What its states, tokens or positions look like, if that is known: all of them, for when that
+    /// changes they are all written anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_schema: Option<Schema>,
+}
