@@ -19,7 +19,7 @@
 /// #[dataflow]
 /// fn spending(flow: &Flow, args: &Args) {
 ///     let orders = flow.source(JsonLines::open::<Order>(&args.input));
-///     totals(orders).map(|pair| pair).sink(JsonLines::stdout());
+///     totals(orders).sink(JsonLines::stdout());
 /// }
 ///
 /// /// A piece that other dataflows use. Its state is kept under `totals.spent`.

@@ -1,18 +1,38 @@
-//! Recoverable stream processing: annotate functions, get a dataflow that can be killed and goes on where it was.
+//! Recoverable stream processing: annotate functions, get a dataflow that survives being killed.
 #![doc = include_str!("../README.md")]
+//!
+//! # Steps
+//!
+//! | | on whole items | on the values of a keyed stream, which keep their key |
+//! |---|---|---|
+//! | one for each | `map`, `inspect` | `map_values`, `inspect_values` |
+//! | some of them | `filter`, `filter_map` | `filter_values`, `filter_map_values` |
+//! | any number for each | `flat_map` | `flat_map_values` |
+//! | may fail | `try_map`, `try_filter_map`; `.._with(f, OnError::Skip)`, `.._or_dead` | |
+//! | keys | `key_on`, `key_by` | `rekey_on`, `drop_key` |
+//! | several streams | `merge`, `branch`, `clone` | the same; the key stays |
+//! | with a state for each key | | `stateful_map`, `stateful_flat_map`, `try_stateful_map`, `try_stateful_map_or_dead` |
+//!
+//! All of them are methods of [`Stream`]. [`stateful`](Stream::stateful) takes options before its
+//! function, in any combination:
+//!
+//! - `with_key` lets the function see the key.
+//! - `optional` lets it forget the state.
+//! - `or_fail`, `or_skip` and `or_dead` let it return a `Result`.
 //!
 //! # The allocator
 //!
-//! With the feature `mimalloc`, [mimalloc](https://docs.rs/mimalloc) is the allocator of the whole program; it is off by
-//! default, and a program that has an allocator of its own must leave it off. Examples and benchmarks have it.
+//! With the feature `mimalloc`, [mimalloc](https://docs.rs/mimalloc) is the allocator of the whole
+//! program. It is off by default, because a library must not choose an allocator for a program. It
+//! needs a C compiler. Examples, tests and benchmarks have it.
 //!
 //! ```toml
 //! flow = { package = "flow-dataflow", path = "../flow", features = ["mimalloc"] }
 //! ```
 //!
-//! The reason is the shuffle. A record that holds a `String` is often allocated on one worker and freed on another. glibc's
-//! allocator takes a lock for that, which the other worker wants too, so that a second worker gains next to nothing;
-//! mimalloc gives the memory back without one. It needs a C compiler when it is built.
+//! The reason is the shuffle. A record that holds a `String` is often allocated on one worker and
+//! freed on another. For that, glibc's allocator takes a lock that the other worker wants too, so a
+//! second worker gains next to nothing. mimalloc gives the memory back without a lock.
 
 #[cfg(feature = "mimalloc")]
 mod allocator;
