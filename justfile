@@ -85,7 +85,7 @@ kills:
 # 200,000 crash points of the store instead of 10,000.
 [group('test')]
 crashes:
-    FLOW_SIM_POINTS=200000 cargo test -p flow-store --lib simulator::crashes::at_random -- \
+    FLOW_SIM_POINTS=200000 cargo test -p flow-store --lib testing::simulator::crashes::at_random -- \
         --nocapture
 
 # 20,000 random flows instead of 2,000.
