@@ -1,0 +1,68 @@
+//! Values that common types can be made of.
+
+/// Texts that common types can be parsed from: times, addresses, identifiers, numbers. A type that
+/// takes none of them hides what comes behind it in a sequence.
+pub(super) const TEXTS: &[&str] = &[
+    "",
+    "a",
+    "0",
+    "1",
+    "0.0",
+    "1970-01-01T00:00:00Z",
+    "1970-01-01",
+    "1970-01-01T00:00:00",
+    "00:00:00",
+    "PT0S",
+    "UTC",
+    "127.0.0.1",
+    "127.0.0.1:80",
+    "00000000-0000-0000-0000-000000000000",
+    "http://localhost/",
+    "/",
+    // addresses and networks
+    "::1",
+    "[::1]:80",
+    "127.0.0.0/8",
+    "::/0",
+    "00:00:00:00:00:00",
+    "localhost",
+    "a@example.com",
+    "a/b",
+    // times and their parts
+    "1970-01-01 00:00:00",
+    "1970-01-01 00:00:00.0",
+    "1970-01-01 00:00:00.0 +00:00:00",
+    "1970-01-01T00:00:00+00:00",
+    "1970-01-01T00:00:00+00:00[UTC]",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "00:00:00.0",
+    "+00:00",
+    "+00:00:00",
+    "0.000000000",
+    "0s",
+    "Monday",
+    "Mon",
+    "January",
+    // versions, languages, currencies
+    "0.0.0",
+    "*",
+    "en",
+    "en-US",
+    "USD",
+    "true",
+    "null",
+    "{}",
+    "[]",
+    // identifiers: 4, 8, 12, 16, 20 and 32 bytes in hexadecimal digits, and 16 in other ones
+    "00000000",
+    "0000000000000000",
+    "000000000000000000000000",
+    "00000000000000000000000000000000",
+    "0000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "00000000000000000000000000",
+    "0x0",
+    "AAAAAAAAAAAAAAAAAAAAAA==",
+];
+
+pub(super) const BYTES: &[&[u8]] = &[&[], &[0; 16], &[0; 4], &[0; 8], &[0; 12], &[0; 32]];
