@@ -16,6 +16,7 @@ mod formats;
 mod graph;
 mod names;
 mod record;
+mod resume;
 mod run;
 pub mod sink;
 pub mod source;
@@ -32,9 +33,10 @@ pub mod __private {
 }
 
 pub use built::Built;
+pub use engine::{Clock, Epochs, ParseEpochsError, Progress, RunHandle};
 pub use error::{
     BadName, BoxError, BuildError, Failure, InputIsStore, Kept, NotKept, Origin, OutputError,
-    OutputInStore, OutputIsInput, OutputProblem, RecordError, ResumeError, RunError, Safe,
+    OutputInStore, OutputIsInput, OutputProblem, Place, RecordError, ResumeError, RunError, Safe,
     SinkError, SourceError, TypeChange,
 };
 pub use flow::Flow;
@@ -43,10 +45,8 @@ pub use flow_store::{
     Retain, Schema, StoreError,
 };
 pub use formats::{ByteLines, JsonLines, TextLines};
-pub use graph::{Graph, Keeps, Place, Step, scope};
+pub use graph::{Graph, Keeps, Step, scope};
 pub use record::{IsKeyed, IsUnkeyed, Key, KeyKind, NoKey, OwnsItsData, Record, State, StepState};
-pub use run::{
-    Clock, Ended, Epochs, Notice, Outcome, ParseEpochsError, Progress, Recovery, RunHandle, Runner,
-    Started,
-};
+pub use resume::Notice;
+pub use run::{Ended, Outcome, Recovery, Runner, Started};
 pub use stream::{Convert, Dead, KeyedStream, OnError, SinkStep, Stateful, Stream, stateful};

@@ -290,6 +290,10 @@ impl<K: PartialEq + 'static> KeyKind for K {
     }
 }
 
+/// The token of a source that can't go on where it was, and the position of a sink that has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoResume;
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

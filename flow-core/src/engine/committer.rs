@@ -1,7 +1,7 @@
 //! The thread that makes epochs durable.
 //!
-//! All epochs that have closed while one commit ran share the next one. First the outputs are synced, each
-//! once; then the rows are committed; then the epochs are acknowledged.
+//! All epochs that have closed while one commit ran share the next one. First the outputs are
+//! synced, each once; then the rows are committed; then the epochs are acknowledged.
 
 use std::{
     collections::BTreeMap,
@@ -14,11 +14,10 @@ use std::{
 
 use flow_store::{Epoch, Execution, FailPoint};
 
-use super::{Failed, PendingSync, Rows, RunState, ledger::Closed, message_of, threads::Threads};
-use crate::{
-    error::RunError,
-    sink::{SinkError, Sync},
+use super::{
+    Failed, PendingSync, Rows, RunState, Sync, ledger::Closed, message_of, threads::Threads,
 };
+use crate::error::{RunError, SinkError};
 
 /// The committer's thread, which waits for the execution to commit to.
 pub(super) struct Committer {
@@ -27,7 +26,8 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Hands the execution over. It comes back when all workers are gone; none, if the committer panicked.
+    /// Hands the execution over. It comes back when all workers are gone; none, if the committer
+    /// panicked.
     pub(super) fn begin(self, execution: Option<Execution>) -> Receiver<Option<Execution>> {
         // The thread waits for it, so somebody takes it.
         let _ = self.begin.send(execution);
@@ -61,7 +61,8 @@ pub(super) fn spawn(
     Ok(Committer { begin, ended })
 }
 
-/// Runs until all workers are gone. Without an execution there is nothing to commit, but outputs are synced all the same.
+/// Runs until all workers are gone. Without an execution there is nothing to commit, but outputs
+/// are synced all the same.
 fn commit_all(
     mut execution: Option<Execution>,
     state: &RunState,

@@ -188,8 +188,7 @@ mod tests {
     use super::*;
     use crate::{
         chain::Plain,
-        engine::Limits,
-        run::{Clock, Epochs},
+        engine::{Clock, Epochs, Limits},
     };
 
     /// Fails when it gets the batch of an epoch, or when that epoch closes.

@@ -251,10 +251,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::{
-        engine::Limits,
-        run::{Clock, Epochs},
-    };
+    use crate::engine::{Clock, Epochs, Limits};
 
     /// Rows of the epochs 1 and 2, which end at the same time.
     fn rows<'scope>(

@@ -5,26 +5,36 @@
 //! epoch. The engine brings capabilities, frontiers, epochs, the budget and the abort protocol.
 
 mod budget;
+mod clock;
 mod committer;
 mod container;
+mod epochs;
 mod frontier;
+mod handle;
 mod in_order;
 mod ledger;
 mod open_epoch;
 mod outputs;
 mod run_state;
 mod source;
+mod sync;
 mod task;
 mod threads;
+mod unfinished;
 mod worker;
 
 pub(crate) use budget::{Budget, Limits};
+pub use clock::Clock;
+pub use epochs::{Epochs, ParseEpochsError};
+pub use handle::{Progress, RunHandle};
 pub(crate) use open_epoch::Event;
 pub(crate) use run_state::{Failed, News, PartitionBell, RunState, SourceBell, Stop, StopFlag};
 pub(crate) use source::{Block, Blocks, FailedLine, Offer, Processed, Receipt};
+pub use sync::Sync;
 pub(crate) use task::{
-    Filled, Head, HeadContext, Made, Origin, PendingSync, RecordFailure, Resume, Rows, SourceFault,
-    SourceTask, Taken, Task,
+    Filled, Head, HeadContext, Made, Origin, PendingSync, RecordFailure, Rows, SourceFault,
+    SourceTask, Task,
 };
 pub(crate) use threads::STACK;
+pub use unfinished::UnfinishedLine;
 pub(crate) use worker::{Communication, Crew, Launch, NoCrew, launch, message_of};

@@ -14,7 +14,7 @@ use std::{
 
 use flow_store::Epoch;
 
-use crate::run::Epochs;
+use super::Epochs;
 
 /// What a source has come to that may end the open epoch.
 #[derive(Clone, Copy, Debug)]

@@ -17,16 +17,10 @@ use flow_store::{Epoch, StoreError};
 use timely::scheduling::SyncActivator;
 
 use super::{
-    Budget, Event, Limits, Origin, RecordFailure, budget::Wake, frontier::END,
-    open_epoch::OpenEpoch,
+    Budget, Clock, Epochs, Event, Limits, Origin, RecordFailure, UnfinishedLine, budget::Wake,
+    frontier::END, open_epoch::OpenEpoch,
 };
-use crate::{
-    chain::Fault,
-    error::SinkError,
-    graph::StepIndex,
-    run::{Clock, Epochs},
-    source::UnfinishedLine,
-};
+use crate::{chain::Fault, error::SinkError, graph::StepIndex};
 
 /// Why an execution was given up.
 #[derive(Debug)]

@@ -1,20 +1,15 @@
 //! What the engine runs.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-use flow_store::{
-    Changes, Epoch, KEY_GROUPS, Look, Manifest, Rewrite, Row, StoreError, StoredStep,
-};
+use flow_store::{Changes, Epoch, KEY_GROUPS, Rewrite, Row, StoreError};
 
-use super::{Block, Blocks, SourceBell, StopFlag};
+use super::{Block, Blocks, RunHandle, SourceBell, StopFlag, Sync, UnfinishedLine};
 use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
-    error::{BoxError, ResumeError, RunError, SourceError, TypeChange},
-    graph::{Graph, Place, StepIndex},
-    run::{Notice, RunHandle},
-    sink::Sync,
-    source::{Settled, UnfinishedLine, Unsettled},
-    state::{AllKeys, Conversions},
+    error::{BoxError, Place, ResumeError, RunError, SourceError, TypeChange},
+    graph::{Graph, StepIndex},
+    resume::{Conversions, Notice, Resume, Settled, Taken, Unsettled},
 };
 
 type Partitions = Box<dyn Fn() -> Result<Vec<String>, SourceError>>;
@@ -78,98 +73,6 @@ pub(crate) struct HeadContext<'a> {
     pub(crate) taken: &'a mut Vec<Taken>,
 }
 
-/// What a worker took of a step whose keys are converted, of which every worker reads all rows.
-///
-/// Rows are counted, and the hashes of their old keys are added up, so that one which two workers took does not
-/// make up for one that none did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Taken {
-    pub(crate) step: StepIndex,
-    /// Of all rows that there are.
-    pub(crate) all: (u64, u64),
-    /// Of those that the worker took.
-    pub(crate) own: (u64, u64),
-}
-
-impl Taken {
-    pub(crate) fn add(sum: &mut (u64, u64), key: &[u8]) {
-        sum.0 += 1;
-        sum.1 = sum.1.wrapping_add(flow_store::hash(key));
-    }
-
-    /// The step of which the workers, together, did not take each row once.
-    pub(crate) fn scattered(taken: &[Taken]) -> Option<Taken> {
-        taken.iter().find_map(|first| {
-            let mut sum = Taken {
-                own: (0, 0),
-                ..*first
-            };
-            for worker in taken.iter().filter(|worker| worker.step == first.step) {
-                sum.own.0 += worker.own.0;
-                sum.own.1 = sum.own.1.wrapping_add(worker.own.1);
-            }
-            (sum.own != sum.all).then_some(sum)
-        })
-    }
-}
-
-/// What a run goes on from.
-pub(crate) struct Resume {
-    pub(crate) look: Look,
-    pub(crate) manifest: Manifest,
-    /// The place of each step in the manifest, for those that are in it.
-    pub(crate) places: Vec<Option<usize>>,
-    /// The keys that all workers have.
-    pub(crate) keys: AllKeys,
-    /// What has been made of the partitions of each source.
-    pub(crate) settled: Vec<(StepIndex, Settled)>,
-    /// Those of which the rest of a line is not to be read.
-    pub(crate) skip_rest_of_line: BTreeSet<String>,
-}
-
-impl Resume {
-    /// The number by which the store knows a step.
-    pub(crate) fn number(&self, step: StepIndex) -> Option<u16> {
-        let place = (*self.places.get(step.as_usize())?)?;
-        self.manifest.numbers.get(place).copied()
-    }
-
-    /// How the rows of a step are to be written anew, if they are.
-    pub(crate) fn rewrite(&self, step: StepIndex) -> Option<&Rewrite> {
-        let place = (*self.places.get(step.as_usize())?)?;
-        self.manifest.rewrites.get(place)?.as_ref()
-    }
-
-    /// How the type of what a step keeps has changed.
-    pub(crate) fn change(&self, graph: &Graph, step: StepIndex) -> TypeChange {
-        let stored = self.stored(step);
-        let id = stored.map_or_else(|| graph.id(step), |stored| stored.id.clone());
-        let schema = stored.and_then(|stored| stored.state_schema.as_ref());
-        let Some(rewrite) = self.rewrite(step) else {
-            return match schema {
-                Some(schema) if !schema.has_any() => TypeChange::none(id),
-                _ => TypeChange::unknown(id),
-            };
-        };
-        let mut change = TypeChange::of(id, rewrite, schema);
-        let known = graph.steps().get(step.as_usize());
-        if let (None, Some(known)) = (rewrite.old_state, known) {
-            change.converted_from = known.types.schemas().old_states;
-        }
-        change
-    }
-
-    /// The step of the store whose rows a step goes on from.
-    pub(crate) fn stored(&self, step: StepIndex) -> Option<&StoredStep> {
-        let number = match self.rewrite(step) {
-            Some(rewrite) => rewrite.from,
-            None => self.number(step)?,
-        };
-        let mut steps = self.look.steps().iter();
-        steps.find(|stored| stored.number == number)
-    }
-}
-
 impl HeadContext<'_> {
     pub(crate) fn id(&self) -> String {
         self.graph.id(self.step)
@@ -201,6 +104,14 @@ impl HeadContext<'_> {
     /// The number by which the store knows this step; `None` without a store.
     pub(crate) fn store_number(&self) -> Option<u16> {
         self.resume?.number(self.step)
+    }
+
+    /// How the type of what this step keeps has changed.
+    pub(crate) fn change(&self) -> TypeChange {
+        match self.resume {
+            Some(resume) => resume.change(self.graph, self.step),
+            None => TypeChange::unknown(self.id()),
+        }
     }
 
     /// How the rows of this step are to be written anew, if they are.
@@ -289,32 +200,36 @@ pub(crate) trait SourceTask {
     /// Connects the waker of each partition with the operator, and tells the readers of their run.
     fn attach(&mut self, bell: &Arc<SourceBell>, run: &RunHandle);
 
-    /// Makes sure that there are records to push, and says how many. A partition that is idle is asked again when its
-    /// time has come or its own waker was woken.
+    /// Makes sure that there are records to push, and says how many. A partition that is idle is
+    /// asked again when its time has come or its own waker was woken.
     fn fill(&mut self, now: Instant) -> Result<Filled, RecordFailure>;
 
     /// Pushes the next `count` records, at most as many as `fill` announced, through the chain.
-    /// Returns how many have been pushed: fewer, where a stop comes between two records that go alone.
+    /// Returns how many have been pushed: fewer, where a stop comes between two records that go
+    /// alone.
     ///
     /// On a failure nothing of the failed record has left the chain, and the tokens point at it.
     fn push(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault>;
 
-    /// Whether it has records, now that the run stops, that were taken from where they can't be taken again: they are filled and
-    /// pushed before the source ends. From the first call on nothing else is read.
+    /// Whether it has records, now that the run stops, that were taken from where they can't be
+    /// taken again: they are filled and pushed before the source ends. From the first call on
+    /// nothing else is read.
     fn has_taken(&mut self) -> bool;
 
-    /// Leaves what it has taken. Returns how many records that are, as far as it knows, and a failure that came behind some of them.
+    /// Leaves what it has taken. Returns how many records that are, as far as it knows, and a
+    /// failure that came behind some of them.
     fn leave(&mut self) -> (u64, Option<RecordFailure>);
 
-    /// Whether a push may leave something behind, which [`resume`](SourceTask::resume) goes on with.
+    /// Whether a push may leave something behind, which [`resume`](SourceTask::resume) goes on
+    /// with.
     fn rests(&self) -> bool;
 
-    /// Goes on with what a push has left behind, a bounded part of it; false when there is nothing more. Only then may
-    /// anything else be pushed, or the epoch end.
+    /// Goes on with what a push has left behind, a bounded part of it; false when there is nothing
+    /// more. Only then may anything else be pushed, or the epoch end.
     fn resume(&mut self) -> Result<bool, Fault>;
 
-    /// Where the records come from that are being worked on: those of a block, or what was being read or pushed. Asked after a
-    /// failure or a panic in the chain, so it enters no step.
+    /// Where the records come from that are being worked on: those of a block, or what was being
+    /// read or pushed. Asked after a failure or a panic in the chain, so it enters no step.
     fn origin(&mut self, block: Option<&Block>) -> Option<Origin>;
 
     /// Writes the tokens of all partitions that have been read further since the last call.

@@ -1,8 +1,8 @@
 //! Starts the workers and builds the flow on each.
 //!
-//! A worker builds its part of the flow, which opens inputs and outputs and decodes stored state, and reports.
-//! Only when all workers are ready does the runner record the execution in the store and let them go; when
-//! one is not, nothing has been changed anywhere.
+//! A worker builds its part of the flow, which opens inputs and outputs and decodes stored state,
+//! and reports. Only when all workers are ready does the runner record the execution in the store
+//! and let them go; when one is not, nothing has been changed anywhere.
 
 use std::{
     any::Any,
@@ -24,7 +24,7 @@ use timely::{
 };
 
 use super::{
-    Failed, HeadContext, Made, News, Origin, Resume, RunState, Taken,
+    Failed, HeadContext, Made, News, Origin, RunState,
     committer::{self, Committer},
     frontier::Time,
     in_order::{self, SharedTask},
@@ -38,8 +38,8 @@ use crate::{
     error::{BuildError, ResumeError, RunError},
     flow::Flow,
     graph::{Graph, StepIndex},
-    run::{Build, Notice, Skips},
-    state::Conversions,
+    resume::{Conversions, Notice, Resume, Taken},
+    run::{Build, Skips},
 };
 
 /// How batches get from one worker to another.
@@ -84,14 +84,16 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// Lets the workers run. The run's state tells when they are done; then the execution comes back, to be ended.
+    /// Lets the workers run. The run's state tells when they are done; then the execution comes
+    /// back, to be ended.
     pub(crate) fn go(self, execution: Option<Execution>) -> Receiver<Option<Execution>> {
         let ended = self.committer.begin(execution);
         self.gate.0.open(true);
         ended
     }
 
-    /// Sends the workers home, and waits until they have let go of all that they had opened, at most this long.
+    /// Sends the workers home, and waits until they have let go of all that they had opened, at
+    /// most this long.
     pub(crate) fn dismiss(self, news: &Receiver<News>, within: Duration) {
         self.gate.0.open(false);
         let deadline = Instant::now().checked_add(within);
@@ -166,7 +168,8 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
         let (shared, done) = (shared.clone(), done.clone());
         threads.spawn(format!("flow-worker-{index}"), move || {
             shared.live(builder);
-            // What is behind it may be the last of the user's closures, and is dropped before the runner goes on.
+            // What is behind it may be the last of the user's closures, and is dropped before the
+            // runner goes on.
             drop(shared);
             drop(done);
         })?;
@@ -256,7 +259,8 @@ struct Shared {
 }
 
 impl Shared {
-    /// The life of a worker. A panic here is none of user code, which is run under [`guard`](Shared::guard).
+    /// The life of a worker. A panic here is none of user code, which is run under
+    /// [`guard`](Shared::guard).
     fn live(&self, builder: AllocatorBuilder) {
         let live = || {
             let allocator = match builder {
@@ -323,8 +327,8 @@ impl Shared {
             });
         }
         flow_store::FailPoint::SinksStarted.pass();
-        // Once the run is aborted, no operator may run and no progress may be made known: a peer would take
-        // the failed epoch for complete.
+        // Once the run is aborted, no operator may run and no progress may be made known: a peer
+        // would take the failed epoch for complete.
         while !self.state.aborted() {
             if self.guard(index, || worker.step_or_park(None)) == Some(false) {
                 break;

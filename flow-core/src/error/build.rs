@@ -2,11 +2,11 @@
 
 use flow_store::Schema;
 
+use super::Place;
 use super::{
     BoxError, Chain, InputIsStore, OutputInStore, OutputIsInput, SinkError, SourceError,
     chain::find,
 };
-use crate::graph::Place;
 
 /// What is wrong with a flow as it was built. Nothing has been opened or changed.
 #[derive(Debug, thiserror::Error)]

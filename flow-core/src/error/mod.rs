@@ -6,6 +6,7 @@ mod change;
 mod io;
 mod kept;
 mod output;
+mod place;
 mod resume;
 mod run;
 
@@ -16,6 +17,7 @@ pub(crate) use io::NoReader;
 pub use io::{SinkError, SourceError};
 pub use kept::{Kept, NotKept};
 pub use output::{InputIsStore, OutputError, OutputInStore, OutputIsInput, OutputProblem};
+pub use place::Place;
 pub use resume::ResumeError;
 pub use run::{Origin, RecordError, RunError, Safe};
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::graph::Place;
+use super::Place;
 
 /// A sink would write a file that the flow reads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

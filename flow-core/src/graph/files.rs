@@ -5,11 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Graph, Step};
+use super::{Graph, Output, Step};
 use crate::{
     error::{BuildError, InputIsStore, OutputInStore, OutputIsInput},
     files::{self, FileId},
-    sink::Output,
 };
 
 pub(super) fn check(graph: &Graph, store: Option<&Path>, errors: &mut Vec<BuildError>) {

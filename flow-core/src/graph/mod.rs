@@ -6,6 +6,7 @@
 
 mod check;
 mod files;
+mod output;
 mod scope;
 mod types;
 
@@ -17,38 +18,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use output::{Guarantee, Output};
 pub use scope::{Scope, Sites, enter, here, scope};
 pub(crate) use scope::{ScopePath, id_at, path};
 pub(crate) use types::{Old, Trace, Types};
 
-use crate::{error::BuildError, files::FileId, names::short, sink::Output};
-
-/// A place in the user's code.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The file, as the compiler names it.
-    pub file: String,
-    /// The line, from 1.
-    pub line: u32,
-    /// The column, from 1.
-    pub column: u32,
-}
-
-impl From<&Location<'_>> for Place {
-    fn from(at: &Location<'_>) -> Self {
-        Place {
-            file: at.file().to_owned(),
-            line: at.line(),
-            column: at.column(),
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
-}
+use crate::{
+    error::{BuildError, Place},
+    files::FileId,
+    names::short,
+};
 
 /// The number of a step in its graph, in the order in which steps were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,7 +76,7 @@ pub struct Step {
     /// The indices of the steps it takes its input from.
     pub inputs: Vec<usize>,
     /// What a sink guarantees.
-    pub guarantee: Option<crate::sink::Guarantee>,
+    pub guarantee: Option<Guarantee>,
     name: Option<String>,
     renamed_from: Vec<String>,
     path: ScopePath,

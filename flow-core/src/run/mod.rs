@@ -1,10 +1,6 @@
 //! Running a flow: plan it, check it, resume it, run it, end it.
 
-mod clock;
-mod epochs;
 mod failure;
-mod handle;
-mod notice;
 mod outcome;
 mod recovery;
 mod skips;
@@ -21,14 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use clock::Clock;
-pub use epochs::{Epochs, ParseEpochsError};
 use flow_store::{End, Epoch, Execution, KEY_GROUPS};
-pub use handle::{Progress, RunHandle};
-pub use notice::Notice;
 pub use outcome::{Ended, Outcome, Started};
 pub use recovery::Recovery;
-pub(crate) use recovery::Renames;
 pub(crate) use skips::Skips;
 use start::As;
 
@@ -36,12 +27,13 @@ use crate::{
     Built,
     chain::Whereabouts,
     engine::{
-        Communication, Crew, Failed, Head, Launch, Limits, News, NoCrew, Resume, RunState, STACK,
-        Stop, launch, message_of,
+        Clock, Communication, Crew, Epochs, Failed, Head, Launch, Limits, News, NoCrew, RunHandle,
+        RunState, STACK, Stop, launch, message_of,
     },
     error::{BoxError, BuildError, ResumeError, RunError, Safe},
     flow::Flow,
     graph::Graph,
+    resume::{Notice, Resume},
 };
 
 /// Runs a flow, once.

@@ -4,9 +4,7 @@ use std::fmt;
 
 use flow_store::Epoch;
 
-use super::Notice;
-
-use crate::source::UnfinishedLine;
+use crate::{engine::UnfinishedLine, resume::Notice};
 
 /// What is known when a run has been accepted and starts to read.
 #[derive(Clone, Debug, Default)]

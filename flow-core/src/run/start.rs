@@ -12,13 +12,13 @@ use flow_store::{
 
 use super::{Recovery, failure::first_line};
 use crate::{
-    engine::{Head, Resume, message_of},
+    engine::{Head, message_of},
     error::{BuildError, ResumeError, RunError, SourceError},
     files::FileId,
     graph::{Graph, Keeps, Step, StepIndex},
     names::short,
-    source::{Settled, Unsettled, forget},
-    state::AllKeys,
+    resume::{AllKeys, Resume, Settled, Unsettled},
+    source::forget,
 };
 
 /// The partitions of one source, sorted.

@@ -12,19 +12,21 @@ mod output;
 mod stdout;
 mod step;
 
-use std::{fmt, io};
-
 pub use collect::{CollectSink, Collected, collect};
 pub use file::{FileLines, FilePosition};
 pub use format::{IntoSink, Json, JsonOrNull, LineFormat, LineSink, MultiLineText, Text};
 pub use from_fn::{FnSink, Written, from_fn};
-pub use output::{Output, OutputId};
+pub use output::OutputId;
 pub use stdout::StdoutLines;
 pub(crate) use step::{head, keeps_positions};
 
-pub use crate::error::SinkError;
 use crate::record::{Record, State};
-pub use crate::source::NoResume;
+pub use crate::{
+    engine::Sync,
+    error::SinkError,
+    graph::{Guarantee, Output},
+    record::NoResume,
+};
 
 /// Where results go.
 ///
@@ -122,28 +124,6 @@ pub trait Writer: 'static {
     fn close_epoch(&mut self) -> Result<(Self::Position, Option<Sync>), SinkError>;
 }
 
-/// Makes an output durable; run on the committer's thread before the epoch is committed.
-///
-/// When several epochs are committed together, only the `Sync` of the last one is run: it stands for those
-/// before it.
-pub struct Sync(Box<dyn FnOnce() -> Result<(), SinkError> + Send>);
-
-impl Sync {
-    /// What is to be done, such as `move || file.sync_data()`.
-    pub fn new(sync: impl FnOnce() -> io::Result<()> + Send + 'static) -> Self {
-        Sync::checked(|| sync().map_err(SinkError::from))
-    }
-
-    /// What is to be done, where more can be wrong than the system says.
-    pub(crate) fn checked(sync: impl FnOnce() -> Result<(), SinkError> + Send + 'static) -> Self {
-        Sync(Box::new(sync))
-    }
-
-    pub(crate) fn run(self) -> Result<(), SinkError> {
-        (self.0)()
-    }
-}
-
 /// How many outputs a sink has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shards {
@@ -161,31 +141,5 @@ impl Shards {
             Shards::One => workers - 1,
             Shards::PerWorker => own,
         }
-    }
-}
-
-/// What holds for the output of a sink after any number of crashes, under a recovery store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Guarantee {
-    /// Every result is there; those of epochs that were not durable may be there several times.
-    AtLeastOnce,
-    /// Every result is there once.
-    ExactlyOnce,
-    /// Every result is there once for readers that see committed data only.
-    ///
-    /// The output publishes the results of an epoch as one unit, after the epoch is durable, as a transaction of a broker or a
-    /// database does. Readers that also see what is not committed (`isolation.level=read_uncommitted`) may see results that
-    /// are rolled back and written again.
-    ExactlyOnceCommitted,
-}
-
-impl fmt::Display for Guarantee {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Guarantee::AtLeastOnce => "at least once",
-            Guarantee::ExactlyOnce => "exactly once",
-            Guarantee::ExactlyOnceCommitted => "exactly once for readers of committed data",
-        })
     }
 }

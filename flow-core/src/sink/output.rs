@@ -1,29 +1,4 @@
-//! What a sink writes to, and which of its outputs it opens.
-
-use std::{fmt, path::PathBuf};
-
-/// What a sink writes to, as [`Sink::output`](super::Sink::output) says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Output {
-    /// A file: the same for all names that it has, such as symbolic and hard links.
-    File(PathBuf),
-    /// Standard output, which any number of sinks may share. A file that the flow reads or writes otherwise must not be
-    /// behind it.
-    Stdout,
-    /// Something else, known by its name: `kafka:payments`.
-    Other(String),
-}
-
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Output::File(path) => path.display().fmt(f),
-            Output::Stdout => f.write_str("standard output"),
-            Output::Other(name) => f.write_str(name),
-        }
-    }
-}
+//! Which of its outputs a sink opens.
 
 /// Which output a sink opens: one shard of one step, in one execution of one store.
 ///

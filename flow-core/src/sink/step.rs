@@ -11,8 +11,7 @@ use crate::{
     error::{BuildError, Kept, NotKept, ResumeError, RunError},
     graph::StepIndex,
     record::State,
-    run::Notice,
-    source::NO_GROUP,
+    resume::{NO_GROUP, Notice},
 };
 
 /// What makes the sink on a worker.
@@ -57,10 +56,10 @@ fn open<S: Sink>(
             .map_err(|error| ResumeError::Token {
                 step: step.clone(),
                 gone: false,
-                part: format!("output {}", crate::state::key_text(&row.key)),
+                part: format!("output {}", flow_store::text_of(&row.key)),
                 token: crate::names::short(std::any::type_name::<S::Position>()),
                 cause: error.to_string(),
-                change: Box::new(crate::state::change(context)),
+                change: Box::new(context.change()),
             })?;
         stored.push(position);
     }

@@ -22,7 +22,6 @@ mod poll;
 mod raw_line;
 mod reading;
 mod stdin;
-mod unfinished;
 
 use std::{
     any::TypeId,
@@ -32,8 +31,7 @@ use std::{
     time::Instant,
 };
 
-use serde::{Deserialize, Serialize};
-
+pub use crate::engine::UnfinishedLine;
 pub use beginning::{Compressed, OtherEncoding};
 pub use file::{FileNumber, FileToken};
 pub use from_channel::{ChannelReader, ChannelSource, Sender, from_channel};
@@ -44,16 +42,16 @@ pub use line_format::{Bytes, Json, LineError, LineFormat, Looks, Text};
 pub use lines_source::{
     ByteLinesSource, JsonLinesSource, LinesReader, LinesSource, TextLinesSource,
 };
-pub(crate) use partitions::{Settled, Unsettled, forget};
+pub(crate) use partitions::forget;
 pub use poll::{PollReader, PollSource, poll, poll_with_token};
 pub use raw_line::{OrDead, RawLine};
-pub(crate) use reading::{NO_GROUP, head};
+pub(crate) use reading::head;
 pub use stdin::{StdinReader, StdinSource};
-pub use unfinished::UnfinishedLine;
 
 use self::lines::{LineParser, Lines};
 pub use crate::error::SourceError;
-use crate::{record::State, run::RunHandle};
+pub use crate::record::NoResume;
+use crate::{engine::RunHandle, record::State};
 
 /// Where records come from.
 ///
@@ -471,10 +469,6 @@ pub struct Excerpt {
     /// What it says, cut to a length that can be read.
     pub text: Option<String>,
 }
-
-/// The token of a source that can't go on where it was, and the position of a sink that has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NoResume;
 
 /// A source that can hand over what it can't read; see [`Flow::source_or_dead`](crate::Flow::source_or_dead).
 #[diagnostic::on_unimplemented(

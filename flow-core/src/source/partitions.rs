@@ -1,9 +1,6 @@
 //! What a start makes of the partitions that the store knows and of those that a source has now.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_store::{Checked, Row};
 
@@ -13,45 +10,8 @@ use super::{
 };
 use crate::{
     error::{ResumeError, TypeChange},
-    run::Renames,
+    resume::{NO_GROUP, Settled, Unsettled},
 };
-
-/// What a source goes on from.
-pub(crate) struct Unsettled<'a> {
-    /// The id of the step.
-    pub(crate) step: &'a str,
-    /// The rows of its partitions.
-    pub(crate) rows: Vec<Row>,
-    /// How the type of its tokens changed.
-    pub(crate) change: TypeChange,
-    /// The partitions that it has, sorted.
-    pub(crate) listed: &'a [String],
-    /// Those that the user gives up.
-    pub(crate) dropped: &'a BTreeSet<String>,
-    /// Those of which the user says what they are called now.
-    pub(crate) renames: &'a Renames,
-    /// Whether the flow writes a file.
-    pub(crate) is_output: &'a dyn Fn(&Path) -> bool,
-}
-
-/// What a start has made of the partitions of a source.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Settled {
-    /// Those that are read, sorted: the listed ones, and others to which listed ones have moved.
-    pub(crate) partitions: Vec<String>,
-    /// The rows of those that have moved, by their new names.
-    pub(crate) moved: BTreeMap<String, Vec<u8>>,
-    /// Those whose rows in the store do not count any more.
-    pub(crate) given_up: BTreeSet<String>,
-    /// Which partition is read only when which other one has come to its end.
-    pub(crate) after: Vec<(String, String)>,
-    /// Which has moved where.
-    pub(crate) moves: Vec<(String, String)>,
-    /// Those that are read on in something else of their name.
-    pub(crate) replaced: Vec<String>,
-    /// The partitions that the store knows.
-    pub(crate) known: Vec<String>,
-}
 
 /// Settles where each partition of a source goes on. Changes nothing.
 pub(super) fn settle<S: Source>(
@@ -253,7 +213,7 @@ impl Unsettled<'_> {
         StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
             step: self.step.to_owned(),
             gone: false,
-            part: crate::state::key_text(&row.key),
+            part: flow_store::text_of(&row.key),
             token: String::new(),
             cause,
             change: Box::new(TypeChange::unknown(self.change.stored_id.clone())),
@@ -280,7 +240,7 @@ impl Unsettled<'_> {
 /// Puts the rows of partitions that do not count any more out of the store, but those that are written anew.
 pub(crate) fn forget(settled: &Settled, step: u16, changes: &mut flow_store::Changes) {
     for name in &settled.given_up {
-        changes.remove(step, super::NO_GROUP, &partition_key(name));
+        changes.remove(step, NO_GROUP, &partition_key(name));
     }
 }
 

@@ -13,8 +13,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{At, FnToken, Next, NoResume, Reader, Source, SourceError};
 use crate::{
+    engine::{Clock, RunHandle},
     record::State,
-    run::{Clock, RunHandle},
 };
 
 /// How many records are read in one run.

@@ -19,12 +19,13 @@ use crate::{
     chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
     engine::{
         Block, Blocks, Filled, Head, HeadContext, Made, Origin, PartitionBell, RecordFailure, Rows,
-        SourceBell, SourceFault, SourceTask, StopFlag,
+        RunHandle, SourceBell, SourceFault, SourceTask, StopFlag,
     },
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     graph::StepIndex,
     record::{NoKey, State},
-    run::{RunHandle, Skips},
+    resume::NO_GROUP,
+    run::Skips,
 };
 
 /// What makes the source on a worker.
@@ -85,7 +86,7 @@ fn open<S: Source>(
             StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
                 step: step.clone(),
                 gone: false,
-                part: crate::state::key_text(&row.key),
+                part: flow_store::text_of(&row.key),
                 token: crate::names::short(std::any::type_name::<S::Token>()),
                 cause,
                 change: Box::new(TypeChange::unknown(context.stored_id())),
@@ -94,7 +95,7 @@ fn open<S: Source>(
             rows.insert(stored.partition, row.value);
         }
     }
-    let change = crate::state::change(context);
+    let change = context.change();
     let read = |partition: &str, value: &[u8]| -> Result<(StoredToken, S::Token), ResumeError> {
         let stored = StoredToken::of(partition, value);
         let token = stored.and_then(|stored| Ok((stored.token::<S::Token>(value)?, stored)));
@@ -283,9 +284,6 @@ pub(crate) fn partition_key(name: &str) -> Vec<u8> {
     let _ = encode(name, &mut key);
     key
 }
-
-/// Tokens and positions are not spread by key: all have group 0.
-pub(crate) const NO_GROUP: u16 = 0;
 
 pub(super) struct Partition<S: Source> {
     name: String,

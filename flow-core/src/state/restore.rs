@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use flow_store::{Checked, CodecError, KEY_GROUPS, RowRef, group, groups_of};
+use flow_store::{Checked, CodecError, KEY_GROUPS, RowRef, group, groups_of, text_of};
 
-use super::{Table, convert::Read, key_text, table::KeyError};
+use super::{Table, table::KeyError};
 use crate::{
-    engine::{HeadContext, Taken},
+    engine::HeadContext,
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     record::{Key, StateCodec},
+    resume::{Read, Taken},
 };
 
 /// Decodes what the store holds for this worker's keys; refuses what no longer decodes.
@@ -41,7 +42,7 @@ pub(super) fn restore<K: Key, S: 'static>(
     }
     let states = States {
         step: context.id(),
-        change: change(context),
+        change: context.change(),
         codec,
         old: old_state.flatten(),
     };
@@ -86,7 +87,7 @@ pub(super) fn restore<K: Key, S: 'static>(
                     (codec.encode)(&state, &mut checked, into)
                 })
                 .map_err(|error| {
-                    let key = Some(key_text(&keys.bytes));
+                    let key = Some(text_of(&keys.bytes));
                     states.not_kept(NotKept::new::<S>(Kept::State, key, error))
                 })?;
         }
@@ -104,14 +105,6 @@ pub(super) fn restore<K: Key, S: 'static>(
         context.taken.push(taken);
     }
     Ok(table)
-}
-
-/// How the type of what this step keeps has changed.
-pub(crate) fn change(context: &HeadContext<'_>) -> TypeChange {
-    match context.resume {
-        Some(resume) => resume.change(context.graph, context.step),
-        None => TypeChange::unknown(context.id()),
-    }
 }
 
 struct States<'a, S> {
@@ -141,7 +134,7 @@ impl<S> States<'_, S> {
     fn error(&self, row: RowRef<'_>, error: &CodecError) -> ResumeError {
         ResumeError::State {
             step: self.step.clone(),
-            key: key_text(row.key),
+            key: text_of(row.key),
             state: crate::names::short(std::any::type_name::<S>()),
             cause: error.to_string(),
             change: Box::new(self.change.clone()),
@@ -164,7 +157,7 @@ struct Keys<'a, K> {
 impl<K: Key> Keys<'_, K> {
     /// A row's key, with its hash; `None` if it belongs to another worker.
     fn read(&mut self, row: RowRef<'_>) -> Result<Option<(u64, K)>, ResumeError> {
-        let shown = || key_text(row.key);
+        let shown = || text_of(row.key);
         let key = match self.old {
             Some(old) => old(row.key),
             None => K::decode(row.key),
@@ -180,7 +173,7 @@ impl<K: Key> Keys<'_, K> {
         let hash = flow_store::hash(&self.bytes);
         if self.old.is_none() {
             if self.bytes != row.key {
-                let now = key_text(&self.bytes);
+                let now = text_of(&self.bytes);
                 return Err(self.error(format!(
                     "the stored key {} would now be written as {now}",
                     shown()
@@ -194,7 +187,7 @@ impl<K: Key> Keys<'_, K> {
         key.check(&self.bytes)
             .map_err(|error| ResumeError::NotKept {
                 step: self.step.clone(),
-                error: NotKept::new::<K>(Kept::Key, Some(key_text(&self.bytes)), error).into(),
+                error: NotKept::new::<K>(Kept::Key, Some(text_of(&self.bytes)), error).into(),
             })?;
         match self.met.entry(self.bytes.clone()) {
             Entry::Vacant(entry) => {
@@ -205,7 +198,7 @@ impl<K: Key> Keys<'_, K> {
                 step: self.step.clone(),
                 first: entry.get().clone(),
                 second: shown(),
-                key: key_text(entry.key()),
+                key: text_of(entry.key()),
             }),
         }
     }

@@ -1,6 +1,6 @@
 //! The step behind a shuffle that keeps a state for each key.
 
-use flow_store::Epoch;
+use flow_store::{Epoch, text_of};
 
 use super::{
     Table,
@@ -52,9 +52,6 @@ where
         Ok(Made::Step { inlet, task })
     })
 }
-
-/// A key's MessagePack bytes as a person would write them.
-pub(crate) use flow_store::text_of as key_text;
 
 fn key_bytes<K: Key>(key: &K) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -110,7 +107,7 @@ where
                 match self.table.update(*place, f) {
                     Ok(result) => self.emit.emit(key, result),
                     Err(cause) => {
-                        let key = key_text(&key_bytes(&key));
+                        let key = text_of(&key_bytes(&key));
                         return Err(self.at.fault(ForKey { key, cause }));
                     }
                 }

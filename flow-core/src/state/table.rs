@@ -2,13 +2,13 @@
 
 use std::{hint::black_box, sync::Arc};
 
-use flow_store::{Changes, Checked, CodecError, group};
+use flow_store::{Changes, Checked, CodecError, group, text_of};
 use hashbrown::HashTable;
 
-use super::{Keys, key_text};
 use crate::{
     error::{BoxError, Kept, NotKept},
     record::{Key, StateCodec},
+    resume::Keys,
 };
 
 /// A hash table of states, which knows the keys that changed since the last snapshot.
@@ -186,7 +186,7 @@ impl<K: Key, S> Table<K, S> {
             true => key.check(bytes),
             false => Err(CodecError::Unsteady),
         };
-        checked.map_err(|error| NotKept::new::<K>(Kept::Key, Some(key_text(bytes)), error))
+        checked.map_err(|error| NotKept::new::<K>(Kept::Key, Some(text_of(bytes)), error))
     }
 
     fn add(&mut self, hash: u64, key: K, state: Option<S>) -> Result<Place, KeyError> {
@@ -247,7 +247,7 @@ impl<K: Key, S> Table<K, S> {
                             (codec.encode)(state, checked, into)
                         })
                         .map_err(|error| {
-                            NotKept::new::<S>(Kept::State, Some(key_text(key)), error)
+                            NotKept::new::<S>(Kept::State, Some(text_of(key)), error)
                         })?,
                     None => rows.remove(step, group, key),
                 }

@@ -6,7 +6,7 @@ use super::Stream;
 use crate::{
     graph::{Old, Trace},
     record::State,
-    state::Conversion,
+    resume::Conversion,
 };
 
 /// A function that converts an `Old`: every function from it.

@@ -9,10 +9,11 @@ use super::{Event, Inputs, Outputs, Seen};
 use crate::{
     Stream,
     engine::Communication,
+    engine::{Clock, Epochs},
     error::RunError,
     flow::Flow,
     record::KeyKind,
-    run::{Clock, Epochs, Outcome, Recovery, Runner},
+    run::{Outcome, Recovery, Runner},
 };
 
 /// Runs a dataflow over given records, with a store in a temporary directory.

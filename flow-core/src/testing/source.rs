@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    run::RunHandle,
+    engine::RunHandle,
     source::{At, Excerpt, Next, Reader, Source, SourceError},
 };
 

@@ -20,7 +20,8 @@ use timely::{
 pub(crate) use self::blocks::{Block, Blocks, FailedLine, Offer, Processed, Queues, Receipt};
 use self::blocks::{Outstanding, Share};
 use super::{
-    Event, Failed, Filled, Origin, Rows, RunState, SourceBell, SourceFault, SourceTask, Stop,
+    Event, Failed, Filled, Origin, Rows, RunHandle, RunState, SourceBell, SourceFault, SourceTask,
+    Stop,
     frontier::{END, Time},
     in_order::PARCEL,
     ledger::SharedFlight,
@@ -31,7 +32,6 @@ use super::{
 use crate::{
     chain::{Fault, OutletRef},
     graph::StepIndex,
-    run::RunHandle,
 };
 
 /// An activation ends after this many records or epochs, or this time, so that other operators have

@@ -7,10 +7,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use flow_store::CodecError;
+use flow_store::{CodecError, text_of};
 use hashbrown::HashTable;
 
-use super::key_text;
 use crate::{
     error::{Kept, NotKept},
     graph::StepIndex,
@@ -43,7 +42,7 @@ impl<K: Key> Keys<K> {
     }
 
     /// Adds a key whose bytes have this hash; refuses it if it is equal to one with other bytes.
-    pub(super) fn add(&self, bytes: u64, key: &K) -> Result<(), NotKept> {
+    pub(crate) fn add(&self, bytes: u64, key: &K) -> Result<(), NotKept> {
         let (mut part, hash) = self.part(key);
         match part.find(hash, |(known, _)| known == key) {
             Some((_, known)) if *known == bytes => Ok(()),
@@ -60,7 +59,7 @@ impl<K: Key> Keys<K> {
         }
     }
 
-    pub(super) fn remove(&self, key: &K) {
+    pub(crate) fn remove(&self, key: &K) {
         let (mut part, hash) = self.part(key);
         if let Ok(known) = part.find_entry(hash, |(known, _)| known == key) {
             known.remove();
@@ -71,7 +70,7 @@ impl<K: Key> Keys<K> {
 fn text<K: Key>(key: &K) -> Option<String> {
     let mut bytes = Vec::new();
     // It has been written before.
-    key.encode(&mut bytes).ok().map(|()| key_text(&bytes))
+    key.encode(&mut bytes).ok().map(|()| text_of(&bytes))
 }
 
 /// The keys of all steps, for each worker to take while it is built.

@@ -4,11 +4,13 @@ use std::{str::FromStr, time::Duration};
 
 /// When an epoch ends and becomes durable.
 ///
-/// An epoch ends only when something has been read in it: an idle flow makes none. It also ends when the
-/// budget of what is in flight is used up ([`Runner::in_flight`](crate::Runner::in_flight)), at the end of the input, and
-/// when the flow stops.
+/// An epoch ends only when something has been read in it: an idle flow makes none. It also ends
+/// when the budget of what is in flight is used up
+/// ([`Runner::in_flight`](crate::Runner::in_flight)), at the end of the input, and when the flow
+/// stops.
 ///
-/// As a text, for command lines: `every-item`, a number of records (`200`), or a duration (`7ms`, `1s`, `1h`).
+/// As a text, for command lines: `every-item`, a number of records (`200`), or a duration (`7ms`,
+/// `1s`, `1h`).
 ///
 /// ```
 /// use std::time::Duration;
@@ -36,10 +38,11 @@ impl Epochs {
         }
     }
 
-    /// After this many records, counted over all sources from the end of the last epoch, and at the latest after one second.
+    /// After this many records, counted over all sources from the end of the last epoch, and at the
+    /// latest after one second.
     ///
-    /// An epoch has fewer of them while fewer may be in flight: at the beginning of a run, and in a flow with a slow step. See
-    /// [`Runner::in_flight`](crate::Runner::in_flight).
+    /// An epoch has fewer of them while fewer may be in flight: at the beginning of a run, and in a
+    /// flow with a slow step. See [`Runner::in_flight`](crate::Runner::in_flight).
     #[must_use]
     pub fn items(items: u64) -> Self {
         Epochs {
@@ -48,8 +51,8 @@ impl Epochs {
         }
     }
 
-    /// After each record. With several workers this is approximate: each may read one record before it sees that
-    /// the epoch has ended.
+    /// After each record. With several workers this is approximate: each may read one record before
+    /// it sees that the epoch has ended.
     #[must_use]
     pub fn every_item() -> Self {
         Epochs::items(1)

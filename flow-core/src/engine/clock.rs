@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 /// The clock of a run: the system's, or one that a test moves by hand.
 ///
-/// It says when an epoch is old enough, when an idle reader is asked again, and when a source gives way to other steps.
+/// It says when an epoch is old enough, when an idle reader is asked again, and when a source gives
+/// way to other steps.
 ///
 /// ```
 /// use std::time::Duration;
@@ -99,7 +100,8 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on, and lets every run that uses it see the time. The system's clock goes its own way.
+    /// Moves a manual clock on, and lets every run that uses it see the time. The system's clock
+    /// goes its own way.
     pub fn advance(&self, by: Duration) {
         if let Some(manual) = &self.0 {
             let listeners = {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The last line of a file that has no newline at its end. It was left for a later run: its writer may still be writing it.
+/// The last line of a file that has no newline at its end. It was left for a later run: its writer
+/// may still be writing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnfinishedLine {

@@ -8,8 +8,7 @@ use std::{
 
 use flow_store::Epoch;
 
-use super::Clock;
-use crate::engine::{Event, Failed, RunState};
+use super::{Clock, Event, Failed, RunState};
 
 /// Watches and stops a run from another thread.
 ///
@@ -43,7 +42,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How many records its sources have read. Those that a source has skipped are added when the run has ended.
+    /// How many records its sources have read. Those that a source has skipped are added when the
+    /// run has ended.
     pub records: u64,
     /// The last epoch that it has made durable.
     pub durable: Option<Epoch>,
@@ -56,16 +56,19 @@ impl fmt::Debug for RunHandle {
 }
 
 impl RunHandle {
-    /// Lets the sources stop at their next record, ends and commits the last epoch, and ends the run.
+    /// Lets the sources stop at their next record, ends and commits the last epoch, and ends the
+    /// run.
     ///
-    /// A run that is still starting, or has not been started yet, ends before it reads or changes anything.
+    /// A run that is still starting, or has not been started yet, ends before it reads or changes
+    /// anything.
     pub fn stop(&self) {
         self.lock().stop = true;
         self.tell();
     }
 
-    /// Like [`stop`](RunHandle::stop), but calls `leave` if the run has changed nothing yet. It can't begin to while `leave`
-    /// runs, so a program may end there, whatever keeps the start from going on.
+    /// Like [`stop`](RunHandle::stop), but calls `leave` if the run has changed nothing yet. It
+    /// can't begin to while `leave` runs, so a program may end there, whatever keeps the start from
+    /// going on.
     #[doc(hidden)]
     pub fn stop_or_leave(&self, leave: impl FnOnce()) {
         let mut inner = self.lock();
@@ -126,7 +129,8 @@ impl RunHandle {
         }
     }
 
-    /// Whether every epoch below has become durable. If not, the waker is woken when more of them have.
+    /// Whether every epoch below has become durable. If not, the waker is woken when more of them
+    /// have.
     pub(crate) fn is_durable_below(&self, epoch: Epoch, waker: &Waker) -> bool {
         let run = self.lock().run.upgrade();
         run.is_none_or(|run| run.has_landed(epoch, waker))
@@ -144,7 +148,8 @@ impl RunHandle {
         inner.stop || inner.stop_at_once
     }
 
-    /// Notes that the run may change its store from now on; false if it has been told to stop before.
+    /// Notes that the run may change its store from now on; false if it has been told to stop
+    /// before.
     pub(crate) fn begin(&self) -> bool {
         let mut inner = self.lock();
         inner.has_begun = !inner.stop && !inner.stop_at_once;
