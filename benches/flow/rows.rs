@@ -196,7 +196,10 @@ fn engine(size: Size) -> Group {
                 Value::Time(join.flow(), join.by(ByHand)),
             )
             .limits(1.15, 0.85)
-            .why("What typed steps, epochs, exact failure and the budget cost beside an exchange and a hash map."),
+            .why(
+                "What typed steps, epochs, exact failure and the budget cost beside an exchange \
+                 and a hash map.",
+            ),
             Row::new(
                 "engine/loop",
                 "cart join, events in memory, 1k users",
@@ -204,7 +207,10 @@ fn engine(size: Size) -> Group {
                 Value::Time(join.flow(), join.by(Plain)),
             )
             .limits(1.7, 1.25)
-            .why("What it costs not to write the loop: everything is in the cache, so this is instructions."),
+            .why(
+                "What it costs not to write the loop. Everything is in the cache, so this is \
+                 instructions.",
+            ),
             Row::new(
                 "engine/workers",
                 "2 workers, 1k users",
@@ -212,7 +218,9 @@ fn engine(size: Size) -> Group {
                 Value::Time(join.workers(2).flow(), join.flow()),
             )
             .limits(1.0 / 1.4, 1.0 / 1.8)
-            .why("Each worker reads a partition of its own; half of the records change the worker."),
+            .why(
+                "Each worker reads a partition of its own; half of the records change the worker.",
+            ),
             Row::new(
                 "engine/workers-timely",
                 "2 workers, 1k users",
@@ -226,21 +234,27 @@ fn engine(size: Size) -> Group {
                 "without it",
                 Value::Time(fallible.flow(), join.flow()),
             )
-            .why("The first step of a chain stops its batch at the record that fails. A later one would have records go one at a time."),
+            .why(
+                "The first step of a chain stops its batch at the record that fails. A later one \
+                 would process one record at a time.",
+            ),
             Row::new(
                 "engine/key-on",
                 "`key_on`, which clones the key",
                 "`key_by`, which moves it",
                 Value::Time(clones_key.flow(), join.flow()),
             )
-            .why("A text for each record, made on one worker and freed on another."),
+            .why("One text for each record, made on one worker and freed on another."),
             Row::new(
                 "engine/step",
                 "one more stateless step",
                 "the cart join",
                 Value::Each(steps.flow(), join.flow(), steps.more_steps),
             )
-            .why("Fifty steps that do nothing, between the source and the shuffle; the ratio is for one of them."),
+            .why(
+                "Fifty steps that do nothing, between the source and the shuffle. The ratio is \
+                 for one of them.",
+            ),
         ],
     }
 }
@@ -258,7 +272,10 @@ fn engine_many(size: Size) -> Group {
                 "timely by hand",
                 Value::Time(join.flow(), join.by(ByHand)),
             )
-            .why("A million carts are not in the cache: this is how long one waits for memory."),
+            .why(
+                "A million carts do not fit in the cache: this is how long the processor waits \
+                 for memory.",
+            ),
             Row::new(
                 "engine-1M/loop",
                 "cart join, events in memory, 1M users",
@@ -266,7 +283,7 @@ fn engine_many(size: Size) -> Group {
                 Value::Time(join.flow(), join.by(Plain)),
             )
             .limits(1.25, 0.9)
-            .why("A loop has to wait for each cart; whoever has a batch can look for several at a time."),
+            .why("A loop waits for each cart. flow has a batch, so it looks up several at a time."),
             Row::new(
                 "engine-1M/workers",
                 "2 workers, 1M users",
@@ -288,7 +305,7 @@ fn engine_many(size: Size) -> Group {
                 "plain loop",
                 Value::Memory(join.flow(), join.by(Plain)),
             )
-            .why("The whole process, with the events that all of them have in memory: 12 bytes each."),
+            .why("The whole process, with its events in memory: 12 bytes each, for all sides."),
             Row::new(
                 "engine-1M/memory-timely",
                 "peak memory, 1M users",
@@ -321,7 +338,7 @@ fn json(size: Size) -> Group {
                 Value::Time(join.flow(), join.by(Plain)),
             )
             .limits(1.3, 1.0)
-            .why("The whole price of a flow for a program that reads a file."),
+            .why("The whole price of a flow in a program that reads a file."),
             Row::new(
                 "json/workers",
                 "2 workers, one file",
@@ -329,14 +346,20 @@ fn json(size: Size) -> Group {
                 Value::Time(join.workers(2).flow(), join.flow()),
             )
             .limits(0.9, 0.6)
-            .why("The lines go out in blocks, and are parsed where there is time; what came of them is sent on in the order of the file."),
+            .why(
+                "Lines are handed out in blocks, and any idle worker parses them. Results are \
+                 sent in the order of the file.",
+            ),
             Row::new(
                 "json/memory",
                 "peak memory, JSON lines, 1k users",
                 "plain loop",
                 Value::Memory(join.flow(), join.by(Plain)),
             )
-            .why("What flow itself needs: the loop has a line and a thousand carts, which is next to nothing."),
+            .why(
+                "What flow itself needs: the loop holds one line and a thousand carts, which is \
+                 next to nothing.",
+            ),
         ],
     }
 }
@@ -354,7 +377,7 @@ fn json_many(size: Size) -> Group {
                 "timely by hand",
                 Value::Time(join.flow(), join.by(ByHand)),
             )
-            .why("End to end with carts that are not in the cache."),
+            .why("End to end, with carts that do not fit in the cache."),
             Row::new(
                 "json-1M/loop",
                 "cart join, JSON lines from a file, 1M users",
@@ -381,21 +404,21 @@ fn epochs(size: Size) -> Group {
                 Value::Time(join.epoch(1000).flow(), join.epoch(100_000).flow()),
             )
             .limits(1.1, 1.03)
-            .why("What the end of an epoch costs when nothing has to become durable."),
+            .why("What the end of an epoch costs if nothing has to become durable."),
             Row::new(
                 "epochs/10",
                 "epochs of 10 records, no store",
                 "epochs of 100k records",
                 Value::Time(join.epoch(10).flow(), join.epoch(100_000).flow()),
             )
-            .why("The same, where an epoch has hardly any records."),
+            .why("The same with hardly any records in an epoch."),
             Row::new(
                 "epochs/1",
                 "an epoch per record, no store",
                 "epochs of 100k records",
                 Value::Time(join.epoch(1).flow(), join.epoch(100_000).flow()),
             )
-            .why("The same, where it has one."),
+            .why("The same with one record in an epoch."),
             Row::new(
                 "epochs/1k-timely",
                 "epochs of 1k records, no store",
@@ -409,14 +432,14 @@ fn epochs(size: Size) -> Group {
                 "timely by hand, the same epochs",
                 Value::Time(join.epoch(10).flow(), join.epoch(10).by(ByHand)),
             )
-            .why("Timely has to make progress known for each epoch."),
+            .why("Timely has to announce progress for each epoch."),
             Row::new(
                 "epochs/1-timely",
                 "an epoch per record, no store",
                 "timely by hand, the same epochs",
                 Value::Time(join.epoch(1).flow(), join.epoch(1).by(ByHand)),
             )
-            .why("The same, where an epoch is one record."),
+            .why("The same with one record in an epoch."),
         ],
     }
 }
@@ -438,15 +461,30 @@ fn recovery(size: Size) -> Group {
         rounds: size.rounds(9),
         on_request: false,
         rows: vec![
-            of("recovery/1k", "recovery on, JSON, 1k users, epochs of 1k", 1000)
-                .limits(2.0, 1.25)
-                .why("Each epoch changes 630 of the thousand carts; epochs that end while a commit is under way share the next one."),
-            of("recovery/10k", "recovery on, JSON, 1k users, epochs of 10k", 10_000)
-                .limits(1.25, 1.08)
-                .why("Each epoch changes all carts."),
-            of("recovery/100k", "recovery on, JSON, 1k users, epochs of 100k", 100_000)
-                .limits(1.1, 1.03)
-                .why("Forty commits in the whole run."),
+            of(
+                "recovery/1k",
+                "recovery on, JSON, 1k users, epochs of 1k",
+                1000,
+            )
+            .limits(2.0, 1.25)
+            .why(
+                "Each epoch changes 630 of the thousand carts. Epochs that end during a \
+                     commit share the next one.",
+            ),
+            of(
+                "recovery/10k",
+                "recovery on, JSON, 1k users, epochs of 10k",
+                10_000,
+            )
+            .limits(1.25, 1.08)
+            .why("Each epoch changes all carts."),
+            of(
+                "recovery/100k",
+                "recovery on, JSON, 1k users, epochs of 100k",
+                100_000,
+            )
+            .limits(1.1, 1.03)
+            .why("Forty commits in the whole run."),
         ],
     }
 }
@@ -467,12 +505,23 @@ fn recovery_many(size: Size) -> Group {
         rounds: size.rounds(3),
         on_request: false,
         rows: vec![
-            of("recovery-1M/10k", "recovery on, events in memory, 1M users, epochs of 10k", 10_000)
-                .limits(2.5, 1.4)
-                .why("The hardest case for a store: nearly each record changes a key of its own, anywhere among a million."),
-            of("recovery-1M/100k", "recovery on, events in memory, 1M users, epochs of 100k", 100_000)
-                .limits(2.0, 1.4)
-                .why("The same with fewer commits of more keys."),
+            of(
+                "recovery-1M/10k",
+                "recovery on, events in memory, 1M users, epochs of 10k",
+                10_000,
+            )
+            .limits(2.5, 1.4)
+            .why(
+                "The hardest case for a store: nearly every record changes another key, \
+                     anywhere among a million.",
+            ),
+            of(
+                "recovery-1M/100k",
+                "recovery on, events in memory, 1M users, epochs of 100k",
+                100_000,
+            )
+            .limits(2.0, 1.4)
+            .why("The same with fewer commits of more keys."),
         ],
     }
 }
@@ -491,7 +540,10 @@ fn every_item(size: Size) -> Group {
                 Value::PerEvent(join.store(), 2.07e6),
             )
             .limits(1.0 / 5.0, 1.0 / 100.0)
-            .why("Bytewax commits each epoch by itself; here closed epochs share a commit. Its figure is quoted from a measurement on two cores."),
+            .why(
+                "Bytewax commits each epoch by itself. Here closed epochs share a commit. Its \
+                 figure is quoted from a measurement on two cores.",
+            ),
         ],
     }
 }
@@ -509,25 +561,44 @@ fn commit(size: Size) -> Group {
         rounds: 1,
         on_request: false,
         rows: vec![
-            of("commit/10", "commit of 10 of 100k keys", Value::Own(side(10, 60), "commit"))
-                .limits(2.0, 1.3)
-                .why("What is durable after each epoch, beside the least that any store has to do."),
-            of("commit/100", "commit of 100 of 100k keys", Value::Own(side(100, 60), "commit"))
-                .limits(2.0, 1.3)
-                .why("The same with more keys."),
-            of("commit/1k", "commit of 1k of 100k keys", Value::Own(side(1000, 40), "commit"))
-                .limits(2.0, 1.3)
-                .why("The same with a hundredth of all keys."),
-            of("commit/10k", "commit of 10k of 100k keys", Value::Own(side(10_000, 15), "commit"))
-                .limits(2.0, 1.3)
-                .why("The same with a tenth."),
-                        Row::new(
+            of(
+                "commit/10",
+                "commit of 10 of 100k keys",
+                Value::Own(side(10, 60), "commit"),
+            )
+            .limits(2.0, 1.3)
+            .why("Making an epoch durable, beside the least that any store has to do."),
+            of(
+                "commit/100",
+                "commit of 100 of 100k keys",
+                Value::Own(side(100, 60), "commit"),
+            )
+            .limits(2.0, 1.3)
+            .why("The same with more keys."),
+            of(
+                "commit/1k",
+                "commit of 1k of 100k keys",
+                Value::Own(side(1000, 40), "commit"),
+            )
+            .limits(2.0, 1.3)
+            .why("The same with a hundredth of all keys."),
+            of(
+                "commit/10k",
+                "commit of 10k of 100k keys",
+                Value::Own(side(10_000, 15), "commit"),
+            )
+            .limits(2.0, 1.3)
+            .why("The same with a tenth."),
+            Row::new(
                 "commit/1k-retain",
                 "the same with `--retain 100`",
                 "without it",
                 Value::Own(side(1000, 40), "retain"),
             )
-            .why("What it costs to be able to go back a hundred epochs: what a commit replaces is stored too."),
+            .why(
+                "What it costs to be able to go back a hundred epochs: replaced rows are stored \
+                 too.",
+            ),
         ],
     }
 }
@@ -544,16 +615,37 @@ fn store(size: Size) -> Group {
         rounds: 1,
         on_request: false,
         rows: vec![
-            Row::new("store/size", "store on disk", "live state, encoded", Value::Own(grow, "size"))
-                .limits(3.0, 2.0)
-                .at_all_times()
-                .why("500 commits of a hundredth of 200k keys each, the file looked at after each; the largest counts."),
-            Row::new("store/longest", "the longest commit", "the median commit", Value::Own(grow, "longest"))
-                .why("Of the same 500 commits: no store may stop the flow to clean up."),
-            Row::new("store/reopen", "open after a kill, 1M keys", "10 ms", Value::Own(reopen, "reopen"))
-                .limits(1.0, 0.2)
-                .at_all_times()
-                .why("From the file that a kill has left to the comparison of its steps, which verifies the checksums of all pages. Reading the states back comes after it."),
+            Row::new(
+                "store/size",
+                "store on disk",
+                "live state, encoded",
+                Value::Own(grow, "size"),
+            )
+            .limits(3.0, 2.0)
+            .at_all_times()
+            .why(
+                "500 commits of a hundredth of 200k keys each. The file is measured after \
+                     each; the largest counts.",
+            ),
+            Row::new(
+                "store/longest",
+                "the longest commit",
+                "the median commit",
+                Value::Own(grow, "longest"),
+            )
+            .why("Of the same 500 commits. No store may stop the flow to clean up."),
+            Row::new(
+                "store/reopen",
+                "open after a kill, 1M keys",
+                "10 ms",
+                Value::Own(reopen, "reopen"),
+            )
+            .limits(1.0, 0.2)
+            .at_all_times()
+            .why(
+                "From the file that a kill has left to the comparison of its steps, with the \
+                     checksums of all pages verified. Reading the states back comes later.",
+            ),
         ],
     }
 }
@@ -568,14 +660,33 @@ fn resume(size: Size) -> Group {
         rounds: size.rounds(9),
         on_request: false,
         rows: vec![
-            Row::new("resume/1", "resume of 1M keys", "a flat file", Value::Time(flow(1), flat))
-                .limits(1.4, 1.1)
-                .why("A whole run with nothing to read: look, check, read the states back, record the start and the end. The loop reads key after key into a hash map that has the right size."),
-            Row::new("resume/2", "resume of 1M keys, 2 workers", "a flat file", Value::Time(flow(2), flat))
-                .limits(1.4, 0.65)
-                .why("Each worker reads the keys that it has."),
-            Row::new("resume/memory", "peak memory of a resume of 1M keys", "a flat file", Value::Memory(flow(1), flat))
-                .why("The same runs."),
+            Row::new(
+                "resume/1",
+                "resume of 1M keys",
+                "a flat file",
+                Value::Time(flow(1), flat),
+            )
+            .limits(1.4, 1.1)
+            .why(
+                "A whole run with nothing to read: look, check, read the states back, record \
+                     the start and the end. The loop reads key after key into a hash map of the \
+                     right size.",
+            ),
+            Row::new(
+                "resume/2",
+                "resume of 1M keys, 2 workers",
+                "a flat file",
+                Value::Time(flow(2), flat),
+            )
+            .limits(1.4, 0.65)
+            .why("Each worker reads its own keys."),
+            Row::new(
+                "resume/memory",
+                "peak memory of a resume of 1M keys",
+                "a flat file",
+                Value::Memory(flow(1), flat),
+            )
+            .why("The same runs."),
         ],
     }
 }
@@ -594,7 +705,10 @@ fn compile(size: Size) -> Group {
                 "the same functions in a loop",
                 Value::Own(side, "compile"),
             )
-            .why("`cargo build` after a change of some functions, unoptimised. Only where asked for: the first build of both takes minutes."),
+            .why(
+                "`cargo build` after a change of some functions, unoptimised. Only on request: \
+                 the first build of both takes minutes.",
+            ),
         ],
     }
 }

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod benchmark;
 mod commands;
 mod dependencies;
 mod links;
