@@ -7,9 +7,10 @@ use std::{
 };
 
 use crate::{
-    Stream,
+    Built, Stream,
     chain::{InletId, Port},
     engine::Head,
+    error::BuildError,
     graph::{Facts, Graph, Keeps, Step, StepIndex, Trace},
     record::{NoKey, State},
     source::{self, Source, SourceOrDead},
@@ -47,7 +48,8 @@ impl Flow {
 
     /// Begins a stream with the records of a source.
     ///
-    /// The source's id is the name of the `let` that it is bound to, or its kind (`text_lines_source`).
+    /// The source's id is the name of the `let` that it is bound to, or its kind
+    /// (`text_lines_source`).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -66,10 +68,12 @@ impl Flow {
         Stream::new(self.clone(), index, port)
     }
 
-    /// Begins a stream with the records of a source, and a second one with what the source can't read.
+    /// Begins a stream with the records of a source, and a second one with what the source can't
+    /// read.
     ///
-    /// The second stream is as durable as any other: a file at its end holds each such line exactly once, with its place, also
-    /// where it is not UTF-8. `.on_error(..)` of the source then has no effect.
+    /// The second stream is as durable as any other: a file at its end holds each such line exactly
+    /// once, with its place, also where it is not UTF-8. `.on_error(..)` of the source then has no
+    /// effect.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -81,7 +85,9 @@ impl Flow {
     /// # Runner::new(move |flow| {
     /// let (orders, dead) = flow.source_or_dead(JsonLines::open::<u64>(&path));
     /// orders.sink(out.clone());
-    /// dead.map(|dead| format!("{}: {}", dead.record.line, dead.record.text())).sink(bad.clone()).named("dead");
+    /// dead.map(|dead| format!("{}: {}", dead.record.line, dead.record.text()))
+    ///     .sink(bad.clone())
+    ///     .named("dead");
     /// # }).run().unwrap();
     /// # assert_eq!(seen.take(), [1, 3]);
     /// # assert_eq!(failed.take(), ["2: x", "4: \u{fffd}"]);
@@ -150,8 +156,13 @@ impl Flow {
         }
     }
 
-    /// The graph and the closures that make it run.
-    pub(crate) fn take(&self) -> (Graph, Vec<Head>) {
-        (self.inner.graph.take(), self.inner.heads.take())
+    /// Builds a flow: its graph, and the closures that make it run.
+    pub(crate) fn built<R, M>(build: impl Fn(&Flow) -> R) -> Result<(Graph, Vec<Head>), BuildError>
+    where
+        R: Built<M>,
+    {
+        let flow = Flow::new();
+        build(&flow).into_result().map_err(BuildError::Function)?;
+        Ok((flow.inner.graph.take(), flow.inner.heads.take()))
     }
 }

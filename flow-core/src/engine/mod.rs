@@ -37,4 +37,4 @@ pub(crate) use task::{
 };
 pub(crate) use threads::STACK;
 pub use unfinished::UnfinishedLine;
-pub(crate) use worker::{Communication, Crew, Launch, NoCrew, launch, message_of};
+pub(crate) use worker::{Build, Communication, Crew, Launch, NoCrew, launch, message_of};

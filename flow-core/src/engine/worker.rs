@@ -24,7 +24,7 @@ use timely::{
 };
 
 use super::{
-    Failed, HeadContext, Made, News, Origin, RunState,
+    Failed, Head, HeadContext, Made, News, Origin, RunState,
     committer::{self, Committer},
     frontier::Time,
     in_order::{self, SharedTask},
@@ -36,11 +36,13 @@ use super::{
 use crate::{
     chain::{Whereabouts, Wiring},
     error::{BuildError, ResumeError, RunError},
-    flow::Flow,
     graph::{Graph, StepIndex},
     resume::{Conversions, Notice, Resume, Taken},
-    run::{Build, Skips},
+    run::Skips,
 };
+
+/// Builds the flow: once for the plan, and once on each worker.
+pub(crate) type Build = Arc<dyn Fn() -> Result<(Graph, Vec<Head>), BuildError> + Send + Sync>;
 
 /// How batches get from one worker to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -365,9 +367,7 @@ impl Shared {
         committer: Sender<Closed>,
     ) -> Result<(Report, Vec<SharedTask>), RunError> {
         let index = worker.index();
-        let flow = Flow::new();
-        (self.build)(&flow).map_err(BuildError::Function)?;
-        let (graph, heads) = flow.take();
+        let (graph, heads) = (self.build)()?;
         if let Some(difference) = difference(&self.plan, &graph) {
             return Err(BuildError::NotDeterministic {
                 worker: index,

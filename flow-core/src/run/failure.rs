@@ -1,6 +1,6 @@
 //! From what went wrong in the engine to what the user reads.
 
-use super::Finished;
+use super::ending::Finished;
 use crate::{
     engine::{self, Failed, RecordFailure},
     error::{NotKept, Origin, OutputError, OutputProblem, RecordError, RunError, Safe},

@@ -12,7 +12,8 @@ use crate::{engine::UnfinishedLine, resume::Notice};
 pub struct Started {
     /// The durable epoch that it goes on from; `None` without a store and in a new one.
     pub resumed_from: Option<Epoch>,
-    /// What is different from what the store holds, and was accepted; and what a person should know of the outputs.
+    /// What is different from what the store holds, and was accepted; and what a person should know
+    /// of the outputs.
     pub notices: Vec<Notice>,
 }
 
@@ -22,22 +23,25 @@ pub struct Started {
 pub struct Outcome {
     /// Whether it came to the end of its input or was stopped.
     pub ended: Ended,
-    /// How many records its sources have read: those that a step has skipped are among them, and those that a source itself
-    /// has skipped, because no record could be made of them.
+    /// How many records its sources have read: those that a step has skipped are among them, and
+    /// those that a source itself has skipped, because no record could be made of them.
     pub records: u64,
     /// The steps that skipped records, by id, and how many.
     pub skipped: Vec<(String, u64)>,
     /// Last lines that were left unread, because they have no newline at their end.
     pub unfinished: Vec<UnfinishedLine>,
-    /// How many of `records` were given up, because the run was stopped and nobody read its output any more. They belong to
-    /// epochs of which some results could not be written; with a store, the next run reads them again.
+    /// How many of `records` were given up, because the run was stopped and nobody read its output
+    /// any more. They belong to epochs of which some results could not be written; with a store,
+    /// the next run reads them again.
     pub given_up: u64,
-    /// How many records were taken from where they can't be taken again, and not processed before the run stopped: it did not get
-    /// through them in half the time of [`Runner::drain_within`](crate::Runner::drain_within). They are lost, and not among
-    /// `records`. A reader of your own that [has taken](crate::source::Reader::has_taken) records beyond its last run counts as
-    /// one more.
+    /// How many records were taken from where they can't be taken again, and not processed before
+    /// the run stopped: it did not get through them in half the time of
+    /// [`Runner::drain_within`](crate::Runner::drain_within). They are lost, and not among
+    /// `records`. A reader of your own that [has taken](crate::source::Reader::has_taken) records
+    /// beyond its last run counts as one more.
     pub unprocessed: u64,
-    /// The last durable epoch; `None` without a store. Where nothing is durable yet, it [is the start](Epoch::is_start).
+    /// The last durable epoch; `None` without a store. Where nothing is durable yet, it [is the
+    /// start](Epoch::is_start).
     pub epoch: Option<Epoch>,
 }
 

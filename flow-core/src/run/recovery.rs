@@ -50,30 +50,32 @@ impl Recovery {
         self
     }
 
-    /// Agrees that a partition which is gone, or whose name something else has now, will not be read to its end:
-    /// `--drop-partition P`. What has its name is read from its beginning.
+    /// Agrees that a partition which is gone, or whose name something else has now, will not be
+    /// read to its end: `--drop-partition P`. What has its name is read from its beginning.
     #[must_use]
     pub fn drop_partition(mut self, name: impl Into<String>) -> Self {
         self.drop_partitions.insert(name.into());
         self
     }
 
-    /// Goes on behind a line that was read before its writer had finished it, and keeps what was read of it:
-    /// `--skip-rest-of-line P`.
+    /// Goes on behind a line that was read before its writer had finished it, and keeps what was
+    /// read of it: `--skip-rest-of-line P`.
     ///
-    /// Only [`take_unfinished_line`](crate::source::LinesSource::take_unfinished_line) reads such lines. If the line then grows,
-    /// a start is refused until this says that its rest is not to be read.
+    /// Only [`take_unfinished_line`](crate::source::LinesSource::take_unfinished_line) reads such
+    /// lines. If the line then grows, a start is refused until this says that its rest is not to be
+    /// read.
     #[must_use]
     pub fn skip_rest_of_line(mut self, partition: impl Into<String>) -> Self {
         self.skip_rest_of_line.insert(partition.into());
         self
     }
 
-    /// Says that the partition which was read as `old` is called `new` now: `--rename-partition OLD=NEW`.
+    /// Says that the partition which was read as `old` is called `new` now: `--rename-partition
+    /// OLD=NEW`.
     ///
-    /// It goes on where it stood, after the source has checked that it is what was read. What is called `old` now, if there is
-    /// something, begins anew. The source has to list `new`. A file that was moved or rotated on one file system is found
-    /// without this; a copy is not.
+    /// It goes on where it stood, after the source has checked that it is what was read. What is
+    /// called `old` now, if there is something, begins anew. The source has to list `new`. A file
+    /// that was moved or rotated on one file system is found without this; a copy is not.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -111,9 +113,11 @@ impl Recovery {
         self
     }
 
-    /// Keeps epochs before the last one restorable, for [`from_epoch`](Recovery::from_epoch): `--retain R`.
+    /// Keeps epochs before the last one restorable, for [`from_epoch`](Recovery::from_epoch):
+    /// `--retain R`.
     ///
-    /// What a commit replaces is then stored too. A run without this forgets what earlier ones have retained.
+    /// What a commit replaces is then stored too. A run without this forgets what earlier ones have
+    /// retained.
     ///
     /// ```no_run
     /// # use flow::prelude::*;
@@ -132,12 +136,13 @@ impl Recovery {
 
     /// Goes back to an epoch that the store retains, and goes on from there: `--from-epoch E`.
     ///
-    /// States, positions in the input and positions in the outputs become what they were; file sinks cut off what they had
-    /// written since. What was committed after that epoch is given up for good, and the store remembers that this was done.
-    /// `flow-store epochs` lists what is retained.
+    /// States, positions in the input and positions in the outputs become what they were; file
+    /// sinks cut off what they had written since. What was committed after that epoch is given up
+    /// for good, and the store remembers that this was done. `flow-store epochs` lists what is
+    /// retained.
     ///
-    /// A start that would go back to the same epoch a second time is refused, so that a program which is restarted with
-    /// the same arguments does not lose its progress each time.
+    /// A start that would go back to the same epoch a second time is refused, so that a program
+    /// which is restarted with the same arguments does not lose its progress each time.
     #[must_use]
     pub fn from_epoch(mut self, epoch: Epoch) -> Self {
         self.from_epoch = Some(epoch);

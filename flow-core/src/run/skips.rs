@@ -12,8 +12,8 @@ use crate::{
 
 /// How many records each step has skipped on one worker.
 ///
-/// A table for each worker: what it has counted for a block of another one can be told from the rest, and does not count
-/// before the block does.
+/// A table for each worker: what it has counted for a block of another one can be told from the
+/// rest, and does not count before the block does.
 pub(crate) struct Skips {
     counts: Vec<AtomicU64>,
     /// The ids of the steps, for the log.

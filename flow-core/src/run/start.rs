@@ -64,8 +64,8 @@ pub(super) fn list_partitions(graph: &Graph, heads: &[Head]) -> Result<Vec<Liste
     Ok(listed)
 }
 
-/// Deals the partitions to the workers: those of each source in turn, each source starting one worker further. One that is read
-/// behind another goes where that one is.
+/// Deals the partitions to the workers: those of each source in turn, each source starting one
+/// worker further. One that is read behind another goes where that one is.
 pub(super) fn deal(listed: &[Listed], workers: usize) -> Vec<Vec<(StepIndex, Vec<String>)>> {
     let mut dealt = vec![Vec::new(); workers];
     for (ordinal, source) in listed.iter().enumerate() {
@@ -194,8 +194,8 @@ fn spec(step: &Step) -> Option<StepSpec> {
     })
 }
 
-/// Settles where the partitions of all sources go on, and what of them goes. Partitions that are gone before they were finished
-/// are refused, unless that has been agreed to.
+/// Settles where the partitions of all sources go on, and what of them goes. Partitions that are
+/// gone before they were finished are refused, unless that has been agreed to.
 fn settle(
     graph: &Graph,
     resume: &Resume,
@@ -277,10 +277,11 @@ fn skipped_lines(resume: &Resume, listed: &[Listed]) -> Result<(), ResumeError> 
     }
 }
 
-/// The small budget of an execution after one that was aborted: for how many records, and how many at a time.
+/// The small budget of an execution after one that was aborted: for how many records, and how many
+/// at a time.
 ///
-/// What the aborted execution had read beyond its last durable epoch holds the poisonous record. A few records
-/// at a time first; if that fails too, one by one.
+/// What the aborted execution had read beyond its last durable epoch holds the poisonous record. A
+/// few records at a time first; if that fails too, one by one.
 pub(super) fn caution(look: &Look) -> Option<(u64, u64)> {
     const FEW: u64 = 64;
     match look.last_execution()?.ended.as_ref()? {
@@ -291,7 +292,8 @@ pub(super) fn caution(look: &Look) -> Option<(u64, u64)> {
     }
 }
 
-/// How the last runs failed, by the place or by what they said, and how many in a row failed like that.
+/// How the last runs failed, by the place or by what they said, and how many in a row failed like
+/// that.
 pub(super) fn failures_in_a_row(look: &Look) -> Result<Option<(String, u64)>, StoreError> {
     let executions = look.executions()?;
     let mut failed = executions

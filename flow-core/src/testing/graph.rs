@@ -55,7 +55,7 @@ macro_rules! assert_graph {
 #[allow(clippy::panic)] // it is an assertion
 pub fn check_graph<R: Built<M>, M>(flow: impl Fn(&Flow) -> R, path: impl AsRef<Path>) {
     let path = path.as_ref();
-    let graph = match plan(&|to| flow(to).into_result(), None) {
+    let graph = match plan(&|| Flow::built(&flow), None) {
         Ok((graph, _)) => outline(&graph),
         Err(error) => panic!("{error}"),
     };
