@@ -148,7 +148,8 @@ impl Runner {
     ///
     /// What a source has taken from where it can't be taken again, as lines of standard input, is
     /// processed before the flow stops. When half of the time is over, nothing more of it is begun,
-    /// so that what was processed becomes durable; the rest is counted in [`Outcome::unprocessed`].
+    /// so that what was processed becomes durable; the rest is counted in
+    /// [`Outcome::unprocessed`](crate::Outcome::unprocessed).
     ///
     /// When a thread hangs in user code even then, the run returns without it; such a thread ends
     /// with the process.
