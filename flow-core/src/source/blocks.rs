@@ -4,11 +4,10 @@
 
 use std::ops::Range;
 
-use memchr::memchr_iter;
-
 use super::{
     LineError, Reader, Source, SourceError,
-    lines::{BadLine, LineParser, excerpt_of, line_content, log_skipped},
+    line::{Line, line_content},
+    lines::{BadLine, LineParser, excerpt_of, log_skipped},
     reading::{Hand, Reading},
 };
 use crate::{
@@ -77,12 +76,12 @@ impl<S: Source> Blocks for Reading<S> {
         let mut failed = None;
         // A failed step may have left some.
         self.batch.clear();
-        for end in memchr_iter(b'\n', &block.bytes) {
+        let mut lines = parser.whole_lines(&block.bytes);
+        while let Some(line) = lines.next() {
             if stop.is_set() && self.batch.is_empty() {
                 processed.stopped = Some((self.lines.end, bytes));
                 break;
             }
-            let line = &block.bytes[bytes..=end];
             self.at.enter();
             let taken = match parser.record(line) {
                 Ok(Some(record)) => self.take_record(record, &mut processed),
@@ -97,7 +96,7 @@ impl<S: Source> Blocks for Reading<S> {
                 failed = taken;
                 break;
             }
-            bytes += line.len();
+            bytes = lines.position();
             self.lines.end += 1;
             if self.batch.len() == BATCH {
                 processed.records += BATCH;
@@ -164,7 +163,7 @@ impl<S: Source> Reading<S> {
         error: LineError,
         block: &Block,
         bytes: usize,
-        line: &[u8],
+        line: Line<'_>,
     ) -> Result<Option<S::Item>, SourceError> {
         let (before, offset) = (
             block.line + self.lines.end as u64,

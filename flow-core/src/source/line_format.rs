@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, str::Utf8Error};
 
-use super::{RawLine, beginning::quoted};
+use super::{RawLine, beginning::quoted, line::Line};
 use crate::record::{OwnsItsData, json_number};
 
 /// How a record is made of a line. Implemented by the formats of flow: [`Text`], [`Json`], [`Bytes`], [`OrDead`](super::OrDead).
@@ -16,13 +16,17 @@ pub trait LineFormat: 'static {
     #[doc(hidden)]
     const KIND: &'static str;
 
+    /// Whether lines are to be UTF-8.
+    #[doc(hidden)]
+    const IS_TEXT: bool = true;
+
     /// Makes a record of a line that can't be read, where there is such a record.
     #[doc(hidden)]
     const DEAD: Option<fn(RawLine, LineError) -> Self::Item> = None;
 
-    /// Makes a record of a line without its end, or leaves it out.
+    /// Makes a record of a line, or leaves it out.
     #[doc(hidden)]
-    fn parse(line: &[u8]) -> Result<Option<Self::Item>, LineError>;
+    fn parse(line: Line<'_>) -> Result<Option<Self::Item>, LineError>;
 }
 
 /// Lines of UTF-8 as `String`s.
@@ -42,11 +46,14 @@ impl LineFormat for Text {
 
     const KIND: &'static str = "text_lines";
 
-    fn parse(line: &[u8]) -> Result<Option<String>, LineError> {
-        match std::str::from_utf8(line) {
-            Ok(text) => Ok(Some(text.to_owned())),
-            Err(error) => Err(LineError::NotUtf8 { error }),
-        }
+    fn parse(line: Line<'_>) -> Result<Option<String>, LineError> {
+        let text = match line {
+            Line::Text(text) => text,
+            Line::Bytes(bytes) => {
+                std::str::from_utf8(bytes).map_err(|error| LineError::NotUtf8 { error })?
+            }
+        };
+        Ok(Some(text.to_owned()))
     }
 }
 
@@ -55,14 +62,18 @@ impl<T: for<'any> OwnsItsData<'any> + 'static> LineFormat for Json<T> {
 
     const KIND: &'static str = "json_lines";
 
-    fn parse(line: &[u8]) -> Result<Option<T>, LineError> {
-        if line.iter().all(u8::is_ascii_whitespace) {
+    fn parse(line: Line<'_>) -> Result<Option<T>, LineError> {
+        if line.bytes().iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
-        match serde_json::from_slice(line) {
-            Ok(record) => Ok(Some(record)),
-            Err(error) => Err(LineError::json(line, error)),
-        }
+        let record = match line {
+            Line::Text(text) => serde_json::from_str(text),
+            // The parser knows where it stops being JSON, and it may be in a field that nobody reads.
+            Line::Bytes(bytes) => serde_json::from_slice(bytes),
+        };
+        record
+            .map(Some)
+            .map_err(|error| LineError::json(line.bytes(), error))
     }
 }
 
@@ -70,9 +81,10 @@ impl LineFormat for Bytes {
     type Item = Vec<u8>;
 
     const KIND: &'static str = "byte_lines";
+    const IS_TEXT: bool = false;
 
-    fn parse(line: &[u8]) -> Result<Option<Vec<u8>>, LineError> {
-        Ok(Some(line.to_vec()))
+    fn parse(line: Line<'_>) -> Result<Option<Vec<u8>>, LineError> {
+        Ok(Some(line.bytes().to_vec()))
     }
 }
 

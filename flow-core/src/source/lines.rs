@@ -12,6 +12,7 @@ use super::{
     At, Excerpt, FileToken, LineError, LineFormat, Next, RawLine, SourceError, UnfinishedLine,
     file::{Changed, FileHead, Opened, open_at, tail_hash},
     input::Input,
+    line::{Line, WholeLines, line_content},
     line_format::BOM,
 };
 use crate::{engine::Block, stream::OnError};
@@ -44,8 +45,10 @@ impl Default for LineOptions {
 #[derive(Debug)]
 pub struct LineParser<T> {
     options: LineOptions,
-    parse: fn(&[u8]) -> Result<Option<T>, LineError>,
+    parse: fn(Line<'_>) -> Result<Option<T>, LineError>,
     dead: Option<fn(RawLine, LineError) -> T>,
+    /// Whether it matters to the format that a line is UTF-8.
+    is_text: bool,
 }
 
 impl<T> Clone for LineParser<T> {
@@ -72,14 +75,24 @@ impl<T> LineParser<T> {
             options,
             parse: F::parse,
             dead: F::DEAD,
+            is_text: F::IS_TEXT,
         }
     }
 
-    /// Makes a record of a line with its end.
-    pub(super) fn record(&self, line: &[u8]) -> Result<Option<T>, LineError> {
-        let line = line_content(line);
+    /// The lines in some bytes, up to the last line end.
+    pub(super) fn whole_lines<'a>(&self, bytes: &'a [u8]) -> WholeLines<'a> {
+        WholeLines::of(bytes, self.is_text)
+    }
+
+    /// A line that may have an end.
+    pub(super) fn line<'a>(&self, line: &'a [u8]) -> Line<'a> {
+        Line::of(line_content(line), self.is_text)
+    }
+
+    /// Makes a record of a line.
+    pub(super) fn record(&self, line: Line<'_>) -> Result<Option<T>, LineError> {
         let limit = self.options.max_line;
-        if line.len() > limit {
+        if line.bytes().len() > limit {
             return Err(LineError::TooLong { limit });
         }
         (self.parse)(line)
@@ -89,13 +102,13 @@ impl<T> LineParser<T> {
     pub(super) fn bad(
         &self,
         error: LineError,
-        line: &[u8],
+        line: Line<'_>,
         place: impl FnOnce() -> (String, u64, u64),
     ) -> BadLine<T> {
         match (self.dead, self.options.on_error) {
             (Some(dead), _) => {
                 let (partition, line_before, offset) = place();
-                let mut content = line_content(line).to_vec();
+                let mut content = line.bytes().to_vec();
                 content.truncate(self.options.max_line);
                 let raw = RawLine {
                     partition,
@@ -123,6 +136,9 @@ pub(super) const RUN_BYTES: u64 = 64 << 10;
 /// A block is about as long, and no longer than a line of the second length: what is longer is read line by line.
 const BLOCK: usize = 64 << 10;
 const LONG: usize = 1 << 20;
+
+/// As many bytes are checked for UTF-8 at a time.
+const AT_ONCE: usize = 4 << 10;
 
 /// How much of a line is shown in a message, in characters.
 const EXCERPT: usize = 200;
@@ -290,6 +306,10 @@ impl Lines {
     ) -> Result<Next, SourceError> {
         let start = self.next.offset;
         while self.starts.len() < RUN_LINES && self.next.offset - start < RUN_BYTES {
+            let left = RUN_BYTES - (self.next.offset - start);
+            if self.read_whole_lines(left, out, parser)? {
+                continue;
+            }
             let Some(mut length) = self.read_line()? else {
                 return Ok(Next::End);
             };
@@ -306,7 +326,8 @@ impl Lines {
             if !ends && !self.is_cut() && !self.options.take_unfinished {
                 return Ok(Next::End);
             }
-            match parser.record(self.content()) {
+            let line = parser.line(self.content());
+            match parser.record(line) {
                 Ok(Some(record)) => {
                     self.starts.push(self.next);
                     self.run_bytes += self.line.len();
@@ -314,7 +335,7 @@ impl Lines {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    let bad = parser.bad(error, self.content(), || self.place());
+                    let bad = parser.bad(error, line, || self.place());
                     if let BadLine::Fails(error) = bad {
                         return Err(SourceError::because(error));
                     }
@@ -350,6 +371,52 @@ impl Lines {
         Ok(Next::Ready)
     }
 
+    /// Makes records of the whole lines at the beginning of what is in memory, which is at most so many bytes. Returns whether
+    /// there were any, and no more than records could be made of.
+    fn read_whole_lines<T>(
+        &mut self,
+        bytes: u64,
+        out: &mut Vec<T>,
+        parser: &LineParser<T>,
+    ) -> Result<bool, SourceError> {
+        let is_first = self.next.offset == 0;
+        let ahead = match self.input.fill_buf() {
+            Ok(ahead) => ahead,
+            Err(error) => return Err(self.unreadable(error)),
+        };
+        if self.open_line || (is_first && ahead.starts_with(BOM)) {
+            return Ok(false);
+        }
+        let most = usize::try_from(bytes).map_or(AT_ONCE, |bytes| bytes.min(AT_ONCE));
+        let ahead = &ahead[..ahead.len().min(most)];
+        let mut lines = parser.whole_lines(ahead);
+        let (mut is_good, mut next) = (true, self.next);
+        let mut length = 0;
+        while self.starts.len() < RUN_LINES
+            && let Some(line) = lines.next()
+        {
+            match parser.record(line) {
+                Ok(Some(record)) => {
+                    self.starts.push(next);
+                    self.run_bytes += lines.position() - length;
+                    out.push(record);
+                }
+                Ok(None) => {}
+                Err(_) => {
+                    is_good = false;
+                    break;
+                }
+            }
+            next.offset += (lines.position() - length) as u64;
+            next.line += 1;
+            length = lines.position();
+        }
+        self.head.read(self.next.offset, &ahead[..length]);
+        self.next = next;
+        self.input.consume(length);
+        Ok(is_good && length > 0)
+    }
+
     /// The line that was just read, without the byte order mark that a file may begin with.
     fn content(&self) -> &[u8] {
         match self.next.offset {
@@ -371,7 +438,7 @@ impl Lines {
     /// The beginning of a last line that was left unread. Lines that are left out anyway don't count.
     fn unfinished_text<T>(&self, parser: &LineParser<T>) -> Option<String> {
         let is_left = !self.open_line && !self.line.is_empty() && self.line.last() != Some(&b'\n');
-        let is_record = || !matches!(parser.record(self.content()), Ok(None));
+        let is_record = || !matches!(parser.record(parser.line(self.content())), Ok(None));
         let is_line = is_left && !self.content().is_empty() && is_record();
         is_line.then(|| excerpt_of(line_content(self.content())))
     }
@@ -636,10 +703,4 @@ pub(super) fn excerpt_of(line: &[u8]) -> String {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.into_owned(),
     }
-}
-
-/// A line without its end, `\n` or `\r\n`.
-pub(super) fn line_content(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
 }

@@ -13,6 +13,7 @@ mod from_fn;
 mod from_fn_with_token;
 mod from_iter;
 mod input;
+mod line;
 mod line_format;
 mod lines;
 mod lines_source;

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LineError, LineFormat};
+use super::{LineError, LineFormat, line::Line};
 use crate::stream::Dead;
 
 /// A line as it stands in its file, and where.
@@ -101,13 +101,14 @@ impl<F: LineFormat> LineFormat for OrDead<F> {
     type Item = Result<F::Item, Dead<RawLine, String>>;
 
     const KIND: &'static str = F::KIND;
+    const IS_TEXT: bool = F::IS_TEXT;
 
     const DEAD: Option<fn(RawLine, LineError) -> Self::Item> = Some(|record, error| {
         let cause = error.to_string();
         Err(Dead { record, cause })
     });
 
-    fn parse(line: &[u8]) -> Result<Option<Self::Item>, LineError> {
+    fn parse(line: Line<'_>) -> Result<Option<Self::Item>, LineError> {
         Ok(F::parse(line)?.map(Ok))
     }
 }

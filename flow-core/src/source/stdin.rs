@@ -17,10 +17,10 @@ use memchr::{memchr, memchr_iter};
 use super::{
     At, Excerpt, Next, NoResume, OrDead, RawLine, Reader, Source, SourceError, SourceOrDead,
     beginning,
+    line::line_content,
     line_format::{BOM, LineFormat},
     lines::{
-        BadLine, LineOptions, LineParser, RUN_BYTES, RUN_LINES, excerpt_of, line_content,
-        log_skipped,
+        BadLine, LineOptions, LineParser, RUN_BYTES, RUN_LINES, excerpt_of, log_skipped,
     },
 };
 use crate::stream::{Dead, OnError};
@@ -156,6 +156,7 @@ impl<T> StdinReader<T> {
             _ => line,
         };
         let place = || (NAME.to_owned(), self.line, at);
+        let line = self.parser.line(line);
         let record = match self.parser.record(line) {
             Ok(record) => record,
             Err(error) => match self.parser.bad(error, line, place) {

@@ -1,0 +1,85 @@
+//! Lines in memory: which of them are UTF-8 is found out for many at a time.
+
+use memchr::{Memchr, memchr_iter};
+
+/// A line without its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// It is UTF-8.
+    Text(&'a str),
+    /// It is not, or that does not matter.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Line<'a> {
+    /// A line without its end, which is checked for UTF-8 if that matters.
+    pub(super) fn of(content: &'a [u8], is_text: bool) -> Self {
+        let text = is_text.then(|| simdutf8::basic::from_utf8(content).ok());
+        text.flatten().map_or(Line::Bytes(content), Line::Text)
+    }
+
+    pub(super) fn bytes(self) -> &'a [u8] {
+        match self {
+            Line::Text(text) => text.as_bytes(),
+            Line::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// Lines that have an end, without it.
+///
+/// They are checked for UTF-8 together. Only where they are not all UTF-8 is each line checked for itself.
+pub(super) struct WholeLines<'a> {
+    bytes: &'a [u8],
+    is_text: bool,
+    /// The same, if it is UTF-8.
+    text: Option<&'a str>,
+    ends: Memchr<'a>,
+    /// Where the next line starts.
+    start: usize,
+}
+
+impl<'a> WholeLines<'a> {
+    /// What comes behind the last line end in `bytes` is no line of them.
+    pub(super) fn of(bytes: &'a [u8], is_text: bool) -> Self {
+        let bytes = bytes.get(..end_of_last(bytes)).unwrap_or_default();
+        WholeLines {
+            bytes,
+            is_text,
+            text: is_text.then(|| simdutf8::basic::from_utf8(bytes).ok()).flatten(),
+            ends: memchr_iter(b'\n', bytes),
+            start: 0,
+        }
+    }
+
+    /// Where the line starts that comes next.
+    pub(super) fn position(&self) -> usize {
+        self.start
+    }
+}
+
+impl<'a> Iterator for WholeLines<'a> {
+    type Item = Line<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Line<'a>> {
+        let (start, end) = (self.start, self.ends.next()?);
+        self.start = end + 1;
+        let content = line_content(self.bytes.get(start..end)?);
+        let text = self
+            .text
+            .and_then(|text| text.get(start..start + content.len()));
+        Some(text.map_or_else(|| Line::of(content, self.is_text), Line::Text))
+    }
+}
+
+/// Where the last line in `bytes` that has an end ends.
+fn end_of_last(bytes: &[u8]) -> usize {
+    memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1)
+}
+
+/// A line without its end, `\n` or `\r\n`.
+pub(super) fn line_content(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
