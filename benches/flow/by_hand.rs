@@ -2,9 +2,7 @@
 //! sink. Nothing is kept, and a line that can't be parsed ends the input.
 
 use std::{
-    fs::File,
     hash::BuildHasher,
-    io::{BufRead, BufReader},
     sync::{Arc, Mutex, PoisonError},
     vec,
 };
@@ -27,6 +25,7 @@ use crate::{
     Result,
     cart::{Cart, Event, SharedTally, Summary},
     events::{self, Packed},
+    json::JsonEvents,
     side::{Join, Report, Scratch, timed},
 };
 
@@ -38,7 +37,7 @@ const TURN: u64 = 1024;
 /// What a worker reads.
 enum Input {
     Memory(vec::IntoIter<Packed>),
-    Lines(BufReader<File>, Vec<u8>),
+    Json(JsonEvents),
     Nothing,
 }
 
@@ -46,11 +45,7 @@ impl Input {
     fn next(&mut self) -> Option<Event> {
         match self {
             Input::Memory(packed) => packed.next().map(Packed::event),
-            Input::Lines(file, line) => {
-                line.clear();
-                let read = file.read_until(b'\n', line).ok()?;
-                (read > 0).then(|| serde_json::from_slice(line).ok())?
-            }
+            Input::Json(events) => events.next().ok()?,
             Input::Nothing => None,
         }
     }
@@ -63,8 +58,7 @@ pub(crate) fn run(join: &Join, scratch: &Scratch) -> Result<Report> {
             let packed = events::partition(join.users, join.events, worker, join.workers);
             Input::Memory(packed.into_iter())
         } else if worker == 0 {
-            let file = File::open(scratch.json(join))?;
-            Input::Lines(BufReader::with_capacity(64 << 10, file), Vec::new())
+            Input::Json(JsonEvents::open(&scratch.json(join))?)
         } else {
             Input::Nothing
         }));

@@ -27,7 +27,7 @@ const EPOCH: u32 = 1000;
 /// differ by.
 type Path = (&'static str, Join, u32, f64);
 
-fn paths() -> [Path; 5] {
+fn paths() -> [Path; 7] {
     let base = Join {
         program: Program::Flow,
         json: false,
@@ -46,6 +46,7 @@ fn paths() -> [Path; 5] {
         ..base
     };
     let json = Join { json: true, ..base };
+    let by = |program| Join { program, ..json };
     let epochs = Join {
         epoch: Some(10),
         ..base
@@ -58,6 +59,8 @@ fn paths() -> [Path; 5] {
         ("event-in-a-batch", base, EVENTS, TOLERANCE),
         ("event-at-a-time", fallible, EVENTS, TOLERANCE),
         ("event-from-json", json, EVENTS, TOLERANCE),
+        ("json-in-a-loop", by(Program::Plain), EVENTS, TOLERANCE),
+        ("json-by-hand", by(Program::ByHand), EVENTS, TOLERANCE),
         ("epoch-of-10", epochs, EVENTS / 10, WAITING),
         ("commit-of-1000", commits, EVENTS / EPOCH, TOLERANCE),
     ]

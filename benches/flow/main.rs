@@ -9,6 +9,7 @@ mod events;
 mod harness;
 mod in_flow;
 mod instructions;
+mod json;
 mod memory;
 mod plain;
 mod resume;

@@ -1,16 +1,12 @@
 //! The plain loop: one thread, one hash map. Nothing that processes these events can do less.
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-};
-
 use hashbrown::HashMap;
 
 use crate::{
     Result,
     cart::{Cart, Event, Summary, Tally},
     events,
+    json::JsonEvents,
     side::{Join, Report, Scratch, timed},
 };
 
@@ -19,11 +15,9 @@ pub(crate) fn run(join: &Join, scratch: &Scratch) -> Result<Report> {
         let path = scratch.json(join);
         return timed(|| {
             let mut carts = Carts::default();
-            let mut file = BufReader::with_capacity(64 << 10, File::open(path)?);
-            let mut line = Vec::new();
-            while file.read_until(b'\n', &mut line)? > 0 {
-                carts.take(serde_json::from_slice(&line)?);
-                line.clear();
+            let mut events = JsonEvents::open(&path)?;
+            while let Some(event) = events.next()? {
+                carts.take(event);
             }
             Ok(carts.tally)
         });

@@ -18,6 +18,7 @@ impl<'a> Line<'a> {
         text.flatten().map_or(Line::Bytes(content), Line::Text)
     }
 
+    #[inline]
     pub(super) fn bytes(self) -> &'a [u8] {
         match self {
             Line::Text(text) => text.as_bytes(),
@@ -53,6 +54,7 @@ impl<'a> WholeLines<'a> {
     }
 
     /// Where the line starts that comes next.
+    #[inline]
     pub(super) fn position(&self) -> usize {
         self.start
     }
@@ -65,11 +67,13 @@ impl<'a> Iterator for WholeLines<'a> {
     fn next(&mut self) -> Option<Line<'a>> {
         let (start, end) = (self.start, self.ends.next()?);
         self.start = end + 1;
-        let content = line_content(self.bytes.get(start..end)?);
-        let text = self
-            .text
-            .and_then(|text| text.get(start..start + content.len()));
-        Some(text.map_or_else(|| Line::of(content, self.is_text), Line::Text))
+        let line = self.bytes.get(start..end)?;
+        let content = line.strip_suffix(b"\r").unwrap_or(line);
+        let text = self.text.unwrap_or_default();
+        Some(match text.get(start..start + content.len()) {
+            Some(text) => Line::Text(text),
+            None => Line::of(content, self.is_text),
+        })
     }
 }
 
@@ -79,6 +83,7 @@ fn end_of_last(bytes: &[u8]) -> usize {
 }
 
 /// A line without its end, `\n` or `\r\n`.
+#[inline]
 pub(super) fn line_content(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)

@@ -71,9 +71,10 @@ impl<T: for<'any> OwnsItsData<'any> + 'static> LineFormat for Json<T> {
             // The parser knows where it stops being JSON, and it may be in a field that nobody reads.
             Line::Bytes(bytes) => serde_json::from_slice(bytes),
         };
-        record
-            .map(Some)
-            .map_err(|error| LineError::json(line.bytes(), error))
+        match record {
+            Ok(record) => Ok(Some(record)),
+            Err(error) => Err(LineError::json(line.bytes(), error)),
+        }
     }
 }
 
@@ -149,6 +150,7 @@ pub enum Looks {
 }
 
 impl LineError {
+    #[cold]
     fn json(line: &[u8], error: serde_json::Error) -> Self {
         let looks = Looks::of(line, &error);
         LineError::Json { error, looks }

@@ -91,11 +91,27 @@ impl<T> LineParser<T> {
 
     /// Makes a record of a line.
     pub(super) fn record(&self, line: Line<'_>) -> Result<Option<T>, LineError> {
-        let limit = self.options.max_line;
-        if line.bytes().len() > limit {
-            return Err(LineError::TooLong { limit });
-        }
+        self.check_length(line)?;
         (self.parse)(line)
+    }
+
+    /// Makes a record of a line with the format that this parser was made of, which then is part of the caller's loop.
+    #[inline]
+    fn record_of<F>(&self, line: Line<'_>) -> Result<Option<T>, LineError>
+    where
+        F: LineFormat<Item = T>,
+    {
+        self.check_length(line)?;
+        F::parse(line)
+    }
+
+    #[inline]
+    fn check_length(&self, line: Line<'_>) -> Result<(), LineError> {
+        let limit = self.options.max_line;
+        match line.bytes().len() > limit {
+            true => Err(LineError::TooLong { limit }),
+            false => Ok(()),
+        }
     }
 
     /// Decides what becomes of a line of which no record can be made.
@@ -266,17 +282,19 @@ impl Lines {
     }
 
     /// Reads a run of lines, and makes records of them.
-    pub(super) fn read<T>(
+    pub(super) fn read<F: LineFormat>(
         &mut self,
-        out: &mut Vec<T>,
-        parser: &LineParser<T>,
+        out: &mut Vec<F::Item>,
+        parser: &LineParser<F::Item>,
     ) -> Result<Next, SourceError> {
+        // As many as in the last run.
+        out.reserve(self.starts.len());
         self.starts.clear();
         self.run_bytes = 0;
         self.run_skipped = 0;
         self.input.open().map_err(|error| self.unreadable(error))?;
         self.input.begin_run();
-        let next = self.read_run(out, parser)?;
+        let next = self.read_run::<F>(out, parser)?;
         if next == Next::End {
             let token = self.token_at(self.next);
             let unfinished = self.unfinished_text(parser);
@@ -299,15 +317,15 @@ impl Lines {
         Ok(next)
     }
 
-    fn read_run<T>(
+    fn read_run<F: LineFormat>(
         &mut self,
-        out: &mut Vec<T>,
-        parser: &LineParser<T>,
+        out: &mut Vec<F::Item>,
+        parser: &LineParser<F::Item>,
     ) -> Result<Next, SourceError> {
         let start = self.next.offset;
         while self.starts.len() < RUN_LINES && self.next.offset - start < RUN_BYTES {
             let left = RUN_BYTES - (self.next.offset - start);
-            if self.read_whole_lines(left, out, parser)? {
+            if self.read_whole_lines::<F>(left, out, parser)? {
                 continue;
             }
             let Some(mut length) = self.read_line()? else {
@@ -373,11 +391,11 @@ impl Lines {
 
     /// Makes records of the whole lines at the beginning of what is in memory, which is at most so many bytes. Returns whether
     /// there were any, and no more than records could be made of.
-    fn read_whole_lines<T>(
+    fn read_whole_lines<F: LineFormat>(
         &mut self,
         bytes: u64,
-        out: &mut Vec<T>,
-        parser: &LineParser<T>,
+        out: &mut Vec<F::Item>,
+        parser: &LineParser<F::Item>,
     ) -> Result<bool, SourceError> {
         let is_first = self.next.offset == 0;
         let ahead = match self.input.fill_buf() {
@@ -395,10 +413,9 @@ impl Lines {
         while self.starts.len() < RUN_LINES
             && let Some(line) = lines.next()
         {
-            match parser.record(line) {
+            match parser.record_of::<F>(line) {
                 Ok(Some(record)) => {
                     self.starts.push(next);
-                    self.run_bytes += lines.position() - length;
                     out.push(record);
                 }
                 Ok(None) => {}
@@ -407,10 +424,11 @@ impl Lines {
                     break;
                 }
             }
-            next.offset += (lines.position() - length) as u64;
-            next.line += 1;
             length = lines.position();
+            next.offset = self.next.offset + length as u64;
+            next.line += 1;
         }
+        self.run_bytes += length;
         self.head.read(self.next.offset, &ahead[..length]);
         self.next = next;
         self.input.consume(length);

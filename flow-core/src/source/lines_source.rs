@@ -203,6 +203,7 @@ impl<F: LineFormat> Source for LinesSource<F> {
         Ok(LinesReader {
             lines: Lines::open(&path, partition, self.options, at.as_ref())?,
             parser: self.parser(),
+            read: Lines::read::<F>,
         })
     }
 
@@ -238,14 +239,18 @@ impl<F: LineFormat> SourceOrDead for LinesSource<F> {
 pub struct LinesReader<T> {
     lines: Lines,
     parser: LineParser<T>,
+    read: ReadLines<T>,
 }
+
+/// Reads a run in the format of the source.
+type ReadLines<T> = fn(&mut Lines, &mut Vec<T>, &LineParser<T>) -> Result<Next, SourceError>;
 
 impl<T: 'static> Reader for LinesReader<T> {
     type Item = T;
     type Token = FileToken;
 
     fn read(&mut self, out: &mut Vec<T>, _: &Waker) -> Result<Next, SourceError> {
-        self.lines.read(out, &self.parser)
+        (self.read)(&mut self.lines, out, &self.parser)
     }
 
     fn unfinished(&mut self) -> Option<UnfinishedLine> {
