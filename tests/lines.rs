@@ -340,6 +340,80 @@ fn a_line_that_cannot_be_read_goes_where_it_is_kept() {
     }
 }
 
+/// Values in lines of which some are not UTF-8: in a value, in a field that nobody reads, in the middle of a character.
+fn partly_text() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in 0..3000_u32 {
+        let text: &[u8] = match line % 500 {
+            7 => b"{\"name\":\"a\xff\"}",
+            130 => b"{\"name\":\"b\",\"other\":\"\xff\"}",
+            131 => b"{\"name\":\"\xc3",
+            132 => b"\xa9\"}",
+            133 => b"{\"name\":\"a\xc3\"}\r",
+            _ => "{\"name\":\"\u{e9}\u{20ac}\u{1f980}\"}".as_bytes(),
+        };
+        bytes.extend_from_slice(text);
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+#[test]
+fn lines_that_are_not_text_fail_as_if_each_was_read_by_itself() {
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Named {
+        name: String,
+    }
+    type Letter = Dead<RawLine, String>;
+    let bytes = partly_text();
+    let (mut names, mut letters) = (Vec::new(), Vec::new());
+    for line in bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match serde_json::from_slice::<Named>(line) {
+            Ok(named) => names.push(named),
+            Err(error) => {
+                let cause = error
+                    .to_string()
+                    .replace(" at line 1 column ", ", at column ");
+                letters.push((line.to_vec(), cause));
+            }
+        }
+    }
+    assert_eq!((names.len(), letters.len()), (3000 - 4 * 6, 4 * 6));
+    let input = Input::of(&bytes);
+    for (workers, block) in [(1, None), (3, Some(100)), (3, Some(7))] {
+        let (path, (out, seen)) = (input.path(), sink::collect());
+        let (bad, dead) = sink::collect::<Letter>();
+        let runner = Runner::new(move |flow| {
+            let (names, dead) = flow.source_or_dead(JsonLines::open::<Named>(&path));
+            // One sink each, so that the order is that of the file.
+            names.sink(out.clone());
+            dead.named("dead").sink(bad.clone());
+        });
+        let runner = runner.workers(workers);
+        let runner = match block {
+            Some(lines) => runner.blocks_of(lines),
+            None => runner,
+        };
+        runner.run().unwrap();
+        assert_eq!(seen.take(), names);
+        let dead = dead.take();
+        let found = dead
+            .iter()
+            .map(|dead| (dead.record.content.clone(), dead.cause.clone()));
+        assert_eq!(found.collect::<Vec<_>>(), letters);
+        for Dead { record, .. } in &dead {
+            let at = usize::try_from(record.offset).unwrap();
+            assert!(bytes[at..].starts_with(&record.content));
+            let before = bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(record.line, before as u64 + 1);
+        }
+    }
+}
+
 #[test]
 fn a_raw_line_is_the_same_after_it_was_stored() {
     for content in [&b"text"[..], b"", b"\xff\0", "\u{fffd}\"".as_bytes()] {

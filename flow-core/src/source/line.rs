@@ -47,7 +47,9 @@ impl<'a> WholeLines<'a> {
         WholeLines {
             bytes,
             is_text,
-            text: is_text.then(|| simdutf8::basic::from_utf8(bytes).ok()).flatten(),
+            text: is_text
+                .then(|| simdutf8::basic::from_utf8(bytes).ok())
+                .flatten(),
             ends: memchr_iter(b'\n', bytes),
             start: 0,
         }

@@ -19,9 +19,7 @@ use super::{
     beginning,
     line::line_content,
     line_format::{BOM, LineFormat},
-    lines::{
-        BadLine, LineOptions, LineParser, RUN_BYTES, RUN_LINES, excerpt_of, log_skipped,
-    },
+    lines::{BadLine, LineOptions, LineParser, RUN_BYTES, RUN_LINES, excerpt_of, log_skipped},
 };
 use crate::stream::{Dead, OnError};
 
