@@ -1,13 +1,16 @@
 //! How many records and bytes may be in flight: read, and not yet durable.
 //!
-//! Beside what the user allows there is a limit that follows the flow: as many records as the steps behind the sources get
-//! through in about the time of an epoch. Without it an epoch of a slow flow would be as long as all that fits into the
-//! user's budget, nothing would become durable for as long, and a stop would have to wait for all of it.
+//! Beside what the user allows there is a limit that follows the flow: as many records as the steps
+//! behind the sources get through in about the time of an epoch. Without it an epoch of a slow flow
+//! would be as long as all that fits into the user's budget, nothing would become durable for as
+//! long, and a stop would have to wait for all of it.
 //!
-//! Sources that want more than there is room for share it: while another one waits, none gets further ahead of it than by
-//! its part of the limit, so the one that happens to be woken first does not take everything.
+//! Sources that want more than there is room for share it: while another one waits, none gets
+//! further ahead of it than by its part of the limit, so the one that happens to be woken first
+//! does not take everything.
 //!
-//! What is measured is the time from the end of an epoch at the sources until all workers have closed it, without the commit.
+//! What is measured is the time from the end of an epoch at the sources until all workers have
+//! closed it, without the commit.
 
 use std::{
     collections::VecDeque,
@@ -25,13 +28,15 @@ use flow_store::Epoch;
 pub(crate) struct Limits {
     pub(crate) records: u64,
     pub(crate) bytes: u64,
-    /// The first records of an execution that follows an aborted one have a smaller budget, so that good
-    /// records before a poisonous one become durable: how many of them, and how many at a time.
+    /// The first records of an execution that follows an aborted one have a smaller budget, so that
+    /// good records before a poisonous one become durable: how many of them, and how many at a
+    /// time.
     pub(crate) cautious: (u64, u64),
-    /// Whether the limit follows the flow. Otherwise it is all that the user allows from the beginning, so that what a test
-    /// sees does not depend on how fast the machine is.
+    /// Whether the limit follows the flow. Otherwise it is all that the user allows from the
+    /// beginning, so that what a test sees does not depend on how fast the machine is.
     pub(crate) follow: bool,
-    /// The limit that follows the flow is no lower: one record for each worker, so that all of them have something to do.
+    /// The limit that follows the flow is no lower: one record for each worker, so that all of them
+    /// have something to do.
     pub(crate) least: u64,
 }
 
@@ -50,7 +55,8 @@ struct InFlight {
     bytes: u64,
     /// Of each source that has asked, by its number.
     shares: Vec<Share>,
-    /// Where a source begins to count that had nothing to read for a while: it has no claim to what others took meanwhile.
+    /// Where a source begins to count that had nothing to read for a while: it has no claim to what
+    /// others took meanwhile.
     start: u64,
 }
 
@@ -72,7 +78,8 @@ impl InFlight {
         self.shares[source].taken.max(self.start)
     }
 
-    /// The source that has got the least of those that wait beside this one, where it is, and how many these are.
+    /// The source that has got the least of those that wait beside this one, where it is, and how
+    /// many these are.
     fn others(&self, source: usize) -> Option<Others> {
         let waiting = |other: &(usize, &Share)| other.0 != source && other.1.waits;
         let others = self.shares.iter().enumerate().filter(waiting);
@@ -113,7 +120,7 @@ pub(crate) enum Wake {
 
 /// An epoch that has ended at the sources.
 #[derive(Clone, Copy, Debug)]
-struct Ended {
+struct EndedEpoch {
     epoch: Epoch,
     at: Instant,
     /// How many records were in flight then: what the flow had to get through to close it.
@@ -131,7 +138,7 @@ pub(crate) struct Budget {
     /// How long the flow may take to get through what is in flight.
     target: Duration,
     /// The epochs that have ended and are not closed.
-    ended: Mutex<VecDeque<Ended>>,
+    ended: Mutex<VecDeque<EndedEpoch>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -145,8 +152,8 @@ impl Budget {
             limits,
             in_flight: Mutex::default(),
             adapted: match limits.follow {
-                // Before anything is known, each may take minutes. A fast flow is through with them at once, and soon has
-                // more.
+                // Before anything is known, each may take minutes. A fast flow is through with them
+                // at once, and soon has more.
                 true => limits.records.min(limits.least),
                 false => limits.records,
             }
@@ -189,8 +196,9 @@ impl Budget {
         others.taken.saturating_add(share).saturating_sub(position)
     }
 
-    /// Takes as much of `records` as there is room for, when `read` have been read, and as is fair to other sources that
-    /// wait. A source that gets nothing waits from then on, until it gets something or [withdraws](Budget::withdraw).
+    /// Takes as much of `records` as there is room for, when `read` have been read, and as is fair
+    /// to other sources that wait. A source that gets nothing waits from then on, until it gets
+    /// something or [withdraws](Budget::withdraw).
     pub(crate) fn reserve(&self, source: usize, read: u64, records: u64, bytes_each: u64) -> Grant {
         let limit = self.limit(read);
         let mut in_flight = lock(&self.in_flight);
@@ -214,7 +222,8 @@ impl Budget {
         }
         let wake = match others {
             Some(_) if granted > 0 && before.waits => Wake::Waiting,
-            // It may sleep through that there is room again, or have to end the epoch that keeps it from going on.
+            // It may sleep through that there is room again, or have to end the epoch that keeps it
+            // from going on.
             Some(others) if turn == 0 => Wake::Source(others.first),
             _ => Wake::Nobody,
         };
@@ -274,11 +283,11 @@ impl Budget {
     /// Notes that an epoch has ended at the sources.
     pub(crate) fn ended(&self, epoch: Epoch, at: Instant) {
         let records = self.records_in_flight();
-        lock(&self.ended).push_back(Ended { epoch, at, records });
+        lock(&self.ended).push_back(EndedEpoch { epoch, at, records });
     }
 
-    /// Notes that all workers have closed every epoch below `upto`, and lets as much be in flight as fits that. True if
-    /// that is more than it was.
+    /// Notes that all workers have closed every epoch below `upto`, and lets as much be in flight
+    /// as fits that. True if that is more than it was.
     pub(crate) fn closed(&self, upto: Epoch, at: Instant) -> bool {
         let mut ended = lock(&self.ended);
         let mut closed = Vec::new();
@@ -315,7 +324,8 @@ impl Budget {
         next > now
     }
 
-    /// How many records the flow gets through in the time that it has, when it took so long for these.
+    /// How many records the flow gets through in the time that it has, when it took so long for
+    /// these.
     fn fitting(&self, took: Duration, records: u64) -> u64 {
         let fitting = u128::from(records) * self.target.as_nanos() / took.as_nanos().max(1);
         u64::try_from(fitting)
@@ -475,8 +485,8 @@ mod tests {
         assert_eq!(budget.reserve(0, 0, u64::MAX, 0).records, 16);
     }
 
-    /// Lets two sources that always have records ask in this order whenever something has been given back, each until it
-    /// gets nothing more; what they got.
+    /// Lets two sources that always have records ask in this order whenever something has been
+    /// given back, each until it gets nothing more; what they got.
     fn contend(budget: &Budget, rounds: u32, given_back: u64) -> [u64; 2] {
         let mut got = [0, 0];
         for _ in 0..rounds {

@@ -15,7 +15,7 @@ use std::{
 use flow_store::{Epoch, Execution, FailPoint};
 
 use super::{
-    Failed, PendingSync, Rows, RunState, Sync, ledger::Closed, message_of, threads::Threads,
+    AbortReason, PendingSync, Rows, RunState, Sync, ledger::Closed, message_of, threads::Threads,
 };
 use crate::error::{RunError, SinkError};
 
@@ -50,7 +50,7 @@ pub(super) fn spawn(
         let run = AssertUnwindSafe(|| commit_all(execution, &state, &closed, workers));
         let execution = catch_unwind(run).unwrap_or_else(|panic| {
             let message = message_of(&*panic);
-            state.abort(Failed::Workers(format!(
+            state.abort(AbortReason::Workers(format!(
                 "the committer panicked: {message}"
             )));
             None
@@ -110,7 +110,7 @@ fn commit(
     execution: Option<&mut Execution>,
     last: Epoch,
     group: BTreeMap<Epoch, Rows>,
-) -> Result<(), Failed> {
+) -> Result<(), AbortReason> {
     let (mut changes, mut syncs) = (Vec::new(), BTreeMap::new());
     for (_, rows) in group {
         changes.push(rows.changes);
@@ -120,7 +120,7 @@ fn commit(
         }
     }
     for PendingSync { step, sync, .. } in syncs.into_values() {
-        run(sync).map_err(|error| Failed::Sync { step, error })?;
+        run(sync).map_err(|error| AbortReason::Sync { step, error })?;
         FailPoint::SinkSynced.pass();
     }
     let Some(execution) = execution else {
@@ -129,7 +129,7 @@ fn commit(
     tracing::debug!(epoch = %last, epochs = changes.len(), "commit");
     execution
         .commit(last, &changes)
-        .map_err(|error| Failed::Commit(Box::new(error)))
+        .map_err(|error| AbortReason::Commit(Box::new(error)))
 }
 
 /// Runs a sink's `Sync`; a panic in it is its failure.

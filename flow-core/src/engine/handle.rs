@@ -8,7 +8,7 @@ use std::{
 
 use flow_store::Epoch;
 
-use super::{Clock, Event, Failed, RunState};
+use super::{AbortReason, Clock, EpochEvent, RunState};
 
 /// Watches and stops a run from another thread.
 ///
@@ -125,7 +125,7 @@ impl RunHandle {
     /// Ends the open epoch, even if nothing has been read in it.
     pub(crate) fn end_epoch(&self) {
         if let Some(run) = self.lock().run.upgrade() {
-            run.end_epoch(run.epoch(), Event::Asked);
+            run.end_epoch(run.epoch(), EpochEvent::Asked);
         }
     }
 
@@ -173,7 +173,7 @@ impl RunHandle {
             run.ask_to_stop();
         }
         if at_once {
-            run.abort(Failed::CutShort);
+            run.abort(AbortReason::CutShort);
         }
     }
 

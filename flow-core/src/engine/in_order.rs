@@ -26,7 +26,7 @@ use timely::{
 };
 
 use super::{
-    Failed, Rows, RunState, Task,
+    AbortReason, Rows, RunState, Task,
     container::ByAddress,
     frontier::{Time, lowest},
     outputs::{Outputs, Wires},
@@ -171,7 +171,7 @@ impl InOrder {
                 self.gave_up = true;
                 self.state.give_up_from(epoch, fault);
             }
-            None => self.state.abort(Failed::Step {
+            None => self.state.abort(AbortReason::Step {
                 worker: self.worker,
                 fault,
             }),

@@ -27,8 +27,10 @@ pub(crate) use budget::{Budget, Limits};
 pub use clock::Clock;
 pub use epochs::{Epochs, ParseEpochsError};
 pub use handle::{Progress, RunHandle};
-pub(crate) use open_epoch::Event;
-pub(crate) use run_state::{Failed, News, PartitionBell, RunState, SourceBell, Stop, StopFlag};
+pub(crate) use open_epoch::EpochEvent;
+pub(crate) use run_state::{
+    AbortReason, News, PartitionBell, RunState, SourceBell, Stop, StopFlag,
+};
 pub(crate) use source::{Block, Blocks, FailedLine, Offer, Processed, Receipt};
 pub use sync::Sync;
 pub(crate) use task::{

@@ -1,7 +1,7 @@
 //! When an epoch ends.
 //!
 //! All sources of a process share one open epoch. A source says what it has come to, as an
-//! [`Event`]; `decide` says whether that ends the epoch, and why. Then the number moves on, and
+//! [`EpochEvent`]; `decide` says whether that ends the epoch, and why. Then the number moves on, and
 //! each source follows at its next record.
 
 use std::{
@@ -18,7 +18,7 @@ use super::Epochs;
 
 /// What a source has come to that may end the open epoch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
+pub(crate) enum EpochEvent {
     /// It is about to read, or to wait.
     Turn { now: Instant },
     /// It has read records in the open epoch.
@@ -35,7 +35,7 @@ pub(crate) enum Event {
 
 /// Why an epoch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum EndReason {
     /// It is as old as [`Epochs`] allows.
     Age,
     /// It has as many records as [`Epochs`] allows.
@@ -57,7 +57,7 @@ pub(crate) enum Course {
     /// It ends the epoch and goes on in this one.
     Follows(Epoch),
     /// It ends the epoch and reads no more.
-    Leaves(Reason),
+    Leaves(EndReason),
 }
 
 /// The records of the open epoch.
@@ -77,21 +77,23 @@ impl Contents {
 }
 
 /// Whether an event ends an epoch, and why.
-fn decide(rules: &Epochs, open: &Contents, event: Event) -> Option<Reason> {
+fn decide(rules: &Epochs, open: &Contents, event: EpochEvent) -> Option<EndReason> {
     let (ends, reason) = match event {
-        Event::Turn { now } => {
+        EpochEvent::Turn { now } => {
             let is_old = open.until_old(rules, now) == Some(Duration::ZERO);
-            (is_old, Reason::Age)
+            (is_old, EndReason::Age)
         }
-        Event::Read => {
+        EpochEvent::Read => {
             let is_full = rules.max_items().is_some_and(|most| open.records >= most);
-            (is_full, Reason::Count)
+            (is_full, EndReason::Count)
         }
-        Event::NoRoom => (open.records > 0, Reason::BudgetFull),
+        EpochEvent::NoRoom => (open.records > 0, EndReason::BudgetFull),
         // What has been read may become durable while the blocks that are out are processed.
-        Event::LittleRoom { in_flight } => (open.records > in_flight / 2, Reason::BudgetFull),
-        Event::InputEnded { has_read } => (has_read, Reason::EndOfInput),
-        Event::Asked => (true, Reason::Asked),
+        EpochEvent::LittleRoom { in_flight } => {
+            (open.records > in_flight / 2, EndReason::BudgetFull)
+        }
+        EpochEvent::InputEnded { has_read } => (has_read, EndReason::EndOfInput),
+        EpochEvent::Asked => (true, EndReason::Asked),
     };
     ends.then_some(reason)
 }
@@ -99,9 +101,9 @@ fn decide(rules: &Epochs, open: &Contents, event: Event) -> Option<Reason> {
 /// What a source does that has `open`, when the open epoch of all is `current`.
 pub(crate) fn course(open: Epoch, current: Epoch, input_ended: bool, stops: bool) -> Course {
     if input_ended {
-        Course::Leaves(Reason::EndOfInput)
+        Course::Leaves(EndReason::EndOfInput)
     } else if stops {
-        Course::Leaves(Reason::Stop)
+        Course::Leaves(EndReason::Stop)
     } else if current > open {
         Course::Follows(current)
     } else {
@@ -177,7 +179,7 @@ impl OpenEpoch {
     }
 
     /// Whether an event ends it.
-    pub(crate) fn decide(&self, event: Event) -> Option<Reason> {
+    pub(crate) fn decide(&self, event: EpochEvent) -> Option<EndReason> {
         decide(&self.rules, &self.contents(), event)
     }
 
@@ -213,32 +215,33 @@ mod tests {
         let start = Instant::now();
         let rules = Epochs::every(SECOND);
         let after = |time: Duration, records| {
-            let event = Event::Turn { now: start + time };
+            let event = EpochEvent::Turn { now: start + time };
             decide(&rules, &contents(records, start), event)
         };
         assert_eq!(after(SECOND - Duration::from_nanos(1), 1), None);
-        assert_eq!(after(SECOND, 1), Some(Reason::Age));
+        assert_eq!(after(SECOND, 1), Some(EndReason::Age));
         assert_eq!(after(60 * SECOND, 0), None);
         // Whatever else it is to end by.
         let rules = Epochs::items(7).or_after(SECOND);
-        let event = Event::Turn {
+        let event = EpochEvent::Turn {
             now: start + SECOND,
         };
         assert_eq!(
             decide(&rules, &contents(1, start), event),
-            Some(Reason::Age)
+            Some(EndReason::Age)
         );
     }
 
     #[test]
     fn an_epoch_ends_when_it_has_its_records() {
         let now = Instant::now();
-        let read = |rules: Epochs, records| decide(&rules, &contents(records, now), Event::Read);
+        let read =
+            |rules: Epochs, records| decide(&rules, &contents(records, now), EpochEvent::Read);
         assert_eq!(read(Epochs::items(3), 2), None);
-        assert_eq!(read(Epochs::items(3), 3), Some(Reason::Count));
+        assert_eq!(read(Epochs::items(3), 3), Some(EndReason::Count));
         // Several sources may have read at the same time.
-        assert_eq!(read(Epochs::items(3), 5), Some(Reason::Count));
-        assert_eq!(read(Epochs::every_item(), 1), Some(Reason::Count));
+        assert_eq!(read(Epochs::items(3), 5), Some(EndReason::Count));
+        assert_eq!(read(Epochs::every_item(), 1), Some(EndReason::Count));
         assert_eq!(read(Epochs::every(SECOND), u64::MAX), None);
     }
 
@@ -247,21 +250,21 @@ mod tests {
         let now = Instant::now();
         let rules = Epochs::default();
         let full = |records, event| decide(&rules, &contents(records, now), event);
-        assert_eq!(full(0, Event::NoRoom), None);
-        assert_eq!(full(1, Event::NoRoom), Some(Reason::BudgetFull));
-        let little = Event::LittleRoom { in_flight: 10 };
+        assert_eq!(full(0, EpochEvent::NoRoom), None);
+        assert_eq!(full(1, EpochEvent::NoRoom), Some(EndReason::BudgetFull));
+        let little = EpochEvent::LittleRoom { in_flight: 10 };
         assert_eq!(full(5, little), None);
-        assert_eq!(full(6, little), Some(Reason::BudgetFull));
+        assert_eq!(full(6, little), Some(EndReason::BudgetFull));
     }
 
     #[test]
     fn an_epoch_ends_with_a_source_that_has_read_in_it() {
         let now = Instant::now();
         let ended = |has_read| {
-            let event = Event::InputEnded { has_read };
+            let event = EpochEvent::InputEnded { has_read };
             decide(&Epochs::default(), &contents(9, now), event)
         };
-        assert_eq!(ended(true), Some(Reason::EndOfInput));
+        assert_eq!(ended(true), Some(EndReason::EndOfInput));
         assert_eq!(ended(false), None);
     }
 
@@ -271,8 +274,8 @@ mod tests {
         assert_eq!(course(open, open, false, false), Course::Stays);
         assert_eq!(course(open, next, false, false), Course::Follows(next));
         let leaves = |input_ended| course(open, next, input_ended, true);
-        assert_eq!(leaves(false), Course::Leaves(Reason::Stop));
-        assert_eq!(leaves(true), Course::Leaves(Reason::EndOfInput));
+        assert_eq!(leaves(false), Course::Leaves(EndReason::Stop));
+        assert_eq!(leaves(true), Course::Leaves(EndReason::EndOfInput));
     }
 
     #[test]
@@ -280,9 +283,9 @@ mod tests {
         let now = Instant::now();
         let epoch = OpenEpoch::new(Epoch::first(3), Epochs::items(3), now);
         epoch.add(2);
-        assert_eq!((epoch.room(), epoch.decide(Event::Read)), (1, None));
+        assert_eq!((epoch.room(), epoch.decide(EpochEvent::Read)), (1, None));
         epoch.add(1);
-        assert_eq!(epoch.decide(Event::Read), Some(Reason::Count));
+        assert_eq!(epoch.decide(EpochEvent::Read), Some(EndReason::Count));
         assert!(epoch.end(Epoch::first(3), || now + SECOND));
         // Somebody else was late.
         assert!(!epoch.end(Epoch::first(3), || now + 5 * SECOND));

@@ -17,14 +17,14 @@ use flow_store::{Epoch, StoreError};
 use timely::scheduling::SyncActivator;
 
 use super::{
-    Budget, Clock, Epochs, Event, Limits, Origin, RecordFailure, UnfinishedLine, budget::Wake,
+    Budget, Clock, EpochEvent, Epochs, Limits, Origin, RecordFailure, UnfinishedLine, budget::Wake,
     frontier::END, open_epoch::OpenEpoch,
 };
 use crate::{chain::Fault, error::SinkError, graph::StepIndex};
 
 /// Why an execution was given up.
 #[derive(Debug)]
-pub(crate) enum Failed {
+pub(crate) enum AbortReason {
     Step {
         worker: usize,
         fault: Fault,
@@ -72,7 +72,7 @@ impl StopFlag {
 
 #[derive(Default)]
 struct Failures {
-    aborted: Option<Failed>,
+    aborted: Option<AbortReason>,
     record: Option<RecordFailure>,
     gave_up: Option<Fault>,
 }
@@ -255,7 +255,7 @@ impl RunState {
 
     /// Ends the epoch `open` if that is due, and nobody else has ended it yet. Returns whether it
     /// was due.
-    pub(crate) fn end_epoch(&self, open: Epoch, event: Event) -> bool {
+    pub(crate) fn end_epoch(&self, open: Epoch, event: EpochEvent) -> bool {
         let Some(reason) = self.open.decide(event) else {
             return false;
         };
@@ -270,7 +270,7 @@ impl RunState {
     /// Notes that records of the epoch `open` have been read.
     pub(crate) fn add_read(&self, open: Epoch, records: u64) {
         self.open.add(records);
-        self.end_epoch(open, Event::Read);
+        self.end_epoch(open, EpochEvent::Read);
     }
 
     pub(crate) fn records_read(&self) -> u64 {
@@ -435,7 +435,7 @@ impl RunState {
     }
 
     /// Gives the execution up: from now on no operator does anything.
-    pub(crate) fn abort(&self, why: Failed) {
+    pub(crate) fn abort(&self, why: AbortReason) {
         lock(&self.failures).aborted.get_or_insert(why);
         self.abort.store(true, SeqCst);
         self.tell(News::Aborted);
@@ -473,13 +473,13 @@ impl RunState {
         if all {
             let why = lock(&self.failures).gave_up.take();
             if let Some(why) = why {
-                self.abort(Failed::GaveUp(why));
+                self.abort(AbortReason::GaveUp(why));
             }
         }
     }
 
     /// Takes out what went wrong: what aborted the run, and the record that it was stopping for.
-    pub(crate) fn take_failures(&self) -> (Option<Failed>, Option<RecordFailure>) {
+    pub(crate) fn take_failures(&self) -> (Option<AbortReason>, Option<RecordFailure>) {
         let mut failures = lock(&self.failures);
         (failures.aborted.take(), failures.record.take())
     }

@@ -9,7 +9,7 @@ use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
     error::{BoxError, Place, ResumeError, RunError, SourceError, TypeChange},
     graph::{Graph, StepIndex},
-    resume::{Conversions, Notice, Resume, Settled, Taken, Unsettled},
+    resume::{Conversions, ConvertedRows, Notice, Resume, Settled, Unsettled},
 };
 
 type Partitions = Box<dyn Fn() -> Result<Vec<String>, SourceError>>;
@@ -70,7 +70,7 @@ pub(crate) struct HeadContext<'a> {
     /// What a person should know before the run starts.
     pub(crate) notices: &'a mut Vec<Notice>,
     /// What this worker took of steps whose keys are converted.
-    pub(crate) taken: &'a mut Vec<Taken>,
+    pub(crate) taken: &'a mut Vec<ConvertedRows>,
 }
 
 impl HeadContext<'_> {

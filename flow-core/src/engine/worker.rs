@@ -24,7 +24,7 @@ use timely::{
 };
 
 use super::{
-    Failed, Head, HeadContext, Made, News, Origin, RunState,
+    AbortReason, Head, HeadContext, Made, News, Origin, RunState,
     committer::{self, Committer},
     frontier::Time,
     in_order::{self, SharedTask},
@@ -37,7 +37,7 @@ use crate::{
     chain::{Whereabouts, Wiring},
     error::{BuildError, ResumeError, RunError},
     graph::{Graph, StepIndex},
-    resume::{Conversions, Notice, Resume, Taken},
+    resume::{Conversions, ConvertedRows, Notice, Resume},
     run::Skips,
 };
 
@@ -193,7 +193,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
             Ok(News::Stopping | News::Aborted) => {
                 crew.dismiss(news, LEAVING_AT_ONCE);
                 return Err(match state.take_failures().0 {
-                    Some(Failed::Workers(lost)) => RunError::Workers(lost).into(),
+                    Some(AbortReason::Workers(lost)) => RunError::Workers(lost).into(),
                     _ => NoCrew::Stopped,
                 });
             }
@@ -218,7 +218,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
     errors.sort_by_key(|(worker, _)| *worker);
     let error = errors.into_iter().next();
     let scattered = || {
-        let taken = Taken::scattered(&taken)?;
+        let taken = ConvertedRows::scattered(&taken)?;
         let error = ResumeError::KeysScattered {
             step: plan.id(taken.step),
             all: taken.all.0,
@@ -241,7 +241,7 @@ struct Report {
     /// Rows for the commit that opens the execution.
     opening: Changes,
     notices: Vec<Notice>,
-    taken: Vec<Taken>,
+    taken: Vec<ConvertedRows>,
 }
 
 type Channels = (Sender<(usize, Result<Report, RunError>)>, Sender<Closed>);
@@ -275,7 +275,7 @@ impl Shared {
             self.run(&mut Worker::new(WorkerConfig::default(), allocator, now));
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(live)) {
-            self.state.abort(Failed::Workers(message_of(&*panic)));
+            self.state.abort(AbortReason::Workers(message_of(&*panic)));
         }
     }
 
@@ -323,7 +323,7 @@ impl Shared {
             tasks.iter().try_for_each(|task| task.borrow_mut().start())
         });
         if let Some(Err(fault)) = started {
-            self.state.abort(Failed::Step {
+            self.state.abort(AbortReason::Step {
                 worker: index,
                 fault,
             });
@@ -349,7 +349,7 @@ impl Shared {
                     Err(panic) => (panic, None),
                 };
                 let message = message_of(&*panic);
-                self.state.abort(Failed::Panicked {
+                self.state.abort(AbortReason::Panicked {
                     worker,
                     step,
                     message,
@@ -416,13 +416,13 @@ impl Shared {
                 let (state, name) = (&self.state, graph.id(step));
                 match made {
                     Made::Source(task) => {
-                        let made = source::Made {
+                        let parts = source::Parts {
                             step,
                             task,
                             outlets,
                         };
                         let (queues, flight) = (&self.queues, flight.clone());
-                        source::build(&scope, &mut wires, state, queues, &name, made, flight);
+                        source::build(&scope, &mut wires, state, queues, &name, parts, flight);
                     }
                     Made::Step { inlet, task } => {
                         let task: SharedTask = Rc::new(RefCell::new(task));

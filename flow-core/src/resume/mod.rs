@@ -1,22 +1,22 @@
 //! What a run resumes from: the store as it was looked at, and what was made of it.
 
 mod conversions;
+mod converted_rows;
 mod keys;
 mod notice;
 mod partitions;
 mod renames;
-mod taken;
 
 use std::collections::BTreeSet;
 
 use flow_store::{Look, Manifest, Rewrite, StoredStep};
 
 pub(crate) use conversions::{Conversion, Conversions, Read};
+pub(crate) use converted_rows::ConvertedRows;
 pub(crate) use keys::{AllKeys, Keys};
 pub use notice::Notice;
 pub(crate) use partitions::{Settled, Unsettled};
 pub(crate) use renames::Renames;
-pub(crate) use taken::Taken;
 
 use crate::{
     error::TypeChange,

@@ -7,7 +7,7 @@ use flow_store::{End, Epoch, Execution};
 use super::{Ended, Outcome, Skips, failure};
 use crate::{
     chain::Whereabouts,
-    engine::{Failed, RunState, Stop},
+    engine::{AbortReason, RunState, Stop},
     error::{RunError, Safe},
     graph::Graph,
 };
@@ -33,7 +33,7 @@ impl Finished<'_> {
         let (aborted, record) = self.state.take_failures();
         // Nobody read the output any more when the run was stopped, which is no failure.
         let (aborted, given_up) = match (aborted, &record) {
-            (Some(Failed::GaveUp(fault)), None) => (None, Some(fault)),
+            (Some(AbortReason::GaveUp(fault)), None) => (None, Some(fault)),
             (aborted, _) => (aborted, None),
         };
         let in_flight = self.state.budget.records_in_flight();

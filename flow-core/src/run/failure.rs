@@ -2,7 +2,7 @@
 
 use super::ending::Finished;
 use crate::{
-    engine::{self, Failed, RecordFailure},
+    engine::{self, AbortReason, RecordFailure},
     error::{NotKept, Origin, OutputError, OutputProblem, RecordError, RunError, Safe},
     graph::StepIndex,
 };
@@ -31,7 +31,7 @@ impl Finished<'_> {
         }
     }
 
-    pub(super) fn abort_error(&self, failed: Failed) -> RunError {
+    pub(super) fn abort_error(&self, failed: AbortReason) -> RunError {
         let mut error = self.error_of(failed);
         let how = first_line(&flow_store::bounded(&error.to_string())).to_owned();
         if let RunError::Step { times, .. } | RunError::Panicked { times, .. } = &mut error {
@@ -40,10 +40,10 @@ impl Finished<'_> {
         error
     }
 
-    fn error_of(&self, failed: Failed) -> RunError {
+    fn error_of(&self, failed: AbortReason) -> RunError {
         let safe = self.safe(false);
         match failed {
-            Failed::Step { worker, mut fault } => {
+            AbortReason::Step { worker, mut fault } => {
                 let origin = self.origin(fault.take_origin());
                 let (step, cause) = fault.into_parts();
                 let step = self.graph.id(step);
@@ -65,7 +65,7 @@ impl Finished<'_> {
                     },
                 }
             }
-            Failed::Panicked {
+            AbortReason::Panicked {
                 worker,
                 step,
                 message,
@@ -78,20 +78,20 @@ impl Finished<'_> {
                 safe,
                 times: 1,
             },
-            Failed::Sync { step, error } => RunError::Sync {
+            AbortReason::Sync { step, error } => RunError::Sync {
                 step: self.graph.id(step),
                 error,
                 safe,
             },
-            Failed::Commit(error) => RunError::Commit { error, safe },
+            AbortReason::Commit(error) => RunError::Commit { error, safe },
             // Only where a record failed too; otherwise it is no error.
-            Failed::CutShort | Failed::GaveUp(_) => RunError::CutShort { safe },
-            Failed::TimedOut => RunError::StopTimedOut {
+            AbortReason::CutShort | AbortReason::GaveUp(_) => RunError::CutShort { safe },
+            AbortReason::TimedOut => RunError::StopTimedOut {
                 limit: self.drain,
                 steps: self.places(),
                 safe,
             },
-            Failed::Workers(message) => RunError::Lost { message, safe },
+            AbortReason::Workers(message) => RunError::Lost { message, safe },
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
     start::{self, As},
 };
 use crate::{
-    engine::{Failed, News, RunState},
+    engine::{AbortReason, News, RunState},
     error::{ResumeError, RunError},
 };
 
@@ -146,7 +146,7 @@ fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
             Err(RecvTimeoutError::Timeout) if state.aborted() => return false,
             Err(RecvTimeoutError::Timeout) => {
                 timed_out = true;
-                state.abort(Failed::TimedOut);
+                state.abort(AbortReason::TimedOut);
             }
         }
     }

@@ -9,13 +9,13 @@ use crate::{
     engine::HeadContext,
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     record::{Key, StateCodec},
-    resume::{Read, Taken},
+    resume::{ConvertedRows, Read},
 };
 
 /// Decodes what the store holds for this worker's keys; refuses what no longer decodes.
 ///
-/// Where the types have changed since, the rows are also written anew, with the commit that opens the
-/// execution.
+/// Where the types have changed since, the rows are also written anew, with the commit that opens
+/// the execution.
 pub(super) fn restore<K: Key, S: 'static>(
     codec: &StateCodec<S>,
     context: &mut HeadContext<'_>,
@@ -62,9 +62,9 @@ pub(super) fn restore<K: Key, S: 'static>(
         Some(_) => 0..KEY_GROUPS,
         None => keys.own.clone(),
     };
-    let mut taken = Taken {
+    let mut taken = ConvertedRows {
         step: context.step,
-        ..Taken::default()
+        ..ConvertedRows::default()
     };
     let mut rows = context.rows(groups)?;
     while let Some(rows) = &mut rows {
@@ -72,13 +72,13 @@ pub(super) fn restore<K: Key, S: 'static>(
             break;
         };
         if keys.old.is_some() {
-            Taken::add(&mut taken.all, row.key);
+            ConvertedRows::add(&mut taken.all, row.key);
         }
         let Some((hash, key)) = keys.read(row)? else {
             continue;
         };
         if keys.old.is_some() {
-            Taken::add(&mut taken.own, row.key);
+            ConvertedRows::add(&mut taken.own, row.key);
         }
         let state = states.read(row)?;
         if let (Some(_), Some(number)) = (&rewrite, number) {

@@ -6,7 +6,7 @@ use super::{
     Table,
     emit::Emit,
     restore::restore,
-    table::{AT_A_TIME, Place},
+    table::{AT_A_TIME, SlotId},
 };
 use crate::{
     chain::{At, Fault, InletId, Keyed, Parcel, Wiring, recycle},
@@ -45,7 +45,7 @@ where
             table,
             codec,
             f,
-            places: Vec::new(),
+            ids: Vec::new(),
             emit,
             types: std::marker::PhantomData,
         });
@@ -76,7 +76,7 @@ struct Stateful<K, V, S, R, E, F> {
     codec: StateCodec<S>,
     f: F,
     /// Where the records at hand have their states.
-    places: Vec<Place>,
+    ids: Vec<SlotId>,
     emit: E,
     types: std::marker::PhantomData<fn(V) -> R>,
 }
@@ -98,13 +98,11 @@ where
         self.emit.reserve(records.len());
         let mut records = records.drain(..);
         for hashes in hashes.chunks(AT_A_TIME) {
-            let found = self
-                .table
-                .find(hashes, records.as_slice(), &mut self.places);
+            let found = self.table.find(hashes, records.as_slice(), &mut self.ids);
             found.map_err(|error| self.at.fault(error.into_cause()))?;
-            for (place, (key, value)) in self.places.iter().zip(&mut records) {
+            for (id, (key, value)) in self.ids.iter().zip(&mut records) {
                 let f = |state: &mut _| (self.f)(&key, state, value);
-                match self.table.update(*place, f) {
+                match self.table.update(*id, f) {
                     Ok(result) => self.emit.emit(key, result),
                     Err(cause) => {
                         let key = text_of(&key_bytes(&key));

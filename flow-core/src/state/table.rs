@@ -14,16 +14,16 @@ use crate::{
 /// A hash table of states, which knows the keys that changed since the last snapshot.
 ///
 /// The hash is that of the key's bytes, made once for routing, table and store. The lower bits of
-/// it chose the worker, so the table takes the upper ones for its buckets. The slots stand side by side in
-/// the order in which their keys came, and an index of their numbers finds them. So growing moves no slot about,
-/// and a place stays what it is until the next snapshot.
+/// it chose the worker, so the table takes the upper ones for its buckets. The slots stand side by
+/// side in the order in which their keys came, and an index of their numbers finds them. So growing
+/// moves no slot about, and an id stays what it is until the next snapshot.
 pub(crate) struct Table<K, S> {
-    index: HashTable<Place>,
+    index: HashTable<SlotId>,
     slots: Vec<Slot<K, S>>,
     /// The slots that the next snapshot looks at, each once.
-    dirty: Vec<Place>,
-    /// Whether changed states are to be written: then each slot that is touched is dirty, otherwise only one that
-    /// is to be forgotten.
+    dirty: Vec<SlotId>,
+    /// Whether changed states are to be written: then each slot that is touched is dirty, otherwise
+    /// only one that is to be forgotten.
     writes: bool,
     key_bytes: Vec<u8>,
     checked: Checked,
@@ -40,15 +40,15 @@ struct Slot<K, S> {
 
 /// The number of a slot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Place(u32);
+pub(crate) struct SlotId(u32);
 
-impl Place {
+impl SlotId {
     /// What is not found has the last number.
-    const NONE: Place = Place(u32::MAX);
+    const NONE: SlotId = SlotId(u32::MAX);
 
-    fn new(at: usize) -> Option<Place> {
-        let place = u32::try_from(at).ok().map(Place);
-        place.filter(|place| *place != Place::NONE)
+    fn new(at: usize) -> Option<SlotId> {
+        let id = u32::try_from(at).ok().map(SlotId);
+        id.filter(|id| *id != SlotId::NONE)
     }
 
     fn at(self) -> usize {
@@ -56,7 +56,8 @@ impl Place {
     }
 }
 
-/// So many records are looked up at a time that what has been fetched for them is still there when it is used.
+/// So many records are looked up at a time that what has been fetched for them is still there when
+/// it is used.
 pub(super) const AT_A_TIME: usize = 64;
 
 fn bucket(hash: u64) -> u64 {
@@ -110,8 +111,7 @@ impl<K: Key, S> Table<K, S> {
     /// Makes room for so many keys.
     pub(crate) fn reserve(&mut self, keys: usize) {
         let slots = &self.slots;
-        self.index
-            .reserve(keys, |place| bucket(slots[place.at()].hash));
+        self.index.reserve(keys, |id| bucket(slots[id.at()].hash));
         self.slots.reserve(keys);
     }
 
@@ -121,49 +121,53 @@ impl<K: Key, S> Table<K, S> {
         Ok(())
     }
 
-    /// Finds the place of each key; one that is new gets a place.
+    /// Finds the slot of each key; a new key gets one.
     ///
-    /// Where there are many keys, each would wait several times for memory if they were looked up one after the other:
-    /// for the index, for the slot, for the key in it. Here no read depends on that of the key before, so
-    /// the processor has many of them under way at once.
+    /// Where there are many keys, each would wait several times for memory if they were looked up
+    /// one after the other: for the index, for the slot, for the key in it. Here no read depends on
+    /// that of the key before, so the processor has many of them under way at once.
     pub(crate) fn find<V>(
         &mut self,
         hashes: &[u64],
         records: &[(K, V)],
-        places: &mut Vec<Place>,
+        ids: &mut Vec<SlotId>,
     ) -> Result<(), KeyError> {
-        places.clear();
+        ids.clear();
         // It is almost always the first whose hash seems to be the same.
         let first = |hash: &u64| self.index.find(bucket(*hash), |_| true).copied();
-        places.extend(hashes.iter().map(|hash| first(hash).unwrap_or(Place::NONE)));
-        self.fetch(places);
-        for ((place, hash), (key, _)) in places.iter_mut().zip(hashes).zip(records) {
-            if !self.is(*place, *hash, key) {
-                *place = self.find_one(*hash, key)?;
+        ids.extend(
+            hashes
+                .iter()
+                .map(|hash| first(hash).unwrap_or(SlotId::NONE)),
+        );
+        self.fetch(ids);
+        for ((id, hash), (key, _)) in ids.iter_mut().zip(hashes).zip(records) {
+            if !self.is(*id, *hash, key) {
+                *id = self.find_one(*hash, key)?;
             }
         }
         Ok(())
     }
 
     /// Reads slots, at both ends, so that they are at hand when they are used.
-    fn fetch(&self, places: &[Place]) {
-        let read = |place: &Place| {
-            let slot = self.slots.get(place.at());
+    fn fetch(&self, ids: &[SlotId]) {
+        let read = |id: &SlotId| {
+            let slot = self.slots.get(id.at());
             slot.map_or(0, |slot| slot.hash ^ u64::from(slot.state.is_some()))
         };
-        black_box(places.iter().fold(0, |all, place| all ^ read(place)));
+        black_box(ids.iter().fold(0, |all, id| all ^ read(id)));
     }
 
-    /// Whether a key's place is this one.
-    fn is(&self, place: Place, hash: u64, key: &K) -> bool {
-        let slot = self.slots.get(place.at());
+    /// Whether this is a key's slot.
+    fn is(&self, id: SlotId, hash: u64, key: &K) -> bool {
+        let slot = self.slots.get(id.at());
         slot.is_some_and(|slot| slot.hash == hash && slot.key == *key)
     }
 
-    fn find_one(&mut self, hash: u64, key: &K) -> Result<Place, KeyError> {
-        let same = |place: &Place| self.is(*place, hash, key);
+    fn find_one(&mut self, hash: u64, key: &K) -> Result<SlotId, KeyError> {
+        let same = |id: &SlotId| self.is(*id, hash, key);
         match self.index.find(bucket(hash), same) {
-            Some(place) => Ok(*place),
+            Some(id) => Ok(*id),
             None => {
                 self.check(hash, key)?;
                 self.add(hash, key.clone(), None)
@@ -171,7 +175,8 @@ impl<K: Key, S> Table<K, S> {
         }
     }
 
-    /// Checks that a key is what its bytes are: that no other one has the same bytes, and that it comes back as it is.
+    /// Checks that a key is what its bytes are: that no other one has the same bytes, and that it
+    /// comes back as it is.
     ///
     /// Bytes are read as one key, so two keys with the same bytes can't both be what is read.
     fn check(&mut self, hash: u64, key: &K) -> Result<(), NotKept> {
@@ -189,30 +194,30 @@ impl<K: Key, S> Table<K, S> {
         checked.map_err(|error| NotKept::new::<K>(Kept::Key, Some(text_of(bytes)), error))
     }
 
-    fn add(&mut self, hash: u64, key: K, state: Option<S>) -> Result<Place, KeyError> {
+    fn add(&mut self, hash: u64, key: K, state: Option<S>) -> Result<SlotId, KeyError> {
         if let Some(keys) = &self.keys {
             keys.add(hash, &key)?;
         }
-        let place = Place::new(self.slots.len()).ok_or(KeyError::TooMany)?;
+        let id = SlotId::new(self.slots.len()).ok_or(KeyError::TooMany)?;
         let slots = &self.slots;
         self.index
-            .insert_unique(bucket(hash), place, |place| bucket(slots[place.at()].hash));
+            .insert_unique(bucket(hash), id, |id| bucket(slots[id.at()].hash));
         self.slots.push(Slot {
             hash,
             key,
             state,
             dirty: false,
         });
-        Ok(place)
+        Ok(id)
     }
 
-    /// Calls a function with the state at a place.
-    pub(crate) fn update<R>(&mut self, place: Place, f: impl FnOnce(&mut Option<S>) -> R) -> R {
-        let slot = &mut self.slots[place.at()];
+    /// Calls a function with the state in a slot.
+    pub(crate) fn update<R>(&mut self, id: SlotId, f: impl FnOnce(&mut Option<S>) -> R) -> R {
+        let slot = &mut self.slots[id.at()];
         let result = f(&mut slot.state);
         if !slot.dirty && (self.writes || slot.state.is_none()) {
             slot.dirty = true;
-            self.dirty.push(place);
+            self.dirty.push(id);
         }
         result
     }
@@ -229,11 +234,11 @@ impl<K: Key, S> Table<K, S> {
         let mut forgotten = Vec::new();
         for some in dirty.chunks(AT_A_TIME) {
             self.fetch(some);
-            for place in some {
-                let slot = &mut self.slots[place.at()];
+            for id in some {
+                let slot = &mut self.slots[id.at()];
                 slot.dirty = false;
                 if slot.state.is_none() {
-                    forgotten.push(*place);
+                    forgotten.push(*id);
                 }
                 let Some(step) = step else { continue };
                 self.key_bytes.clear();
@@ -255,28 +260,27 @@ impl<K: Key, S> Table<K, S> {
         }
         dirty.clear();
         self.dirty = dirty;
-        // The last slot takes the place of one that is forgotten. From the back, so that it is never one that is to
-        // be forgotten itself.
+        // The last slot takes the number of one that is forgotten. From the back, so that it is
+        // never one that is to be forgotten itself.
         forgotten.sort_unstable();
-        for place in forgotten.into_iter().rev() {
-            self.forget(place);
+        for id in forgotten.into_iter().rev() {
+            self.forget(id);
         }
         Ok(())
     }
 
-    fn forget(&mut self, place: Place) {
-        let gone = self.slots.swap_remove(place.at());
-        let there = |known: &Place| *known == place;
+    fn forget(&mut self, id: SlotId) {
+        let gone = self.slots.swap_remove(id.at());
+        let there = |known: &SlotId| *known == id;
         if let Ok(entry) = self.index.find_entry(bucket(gone.hash), there) {
             entry.remove();
         }
-        if let (Some(moved), Some(from)) =
-            (self.slots.get(place.at()), Place::new(self.slots.len()))
+        if let (Some(moved), Some(from)) = (self.slots.get(id.at()), SlotId::new(self.slots.len()))
             && let Some(known) = self
                 .index
                 .find_mut(bucket(moved.hash), |known| *known == from)
         {
-            *known = place;
+            *known = id;
         }
         if let Some(keys) = &self.keys {
             keys.remove(&gone.key);
@@ -305,13 +309,13 @@ mod tests {
     }
 
     fn set(table: &mut Table<String, u64>, hash: u64, key: &str, state: Option<u64>) {
-        let place = table.find_one(hash, &key.to_owned()).unwrap();
-        table.update(place, |now| *now = state);
+        let id = table.find_one(hash, &key.to_owned()).unwrap();
+        table.update(id, |now| *now = state);
     }
 
     fn get(table: &mut Table<String, u64>, hash: u64, key: &str) -> Option<u64> {
-        let place = table.find_one(hash, &key.to_owned()).unwrap();
-        table.update(place, |now| *now)
+        let id = table.find_one(hash, &key.to_owned()).unwrap();
+        table.update(id, |now| *now)
     }
 
     #[test]
@@ -384,16 +388,16 @@ mod tests {
     #[test]
     fn a_batch_finds_old_and_new_keys() {
         let mut table: Table<String, u64> = Table::new(None);
-        let mut places = Vec::new();
+        let mut ids = Vec::new();
         for round in 0..3u64 {
             // Half of them are there already, some share a hash, and each comes twice.
             let numbers: Vec<u64> = (50 * round..50 * round + 100).chain(60..160).collect();
             let hashes: Vec<u64> = numbers.iter().map(|n| (n % 70) << 40).collect();
             let records: Vec<_> = numbers.iter().map(|n| (n.to_string(), ())).collect();
-            table.find(&hashes, &records, &mut places).unwrap();
-            assert_eq!(places.len(), numbers.len());
-            for (place, number) in places.iter().zip(&numbers) {
-                assert_eq!(table.slots[place.at()].key, number.to_string());
+            table.find(&hashes, &records, &mut ids).unwrap();
+            assert_eq!(ids.len(), numbers.len());
+            for (id, number) in ids.iter().zip(&numbers) {
+                assert_eq!(table.slots[id.at()].key, number.to_string());
             }
         }
         assert_eq!(table.slots.len(), 200);
@@ -401,7 +405,7 @@ mod tests {
     }
 
     /// Looks a key up as one that has come through a shuffle.
-    fn find<K: Key>(table: &mut Table<K, u64>, key: &K) -> Result<Place, KeyError> {
+    fn find<K: Key>(table: &mut Table<K, u64>, key: &K) -> Result<SlotId, KeyError> {
         let mut bytes = Vec::new();
         key.encode(&mut bytes).unwrap();
         table.find_one(flow_store::hash(&bytes), key)
@@ -430,7 +434,7 @@ mod tests {
         let mut workers: [Table<Caseless, u64>; 2] =
             [(); 2].map(|()| Table::new(Some(keys.clone())));
         let key = |key: &str| Caseless(key.to_owned());
-        let place = find(&mut workers[0], &key("A")).unwrap();
+        let id = find(&mut workers[0], &key("A")).unwrap();
         find(&mut workers[1], &key("B")).unwrap();
         find(&mut workers[0], &key("A")).unwrap();
         for table in &mut workers {
@@ -442,7 +446,7 @@ mod tests {
             assert_eq!(error.cause(), &CodecError::EqualsAnother { other });
         }
         // When there is no such key any more, there is no row for it either.
-        workers[0].update(place, |state| *state = None);
+        workers[0].update(id, |state| *state = None);
         let codec = <() as StepState<u64>>::codec();
         workers[0]
             .snapshot(Some(1), &codec, &mut Changes::new())
@@ -538,12 +542,12 @@ mod tests {
             total: u64,
         }
         let mut table: Table<u64, Cart> = Table::new(None);
-        let place = find_any(&mut table, 7);
+        let id = find_any(&mut table, 7);
         let cart = Cart {
             note: None,
             total: 1,
         };
-        table.update(place, |state| *state = Some(cart));
+        table.update(id, |state| *state = Some(cart));
         let codec = <() as StepState<Cart>>::codec();
         let mut changes = Changes::new();
         let error = table.snapshot(Some(1), &codec, &mut changes).unwrap_err();
@@ -555,7 +559,7 @@ mod tests {
         );
     }
 
-    fn find_any<S>(table: &mut Table<u64, S>, key: u64) -> Place {
+    fn find_any<S>(table: &mut Table<u64, S>, key: u64) -> SlotId {
         table.find_one(1, &key).unwrap()
     }
 }

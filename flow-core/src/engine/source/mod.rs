@@ -18,10 +18,10 @@ use timely::{
 };
 
 pub(crate) use self::blocks::{Block, Blocks, FailedLine, Offer, Processed, Queues, Receipt};
-use self::blocks::{Outstanding, Share};
+use self::blocks::{Outstanding, Sharing};
 use super::{
-    Event, Failed, Filled, Origin, Rows, RunHandle, RunState, SourceBell, SourceFault, SourceTask,
-    Stop,
+    AbortReason, EpochEvent, Filled, Origin, Rows, RunHandle, RunState, SourceBell, SourceFault,
+    SourceTask, Stop,
     frontier::{END, Time},
     in_order::PARCEL,
     ledger::SharedFlight,
@@ -44,7 +44,7 @@ const TURN: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// A source on one worker.
-pub(super) struct Made {
+pub(super) struct Parts {
     pub(super) step: StepIndex,
     pub(super) task: Box<dyn SourceTask>,
     pub(super) outlets: Vec<OutletRef>,
@@ -56,14 +56,14 @@ pub(super) fn build<'scope>(
     state: &Arc<RunState>,
     queues: &Arc<Queues>,
     name: &str,
-    made: Made,
+    parts: Parts,
     flight: SharedFlight,
 ) {
-    let Made {
+    let Parts {
         step,
         mut task,
         outlets,
-    } = made;
+    } = parts;
     let mut builder = OperatorBuilder::new(name.to_owned(), *scope);
     let outputs = Outputs::new(&mut builder, outlets, wires);
     let address = builder.operator_info().address;
@@ -99,7 +99,7 @@ pub(super) fn build<'scope>(
         move |_| {
             if let Err(fault) = driver.run() {
                 let worker = driver.worker;
-                driver.state.abort(Failed::Step { worker, fault });
+                driver.state.abort(AbortReason::Step { worker, fault });
             }
         }
     });
@@ -216,7 +216,7 @@ impl Driver {
                 continue;
             }
             let now = self.state.clock.now();
-            if self.state.end_epoch(open, Event::Turn { now }) {
+            if self.state.end_epoch(open, EpochEvent::Turn { now }) {
                 continue;
             }
             if records == 0 || self.since(began) > TURN {
@@ -234,7 +234,8 @@ impl Driver {
                 }
                 Some(Rest::Room(bytes)) => {
                     self.bell.wait();
-                    if !self.state.has_room(bytes) && self.state.end_epoch(open, Event::NoRoom) {
+                    if !self.state.has_room(bytes) && self.state.end_epoch(open, EpochEvent::NoRoom)
+                    {
                         continue;
                     }
                     if !self.changed(open) && !self.state.has_turn(&self.bell, bytes) {
@@ -286,9 +287,9 @@ impl Driver {
     /// Reads and pushes some records of the open epoch.
     fn step(&mut self, open: Epoch, records: &mut u64) -> Result<Option<Rest>, Fault> {
         match self.share(open, records)? {
-            Share::Done => return Ok(None),
-            Share::Wait => return Ok(Some(Rest::Block)),
-            Share::Alone => {}
+            Sharing::Done => return Ok(None),
+            Sharing::Wait => return Ok(Some(Rest::Block)),
+            Sharing::Alone => {}
         }
         let now = self.state.clock.now();
         let filled = traced(&mut *self.task, None, |task| task.fill(now));
@@ -300,7 +301,8 @@ impl Driver {
             Ok(Filled::End) => {
                 self.ended = true;
                 let has_read = self.read_in_epoch;
-                self.state.end_epoch(open, Event::InputEnded { has_read });
+                self.state
+                    .end_epoch(open, EpochEvent::InputEnded { has_read });
                 return Ok(None);
             }
             Ok(Filled::Again) => return Ok(Some(Rest::Yield)),

@@ -12,12 +12,12 @@
 
 mod outstanding;
 mod queue;
-mod share;
+mod sharing;
 
 use std::time::Duration;
 
 pub(crate) use self::queue::Queues;
-pub(super) use self::{outstanding::Outstanding, share::Share};
+pub(super) use self::{outstanding::Outstanding, sharing::Sharing};
 use crate::{
     chain::{Fault, Parcel},
     engine::{RecordFailure, StopFlag},

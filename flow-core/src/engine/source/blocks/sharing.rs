@@ -10,10 +10,10 @@ use super::{
     outstanding::Out,
     queue::Job,
 };
-use crate::{chain::Fault, engine::Event};
+use crate::{chain::Fault, engine::EpochEvent};
 
 /// How a source goes on that may hand out blocks.
-pub(in crate::engine::source) enum Share {
+pub(in crate::engine::source) enum Sharing {
     /// Something has been done.
     Done,
     /// It has to wait for a block to return.
@@ -55,23 +55,23 @@ impl Driver {
         &mut self,
         open: Epoch,
         records: &mut u64,
-    ) -> Result<Share, Fault> {
+    ) -> Result<Sharing, Fault> {
         let Some(outstanding) = &mut self.outstanding else {
-            return Ok(Share::Alone);
+            return Ok(Sharing::Alone);
         };
         if outstanding.has_place() && outstanding.queue.has_idle() && self.hand_out(open) {
-            return Ok(Share::Done);
+            return Ok(Sharing::Done);
         }
         let outstanding = self.outstanding.as_ref();
         let Some(outstanding) = outstanding.filter(|outstanding| !outstanding.is_empty()) else {
-            return Ok(Share::Alone);
+            return Ok(Sharing::Alone);
         };
         match outstanding.queue.pop() {
             Some(job) => {
                 *records = records.saturating_sub(self.process(job)?);
-                Ok(Share::Done)
+                Ok(Sharing::Done)
             }
-            None => Ok(Share::Wait),
+            None => Ok(Sharing::Wait),
         }
     }
 
@@ -106,7 +106,8 @@ impl Driver {
         let granted = self.state.reserve(&self.bell, asked as u64, bytes_each);
         if granted < asked as u64 {
             let in_flight = self.state.budget.records_in_flight();
-            self.state.end_epoch(open, Event::LittleRoom { in_flight });
+            self.state
+                .end_epoch(open, EpochEvent::LittleRoom { in_flight });
         }
         #[allow(clippy::cast_possible_truncation)] // at most what was asked for
         let lines = lines.min(granted as usize);

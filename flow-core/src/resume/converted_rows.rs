@@ -7,7 +7,7 @@ use crate::graph::StepIndex;
 /// Rows are counted, and the hashes of their old keys are added up, so that one which two workers
 /// took does not make up for one that none did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub(crate) struct ConvertedRows {
     pub(crate) step: StepIndex,
     /// Of all rows that there are.
     pub(crate) all: (u64, u64),
@@ -15,16 +15,16 @@ pub(crate) struct Taken {
     pub(crate) own: (u64, u64),
 }
 
-impl Taken {
+impl ConvertedRows {
     pub(crate) fn add(sum: &mut (u64, u64), key: &[u8]) {
         sum.0 += 1;
         sum.1 = sum.1.wrapping_add(flow_store::hash(key));
     }
 
     /// The step of which the workers, together, did not take each row once.
-    pub(crate) fn scattered(taken: &[Taken]) -> Option<Taken> {
+    pub(crate) fn scattered(taken: &[ConvertedRows]) -> Option<ConvertedRows> {
         taken.iter().find_map(|first| {
-            let mut sum = Taken {
+            let mut sum = ConvertedRows {
                 own: (0, 0),
                 ..*first
             };
