@@ -1,8 +1,8 @@
-//! `#[dataflow]`, with its documentation where its examples run against what users import.
+//! `#[dataflow]`, documented where its examples run against what users import.
 
-/// Makes a function a dataflow: its steps get ids, and its mistakes are found when it is compiled.
+/// Makes a function a dataflow: its steps get ids, and mistakes are found at compile time.
 ///
-/// The function stays what it is: the attribute adds one statement at its start and changes nothing else.
+/// The attribute adds one statement at the start of the function and changes nothing else.
 ///
 /// ```
 /// use flow::prelude::*;
@@ -31,19 +31,21 @@
 /// ```
 ///
 /// # Ids
-/// What a step keeps is stored under its id, so the id must stay the same from run to run:
-/// - a source has the name of the `let` that it is bound to, otherwise its kind (`json_lines_source`);
-/// - a stateful step has the name of its function; a closure at the end of a chain has the name of the `let`, the first one of
-///   two (`let (sums, dead) = ..`);
-/// - a sink has its kind (`json_lines`);
-/// - `.named("..")` wins over all of them;
-/// - in a dataflow that is called by another one, the name of the dataflow comes before the id, with a period (`totals.spent`).
-///   So a name has no period itself.
+/// The store keeps the rows of a step under its id, so the id must stay the same from run to run:
+/// - A source has the name of the `let` that it is bound to, otherwise its kind
+///   (`json_lines_source`).
+/// - A stateful step has the name of its function. A closure at the end of a chain has the name of
+///   the `let`, or the first one of two (`let (sums, dead) = ..`).
+/// - A sink has its kind (`json_lines`).
+/// - `.named("..")` overrides all of them.
+/// - If another dataflow calls this one, the name of this one comes before the id, with a period
+///   (`totals.spent`). So a name has no period itself.
 ///
-/// A step that has been renamed says so with `.renamed_from("old")`, a dataflow with
-/// `#[dataflow(renamed_from = "old")]`. A dataflow that is used twice needs a [`scope`](crate::scope) around each use.
+/// A renamed step says `.renamed_from("old")`, and a renamed dataflow
+/// `#[dataflow(renamed_from = "old")]`. A dataflow that is used twice needs a
+/// [`scope`](crate::scope) around each use.
 ///
 /// # Options
-/// - `renamed_from = "old"`: the name that this dataflow had before.
+/// - `renamed_from = "old"`: the former name of this dataflow.
 /// - `crate = path`: where this library is, if it is not `::flow`.
 pub use flow_macros::dataflow;

@@ -1,4 +1,4 @@
-//! What a program that defines a dataflow needs: `use flow::prelude::*;`.
+//! The imports of a program that defines a dataflow: `use flow::prelude::*;`.
 
 pub use std::process::ExitCode;
 

@@ -1005,14 +1005,14 @@ fn a_check_says_what_a_run_would_and_changes_nothing() {
     };
     check("first", &[])
         .expect(FINE)
-        .says(["it would start, and nothing has been changed"]);
+        .says(["a run would start; nothing has been changed"]);
     assert!(!words.work.path("state").exists() && !words.work.path("out").exists());
     words.run(&["in"]).expect(FINE);
     words.work.append("in", "asp\n");
     let before = (words.work.snapshot("state"), words.out());
     check("first", &["-w", "3"])
         .expect(FINE)
-        .says(["going on from epoch 1."])
+        .says(["resuming from epoch 1."])
         .silent();
     check("renamed", &[]).one_error(REFUSED, ["`count`", ".renamed_from"]);
     check("renamed-from", &[])
@@ -1057,5 +1057,5 @@ fn where_nothing_is_durable_yet_no_epoch_is_named() {
     assert!(!ended.stderr.contains("epoch"), "{ended}");
     words.work.write("in", "ant\n");
     let ended = words.fine(&["in"], "ant 1\n");
-    ended.says(["going on from a store in which nothing is durable yet"]);
+    ended.says(["resuming from a store in which nothing is durable yet"]);
 }

@@ -179,7 +179,7 @@ fn a_change_that_was_wrong_is_taken_back() {
         .one_error(REFUSED, ["`count`"]);
     let back = ["--retain", "24h", "--from-epoch", &good];
     flow.run(&back).expect(0).says([
-        format!("going on from epoch {good}"),
+        format!("resuming from epoch {good}"),
         format!("goes back to {good}: what came in between is given up"),
     ]);
     let (_, out) = flow.everything();

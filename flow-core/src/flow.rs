@@ -18,7 +18,7 @@ use crate::{
 
 /// The flow that is being built: where streams begin.
 ///
-/// A flow is built several times in one run, once to plan and check it and once on each worker, and
+/// A flow is built several times in one run: once to plan and check it, and once on each worker. It
 /// must come out the same each time. Building opens nothing: sources and sinks only say what they
 /// will open.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ struct Inner {
     inlets: Cell<usize>,
 }
 
-/// A step that begins a stream, and where what follows on it is attached.
+/// A step that begins a stream, and the port for the steps that follow.
 type Begun<T> = (StepIndex, Rc<Port<(NoKey, T)>>);
 
 impl Flow {
@@ -68,11 +68,11 @@ impl Flow {
         Stream::new(self.clone(), index, port)
     }
 
-    /// Begins a stream with the records of a source, and a second one with what the source can't
+    /// Begins a stream with the records of a source, and a second stream with what the source can't
     /// read.
     ///
     /// The second stream is as durable as any other: a file at its end holds each such line exactly
-    /// once, with its place, also where it is not UTF-8. `.on_error(..)` of the source then has no
+    /// once, with its place, even if it is not UTF-8. `.on_error(..)` of the source then has no
     /// effect.
     ///
     /// ```
@@ -118,7 +118,7 @@ impl Flow {
         (index, port)
     }
 
-    /// Adds a step that gives out a stream.
+    /// Adds a step that has an output stream.
     pub(crate) fn add<T: 'static>(&self, step: Step) -> Begun<T> {
         (self.add_step(step), Port::new())
     }
@@ -127,7 +127,7 @@ impl Flow {
         self.inner.graph.borrow_mut().add(step)
     }
 
-    /// Whether more steps lead to this one than may.
+    /// Whether too many steps lead to this one.
     pub(crate) fn is_too_deep(&self, index: StepIndex) -> bool {
         self.inner.graph.borrow().is_too_deep(index)
     }
@@ -148,7 +148,7 @@ impl Flow {
         }
     }
 
-    /// Changes the head that a step begins with, if it does.
+    /// Changes the head of a step, if it has one.
     pub(crate) fn change_head(&self, index: StepIndex, change: impl FnOnce(&mut Head)) {
         let mut heads = self.inner.heads.borrow_mut();
         if let Some(head) = heads.iter_mut().find(|head| head.step == index) {

@@ -2,9 +2,12 @@
 //!
 //! Users depend on the facade, `flow-dataflow`, which re-exports what is public here.
 //!
-//! How it hangs together: a [`Stream`] is built of steps, which leave a [`Graph`] and closures behind (`flow`,
-//! `graph`, `stream`). The [`Runner`] plans, checks and resumes (`run`), and has the engine run the closures on
-//! timely's workers (`engine`). Between two shuffles, records go through a `chain` of plain calls.
+//! How it fits together:
+//! - A [`Stream`] is built of steps, which leave a [`Graph`] and closures behind (`flow`, `graph`,
+//!   `stream`).
+//! - The [`Runner`] plans, checks and resumes (`run`).
+//! - The engine runs the closures on timely's workers (`engine`).
+//! - Between two shuffles, records go through a `chain` of plain calls.
 
 mod built;
 mod chain;
@@ -26,7 +29,7 @@ mod stream;
 pub mod terminal;
 pub mod testing;
 
-/// What the expansion of `#[dataflow]` uses. Not for use by hand.
+/// For the expansion of `#[dataflow]` only.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::graph::{Scope, Sites, enter, here};

@@ -1,11 +1,11 @@
-//! What can be seen to be wrong without knowing a type. Only steps that keep a state, and sources of a parameter that is a
-//! flow, are looked at: their methods' names mean nothing to other types.
+//! Finds mistakes that can be seen without types. It looks only at steps that keep a state, and at
+//! sources of a parameter that is a flow: their methods' names mean nothing to other types.
 
 use proc_macro2::Span;
 
 use crate::model::{Keeps, Name, Step};
 
-/// Everything that is wrong with the steps of a function.
+/// All mistakes in the steps of a function.
 pub(crate) fn steps(steps: &[Step<'_>], errors: &mut Vec<syn::Error>) {
     errors.extend(
         steps
@@ -20,13 +20,13 @@ pub(crate) fn steps(steps: &[Step<'_>], errors: &mut Vec<syn::Error>) {
             errors.push(bad_name(*at, id));
             continue;
         }
-        // A closure may well be called only once; what it makes is then looked at when the flow is built.
+        // A closure may be called only once. Its steps are checked when the flow is built.
         let repeated_by = match (step.keeps, step.place.repeated_by) {
             (Keeps::Tokens, Some("closure")) => continue,
             (_, repeated_by) => repeated_by,
         };
         match (&step.name, repeated_by) {
-            // A source that has no name has that of its kind.
+            // A source without a name has the name of its kind.
             (Name::Computed, _) => {}
             (Name::Missing, None) if step.keeps == Keeps::Tokens => {}
             (Name::Missing, None) => errors.push(anonymous(step)),

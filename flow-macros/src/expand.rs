@@ -1,4 +1,4 @@
-//! What the compiler gets to see: the user's item, and then what is wrong with it.
+//! The tokens for the compiler: the user's item, and then its mistakes.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -34,7 +34,7 @@ pub(crate) fn dataflow(options: TokenStream, item: TokenStream) -> TokenStream {
     output
 }
 
-/// The function with one statement more.
+/// The function with one more statement.
 fn with_guard(function: &Function, body: &parse::Body, guard: TokenStream) -> TokenStream {
     let (front, rest) = (&body.front, &body.rest);
     let mut with_guard = Group::new(function.body.delimiter(), quote!(#front #guard #rest));
@@ -44,7 +44,7 @@ fn with_guard(function: &Function, body: &parse::Body, guard: TokenStream) -> To
     output
 }
 
-/// Enters the scope of a dataflow, for as long as the function runs.
+/// Enters the scope of a dataflow while the function runs.
 fn guard(options: &Options, name: &Ident, steps: &[Step<'_>]) -> TokenStream {
     let root = match &options.facade {
         Some(path) => quote!(#path::__private),
@@ -71,8 +71,8 @@ fn guard(options: &Options, name: &Ident, steps: &[Step<'_>]) -> TokenStream {
     }
 }
 
-/// The id of the step that is made by the method at `at`. All tokens stand there: so `here()` is called from the same
-/// place as the method.
+/// The id of the step that the method at `at` makes. All tokens stand there, so `here()` is called
+/// from the same place as the method.
 fn row(root: &TokenStream, at: Span, id: &str) -> TokenStream {
     let root = root.clone().into_iter().map(|mut token| {
         token.set_span(at);
@@ -85,7 +85,7 @@ fn no_function() -> syn::Error {
     let message = "`#[dataflow]` goes on a function with a body\n\
         help: a flow is `fn name(flow: &Flow, args: &Args) { .. }`, \
         a piece of one `fn name(input: Stream<A>) -> Stream<B> { .. }`";
-    // On the attribute: it is what is in the wrong place.
+    // On the attribute, which is in the wrong place.
     syn::Error::new(Span::call_site(), message)
 }
 

@@ -1,7 +1,10 @@
-//! The `#[dataflow]` attribute. What it does for a user is documented where the facade re-exports it.
+//! The `#[dataflow]` attribute, documented where the facade re-exports it.
 //!
-//! A function goes through four stages: `parse` takes it apart and leaves its tokens as they are, `model` finds
-//! the calls that make steps, `check` looks for what can't work, `expand` puts one statement in front of the body.
+//! A function goes through four stages:
+//! - `parse` takes it apart and leaves its tokens as they are.
+//! - `model` finds the calls that make steps.
+//! - `check` looks for what can't work.
+//! - `expand` puts one statement in front of the body.
 
 mod check;
 mod expand;

@@ -1,4 +1,4 @@
-//! The calls in a body that make steps, and what can be known of them without types.
+//! Finds the calls in a body that make steps, and what can be known of them without types.
 
 use std::ptr;
 
@@ -14,12 +14,12 @@ use syn::{
 pub(crate) struct Step<'a> {
     pub(crate) method: &'a Ident,
     pub(crate) keeps: Keeps,
-    /// Whether it gives two streams, so that nothing can be called on what it returns.
+    /// Whether it returns two streams, so that nothing can be called on its result.
     pub(crate) gives_two: bool,
     pub(crate) name: Name,
     /// Whether a `let` has given it its name.
     pub(crate) named_by_let: bool,
-    /// Where a key is given out that borrows from its record, where that can be seen.
+    /// Where a key that borrows from its record is returned, if that can be seen.
     pub(crate) borrowed_key: Option<Span>,
     pub(crate) place: Place,
 }
@@ -28,15 +28,15 @@ pub(crate) struct Step<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeps {
     Nothing,
-    /// A token for each partition: it is a source.
+    /// A token for each partition: the step is a source.
     Tokens,
     States,
 }
 
-/// What a step is called.
+/// The name of a step.
 #[derive(Clone)]
 pub(crate) enum Name {
-    /// This, which is written at that place.
+    /// This name, written at that place.
     Known(String, Span),
     /// What `.named(..)` computes.
     Computed,
@@ -51,12 +51,12 @@ pub(crate) struct Place {
     pub(crate) scope: String,
     /// What may run it more than once under one id.
     pub(crate) repeated_by: Option<&'static str>,
-    /// The `if`s and `match`es around it, each with the arm that it stands in.
+    /// The `if`s and `match`es around it, each with its arm.
     arms: Vec<(usize, usize)>,
 }
 
 impl Place {
-    /// Whether one run of the function makes one of the two at most.
+    /// Whether one run of the function makes at most one of the two.
     pub(crate) fn excludes(&self, other: &Place) -> bool {
         let differ = |a: &(usize, usize), b: &(usize, usize)| a.0 == b.0 && a.1 != b.1;
         self.arms
@@ -76,12 +76,12 @@ enum Kind {
     Stateless,
     /// Keeps nothing and has no function.
     Plain,
-    /// Goes on with the same step.
+    /// Continues the same step.
     Same,
 }
 
-/// The names of the methods. A name that other types have too does no harm where the step keeps nothing: its row is
-/// only looked up by a step that was made at that very place.
+/// The names of the methods. A name that other types have too does no harm if the step keeps
+/// nothing: its row is looked up only by a step that was made at that place.
 const METHODS: &[(Kind, &[&str])] = &[
     (Kind::Source, &["source", "source_or_dead"]),
     (
@@ -158,7 +158,7 @@ fn kind(method: &Ident) -> Option<Kind> {
 /// The methods that set options between `.stateful()` and the function.
 const OPTIONS: &[&str] = &["optional", "or_dead", "or_fail", "or_skip", "with_key"];
 
-/// The options of a step that begins with `.stateful()`, for the call that gives it its function.
+/// The options of a step that begins with `.stateful()`, for the call that has its function.
 fn options(call: &ExprMethodCall) -> Option<Vec<&Ident>> {
     let mut options = Vec::new();
     if call.method != "map" && call.method != "flat_map" {
@@ -187,9 +187,9 @@ fn gives_two(call: &ExprMethodCall) -> bool {
         || options(call).is_some_and(|options| options.iter().any(|option| *option == "or_dead"))
 }
 
-/// The steps of a body, in the order in which they stand there.
+/// The steps of a body, in order.
 ///
-/// `flows` are the names of the parameters that are a flow: a source is begun on one of them.
+/// `flows` are the names of the parameters that are a flow: a source begins on one of them.
 pub(crate) fn steps<'a>(statements: &'a [Stmt], flows: &'a [Ident]) -> Vec<Step<'a>> {
     let mut walk = Walk {
         flows,
@@ -205,17 +205,17 @@ pub(crate) fn steps<'a>(statements: &'a [Stmt], flows: &'a [Ident]) -> Vec<Step<
 struct Walk<'a> {
     steps: Vec<Step<'a>>,
     flows: &'a [Ident],
-    /// The call whose value the present `let` binds, with the name that it gets.
+    /// The call whose value the present `let` binds, with its name.
     bound: Option<(&'a ExprMethodCall, &'a Ident)>,
-    /// The call that the last `.named(..)` is about, with the name that it gets.
+    /// The call that the last `.named(..)` names, with its name.
     named: Option<(&'a ExprMethodCall, Name)>,
     place: Place,
-    /// How many branches and scopes have been met, to tell them apart.
+    /// The number of branches and scopes so far, to tell them apart.
     met: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// Visits something that stands in another place than what is around it.
+    /// Visits something inside of another place.
     fn at(&mut self, place: Place, visit: impl FnOnce(&mut Self)) {
         let around = std::mem::replace(&mut self.place, place);
         visit(self);
@@ -241,14 +241,15 @@ impl<'a> Walk<'a> {
         self.met
     }
 
-    /// `flow::scope(name, || ..)`: the closure runs once, and what it makes has the name before its id.
+    /// `flow::scope(name, || ..)`: the closure runs once, and its steps have the name before their
+    /// ids.
     fn scope(&mut self, name: &'a Expr, closure: &'a ExprClosure) {
         self.visit_expr(name);
         let mut place = self.place.clone();
         match literal(name) {
             Some((text, _)) => place.scope += &format!("{text}."),
             None => {
-                // Nobody knows the name here, but it is another one each time.
+                // The name is not known here, but it is another one each time.
                 place.scope += &format!("{}\0", self.next());
                 place.repeated_by = None;
             }
@@ -309,7 +310,7 @@ impl<'a> Visit<'a> for Walk<'a> {
             None
         };
         match branch {
-            // Which of the `#[cfg]`s hold is not known: each may exclude each other one.
+            // It is not known which `#[cfg]`s apply: each may exclude each other one.
             Some(arm) => self.arm(0, arm, |walk| visit::visit_local(walk, local)),
             None => visit::visit_local(self, local),
         }
@@ -320,7 +321,7 @@ impl<'a> Visit<'a> for Walk<'a> {
         let kind = kind(&call.method);
         if call.method == "named" {
             let target = made_by(&call.receiver);
-            // Of two names the outer one holds, and that has been met before.
+            // Of two names the outer one applies, and it was visited before.
             let met = target.is_some_and(|target| {
                 self.named
                     .as_ref()
@@ -333,7 +334,7 @@ impl<'a> Visit<'a> for Walk<'a> {
             }
         }
         let name = kind.map(|kind| self.name(kind, call));
-        // What the receiver makes is made first.
+        // The steps of the receiver are made first.
         self.visit_expr(&call.receiver);
         if let (Some(kind), Some((name, named_by_let))) = (kind, name)
             && kind != Kind::Same
@@ -402,11 +403,12 @@ impl<'a> Visit<'a> for Walk<'a> {
         }
     }
 
-    // An item has no part in the body around it.
+    // An item is not part of the body around it.
     fn visit_item(&mut self, _: &'a Item) {}
 }
 
-/// The call that makes the step of a chain: the outermost one that does not merely go on with the same step.
+/// The call that makes the step of a chain: the outermost one that does not merely continue the
+/// same step.
 fn made_by(chain: &Expr) -> Option<&ExprMethodCall> {
     match chain {
         Expr::MethodCall(call) if kind(&call.method) == Some(Kind::Same) => made_by(&call.receiver),
@@ -417,7 +419,7 @@ fn made_by(chain: &Expr) -> Option<&ExprMethodCall> {
     }
 }
 
-/// Where the closure that makes a key plainly gives out a reference into its record.
+/// Where the closure that makes a key clearly returns a reference into its record.
 fn borrowed_key(call: &ExprMethodCall) -> Option<Span> {
     if call.method != "key_on" && call.method != "rekey_on" {
         return None;
@@ -443,7 +445,7 @@ fn borrowed_key(call: &ExprMethodCall) -> Option<Span> {
     }
 }
 
-/// The name that a `let` gives a stream; of two streams it is that of the first.
+/// The name that a `let` gives a stream, or the first of two streams.
 fn bound_name(pattern: &Pat, two: bool) -> Option<&Ident> {
     match pattern {
         Pat::Ident(name) => Some(&name.ident),

@@ -1,7 +1,7 @@
-//! The attribute's options, and the parts of the function that it stands on.
+//! Parses the attribute's options, and takes its function apart.
 //!
-//! Of the function only the name, what stands before `fn`, and the body matter. Everything else stays tokens, so that
-//! nothing the user may write there, finished or half typed, can be in the way.
+//! Only the name of the function, the tokens before `fn`, and the body matter. Everything else
+//! stays tokens, so that nothing the user writes there, finished or half typed, is in the way.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use syn::{
@@ -13,15 +13,15 @@ use syn::{
 /// The options of `#[dataflow(..)]`.
 #[derive(Default)]
 pub(crate) struct Options {
-    /// The name that the dataflow had before.
+    /// The former name of the dataflow.
     pub(crate) renamed_from: Option<LitStr>,
-    /// Where the facade is, if not at `::flow`.
+    /// The path of the facade, if it is not `::flow`.
     pub(crate) facade: Option<Path>,
 }
 
 const LEGAL: &str = "`renamed_from = \"old\"` and `crate = path`";
 
-/// Reads the options; what is wrong with one of them does not keep the others from being read.
+/// Reads the options. A mistake in one of them does not keep the others from being read.
 pub(crate) fn options(tokens: TokenStream, errors: &mut Vec<syn::Error>) -> Options {
     let mut options = Options::default();
     let read = |input: ParseStream| {
@@ -85,7 +85,7 @@ fn value<T>(input: ParseStream, read: fn(ParseStream) -> Result<T>, wanted: &str
 pub(crate) struct Function {
     /// Everything before the body.
     pub(crate) head: TokenStream,
-    /// `async`, `const`, `unsafe` or `extern`, where one of them is there.
+    /// `async`, `const`, `unsafe` or `extern`, if one of them is there.
     pub(crate) qualifier: Option<Ident>,
     pub(crate) name: Ident,
     /// The parameters whose type is a `Flow`.
@@ -94,13 +94,13 @@ pub(crate) struct Function {
     pub(crate) body: Group,
 }
 
-/// Takes a function apart; none if the item is something else.
+/// Takes a function apart. `None` if the item is something else.
 pub(crate) fn function(item: TokenStream) -> Option<Function> {
     let mut head: Vec<TokenTree> = ungroup(item).into_iter().collect();
     let body = head.pop().and_then(braces)?;
     let mut qualifier = None;
     let mut rest = head.iter();
-    // Attributes, a visibility, an ABI: all of them are groups and the signs and literals before them.
+    // Attributes, a visibility and an ABI are groups, and the signs and literals before them.
     let name = rest.find_map(|token| match token {
         TokenTree::Ident(word) if word == "fn" => Some(true),
         TokenTree::Ident(word)
@@ -128,7 +128,7 @@ pub(crate) fn function(item: TokenStream) -> Option<Function> {
     })
 }
 
-/// The names of the parameters of a type `Flow`, from what stands behind the function's name.
+/// The names of the parameters of a type `Flow`, from the tokens behind the function's name.
 fn flows<'a>(signature: impl Iterator<Item = &'a TokenTree>) -> Vec<Ident> {
     let mut angles = Angles::default();
     let parameters = signature.into_iter().find_map(|token| match token {
@@ -165,7 +165,7 @@ fn flows<'a>(signature: impl Iterator<Item = &'a TokenTree>) -> Vec<Ident> {
     flows
 }
 
-/// How deep in `<..>` a token stands.
+/// The depth of a token in `<..>`.
 #[derive(Default)]
 struct Angles {
     depth: usize,
@@ -188,7 +188,7 @@ impl Angles {
     }
 }
 
-/// What a `macro_rules!` that was given a whole item puts around it, taken off.
+/// Removes what a `macro_rules!` that was given a whole item puts around it.
 fn ungroup(item: TokenStream) -> TokenStream {
     let mut tokens = item.clone().into_iter();
     match (tokens.next(), tokens.next()) {
@@ -217,7 +217,7 @@ pub(crate) struct Body {
     pub(crate) statements: Vec<Stmt>,
 }
 
-/// Reads a body; none if it is not Rust, or not yet.
+/// Reads a body. `None` if it is not Rust, or not yet.
 pub(crate) fn body(tokens: TokenStream) -> Option<Body> {
     let all = tokens.clone();
     let read = |input: ParseStream| {

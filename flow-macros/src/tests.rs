@@ -1,7 +1,7 @@
-//! Expansions as they are printed, and what can be seen without a compiler.
+//! Tests of the printed expansions, and of what can be seen without a compiler.
 //!
-//! `tests/expansions` has an item a file, and beside it what becomes of it. `UPDATE_EXPECT=1 cargo test -p flow-macros`
-//! writes down what it is now.
+//! `tests/expansions` has one item a file, and its expansion beside it.
+//! `UPDATE_EXPECT=1 cargo test -p flow-macros` writes the expansions.
 
 use std::{fs, path::Path};
 
@@ -64,7 +64,7 @@ fn groups(tokens: TokenStream) -> Box<dyn Iterator<Item = Group>> {
 fn print(expansion: TokenStream) -> String {
     match syn::parse2(expansion.clone()) {
         Ok(file) => prettyplease::unparse(&file),
-        // Something half typed.
+        // Half-typed code.
         Err(_) => format!("{expansion}\n"),
     }
 }
@@ -100,7 +100,7 @@ fn a_row_stands_where_its_method_stands() {
     }
 }
 
-/// The messages of an expansion, each up to its help.
+/// The messages of an expansion, each without its help.
 fn errors(body: &str) -> Vec<String> {
     let expansion = expand(&format!(
         "#[dataflow] fn f<F: Fn(u8) -> u8>(g: F, mut flow: &'a Flow) {{ {body} }}"

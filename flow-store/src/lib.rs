@@ -162,7 +162,7 @@
 //!
 //! ```text
 //! $ flow-store verify state
-//! all pages and 6 rows ([..]) are whole
+//! all pages and 6 rows ([..]) are intact
 //! $ flow-store backup state today
 //! backed up 6 rows at epoch 1.2 to today
 //! $ flow-store diff yesterday today --count
@@ -190,7 +190,7 @@
 //! step `totals` is only in the second: 3 rows
 //! exit status 1
 //! $ flow-store compact state
-//! compacted 5 rows: the file had [..], and has [..] now
+//! compacted 5 rows: the file had [..] and now has [..]
 //! ```
 //!
 //! The exit status is 0; 1 when there is no such key or the stores are different; 2 when the

@@ -7,47 +7,48 @@ use flow_core::{Epoch, Epochs, Recovery, Retain, Runner};
 
 /// How the flow is run.
 #[derive(Debug, Args)]
-// A group would have the name of this type, which a type of the user's may have too.
+// A group would have the name of this type, and the user may have a type of that name.
 #[group(skip)]
 #[command(next_help_heading = "Flow options")]
 pub(super) struct RunOptions {
-    /// Keep the flow's state in this directory, and go on from it
+    /// Keep the flow's state in this directory, and resume from it
     #[arg(long, value_name = "DIR")]
     recover: Option<PathBuf>,
 
-    /// When an epoch ends and becomes durable: every-item, a number of records (200) or a duration (7ms, 1s, 1h)
+    /// When an epoch ends: every-item, a number of records (200) or a duration (7ms, 1s, 1h)
     #[arg(long, value_name = "EPOCH", default_value = "1s")]
     epoch: Epochs,
 
-    /// How many worker threads there are
+    /// The number of worker threads
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     workers: usize,
 
-    /// Give up what the store keeps for a step; a source then reads its input from the beginning (with --recover)
+    /// Drop the rows of a step; a source then reads its input from the beginning (with --recover)
     #[arg(long, value_name = "STEP", requires = "recover")]
     drop_state: Vec<String>,
 
-    /// Agree that a partition which is gone or was replaced is not read to its end; what has its name is read from the beginning (with --recover)
+    /// Leave the rest of a partition unread that is gone or was replaced; whatever now has its name
+    /// is read from the beginning (with --recover)
     #[arg(long, value_name = "PARTITION", requires = "recover")]
     drop_partition: Vec<String>,
 
-    /// Read a last line that has no newline at its end; by default it is left for a later run
+    /// Read a last line that has no newline; by default it is left for a later run
     #[arg(long)]
     take_unfinished_lines: bool,
 
-    /// Keep what was read of a line before it was finished, and go on behind it (with --recover)
+    /// Keep what was read of an unfinished line, and resume behind the line (with --recover)
     #[arg(long, value_name = "PARTITION", requires = "recover")]
     skip_rest_of_line: Vec<String>,
 
-    /// Say that the partition which was read as OLD is called NEW now; it goes on there (with --recover)
+    /// Resume the partition that was read as OLD in NEW, its present name (with --recover)
     #[arg(long, value_name = "OLD=NEW", requires = "recover", value_parser = renaming)]
     rename_partition: Vec<String>,
 
-    /// Keep older epochs restorable: a number of them (100) or a duration (30m, 24h) (with --recover)
+    /// Keep earlier epochs restorable: a number (100) or a duration (30m, 24h) (with --recover)
     #[arg(long, value_name = "EPOCHS", requires = "recover")]
     retain: Option<Retain>,
 
-    /// Go back to this epoch, which the store retains, and give up what came after it (with --recover)
+    /// Go back to this retained epoch, and give up what came after it (with --recover)
     #[arg(long, value_name = "EPOCH", requires = "recover")]
     from_epoch: Option<Epoch>,
 }
@@ -87,7 +88,7 @@ impl RunOptions {
 fn renaming(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok(text.to_owned()),
-        _ => Err("it takes the old name and the new one: `app.log=app.log.1`".to_owned()),
+        _ => Err("give the old name and the new one: `app.log=app.log.1`".to_owned()),
     }
 }
 
@@ -112,13 +113,13 @@ impl Command {
 pub(super) fn command<A: Args>() -> clap::Command {
     let with_options = |name, about: &'static str| {
         let command = RunOptions::augment_args(A::augment_args(clap::Command::new(name)));
-        // Last, for what is said of `RunOptions` is not about the command.
+        // Last, because the documentation of `RunOptions` is not about the command.
         command.about(about).next_help_heading(None::<&str>)
     };
     let run = with_options("run", "Run the flow");
     let check = with_options(
         "check",
-        "Find out whether a run would start: all that a start does, but nothing is changed",
+        "Check whether a run would start: do all that a start does, but change nothing",
     );
     let graph = clap::Command::new("graph").about("Print the flow's steps: ids, types, places");
     let name = std::env::args_os().next().map(PathBuf::from);
@@ -137,9 +138,9 @@ pub(super) fn inner(matches: &ArgMatches) -> &ArgMatches {
     matches.subcommand().map_or(matches, |(_, inner)| inner)
 }
 
-/// The arguments of the user's that have names of ours, all at once: clap would panic on the first of them.
+/// The user's arguments that clash with ours, all at once: clap would panic at the first of them.
 ///
-/// Which arguments a type has is known when the program runs: `#[derive(clap::Args)]` makes no constant of it.
+/// This is known only when the program runs: `#[derive(clap::Args)]` makes no constant of it.
 pub(super) fn clash<A: Args>() -> Option<String> {
     let ours = RunOptions::augment_args(clap::Command::new("ours"));
     // clap adds it to every command.
@@ -161,8 +162,8 @@ pub(super) fn clash<A: Args>() -> Option<String> {
     }
     let fields = match clashes.len() {
         0 => return None,
-        1 => "an argument of this flow has a name that is flow's own",
-        _ => "arguments of this flow have names that are flow's own",
+        1 => "an argument of this flow has a name that flow uses itself",
+        _ => "arguments of this flow have names that flow uses itself",
     };
     let one = if clashes.len() == 1 {
         "the field"
@@ -170,12 +171,12 @@ pub(super) fn clash<A: Args>() -> Option<String> {
         "the fields"
     };
     Some(format!(
-        "{fields}: {}\nhelp: give {one} another name, or an option another one: `#[arg(long = \"..\")]`",
+        "{fields}: {}\nhelp: rename {one}, or give the option another name: `#[arg(long = \"..\")]`",
         clashes.join(", ")
     ))
 }
 
-/// The names that two arguments share, as they are given on a command line.
+/// The names that two arguments share, as a user types them.
 fn shared(ours: &Arg, theirs: &Arg) -> Vec<String> {
     let longs = |arg: &Arg| -> Vec<String> {
         let long = arg.get_long().into_iter().map(str::to_owned);
@@ -258,8 +259,9 @@ mod tests {
         assert_eq!(clash::<Fine>(), None);
         assert_eq!(
             clash::<Long>().unwrap(),
-            "an argument of this flow has a name that is flow's own: `--recover` (field `recover`)\nhelp: give the field \
-             another name, or an option another one: `#[arg(long = \"..\")]`"
+            "an argument of this flow has a name that flow uses itself: `--recover` (field \
+             `recover`)\nhelp: rename the field, or give the option another name: `#[arg(long = \
+             \"..\")]`"
         );
         assert!(clash::<Short>().unwrap().contains(": `-w` (field `width`)"));
         assert!(
@@ -269,8 +271,9 @@ mod tests {
         );
         assert!(
             clash::<Many>().unwrap().starts_with(
-                "arguments of this flow have names that are flow's own: `--workers` and `-w` (field `workers`), `--epoch` \
-                 (field `epoch`), `-h` (field `host`), `--recover` (field `store`)\nhelp: "
+                "arguments of this flow have names that flow uses itself: `--workers` and `-w` \
+                 (field `workers`), `--epoch` (field `epoch`), `-h` (field `host`), `--recover` \
+                 (field `store`)\nhelp: "
             ),
             "{:?}",
             clash::<Many>()

@@ -18,13 +18,15 @@ use flow_store::visible;
 
 use cli::Command;
 
-/// What [`main`] can run: `fn(&Flow)`, or `fn(&Flow, &Args)` where `Args: clap::Args`. It returns nothing, or a
-/// `Result<(), E>`: see [`Built`].
+/// What [`main`] can run: `fn(&Flow)`, or `fn(&Flow, &Args)` where `Args: clap::Args`.
+///
+/// It returns nothing, or a `Result<(), E>`: see [`Built`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be run as a program",
     label = "expected a `fn(&Flow)`, or a `fn(&Flow, &Args)` where `Args: clap::Args`",
     note = "it returns nothing, or a `Result<(), E>` where `E` is an error",
-    note = "a dataflow that takes or returns streams is a piece of another one: call it from a function that takes `&Flow`",
+    note = "a dataflow that takes or returns streams is a piece of another one: \
+            call it from a function that takes `&Flow`",
     note = "a type of arguments has `#[derive(clap::Args)]`"
 )]
 pub trait Entry<M> {
@@ -61,19 +63,31 @@ struct NoArgs {}
 
 /// Runs a flow as a program, from its command line.
 ///
-/// `run` runs the flow, with the arguments of its own and those of [`Runner`]: `--recover DIR`, `--epoch E`, `-w N`,
-/// `--drop-state STEP`, `--drop-partition P`, `--take-unfinished-lines`, `--skip-rest-of-line P`, `--retain R`, `--from-epoch E`. `check` takes the same, and says whether a run
-/// would start and what it would say, without changing anything. `graph` prints the flow's steps.
+/// - `run` runs the flow, with its own arguments and those of [`Runner`]: `--recover DIR`,
+///   `--epoch E`, `-w N`, `--drop-state STEP`, `--drop-partition P`, `--rename-partition OLD=NEW`,
+///   `--take-unfinished-lines`, `--skip-rest-of-line P`, `--retain R`, `--from-epoch E`.
+/// - `check` takes the same arguments. It says whether a run would start and what it would say, and
+///   changes nothing.
+/// - `graph` prints the flow's steps.
 ///
 /// # Signals
-/// A first SIGTERM, Ctrl-C or SIGHUP commits what has been read and ends the program; a second one ends it at once. While the
-/// flow starts, the first one ends the program at once, and nothing has been changed. A program that was started with one of them
-/// ignored, as SIGHUP by `nohup`, keeps ignoring it. `check` and `graph` are ended as if there were no handler.
+/// A first SIGTERM, Ctrl-C or SIGHUP commits what has been read and ends the program. A second one
+/// ends it at once. While the flow starts, the first one ends the program at once, and nothing has
+/// been changed. A program that was started with one of them ignored, such as SIGHUP by `nohup`,
+/// keeps ignoring it. `check` and `graph` end as if there were no handler.
 ///
 /// # Exit status
-/// 0 when the flow finished or was stopped (130 after Ctrl-C), 1 when the run failed, 2 when the command line
-/// or the flow is wrong, 3 when the store refused, 128 and the signal's number after a second signal. What goes wrong is told on
-/// standard error; whether anybody reads that changes nothing.
+///
+/// | status | |
+/// |---|---|
+/// | 0 | The flow finished, or SIGTERM or SIGHUP stopped it, even while it started. |
+/// | 1 | The run failed. |
+/// | 2 | The command line or the flow is wrong. |
+/// | 3 | The store refused. |
+/// | 130 | Ctrl-C stopped the flow. |
+/// | 128 + n | A second signal, number n, ended the program at once. |
+///
+/// Messages go to standard error. Whether anybody reads them changes nothing.
 ///
 /// ```no_run
 /// use flow::prelude::*;
@@ -88,7 +102,7 @@ struct NoArgs {}
 ///
 /// fn main() -> ExitCode { flow::main(copy) }
 /// ```
-#[must_use = "it is the program's exit status: write `fn main() -> ExitCode { flow::main(my_flow) }`"]
+#[must_use = "it is the exit status: write `fn main() -> ExitCode { flow::main(my_flow) }`"]
 pub fn main<M>(flow: impl Entry<M>) -> ExitCode {
     flow.run()
 }
@@ -110,7 +124,9 @@ where
         Ok(()) => command(build),
         Err(error) => {
             say(&format!(
-                "error: no thread can wait for signals: {error}\n  help: threads are limited (`ulimit -u`, or the pids limit of the container): a flow needs one for signals, one that commits, and one for each worker\n"
+                "error: no thread can wait for signals: {error}\n  \
+                 help: threads are limited (`ulimit -u`, or the pids limit of the container): a \
+                 flow needs one for signals, one that commits, and one for each worker\n"
             ));
             FAILED
         }
@@ -143,7 +159,7 @@ where
             match options.apply(runner).dry_run() {
                 Ok(would) => {
                     started(&would);
-                    say("flow: it would start, and nothing has been changed\n");
+                    say("flow: a run would start; nothing has been changed\n");
                     0
                 }
                 Err(error) => failed(&error),
@@ -165,7 +181,7 @@ fn graph(runner: &Runner) -> u8 {
                 ));
                 FAILED
             }
-            // Who reads it may have seen enough.
+            // The reader may have seen enough.
             _ => 0,
         },
         Err(error) => {
@@ -218,9 +234,9 @@ fn started(started: &Started) {
     }
     match started.resumed_from {
         Some(epoch) if epoch.is_start() => {
-            text += "flow: going on from a store in which nothing is durable yet\n";
+            text += "flow: resuming from a store in which nothing is durable yet\n";
         }
-        Some(epoch) => text += &format!("flow: going on from epoch {epoch}\n"),
+        Some(epoch) => text += &format!("flow: resuming from epoch {epoch}\n"),
         None => {}
     }
     say(&visible(&text));

@@ -1,4 +1,4 @@
-//! A line that shows how far a run is, where a person can see it.
+//! A line that shows the progress of a run on a terminal.
 
 use std::{
     io::IsTerminal,
@@ -13,14 +13,14 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 /// How often the line changes.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// How long it may take to take the line away: a terminal may have been stopped (Ctrl-S).
+/// How long removing the line may take: the terminal may have been stopped (Ctrl-S).
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The line, as long as it is shown.
+/// The line while it is shown.
 pub(super) struct Shown(Option<(Sender<()>, Receiver<()>)>);
 
 impl Shown {
-    /// Takes the line away.
+    /// Removes the line.
     pub(super) fn end(self) {
         if let Some((end, gone)) = self.0 {
             drop(end);
@@ -30,8 +30,8 @@ impl Shown {
     }
 }
 
-/// Shows the line on a terminal, and nothing anywhere else. Results on the same terminal would be drawn over, so
-/// it is shown only where they go elsewhere.
+/// Shows the line if standard error is a terminal and standard output is not. On the same terminal
+/// it would overwrite results.
 pub(super) fn show(run: RunHandle) -> Shown {
     if !std::io::stderr().is_terminal() || std::io::stdout().is_terminal() {
         return Shown(None);
@@ -57,6 +57,6 @@ pub(super) fn show(run: RunHandle) -> Shown {
         bar.finish_and_clear();
         drop(taken_away);
     });
-    // Where threads are limited, the run needs them more.
+    // If threads are limited, the run needs them more.
     Shown(thread.ok().map(|_| (end, gone)))
 }

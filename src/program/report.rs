@@ -1,4 +1,4 @@
-//! What goes wrong, as a person reads it on a terminal.
+//! Errors as a person reads them on a terminal.
 
 use std::{
     error::Error,
@@ -30,7 +30,7 @@ pub(super) fn error(error: &RunError) {
     }
 }
 
-/// So many lines that were left unread are named, each with its file.
+/// The number of unread lines that are named, each with its file.
 const UNFINISHED: usize = 5;
 
 /// Names the last lines that were left unread.
@@ -53,8 +53,8 @@ pub(super) fn unfinished(lines: &[UnfinishedLine]) {
     say(&text);
 }
 
-/// Prints what the command line's parser has to say: help on standard output, errors on standard error. Returns the exit
-/// status.
+/// Prints the answer of the parser of the command line: help on standard output, errors on standard
+/// error. Returns the exit status.
 pub(super) fn usage(told: &clap::Error) -> u8 {
     let text = told.render();
     let plain = text.to_string();
@@ -66,7 +66,7 @@ pub(super) fn usage(told: &clap::Error) -> u8 {
     if told.use_stderr() {
         say(&shown(colour_for(&io::stderr())));
     } else {
-        // Who asked for help may have seen enough of it.
+        // The reader may have seen enough of the help.
         let _ = write_all(
             &mut io::stdout(),
             shown(colour_for(&io::stdout())).as_bytes(),
@@ -90,7 +90,7 @@ fn print(diagnostic: &dyn Diagnostic) {
     "error:".clone_into(&mut theme.characters.error);
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_links(false)
-        // In a file or a pipe, a line is as long as its sentence.
+        // In a file or a pipe, a sentence is one line.
         .with_width(if is_terminal { 100 } else { 10_000 });
     let mut text = String::new();
     match handler.render_report(&mut text, diagnostic) {
@@ -99,7 +99,7 @@ fn print(diagnostic: &dyn Diagnostic) {
     }
 }
 
-/// An error of one or more lines, of which those behind `help:` are advice.
+/// An error of one or more lines. Those behind `help:` are advice.
 #[derive(Debug)]
 struct Plain {
     message: String,
@@ -137,7 +137,7 @@ impl Diagnostic for Plain {
     }
 }
 
-/// A record that failed, with its line as it stands in the input.
+/// A record that failed, with its line of the input.
 #[derive(Debug)]
 struct BadRecord {
     message: String,
@@ -156,7 +156,7 @@ impl BadRecord {
         let cause = error.cause_text();
         let (mut column, mut label) = (0, cause.clone());
         if let Some(json) = json_error(error.cause.as_ref()) {
-            // The record is one line, so the column says it all, and the caret shows the column.
+            // The record is one line, so the column is enough, and the caret shows it.
             column = json.column().saturating_sub(1);
             let text = json.to_string();
             label = text.replace(&format!(" at line 1 column {}", json.column()), "");
@@ -165,7 +165,7 @@ impl BadRecord {
             let at = (0..=column).rev().find(|at| text.is_char_boundary(*at));
             let (before, behind) = text.split_at(at.unwrap_or(0));
             let before = visible_on_a_line(before);
-            // The caret stays under what it points at.
+            // Keeps the caret under the character that it points at.
             column = before.len();
             Line {
                 name: visible_on_a_line(&error.partition).into_owned(),
@@ -191,7 +191,7 @@ impl BadRecord {
     }
 }
 
-/// The parser's error, if that is what a record failed with.
+/// The JSON error that a record failed with, if it was one.
 fn json_error<'a>(mut cause: &'a (dyn Error + 'static)) -> Option<&'a serde_json::Error> {
     loop {
         if let Some(LineError::Json { error, .. }) = cause.downcast_ref() {

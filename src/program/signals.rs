@@ -1,7 +1,7 @@
 //! SIGTERM, Ctrl-C and SIGHUP, from the first line of `main` to the last.
 //!
-//! A signal means the same at any time: end, lose nothing. What that takes depends on where the program is, so one thread
-//! watches for signals and knows the phase.
+//! A signal means the same at any time: end, and lose nothing. What that takes depends on the phase
+//! of the program, so one thread watches for signals and knows the phase.
 
 use std::{
     io,
@@ -19,35 +19,35 @@ use signal_hook::{
 
 use super::INTERRUPTED;
 
-/// Where a program is.
+/// The phase of a program.
 enum Phase {
     /// It reads its command line: nothing has been done.
     Reading,
-    /// It does something that a signal may break off: `check`, `graph`.
+    /// It does something that a signal may interrupt: `check`, `graph`.
     Harmless,
     /// It runs a flow.
     Running {
         run: RunHandle,
-        /// The signal that the run has been stopped by, and when.
+        /// The signal that has stopped the run, and when.
         stopped_by: Option<(i32, Instant)>,
     },
-    /// The run has failed or was refused, and a person is told so. That is no start any more.
+    /// The run has failed or was refused, and the user is being told. The start is over.
     Telling {
         code: u8,
-        /// The signal that has come since, and when.
+        /// The signal that has arrived since, and when.
         signal: Option<(i32, Instant)>,
     },
-    /// The run is over, and its exit status has been told to whoever called.
+    /// The run is over, and its exit status is known.
     Over(u8),
 }
 
-/// The same signal again within this time is the same request: `timeout` signals the program and then its group, and a parent
-/// may pass on a Ctrl-C that the terminal has sent to both.
+/// The same signal again within this time is the same request: `timeout` signals the program and
+/// then its group, and a parent may pass on a Ctrl-C that the terminal has sent to both.
 const ONE: Duration = Duration::from_millis(50);
 
 struct Watched {
     phase: Phase,
-    /// Whether the thread is there.
+    /// Whether the thread exists.
     is_watched: bool,
 }
 
@@ -60,7 +60,7 @@ fn watched() -> MutexGuard<'static, Watched> {
     WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on signals are watched for.
+/// Watches for signals from now on.
 pub(super) fn watch() -> io::Result<()> {
     let mut watched = watched();
     watched.phase = Phase::Reading;
@@ -73,7 +73,7 @@ pub(super) fn watch() -> io::Result<()> {
                 signals.forever().for_each(came);
             }
         })?;
-        // Where nobody can tell, a SIGHUP ends the process, which is as safe as any kill.
+        // If nobody can tell, a SIGHUP ends the process, which is as safe as any kill.
         let all = [(SIGINT, false), (SIGTERM, false), (SIGHUP, true)];
         let mask = ignored();
         let all = all.into_iter().filter(|(signal, unknown)| {
@@ -86,12 +86,12 @@ pub(super) fn watch() -> io::Result<()> {
     Ok(())
 }
 
-/// From now on a signal breaks off what the program does, as it would without a handler.
+/// From now on a signal ends the program as it would without a handler.
 pub(super) fn break_off() {
     watched().phase = Phase::Harmless;
 }
 
-/// From now on the first signal stops this run, and the second one ends the process.
+/// From now on the first signal stops this run, and a second one ends the process.
 pub(super) fn stop(run: RunHandle) {
     watched().phase = Phase::Running {
         run,
@@ -99,7 +99,8 @@ pub(super) fn stop(run: RunHandle) {
     };
 }
 
-/// From now on a second signal ends the process with this status, and one alone waits until a person has been told why.
+/// From now on a second signal ends the process with this status. One alone waits until the user
+/// has been told why.
 pub(super) fn telling(code: u8) {
     watched().phase = Phase::Telling { code, signal: None };
 }
@@ -125,7 +126,7 @@ fn came(signal: i32) {
     match &mut watched.phase {
         Phase::Reading => leave(signal),
         Phase::Harmless => {
-            // It only fails for signals that do not exist.
+            // It fails only for signals that do not exist.
             let _ = low_level::emulate_default_handler(signal);
         }
         Phase::Running { run, stopped_by } => match stopped_by {
@@ -153,15 +154,16 @@ fn came(signal: i32) {
     }
 }
 
-/// Ends a program that has changed nothing yet. User code may hang in an `open`, so nothing is waited for.
+/// Ends a program that has changed nothing yet. User code may hang in an `open`, so nothing is
+/// waited for.
 fn leave(signal: i32) -> ! {
-    say("flow: stopped while it started: nothing has been read or changed\n");
+    say("flow: stopped while starting; nothing has been read or changed\n");
     let code = if signal == SIGINT { INTERRUPTED } else { 0 };
     low_level::exit(i32::from(code))
 }
 
-/// The signals that the program was started with ignored, as `nohup` does it for SIGHUP and `trap '' INT` for SIGINT, as a mask.
-/// Known on Linux.
+/// The signals that were ignored when the program was started, as a mask: `nohup` ignores SIGHUP,
+/// and `trap '' INT` ignores SIGINT. Known on Linux only.
 fn ignored() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status

@@ -26,7 +26,7 @@ fn a_signal_while_a_flow_starts_ends_it_at_once_and_changes_nothing() {
             running.wait_until("it hangs", |running| running.stderr().contains("hangs in"));
             running.signal(signal);
             let ended = running.wait().expect(status);
-            ended.says(["stopped while it started: nothing has been read or changed"]);
+            ended.says(["stopped while starting; nothing has been read or changed"]);
             before[0].assert_same(&work.snapshot("state"));
             before[1].assert_same(&work.snapshot("out"));
             start(&work, &[]).wait().expect(0);
@@ -47,7 +47,7 @@ fn a_signal_while_a_start_waits_for_those_who_read_the_store_ends_it() {
         has_open(running.pid(), &lock)
     });
     running.signal("TERM");
-    running.wait().expect(0).says(["stopped while it started"]);
+    running.wait().expect(0).says(["stopped while starting"]);
     drop(reader);
     start(&work, &[]).wait().expect(0);
 }

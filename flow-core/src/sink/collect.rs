@@ -24,7 +24,7 @@ pub fn collect<T: Record>() -> (CollectSink<T>, Collected<T>) {
     (CollectSink(items.clone()), Collected(items))
 }
 
-/// The side of [`collect`] that goes into the flow.
+/// The part of [`collect`] that goes into the flow.
 #[derive(Debug)]
 pub struct CollectSink<T>(Arc<Mutex<Vec<T>>>);
 
@@ -34,7 +34,7 @@ impl<T> Clone for CollectSink<T> {
     }
 }
 
-/// The side of [`collect`] that stays with the test.
+/// The part of [`collect`] that stays with the test.
 #[derive(Debug)]
 pub struct Collected<T>(Arc<Mutex<Vec<T>>>);
 
@@ -45,19 +45,19 @@ impl<T> Clone for Collected<T> {
 }
 
 impl<T> Collected<T> {
-    /// Takes out what has been collected so far.
+    /// Takes the records that have been collected so far.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How many records are there now.
+    /// The number of records that are there now.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

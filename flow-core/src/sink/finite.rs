@@ -1,11 +1,11 @@
-//! Numbers that JSON has no form for: refused, where serde_json would write `null`.
+//! Refuses numbers that JSON can't express; serde_json would write `null`.
 
 use serde::ser::{
     Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// A value, or a serializer, of which only finite numbers go through; all else is as without it.
+/// A value, or a serializer, that lets only finite numbers through. Otherwise it changes nothing.
 pub(super) struct Finite<T>(pub(super) T);
 
 impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
@@ -15,7 +15,7 @@ impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
     }
 }
 
-/// How the error of a number ends that is refused.
+/// The end of the error of a refused number.
 pub(super) const NO_FORM: &str = "has no form in JSON";
 
 #[cold]
@@ -285,7 +285,7 @@ mod tests {
         rest: BTreeMap<String, T>,
     }
 
-    /// A value of every kind with this number in it.
+    /// Values of every kind that contain this number.
     fn of_all_kinds(number: f64) -> Vec<Box<dyn Fn(bool) -> serde_json::Result<String>>> {
         fn both<T: Serialize + 'static>(
             value: T,

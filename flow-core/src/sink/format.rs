@@ -1,8 +1,8 @@
 //! From a stream's records to a sink's items.
 //!
-//! A sink with one output gets its items from all workers. What it writes is made before they are sent, by
-//! the worker that has the record: so a `#[derive(Serialize)]` is enough for a record that ends in a line
-//! of JSON, and the work is spread.
+//! A sink with one output gets its items from all workers. The worker that has the record makes the
+//! item before it is sent. So `#[derive(Serialize)]` is enough for a record that ends in a line of
+//! JSON, and all workers share the work.
 
 use std::{fmt::Display, io, marker::PhantomData};
 
@@ -13,7 +13,7 @@ use super::{
     finite::{Finite, NO_FORM},
 };
 
-/// What a stream of `T` can end in: every [`Sink`] of `T`, and sinks that write `T` in some format.
+/// A sink for a stream of `T`: every [`Sink`] of `T`, and sinks that write `T` in some format.
 #[diagnostic::on_unimplemented(
     message = "records of type `{T}` can't end in a `{Self}`",
     label = "the records that arrive here are of type `{T}`",
@@ -22,12 +22,12 @@ use super::{
     note = "a future is never run: a step is an ordinary function, not an `async` one"
 )]
 pub trait IntoSink<T> {
-    /// The sink that is written to.
+    /// The sink that gets the items.
     type Sink: Sink;
     /// Whether making an item may fail.
     #[doc(hidden)]
     const FALLIBLE: bool;
-    /// Whether it writes any record as it is, and has not named its type.
+    /// Whether it writes any record as it is, without naming its type.
     #[doc(hidden)]
     const AS_IT_IS: bool = false;
 
@@ -38,7 +38,7 @@ pub trait IntoSink<T> {
     #[doc(hidden)]
     fn item(record: T) -> Result<<Self::Sink as Sink>::Item, SinkError>;
 
-    /// Makes an item of a record that a worker has.
+    /// Makes an item of a record on its worker.
     #[doc(hidden)]
     fn item_of(_worker: usize, record: T) -> Result<<Self::Sink as Sink>::Item, SinkError> {
         Self::item(record)
@@ -76,14 +76,14 @@ impl<F, S> LineSink<F, S> {
 }
 
 impl<F> LineSink<F, FileLines> {
-    /// Writes behind what the file already holds, where the store knows nothing of it yet.
+    /// Writes behind the present content of the file, if the store does not know the file yet.
     #[must_use]
     pub fn append(mut self) -> Self {
         self.lines = self.lines.append();
         self
     }
 
-    /// Replaces what the file already holds, where the store knows nothing of it yet.
+    /// Replaces the present content of the file, if the store does not know the file yet.
     #[must_use]
     pub fn overwrite(mut self) -> Self {
         self.lines = self.lines.overwrite();
@@ -92,8 +92,8 @@ impl<F> LineSink<F, FileLines> {
 }
 
 impl<S> LineSink<Json, S> {
-    /// Writes `NaN` and infinities as `null`, as serde_json does. Without this a record with one of them fails, because
-    /// whoever reads the line back finds no number there.
+    /// Writes `NaN` and infinities as `null`, as serde_json does. Otherwise a record with one of
+    /// them fails, because a reader of the line would find no number there.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -110,8 +110,8 @@ impl<S> LineSink<Json, S> {
 }
 
 impl<S> LineSink<Text, S> {
-    /// Writes records of several lines as they are. Without this a record with a line end in it fails, because whoever reads the
-    /// file back finds several records.
+    /// Writes records of several lines as they are. Otherwise a record with a line end in it fails,
+    /// because a reader of the file would find several records.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -134,7 +134,7 @@ impl<S> LineSink<Text, S> {
     note = "a line of JSON needs `#[derive(Serialize)]` on the record, a line of text needs `Display`"
 )]
 pub trait LineFormat<T>: 'static {
-    /// Whether a record may have no such form.
+    /// Whether some records can't be written like this.
     #[doc(hidden)]
     const FALLIBLE: bool;
 
@@ -143,7 +143,7 @@ pub trait LineFormat<T>: 'static {
     fn line(record: T) -> Result<String, SinkError>;
 }
 
-/// Lines of JSON. A record with a number that has no form in JSON (`NaN`, infinities) fails.
+/// Lines of JSON. A record with a number that JSON can't express (`NaN`, infinities) fails.
 #[derive(Clone, Copy, Debug)]
 pub struct Json;
 
@@ -156,7 +156,7 @@ impl<T: Serialize> LineFormat<T> for Json {
     }
 }
 
-/// Lines of JSON in which `NaN` and infinities are `null`; see [`nan_as_null`](LineSink::nan_as_null).
+/// Lines of JSON with `null` for `NaN` and infinities; see [`nan_as_null`](LineSink::nan_as_null).
 #[derive(Clone, Copy, Debug)]
 pub struct JsonOrNull;
 
@@ -173,16 +173,16 @@ fn json_line(record: &impl Serialize) -> Result<String, SinkError> {
     let line = serde_json::to_string(record).map_err(|error| not_json(record, error))?;
     Ok(match memchr::memchr(b'\n', line.as_bytes()) {
         None => line,
-        // serde_json writes a `RawValue` as it is. In JSON line ends stand only between tokens.
+        // serde_json writes a `RawValue` as it is. JSON has line ends only between tokens.
         Some(_) => line.replace(['\n', '\r'], " "),
     })
 }
 
-/// The error of a record: what was written of it until it failed says which record it is.
+/// The error of a record. The part that was written before it failed identifies the record.
 #[cold]
 fn not_json(record: &impl Serialize, error: serde_json::Error) -> SinkError {
     let mut start = Start::default();
-    // It fails again, at the same place.
+    // It fails again at the same place.
     let _ = serde_json::to_writer(&mut start, record);
     let text = String::from_utf8_lossy(&start.0);
     let begins = match text.is_empty() {
@@ -205,7 +205,7 @@ fn not_json(record: &impl Serialize, error: serde_json::Error) -> SinkError {
 #[derive(Default)]
 struct Start(Vec<u8>);
 
-/// How many bytes of a record tell it from others in a message.
+/// The number of bytes that identify a record in a message.
 const SHOWN: usize = 200;
 
 impl io::Write for Start {
@@ -220,7 +220,7 @@ impl io::Write for Start {
     }
 }
 
-/// Lines of text. A record with a line end in it fails: it would be read back as several.
+/// Lines of text. A record with a line end in it fails, because it would be read back as several.
 #[derive(Clone, Copy, Debug)]
 pub struct Text;
 
@@ -245,7 +245,7 @@ fn several_lines(line: &str) -> SinkError {
     ))
 }
 
-/// Text of any number of lines for each record; see [`multi_line`](LineSink::multi_line).
+/// Text, any number of lines for each record; see [`multi_line`](LineSink::multi_line).
 #[derive(Clone, Copy, Debug)]
 pub struct MultiLineText;
 

@@ -8,7 +8,7 @@ use crate::{
     record::Record,
 };
 
-/// What a function may return that is a sink: nothing, or a result.
+/// The result of a function that is a sink: nothing, or a `Result`.
 #[diagnostic::on_unimplemented(
     message = "a function that is a sink can't return `{Self}`",
     label = "this function returns `{Self}`",
@@ -34,8 +34,8 @@ impl<E: Failure> Written for Result<(), E> {
 
 /// Calls a function for each record, on the worker that has it.
 ///
-/// The function returns nothing, or a `Result<(), E>`; an error aborts the run. After a crash, the records of epochs that
-/// were not durable come again.
+/// The function returns nothing, or a `Result<(), E>`. An error aborts the run. After a crash,
+/// records of epochs that were not durable are passed to it again.
 ///
 /// ```
 /// # use flow::prelude::*;

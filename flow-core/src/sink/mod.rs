@@ -1,7 +1,8 @@
-//! Sinks: where results go, and how their outside stays in step with the store.
+//! Sinks: where results go, and how outputs stay in step with the store.
 //!
-//! A sink writes the epochs in order. At the end of each it says where its output stands; that position
-//! is stored in the same commit as the state of the epoch, and handed back when the flow starts again.
+//! A sink writes the epochs in order. At the end of each it says where its output stands. That
+//! position is stored in the same commit as the state of the epoch, and handed back when the flow
+//! starts again.
 
 mod collect;
 mod file;
@@ -30,17 +31,17 @@ pub use crate::{
 
 /// Where results go.
 ///
-/// `examples/custom_source.rs` has a sink of its own kind.
+/// `examples/custom_source.rs` has a custom sink.
 pub trait Sink: 'static {
     /// What is written.
     type Item: Record;
-    /// Where the output stands at the end of an epoch. [`NoResume`] for an output that can't be brought
-    /// back to where it was.
+    /// Where the output stands at the end of an epoch. [`NoResume`] for an output that can't be
+    /// brought back to an earlier state.
     type Position: State + Clone;
     /// Writes one shard.
     type Writer: Writer<Item = Self::Item, Position = Self::Position>;
 
-    /// What this kind of sink is called in ids and messages. By default the name of the type:
+    /// The name of this kind of sink in ids and messages. By default the name of the type:
     /// `OrderTable` is `order_table`.
     fn kind(&self) -> String {
         crate::names::kind_of::<Self>()
@@ -51,26 +52,26 @@ pub trait Sink: 'static {
         Guarantee::AtLeastOnce
     }
 
-    /// What is written to. Two sinks on the same output are refused, and so is a file that the flow also reads. By default
-    /// nothing is known.
+    /// The output. Two sinks with the same output are refused, and so is a file that the flow also
+    /// reads. By default nothing is known.
     fn output(&self) -> Option<Output> {
         None
     }
 
-    /// How many outputs there are.
+    /// The number of outputs.
     fn shards(&self) -> Shards;
 
     /// Opens one output: as it is, or as it was at `resume`.
     ///
-    /// `output` says which output of which step, store and execution this is. A sink that writes to another system makes
-    /// its transactional id and its fence of it; see [`OutputId`].
+    /// `output` says which output of which step, store and execution this is. A sink that writes to
+    /// another system derives its transactional id and its fence from it; see [`OutputId`].
     ///
-    /// Nothing may be changed yet: that begins with [`Writer::start`], when the store has recorded the start. A dry run
-    /// opens outputs too, and starts none.
+    /// It must not change anything yet. Changes begin with [`Writer::start`], when the store has
+    /// recorded the start. A dry run opens outputs too, and starts none.
     ///
     /// # Errors
-    /// When it can't be opened, or can't be brought back to the position. The run ends before anything has
-    /// been changed.
+    /// If it can't be opened, or can't be brought back to the position. The run ends before
+    /// anything has been changed.
     fn open(
         &self,
         output: &OutputId,
@@ -85,39 +86,40 @@ pub trait Writer: 'static {
     /// Where the output stands.
     type Position;
 
-    /// Where the output stands now. Stored when the flow starts, so that a crash before the first epoch
-    /// ends finds its way back too.
+    /// Where the output stands now. It is stored when the flow starts, so that the output can be
+    /// brought back after a crash before the end of the first epoch.
     fn position(&self) -> Self::Position;
 
-    /// What a person should know of this output before the run starts, such as what the start cuts off. It is told when the
-    /// run starts, and by a dry run.
+    /// Notices about this output for the user, such as what the start cuts off. They are shown when
+    /// the run starts, and by a dry run.
     fn notices(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// The start has been recorded: brings the output to [`position`](Writer::position), for example by
-    /// cutting off what a crash left behind it.
+    /// Brings the output to [`position`](Writer::position), for example by cutting off what a crash
+    /// left behind it. The start has been recorded.
     ///
     /// # Errors
-    /// When it can't be done. The run is aborted.
+    /// If that fails. The run is aborted.
     fn start(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
 
-    /// Takes the items out of `items` and writes them: they belong to the current epoch.
+    /// Takes the items out of `items` and writes them. They belong to the current epoch.
     ///
     /// # Errors
-    /// When they can't be written. The run is aborted; the next one goes on from the last durable epoch.
+    /// If they can't be written. The run is aborted; the next one resumes from the last durable
+    /// epoch.
     fn write(&mut self, items: &mut Vec<Self::Item>) -> Result<(), SinkError>;
 
-    /// Says which epoch it is that `close_epoch` is about to end.
+    /// Announces the epoch that `close_epoch` is about to end.
     #[doc(hidden)]
     fn ends(&mut self, epoch: flow_store::Epoch) {
         let _ = epoch;
     }
 
-    /// Ends the current epoch: hands everything written so far to the operating system, and says where the
-    /// output stands. What is slow, such as fsync, goes into the [`Sync`].
+    /// Ends the current epoch: hands everything written so far to the operating system, and says
+    /// where the output stands. Slow work, such as fsync, goes into the [`Sync`].
     ///
     /// # Errors
     /// As for [`write`](Writer::write).
@@ -129,12 +131,12 @@ pub trait Writer: 'static {
 pub enum Shards {
     /// One: all records go to one worker, which writes them epoch by epoch.
     One,
-    /// One for each worker: records are written where they are.
+    /// One for each worker: each worker writes its own records.
     PerWorker,
 }
 
 impl Shards {
-    /// The worker that writes what `own` has made.
+    /// The worker that writes the items of the worker `own`.
     pub(crate) fn worker(self, own: usize, workers: usize) -> usize {
         match self {
             // The last one: the first has the first partition of each source.

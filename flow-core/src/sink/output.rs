@@ -1,21 +1,24 @@
-//! Which of its outputs a sink opens.
+//! Identifies the output that a sink opens.
 
-/// Which output a sink opens: one shard of one step, in one execution of one store.
+/// The output that a sink opens: one shard of one step, in one execution of one store.
 ///
 /// # For authors of connectors
 ///
-/// - **A transactional id**, or the name of a row that holds a marker: [`store`](OutputId::store), [`step`](OutputId::step)
-///   and [`shard`](OutputId::shard), as in `flow.<store>.<step>.<shard>`. The three together are the same in every execution,
-///   whatever its number of workers, and differ from those of every other output of every other store.
-/// - **A fence**: [`execution`](OutputId::execution). It grows with each start, so an output that has seen execution 8 refuses
-///   what a process of execution 7 still sends. Do not put it into the transactional id: the id is what the fence is kept
-///   under.
-/// - **A rename** of the step (`.renamed_from("old")`) changes `step`, and with it such an id. A sink that needs an
-///   identity that survives renames chooses it at its first opening, when `resume` is `None`, and keeps it in its
-///   [`Position`](super::Sink::Position), which is handed back under the new name.
-/// - **A copy** of a store has the uuid of its original. Of two copies that both run, the fence stops the one whose execution is
-///   lower.
-/// - Without a store there is nothing to resume, and `store` is `None`. Then an id needs a random part of its own.
+/// - **A transactional id**, or the name of a row that holds a marker: [`store`](OutputId::store),
+///   [`step`](OutputId::step) and [`shard`](OutputId::shard), as in `flow.<store>.<step>.<shard>`.
+///   Together they are the same in every execution, whatever its number of workers, and differ from
+///   those of every other output of every other store.
+/// - **A fence**: [`execution`](OutputId::execution). It grows with each start. So an output that
+///   has seen execution 8 refuses what a process of execution 7 still sends. Do not put it into the
+///   transactional id: the fence is kept under that id.
+/// - **A rename** of the step (`.renamed_from("old")`) changes `step`, and with it such an id. A
+///   sink that needs an identity that survives renames chooses it at its first opening, when
+///   `resume` is `None`. It keeps the identity in its [`Position`](super::Sink::Position), which is
+///   handed back under the new name.
+/// - **A copy** of a store has the uuid of its original. If two copies run, the fence stops the one
+///   with the lower execution.
+/// - Without a store there is nothing to resume, and `store` is `None`. Then an id needs a random
+///   part of its own.
 ///
 /// ```
 /// use flow::sink::OutputId;
@@ -39,7 +42,7 @@ pub struct OutputId {
 }
 
 impl OutputId {
-    /// An output of a run without a store. For the tests of a sink; a run makes its own.
+    /// An output of a run without a store, for tests of a sink. A run makes its own.
     pub fn new(step: impl Into<String>, shard: u32) -> Self {
         OutputId {
             store: None,
@@ -68,7 +71,8 @@ impl OutputId {
         }
     }
 
-    /// The same output after an execution that failed because someone else wrote to an output, or not.
+    /// The same output after an execution that failed because someone else wrote to an output, or
+    /// not.
     #[must_use]
     pub fn after_others_wrote(self, others_wrote: bool) -> Self {
         OutputId {
@@ -77,24 +81,29 @@ impl OutputId {
         }
     }
 
-    /// Whether the execution before this one failed because someone else wrote to this output or another one of the flow.
-    /// Then what is behind the position may not be flow's alone.
+    /// Whether the previous execution failed because someone else wrote to this output, or to
+    /// another one of the flow. Then what is behind the position may not be flow's alone.
     #[must_use]
     pub fn others_wrote(&self) -> bool {
         self.others_wrote
     }
 
-    /// Whether the execution before this one ended by itself, with all that it wrote durable: it finished, was stopped, or
-    /// stopped before a record that failed. Then nothing of flow's is behind the position, and what is there is someone
-    /// else's. False after a kill or a failure that gave epochs up, and when the flow goes back to an earlier epoch.
+    /// Whether the previous execution ended by itself with all that it wrote durable: it finished,
+    /// was stopped, or stopped before a record that failed. Then what is behind the position is
+    /// someone else's.
+    ///
+    /// False after a kill, after a failure that gave epochs up, and when the flow goes back to an
+    /// earlier epoch.
     #[must_use]
     pub fn ended_cleanly(&self) -> bool {
         self.ended_cleanly
     }
 
-    /// The uuid of the store, in its usual form: `67e55044-10b1-426f-9247-bb680e5fe0c8`. `None` for a run without a store.
+    /// The uuid of the store, in its usual form: `67e55044-10b1-426f-9247-bb680e5fe0c8`. `None` for
+    /// a run without a store.
     ///
-    /// It is chosen before the store is made, so the first run has it too. If that start fails, the next one chooses another.
+    /// It is chosen before the store is made, so the first run has it too. If that start fails, the
+    /// next one chooses another.
     #[must_use]
     pub fn store(&self) -> Option<&str> {
         self.store.as_deref()
@@ -106,15 +115,16 @@ impl OutputId {
         &self.step
     }
 
-    /// The number of this execution of the store, from 1. It grows with each start and is never used twice. 1 for a run
-    /// without a store.
+    /// The number of this execution of the store, from 1. It grows with each start and is never
+    /// used twice. 1 for a run without a store.
     #[must_use]
     pub fn execution(&self) -> u64 {
         self.execution
     }
 
-    /// Which of the step's outputs this is, from 0. A sink with [`Shards::One`](super::Shards::One) has only 0; one with
-    /// [`Shards::PerWorker`](super::Shards::PerWorker) has the number of the worker.
+    /// The number of this output of the step, from 0. A sink with
+    /// [`Shards::One`](super::Shards::One) has only 0. With
+    /// [`Shards::PerWorker`](super::Shards::PerWorker) it is the number of the worker.
     #[must_use]
     pub fn shard(&self) -> u32 {
         self.shard

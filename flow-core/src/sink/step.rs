@@ -38,7 +38,7 @@ pub(crate) fn keeps_positions<S: Sink>() -> bool {
     TypeId::of::<S::Position>() != TypeId::of::<NoResume>()
 }
 
-/// Opens the outputs that are this worker's: its own, which it writes, and those left by runs with more
+/// Opens the outputs of this worker: its own, which it writes, and those left by runs with more
 /// workers, which it only brings back to their positions.
 fn open<S: Sink>(
     sink: &S,
@@ -141,8 +141,8 @@ fn ended_cleanly(look: &Look) -> bool {
     ended && !look.goes_back()
 }
 
-/// Whether the last execution failed because someone else wrote to an output. It may have been to this one too: the execution
-/// ended at the first one that it found.
+/// Whether the last execution failed because someone else wrote to an output. That may have
+/// happened to this one too: the execution ended at the first one that it found.
 fn others_wrote(look: &Look) -> bool {
     let last = look.last_execution().and_then(|last| last.ended.as_ref());
     let foreign = matches!(

@@ -1,4 +1,5 @@
-//! Keeping a flow's graph in a file, so that a rename that would part it from its store fails in a test.
+//! Keeps a flow's graph in a file, so that a rename that would part the flow from its store fails a
+//! test.
 
 use std::{fmt::Write, path::Path};
 
@@ -9,14 +10,16 @@ use crate::{
     run::plan,
 };
 
-/// The environment variable that has [`assert_graph!`](crate::testing::assert_graph) write the file.
+/// The environment variable that makes [`assert_graph!`](crate::testing::assert_graph) write the
+/// file.
 const UPDATE: &str = "FLOW_UPDATE_GRAPHS";
 
-/// Compares what a flow keeps in a store with a file of the user's crate: ids, kinds, and what keys and states look like,
-/// field by field.
+/// Compares what a flow keeps in a store with a file of the user's crate: ids, kinds, keys and
+/// states, field by field.
 ///
-/// The file belongs under version control. Where flow and file differ the assertion fails, with both; run the test with
-/// `FLOW_UPDATE_GRAPHS=1` to write the file, and read the difference before you commit it: a store knows steps by these ids.
+/// Keep the file under version control. If flow and file differ, the assertion fails and shows
+/// both. Run the test with `FLOW_UPDATE_GRAPHS=1` to write the file, and read the difference before
+/// you commit it: a store knows steps by these ids.
 ///
 /// ```no_run
 /// # use flow::prelude::*;
@@ -46,10 +49,10 @@ macro_rules! assert_graph {
     };
 }
 
-/// What [`assert_graph!`](crate::testing::assert_graph) calls.
+/// The function behind [`assert_graph!`](crate::testing::assert_graph).
 ///
 /// # Panics
-/// When the graph and the file differ, the flow can't be built, or the file can't be read or written.
+/// If the graph and the file differ, the flow can't be built, or the file can't be read or written.
 #[doc(hidden)]
 #[track_caller]
 #[allow(clippy::panic)] // it is an assertion
@@ -78,7 +81,7 @@ pub fn check_graph<R: Built<M>, M>(flow: impl Fn(&Flow) -> R, path: impl AsRef<P
     );
 }
 
-/// A line for each step that keeps something, and what its keys and states look like.
+/// One line for each step that keeps something, and the shapes of its keys and states.
 fn outline(graph: &Graph) -> String {
     let mut text = String::new();
     for step in graph.steps() {

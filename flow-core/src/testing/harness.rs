@@ -1,4 +1,4 @@
-//! Runs a dataflow over given records, again and again.
+//! Runs a dataflow over given records, as often as a test needs.
 
 use std::{path::Path, sync::Arc};
 
@@ -18,11 +18,13 @@ use crate::{
 
 /// Runs a dataflow over given records, with a store in a temporary directory.
 ///
-/// Unless told otherwise there is one worker, each record is an epoch, and the clock stands still. By a clock that stands still
-/// nothing depends on how fast the machine is: an epoch ends where [`epochs`](Harness::epochs) or an [`Event`] says, and one
-/// worker reads and writes in the same order each time.
+/// By default there is one worker, each record is an epoch, and the clock stands still. With a
+/// clock that stands still nothing depends on the speed of the machine: an epoch ends where
+/// [`epochs`](Harness::epochs) or an [`Event`] says, and one worker reads and writes in the same
+/// order each time.
 ///
-/// A dataflow with one input and one output is fed and looked at by the harness itself. One with several has them as tuples:
+/// The harness feeds the input of a dataflow and keeps its output. If there are several, they are
+/// tuples:
 ///
 /// ```
 /// use flow::{Stream, testing::Harness};
@@ -43,7 +45,7 @@ use crate::{
 /// assert_eq!(small.items(), [5, -50]);
 /// ```
 ///
-/// A whole flow, with sources and sinks of its own, is tested with [`Harness::flow`].
+/// [`Harness::flow`] tests a whole flow, with sources and sinks of its own.
 pub struct Harness<I: Inputs, O: Outputs> {
     build: Arc<dyn Fn(&Flow) + Send + Sync>,
     sources: I::Sources,
@@ -58,8 +60,8 @@ pub struct Harness<I: Inputs, O: Outputs> {
 }
 
 impl<I: Inputs, O: Outputs> Harness<I, O> {
-    /// Tests a dataflow. Its input is the source `input`, its output goes into the sink `output`; where it has several they are
-    /// `input_1`, `input_2` and so on.
+    /// Tests a dataflow. Its input is the source `input`, and its output goes into the sink
+    /// `output`. If there are several, they are `input_1`, `input_2` and so on.
     ///
     /// # Panics
     /// When no temporary directory can be made.
@@ -87,7 +89,7 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
         }
     }
 
-    /// Puts another dataflow in the place of the one tested so far, as a new version of the program would.
+    /// Replaces the dataflow under test, as a new version of the program would.
     pub fn change(&mut self, dataflow: impl Fn(I) -> O + Send + Sync + 'static) -> &mut Self {
         let (sources, sinks) = (self.sources.clone(), self.sinks.clone());
         self.build = Arc::new(move |flow| dataflow(I::open(flow, &sources)).keep(&sinks));
@@ -106,8 +108,8 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
         self
     }
 
-    /// Gives each record of the runs from now on an epoch of its own, whatever the number of workers: the next record is
-    /// read when the one before it is durable.
+    /// Gives each record of the runs from now on an epoch of its own, whatever the number of
+    /// workers. The next record is read when the one before it is durable.
     pub fn epoch_per_item(&mut self) -> &mut Self {
         self.epochs(Epochs::every_item()).in_flight(1, u64::MAX)
     }
@@ -118,25 +120,26 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
         self
     }
 
-    /// Sets how many records a source reads at a time, at most: 32 by default.
+    /// Sets the most records that a source reads at a time; 32 by default.
     pub fn batch(&mut self, records: usize) -> &mut Self {
         I::batch(&self.sources, records);
         self
     }
 
-    /// Lets the runs from now on go by the system's clock, so that an [`Event::Pause`] takes its time.
+    /// Makes the runs from now on use the system's clock, so that an [`Event::Pause`] takes its
+    /// time.
     pub fn system_clock(&mut self) -> &mut Self {
         self.clock = Clock::system();
         self
     }
 
-    /// Has batches go between workers as bytes, as they would between processes.
+    /// Makes batches go between workers as bytes, as they would between processes.
     pub fn over_bytes(&mut self) -> &mut Self {
         self.communication = Communication::Bytes;
         self
     }
 
-    /// Changes what the runs from now on agree to give up.
+    /// Changes the recovery settings of the runs from now on, such as what they give up.
     pub fn recovery(&mut self, change: impl FnOnce(Recovery) -> Recovery) -> &mut Self {
         self.recovery = change(self.recovery.clone());
         self
@@ -150,7 +153,8 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
         self.runner().run()
     }
 
-    /// The next run, to be started by hand: on another thread, say, with its [handle](Runner::handle) on this one.
+    /// The next run, to be started by hand: for example on another thread, with its
+    /// [handle](Runner::handle) on this one.
     pub fn runner(&mut self) -> Runner {
         O::begin(&self.sinks);
         let build = self.build.clone();
@@ -169,13 +173,13 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
         }
     }
 
-    /// What feeds the inputs: a [`TestSource`](super::TestSource) for each.
+    /// The sources that feed the inputs: a [`TestSource`](super::TestSource) for each.
     #[must_use]
     pub fn sources(&self) -> I::Sources {
         self.sources.clone()
     }
 
-    /// What keeps the outputs: a [`TestSink`](super::TestSink) for each.
+    /// The sinks that keep the outputs: a [`TestSink`](super::TestSink) for each.
     #[must_use]
     pub fn sinks(&self) -> O::Sinks {
         self.sinks.clone()
@@ -193,7 +197,7 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
         self.recovery.directory()
     }
 
-    /// A directory for files of the test, which goes when the harness goes.
+    /// A directory for files of the test. It is removed with the harness.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.store.path()
@@ -223,22 +227,22 @@ where
     Key: KeyKind + 'static,
     Key::Item<T>: Serialize + DeserializeOwned + Send + Clone,
 {
-    /// What has come out of all runs so far, each item once.
+    /// The output of all runs so far, each item once.
     ///
-    /// Right after a run that was aborted, the items of epochs that had not become durable are among them. The next run
-    /// takes them back when it starts.
+    /// After an aborted run, this includes items of epochs that had not become durable. The next
+    /// run takes them back when it starts.
     #[must_use]
     pub fn outputs(&self) -> Vec<Key::Item<T>> {
         self.sinks.items()
     }
 
-    /// What the last run gave out: nothing, if it was refused.
+    /// The output of the last run: nothing, if it was refused.
     #[must_use]
     pub fn run_outputs(&self) -> Vec<Key::Item<T>> {
         self.sinks.run_items()
     }
 
-    /// What has come out of all runs so far, with the epoch and the worker of each item, and its run.
+    /// The output of all runs so far, with the epoch, worker and run of each item.
     ///
     /// ```
     /// use flow::{Epochs, testing::Harness};
@@ -256,8 +260,9 @@ where
 }
 
 impl Harness<(), ()> {
-    /// Tests a flow that has sources and sinks of its own: files in [`directory`](Harness::directory), or a
-    /// [`TestSource`](super::TestSource) and a [`TestSink`](super::TestSink).
+    /// Tests a flow that has sources and sinks of its own: files in
+    /// [`directory`](Harness::directory), or a [`TestSource`](super::TestSource) and a
+    /// [`TestSink`](super::TestSink).
     ///
     /// ```
     /// use flow::{prelude::*, testing::Harness};
@@ -283,7 +288,7 @@ impl Harness<(), ()> {
         Harness::building(Arc::new(build))
     }
 
-    /// Puts another flow in the place of the one tested so far.
+    /// Replaces the flow under test.
     pub fn change_flow(&mut self, build: impl Fn(&Flow) + Send + Sync + 'static) -> &mut Self {
         self.build = Arc::new(build);
         self

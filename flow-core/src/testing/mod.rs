@@ -1,7 +1,8 @@
-//! Testing a flow of your own: feed it, stop it, start it again, and look at what came out.
+//! Tests for your own flow: feed it, stop it, start it again, and look at its output.
 //!
-//! A [`Harness`] runs a dataflow over given records with a store of its own in a temporary directory. What is fed
-//! stays fed: each run continues where the last one ended, as the program itself would.
+//! A [`Harness`] runs a dataflow over given records, with a store of its own in a temporary
+//! directory. Fed records stay fed: each run resumes where the last one ended, as the program
+//! itself would.
 //!
 //! ```
 //! use flow::prelude::*;
@@ -21,7 +22,7 @@
 //! assert_eq!(test.outputs(), [1, 4]);          // … exactly once.
 //! ```
 //!
-//! What stands between the records is an [`Event`]. No test has to wait for anything, or to depend on how fast something is:
+//! An [`Event`] stands between the records. No test has to wait for anything, or depends on timing:
 //!
 //! | to test | feed |
 //! |---|---|

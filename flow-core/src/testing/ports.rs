@@ -13,7 +13,7 @@ use crate::{Stream, flow::Flow, record::KeyKind};
     note = "a dataflow with several inputs gets them as a tuple: `Harness::new(|(orders, payments)| join(orders, payments))`"
 )]
 pub trait Inputs: Sized + 'static {
-    /// What feeds them: a [`TestSource`] for each.
+    /// The sources that feed them: a [`TestSource`] for each.
     type Sources: Clone + Default + Send + Sync + 'static;
 
     #[doc(hidden)]
@@ -30,7 +30,7 @@ pub trait Inputs: Sized + 'static {
     note = "records of an output are `Serialize`, `Deserialize`, `Clone` and `Send`"
 )]
 pub trait Outputs: Sized + 'static {
-    /// What keeps what comes out: a [`TestSink`] for each.
+    /// The sinks that keep the output: a [`TestSink`] for each.
     type Sinks: Clone + Default + Send + Sync + 'static;
 
     #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! A sink that keeps what comes out, exactly once.
+//! A sink that keeps its items, exactly once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::sink::{Guarantee, IntoSink, OutputId, Shards, Sink, SinkError, Sync, Writer};
 
-/// A sink that keeps what comes out, over any number of runs: what an aborted run had written of epochs that were not
-/// durable is taken back when the next run starts. Its clones are one sink.
+/// A sink that keeps its items over any number of runs. When a run starts, it takes back the items
+/// that an aborted run wrote in epochs that were not durable. Its clones are one sink.
 ///
 /// [`TestSource`](super::TestSource) has an example.
 #[derive(Debug)]
@@ -18,25 +18,25 @@ pub struct TestSink<T>(Arc<Mutex<Kept<T>>>);
 #[derive(Debug)]
 struct Kept<T> {
     items: Vec<Seen<T>>,
-    /// How many of them are of epochs that have ended.
+    /// The number of items of epochs that have ended.
     ended: usize,
-    /// How many were there when the last run began.
+    /// The number of items when the last run began.
     before: usize,
-    /// How many runs have begun.
+    /// The number of runs that have begun.
     runs: usize,
 }
 
-/// An item that has come out, and of what it is.
+/// An item with its epoch, worker and run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Seen<T> {
     /// The item.
     pub item: T,
-    /// The epoch that it belongs to; none if the run ended before that epoch did.
+    /// The epoch that it belongs to. `None` if the run ended before that epoch did.
     pub epoch: Option<Epoch>,
     /// The worker that made it, from 0.
     pub worker: usize,
-    /// The run that gave it out, from 1.
+    /// The run that emitted it, from 1.
     pub run: usize,
 }
 
@@ -58,13 +58,13 @@ impl<T> Default for TestSink<T> {
 }
 
 impl<T> TestSink<T> {
-    /// A sink that has got nothing.
+    /// An empty sink.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What has come out of all runs so far, each item once.
+    /// The output of all runs so far, each item once.
     #[must_use]
     pub fn items(&self) -> Vec<T>
     where
@@ -74,7 +74,7 @@ impl<T> TestSink<T> {
         items.iter().map(|seen| seen.item.clone()).collect()
     }
 
-    /// What the last run gave out, that of epochs which did not become durable included.
+    /// The output of the last run, including epochs that did not become durable.
     #[must_use]
     pub fn run_items(&self) -> Vec<T>
     where
@@ -85,7 +85,7 @@ impl<T> TestSink<T> {
         items.map(|seen| seen.item.clone()).collect()
     }
 
-    /// What has come out of all runs so far, with epoch, worker and run.
+    /// The output of all runs so far, with epoch, worker and run.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen<T>>
     where
@@ -94,7 +94,7 @@ impl<T> TestSink<T> {
         self.lock().items.clone()
     }
 
-    /// A run is about to begin, which may be refused and then gives out nothing.
+    /// A run is about to begin. It may be refused, and then it emits nothing.
     pub(super) fn begin(&self) {
         let mut kept = self.lock();
         kept.before = kept.items.len();
@@ -105,7 +105,7 @@ impl<T> TestSink<T> {
     }
 }
 
-/// Items are stamped with the worker that makes them before they go to the one that writes.
+/// Items are stamped with their worker before they go to the worker that writes.
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> IntoSink<T> for TestSink<T> {
     type Sink = Stamped<T>;
@@ -124,7 +124,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> IntoSink<T> for TestSink<
     }
 }
 
-/// What a [`TestSink`] is in a flow.
+/// The sink that a [`TestSink`] becomes in a flow.
 #[derive(Debug)]
 pub struct Stamped<T>(TestSink<T>);
 

@@ -1,4 +1,4 @@
-//! A source over given records, with things that happen between them.
+//! A source over given records, with events between them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,14 +12,15 @@ use crate::{
     source::{At, Excerpt, Next, Reader, Source, SourceError},
 };
 
-/// How many records are read at a time by default: few, so that tests see many batches.
+/// The default number of records that are read at a time: few, so that tests see many batches.
 const BATCH: usize = 32;
 
-/// What a partition of a [`TestSource`] gives out, or does.
+/// A record of a partition of a [`TestSource`], or an act between records.
 ///
-/// Each event counts as read, whether it is a record or not: the next run continues behind it. Each [`Stop`](Event::Stop),
-/// [`Abort`](Event::Abort) and [`Kill`](Event::Kill) ends one run: if two partitions come to one in the same run, the other one is
-/// left for the next run. A record turns into an event with `into()`.
+/// Each event counts as read, whether it is a record or not: the next run resumes behind it. Each
+/// [`Stop`](Event::Stop), [`Abort`](Event::Abort) and [`Kill`](Event::Kill) ends one run. If two
+/// partitions come to one in the same run, the other one is left for the next run. `into()` turns a
+/// record into an event.
 ///
 /// ```
 /// use flow::testing::{Event, Harness};
@@ -40,18 +41,20 @@ pub enum Event<T> {
     Record(T),
     /// The open epoch ends here.
     EndEpoch,
-    /// There is nothing to read for this long. A manual clock is moved by it; by the system's clock the time really passes.
+    /// There is nothing to read for this long. A manual clock is advanced by it. With the system's
+    /// clock the time really passes.
     Pause(Duration),
     /// The partition ends here in this run. The next run reads what is behind.
     Eof,
     /// The run is asked to stop here, once.
     Stop,
-    /// The run ends as if it had been killed, once everything that comes before in this partition is durable.
+    /// The run ends as if it had been killed, when everything before this event in this partition
+    /// is durable.
     Abort,
-    /// The run ends as if it had been killed in the middle of an epoch: the epochs that have ended are durable, and what was
-    /// read in the open one is lost. Happens once.
+    /// The run ends as if it had been killed in the middle of an epoch: epochs that have ended are
+    /// durable, and records of the open one are lost. Happens once.
     Kill,
-    /// The source fails here, in each run that comes here.
+    /// The source fails here, in each run that comes this far.
     Fail(String),
 }
 
@@ -61,10 +64,12 @@ impl<T> From<T> for Event<T> {
     }
 }
 
-/// A source over given records. Its clones are one source, and what is fed to one is fed to all.
+/// A source over given records. Its clones are one source: a record that is fed to one is fed to
+/// all.
 ///
-/// The token is the number of events that have been read, those that are no records included. A [`Harness`](super::Harness)
-/// makes its sources itself; one of your own goes into a flow that is built by hand:
+/// The token is the number of events that have been read, including those that are no records. A
+/// [`Harness`](super::Harness) makes its own sources. Use this one in a flow that you build by
+/// hand:
 ///
 /// ```
 /// use flow::{Runner, testing::{TestSink, TestSource}};
@@ -85,9 +90,9 @@ pub struct TestSource<T>(Arc<Mutex<Fed<T>>>);
 #[derive(Debug)]
 struct Fed<T> {
     partitions: BTreeMap<String, Vec<Event<T>>>,
-    /// How many records are read at a time.
+    /// The number of records that are read at a time.
     batch: usize,
-    /// What happens only once and has happened.
+    /// The events that happen only once and have happened.
     happened: BTreeSet<(String, usize)>,
 }
 
@@ -108,7 +113,7 @@ impl<T> Default for TestSource<T> {
 }
 
 impl<T> TestSource<T> {
-    /// A source that has been fed nothing. As long as that is so it has no partition, and ends at once.
+    /// An empty source. As long as it is empty it has no partition, and ends at once.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -133,7 +138,7 @@ impl<T> TestSource<T> {
         self
     }
 
-    /// Sets how many records are read at a time, at most: 32 by default, and at least 1.
+    /// Sets the most records that are read at a time: 32 by default, and at least 1.
     pub fn batch(&self, records: usize) -> &Self {
         self.lock().batch = records.max(1);
         self
@@ -177,16 +182,16 @@ impl<T: Clone + 'static> Source for TestSource<T> {
 pub struct TestReader<T> {
     source: TestSource<T>,
     partition: String,
-    /// Where the records of the last batch stand.
+    /// The positions of the records of the last batch.
     starts: Vec<usize>,
     next: usize,
     run: RunHandle,
-    /// The run is to be aborted when every epoch below is durable.
+    /// The run is aborted when every epoch below this one is durable.
     aborts_at: Option<flow_store::Epoch>,
 }
 
 impl<T: Clone> TestReader<T> {
-    /// The next event, and how many records are read at a time.
+    /// The next event, and the number of records that are read at a time.
     fn event(&self) -> (Option<Event<T>>, usize) {
         let fed = self.source.lock();
         let events = fed.partitions.get(&self.partition);
@@ -200,7 +205,7 @@ impl<T: Clone> TestReader<T> {
         self.source.lock().happened.contains(&event)
     }
 
-    /// Lets the next event end the run, unless another one does.
+    /// Makes the next event end the run, unless another one does.
     fn end_run(&mut self, event: &Event<T>) {
         if !self.run.claim_end() {
             return;
@@ -213,7 +218,7 @@ impl<T: Clone> TestReader<T> {
                 self.run.stop();
             }
             Event::Abort => {
-                // The abort has been read in the epoch that is to be durable.
+                // The abort was read in the epoch that must become durable.
                 self.next += 1;
                 self.run.end_epoch();
                 self.aborts_at = self.run.open_epoch();
@@ -224,7 +229,7 @@ impl<T: Clone> TestReader<T> {
 }
 
 impl<T> TestReader<T> {
-    /// Aborts the run, if it is to be aborted and all that is to be durable is.
+    /// Aborts the run if an abort is due and its epochs are durable.
     fn abort(&self, waker: &Waker) -> Next {
         if let Some(epoch) = self.aborts_at
             && self.run.is_durable_below(epoch, waker)
@@ -258,7 +263,7 @@ impl<T: Clone + 'static> Reader for TestReader<T> {
                     out.push(record);
                 }
                 Some(Event::Fail(message)) => return Err(SourceError::new(message)),
-                // The records before it are to be used first.
+                // The records before it come first.
                 Some(_) if !self.starts.is_empty() => return Ok(Next::Ready),
                 Some(Event::EndEpoch) => {
                     self.next += 1;

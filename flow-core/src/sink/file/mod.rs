@@ -1,11 +1,13 @@
 //! Lines in a file, exactly once.
 //!
-//! The position is the length of the file at the end of an epoch. The bytes are handed to the operating system
-//! when the epoch ends and made durable before its commit, so the file is never shorter than the store
-//! says; what a crash left behind that length is cut off before the next run writes.
+//! The position is the length of the file at the end of an epoch. The bytes are handed to the
+//! operating system when the epoch ends, and are durable before its commit. So the file is never
+//! shorter than the store says. The next run cuts off what a crash left behind that length before
+//! it writes.
 //!
-//! Only a crash, or a failure that gives epochs up, leaves something there. After any other end what is behind the position is
-//! someone else's, or the store is an old one. It is not touched, nor is it after a run that failed because someone else wrote.
+//! Only a crash, or a failure that gives epochs up, leaves bytes of flow behind the position. After
+//! any other end they are someone else's, or the store is an old one. Then they are not touched.
+//! Neither are they after a run that failed because someone else wrote.
 
 mod opening;
 mod watch;
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{Guarantee, Output, OutputId, Shards, Sink, SinkError};
 use writer::FileWriter;
 
-/// How many of the last bytes are hashed into the position.
+/// The number of last bytes that are hashed into the position.
 const TAIL: usize = 256;
 
 /// Writes lines to a file.
@@ -29,7 +31,7 @@ pub struct FileLines {
     existing: Existing,
 }
 
-/// What is done with a file that the store knows nothing of and that is not empty.
+/// What happens to a file that is not empty and that the store does not know.
 #[derive(Clone, Copy, Debug)]
 enum Existing {
     Refuse,
@@ -62,9 +64,9 @@ impl FileLines {
 pub struct FilePosition {
     /// The length, in bytes.
     pub bytes: u64,
-    /// A hash of the last bytes before it, by which the file is known again.
+    /// A hash of the last bytes before it, which identifies the file.
     pub tail: u64,
-    /// The file's path when it was written; a file may be moved.
+    /// The path of the file when it was written. A file may be moved.
     pub path: String,
 }
 

@@ -1,4 +1,4 @@
-//! Opening an output file: what is there, and whether it is what was committed. Nothing is changed.
+//! Opens an output file and checks that it is what was committed. It changes nothing.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -20,18 +20,18 @@ use crate::{
 pub(super) enum Found {
     /// A file, open and locked.
     File(Opened),
-    /// Nothing yet; a file can be made there.
+    /// Nothing yet. A file can be made there.
     Nothing { notices: Vec<String> },
 }
 
-/// A file that is open and locked, as far as its file system has locks.
+/// An open file, locked if its file system has locks.
 pub(super) struct Opened {
     pub(super) file: File,
     pub(super) length: u64,
     notices: Vec<String>,
 }
 
-/// Opens and locks the file at a path, or finds out whether one can be made there.
+/// Opens and locks the file at a path, or checks that one can be made there.
 pub(super) fn find(path: &Path) -> Result<Found, SinkError> {
     let name = path.display();
     let failed = |what: &str, error| SinkError::caused_by(format!("{name} can't be {what}"), error);
@@ -61,7 +61,7 @@ pub(super) fn find(path: &Path) -> Result<Found, SinkError> {
     }))
 }
 
-/// Finds out whether a file can be made, there or where a link leads.
+/// Checks that a file can be made, there or where a link leads.
 fn to_be_made(path: &Path) -> Result<Found, SinkError> {
     let target = files::target(path);
     let folder = folder_of(&target);
@@ -73,7 +73,7 @@ fn to_be_made(path: &Path) -> Result<Found, SinkError> {
         let text = format!("{name} can't be created: the link leads to itself");
         return Err(SinkError::new(text));
     }
-    // As the user wrote it, where that is where it is.
+    // As the user wrote it, if no link leads elsewhere.
     let named = match path.is_symlink() {
         true => folder,
         false => folder_of(path),
@@ -104,7 +104,7 @@ fn to_be_made(path: &Path) -> Result<Found, SinkError> {
 
 /// Locks a file. The notice says that its file system has no locks.
 pub(super) fn lock(file: &File, path: &Path) -> Result<Option<String>, SinkError> {
-    /// A process that was killed lets go of the store first, and of its outputs a little later.
+    /// A killed process releases the store first, and its outputs a little later.
     const DYING: Duration = Duration::from_secs(1);
     const POLL: Duration = Duration::from_millis(5);
     let name = path.display();
@@ -118,7 +118,7 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<Option<String>, SinkError
                     "{name} is being written by another run"
                 )));
             }
-            // What another run writes is noticed by the file's length too, only later.
+            // The length of the file also shows what another run writes, only later.
             Err(TryLockError::Error(error)) if os::has_no_locks(&error) => {
                 return Ok(Some(format!(
                     "{name}: the file system has no locks ({error}), so a second run that writes to it is noticed only when both have written"
@@ -170,7 +170,8 @@ impl FileLines {
         }
     }
 
-    /// A run that goes on: the file must hold what was committed, and nothing that may be someone else's.
+    /// A run that resumes: the file must hold what was committed, and nothing that may be someone
+    /// else's.
     pub(super) fn go_on(
         &self,
         found: Found,

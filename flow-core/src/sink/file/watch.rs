@@ -1,4 +1,4 @@
-//! Whether the file that is written is still the one under its name.
+//! Checks that the file that is written is still the one under its name.
 
 use std::{
     fs::{self, File, Metadata},
@@ -11,20 +11,21 @@ use crate::{
     files::FileId,
 };
 
-/// An open file, and the name under which it has to stay.
+/// An open file, and the name that it must keep.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     /// The id of the sink, for messages.
     step: String,
     /// As the user wrote it, for messages.
     name: PathBuf,
-    /// The same from the root, whatever becomes of the process's directory.
+    /// The same from the root, even if the directory of the process changes.
     path: PathBuf,
-    /// None where the system does not give a file the same number twice, or gives none.
+    /// `None` if the system has no number for the file, or not always the same.
     file: Option<FileId>,
 }
 
-/// Whether a file that is opened by this path has the number that the path has. A path where nothing is has none to doubt.
+/// Whether a file that is opened by this path has the number that the path has. A path to nothing
+/// raises no doubt.
 fn gives_one_number(path: &Path) -> bool {
     match fs::metadata(path) {
         Ok(named) if named.is_file() => {
@@ -50,7 +51,8 @@ impl Watch {
         }
     }
 
-    /// Refuses a file that was removed, replaced or moved since, or is shorter than what was written.
+    /// Refuses a file that has been removed, replaced or moved since, or is shorter than what was
+    /// written.
     pub(super) fn check(&self, open: &Metadata, written: u64) -> Result<(), SinkError> {
         let lost = |problem| {
             Err(SinkError::because(OutputError::new(
@@ -70,7 +72,7 @@ impl Watch {
             Ok(_) => lost(OutputProblem::Replaced),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => lost(OutputProblem::Moved),
-                // It can't be told, and the file has a name.
+                // Nobody can tell, and the file has a name.
                 _ => Ok(()),
             },
         }

@@ -20,7 +20,7 @@ use crate::{
     sink::{Sync, Writer},
 };
 
-/// How much is gathered before it is handed to the operating system, in bytes.
+/// The number of bytes that are gathered before they are handed to the operating system.
 const BUFFER: usize = 1 << 16;
 
 /// Writes one file.
@@ -34,7 +34,7 @@ pub struct FileWriter {
     found: u64,
     /// Set when the run starts.
     watch: Option<Watch>,
-    /// The length of the file with what is in the buffer.
+    /// The length of the file, the buffer included.
     length: u64,
     buffer: Vec<u8>,
     /// The last bytes that were handed to the operating system.
@@ -43,7 +43,7 @@ pub struct FileWriter {
 }
 
 impl FileWriter {
-    /// Of a file that is made when the run starts.
+    /// A writer of a file that is made when the run starts.
     pub(super) fn new_file(step: &str, path: &Path, notices: Vec<String>) -> Self {
         FileWriter {
             step: step.to_owned(),
@@ -58,7 +58,7 @@ impl FileWriter {
         }
     }
 
-    /// Of a file that is written from `length` on, behind these last bytes.
+    /// A writer that writes a file from `length` on, behind these last bytes.
     pub(super) fn of(
         step: &str,
         path: &Path,
@@ -85,7 +85,7 @@ impl FileWriter {
             return Err(SinkError::new(format!("{name} is not open")));
         };
         let failed = |error| SinkError::caused_by(format!("{name} can't be written"), error);
-        // Whoever else writes to it has got past the lock: it must not become worse.
+        // Another writer has got past the lock: flow must not make it worse.
         let (there, written) = (
             file.metadata().map_err(failed)?.len(),
             self.length - self.buffer.len() as u64,
@@ -108,7 +108,8 @@ impl FileWriter {
         let file = options.read(true).write(true).create_new(true);
         let file = file.open(&target)?;
         FailPoint::OutputMade.pass();
-        // A new name is durable only with its directory. Where that is not to be had, the opening has said so.
+        // A new name is durable only with its directory. If that is impossible, the opening has
+        // said so.
         os::sync_directory(folder_of(&target))?;
         Ok(file)
     }
@@ -117,8 +118,8 @@ impl FileWriter {
 impl Drop for FileWriter {
     fn drop(&mut self) {
         if let Some(file) = &self.file {
-            // Closing is not enough: a child process that another thread is starting holds a copy of the file until it
-            // runs its program.
+            // Closing is not enough: a child process that another thread is starting holds a copy
+            // of the file until it runs its program.
             let _ = file.unlock();
         }
     }
@@ -152,7 +153,7 @@ impl Writer for FileWriter {
                 Arc::new(file)
             }
         };
-        // The tail that is cut off is the one that was there when it was decided.
+        // The tail that is cut off is the one that was there when that was decided.
         let there = file
             .metadata()
             .map_err(|error| failed("read", error))?

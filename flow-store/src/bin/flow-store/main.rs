@@ -1,4 +1,4 @@
-//! `flow-store`: looks at the store of a flow, and works on it while no flow runs.
+//! `flow-store`: shows the store of a flow, and maintains it while no flow runs.
 
 mod diff;
 mod info;
@@ -17,18 +17,19 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use terminal::Out;
 
-/// Looks at the store of a flow, and works on it while no flow runs.
+/// Shows the store of a flow, and maintains it while no flow runs.
 ///
-/// DIR is the directory that a flow was started with `--recover`. The verbs info, steps, get,
-/// export, verify and diff change nothing, on a store that was killed neither. The others change
-/// it as a whole or not at all.
+/// DIR is the directory that the flow was given with `--recover`. The verbs info, steps, epochs,
+/// get, export, verify and diff never modify the store, not even after a crash; backup only makes
+/// its copy. The others modify it as a whole or not at all.
 ///
-/// Values are JSON. What JSON has no form for is an object with one name that begins with `$`:
-/// {"$bytes": "00ff"}, {"$float": "NaN"}, {"$map": [[key, value], ..]} for a map whose names are
-/// not all text, {"$ext": [type, "00ff"]}, and {"$deep": "00ff"} for what is nested too deep.
+/// Values are JSON. A value that JSON can't express is an object with one name that begins with
+/// `$`: {"$bytes": "00ff"}, {"$float": "NaN"}, {"$map": [[key, value], ..]} for a map whose names
+/// are not all text, {"$ext": [type, "00ff"]}, and {"$deep": "00ff"} for a value that is nested too
+/// deep.
 ///
-/// Exit status: 0; 1 when there is no such key, or the stores are different; 2 when the command
-/// line is wrong; 3 when the store is in use, damaged or not there, or it could not be done.
+/// Exit status: 0; 1 if there is no such key, or the stores differ; 2 if the command line is wrong;
+/// 3 if the store is in use, damaged or absent, or the verb failed.
 #[derive(Parser)]
 #[command(version, disable_help_subcommand = true)]
 struct Cli {
@@ -38,11 +39,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Shows what the store is: its epoch, its steps, its last executions, and who has it.
+    /// Shows the epoch of the store, its steps, its last executions, and who holds it.
     Info {
         #[command(flatten)]
         store: Store,
-        /// How many of the last executions to show.
+        /// The number of executions to show.
         #[arg(long, value_name = "NUMBER", default_value_t = 5)]
         executions: usize,
         /// Write one JSON object instead of text.
@@ -60,8 +61,7 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Lists the epochs that a flow can be brought back to with `--from-epoch`, oldest first, and
-    /// the last one.
+    /// Lists the epochs that a flow can go back to with `--from-epoch`, oldest first, and the last.
     Epochs {
         #[command(flatten)]
         store: Store,
@@ -84,7 +84,7 @@ enum Verb {
     Export {
         #[command(flatten)]
         store: Then,
-        /// The id of the step; of all steps if it is left out, each row with its `step`.
+        /// The id of the step. Without it, the rows of all steps, each with its `step`.
         step: Option<String>,
     },
     /// Reads every page and row and says what is damaged.
@@ -92,14 +92,14 @@ enum Verb {
         #[command(flatten)]
         store: Store,
     },
-    /// Shows the rows that were added (+), removed (-) and changed (~) from one store to another.
+    /// Shows the rows that were added (+), removed (-) and changed (~) between two stores.
     Diff {
         #[command(flatten)]
         store: Store,
         /// The directory of the other store.
         #[arg(value_name = "DIR2")]
         other: PathBuf,
-        /// Count the rows of each step, and do not show them.
+        /// Count the rows of each step instead of showing them.
         #[arg(long)]
         count: bool,
     },
@@ -116,11 +116,11 @@ enum Verb {
         store: Store,
         /// The id of the step.
         old: String,
-        /// The id that it gets.
+        /// The new id of the step.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         new: String,
     },
-    /// Writes the store into a new file without unused space, which takes the place of the old.
+    /// Replaces the file of the store with a copy without unused space.
     Compact {
         #[command(flatten)]
         store: Store,
@@ -129,7 +129,7 @@ enum Verb {
     Backup {
         #[command(flatten)]
         store: Store,
-        /// The directory to make; it must not be there yet.
+        /// The directory to make; it must not exist.
         target: PathBuf,
     },
 }
@@ -142,12 +142,12 @@ struct Store {
 }
 
 impl Store {
-    /// Looks at it to read; a store that is not there is an error.
+    /// Opens it to read. An absent store is an error.
     fn look(&self) -> Result<Look, Failure> {
         look(&self.directory)
     }
 
-    /// Looks at it alone, to change it.
+    /// Opens it alone, to modify it.
     fn look_alone(&self) -> Result<Look, Failure> {
         let _shown = terminal::busy("reading", &self.directory);
         there(Look::at(&self.directory)?)
@@ -166,7 +166,7 @@ fn there(look: Look) -> Result<Look, Failure> {
 struct Then {
     #[command(flatten)]
     store: Store,
-    /// Show it as it was at this epoch, one of those that `epochs` lists.
+    /// Show the store as it was at this epoch, one of those that `epochs` lists.
     #[arg(long, value_name = "EPOCH")]
     epoch: Option<Epoch>,
 }
@@ -182,19 +182,19 @@ impl Then {
 }
 
 fn look(directory: &std::path::Path) -> Result<Look, Failure> {
-    // the whole file is read to verify it
+    // Reads the whole file to verify it.
     let _shown = terminal::busy("reading", directory);
     there(Look::read(directory)?)
 }
 
-/// Why a verb did not do what it was asked for.
+/// Why a verb failed.
 enum Failure {
     Store(StoreError),
     /// The output could not be written.
     Output(io::Error),
     /// There is no such key.
     Missing(String),
-    /// The command line cannot be meant.
+    /// The command line makes no sense.
     Usage(String),
 }
 
@@ -214,7 +214,7 @@ const NO: u8 = 1;
 const USAGE: u8 = 2;
 const REFUSED: u8 = 3;
 
-/// Does it; true when the answer is not "no".
+/// Runs a verb. The result is false if the answer is "no".
 fn run(verb: &Verb, out: &mut Out) -> Result<bool, Failure> {
     match verb {
         Verb::Info {
@@ -243,10 +243,10 @@ fn run(verb: &Verb, out: &mut Out) -> Result<bool, Failure> {
     }
 }
 
-/// Enough for values as deep as they are kept, on every system: 256 levels.
+/// Enough for values of 256 levels, the depth that a store keeps, on every system.
 const STACK: usize = 16 << 20;
 
-/// Where a panic was and what it said; the store's library catches those of redb.
+/// The place and the text of a panic. The store's library catches those of redb.
 static PANIC: Mutex<String> = Mutex::new(String::new());
 
 fn main() -> ExitCode {
@@ -274,26 +274,26 @@ fn main() -> ExitCode {
     let (code, message) = match done {
         Ok(Ok(true)) => return ExitCode::SUCCESS,
         Ok(Ok(false)) => return ExitCode::from(NO),
-        // who reads the output has seen enough
+        // The reader has seen enough.
         Ok(Err(Failure::Output(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
             return ExitCode::SUCCESS;
         }
         Ok(Err(Failure::Output(error))) => {
-            (REFUSED, format!("the output could not be written: {error}"))
+            (REFUSED, format!("the output can't be written: {error}"))
         }
         Ok(Err(Failure::Store(error))) => (REFUSED, error.to_string()),
         Ok(Err(Failure::Missing(message))) => (NO, message),
         Ok(Err(Failure::Usage(message))) => (USAGE, message),
         Err(_) => {
             let panic = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
-            (REFUSED, format!("this is a mistake in flow-store: {panic}"))
+            (REFUSED, format!("this is a bug in flow-store: {panic}"))
         }
     };
     complain(&message);
     ExitCode::from(code)
 }
 
-/// Says what went wrong. The exit status says it too, so it does not matter whether anybody can
+/// Prints what went wrong. The exit status says it too, so it does not matter whether anybody can
 /// read this.
 fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "error: {}", flow_store::visible(message));

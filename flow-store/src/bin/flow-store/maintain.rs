@@ -1,4 +1,4 @@
-//! The verbs that change a store, or make one.
+//! The verbs that modify a store, or make one.
 
 use crate::Failure;
 use crate::terminal::{Bar, Out, busy, rows};
@@ -32,7 +32,7 @@ pub(crate) fn compact(look: Look, out: &mut Out) -> Result<bool, Failure> {
     let (before, after) = (HumanBytes(done.before), HumanBytes(done.after));
     let rows = rows(done.rows);
     out.line(&format!(
-        "compacted {rows}: the file had {before}, and has {after} now"
+        "compacted {rows}: the file had {before} and now has {after}"
     ))?;
     Ok(true)
 }

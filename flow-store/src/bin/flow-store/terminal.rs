@@ -1,4 +1,4 @@
-//! What is written to the terminal: lines on stdout, and bars on stderr while it takes long.
+//! What the command writes: lines on stdout, and progress bars on stderr.
 
 use flow_store::{visible, visible_json};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,14 +15,13 @@ impl Out {
         Out(BufWriter::new(io::stdout().lock()))
     }
 
-    /// Texts of a store come from anywhere, so what a terminal would obey is shown in place of
-    /// being passed on.
+    /// Texts of a store come from anywhere, so control characters are shown, not passed on.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         self.0.write_all(visible(text).as_bytes())?;
         self.0.write_all(b"\n")
     }
 
-    /// One line of JSON, with something before it.
+    /// One line of JSON behind a prefix.
     pub(crate) fn json<T: Serialize>(&mut self, before: &str, value: &T) -> io::Result<()> {
         self.0.write_all(visible(before).as_bytes())?;
         let json = serde_json::to_string(value)?;
@@ -30,7 +29,7 @@ impl Out {
         self.0.write_all(b"\n")
     }
 
-    /// Lines in columns as wide as they need to be, indented.
+    /// Indented lines in columns as wide as they need to be.
     pub(crate) fn columns(&mut self, indent: &str, lines: &[Vec<String>]) -> io::Result<()> {
         let widest = |column: usize| {
             let texts = lines.iter().filter_map(|line| line.get(column));
@@ -62,7 +61,7 @@ pub(crate) fn rows(count: u64) -> String {
     }
 }
 
-/// A bar that goes when this is dropped; on a terminal only.
+/// A progress bar, on a terminal only. It is removed when this is dropped.
 pub(crate) struct Bar(ProgressBar);
 
 impl Drop for Bar {
@@ -71,13 +70,13 @@ impl Drop for Bar {
     }
 }
 
-/// So that short work shows nothing, and rows are not counted one by one.
+/// How many rows are counted at a time: short work shows nothing.
 const OFTEN: u64 = 4096;
 
 impl Bar {
     fn new(template: &str, message: String) -> Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        // the templates are known to be right: else the bar looks as it does without one
+        // The templates are known to be right; otherwise the bar has its default look.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -85,7 +84,7 @@ impl Bar {
         Bar(bar)
     }
 
-    /// Shows how many rows are done, of how many.
+    /// Shows how many of all rows are done.
     pub(crate) fn of_rows(what: &str) -> impl FnMut(u64, u64) + use<> {
         let bar = Bar::new(
             "{msg} {wide_bar} {human_pos} of {human_len} rows",
@@ -99,7 +98,7 @@ impl Bar {
         }
     }
 
-    /// Counts rows that are written to stdout, unless they can be seen there.
+    /// Counts rows that are written to stdout, unless stdout is a terminal and shows them.
     pub(crate) fn counting(what: &str) -> impl FnMut() + use<> {
         let bar = Bar::new("{spinner} {msg} {human_pos} rows", what.to_owned());
         if io::stdout().is_terminal() {
@@ -115,7 +114,7 @@ impl Bar {
     }
 }
 
-/// Shows what is being done to a store, without saying how much of it is.
+/// Shows what is being done to a store, without its progress.
 pub(crate) fn busy(what: &str, directory: &Path) -> Bar {
     let bar = Bar::new("{spinner} {msg}", format!("{what} {}", directory.display()));
     bar.0.enable_steady_tick(Duration::from_millis(200));

@@ -1,4 +1,4 @@
-//! `verify`: what is damaged.
+//! `verify`: finds damage.
 
 use crate::Failure;
 use crate::terminal::{Bar, Out, rows};
@@ -13,7 +13,7 @@ pub(crate) fn verify(look: &Look, out: &mut Out) -> Result<bool, Failure> {
     let rows = rows(verified.rows);
     if verified.damaged == 0 {
         let bytes = HumanBytes(verified.bytes);
-        out.line(&format!("all pages and {rows} ({bytes}) are whole"))?;
+        out.line(&format!("all pages and {rows} ({bytes}) are intact"))?;
         return Ok(true);
     }
     out.flush()?;
