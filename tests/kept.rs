@@ -358,9 +358,14 @@ fn a_key_that_cannot_be_written_is_an_error_of_its_record() {
             .stateful_map(|_: &mut u64, n| n);
         counts.named("never").map(|(_, n)| n)
     });
-    let (step, error) = refused(test.feed([0, 2, 3]).run());
+    let error = test.feed([0, 2, 3]).run().unwrap_err();
+    let RunError::Record(record) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(record.position.as_deref(), Some("event 3"));
+    let error = record.cause.downcast_ref::<NotKept>().unwrap();
     assert_eq!(
-        (step.as_str(), error.kind(), error.of()),
+        (record.step.as_str(), error.kind(), error.of()),
         ("never", Kept::Key, None)
     );
     assert_eq!(

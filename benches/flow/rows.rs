@@ -234,10 +234,7 @@ fn engine(size: Size) -> Group {
                 "without it",
                 Value::Time(fallible.flow(), join.flow()),
             )
-            .why(
-                "The first step of a chain stops its batch at the record that fails. A later one \
-                 would process one record at a time.",
-            ),
+            .why("Records go in batches here too: each knows the source record that it came from."),
             Row::new(
                 "engine/key-on",
                 "`key_on`, which clones the key",

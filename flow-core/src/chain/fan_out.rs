@@ -1,12 +1,43 @@
 //! A stream that is used several times, and one that is not used.
 
-use super::{BoxConsumer, Consumer, Fault};
+use super::{Batch, BoxConsumer, Consumer, Fault};
+
+/// The first failure among branches that get their records one branch after the other.
+#[derive(Default)]
+pub(crate) struct Branches(Option<Fault>);
+
+impl Branches {
+    /// Pushes a batch into a branch, without what came from the record that failed in an earlier
+    /// branch, or from later ones.
+    pub(crate) fn push<T>(
+        &mut self,
+        branch: &mut BoxConsumer<T>,
+        batch: &mut Batch<T>,
+    ) -> Result<(), Fault> {
+        if let Some(place) = self.0.as_ref().and_then(Fault::parent) {
+            batch.keep_before(place);
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        match branch.push_batch(batch) {
+            // It came from an earlier record than the one before, if there was one.
+            Err(fault) if fault.parent().is_some() => self.0 = Some(fault),
+            other => other?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn end(self) -> Result<(), Fault> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
 
 /// Gives every record to each of several consumers.
 pub(crate) struct FanOut<T> {
     consumers: Vec<BoxConsumer<T>>,
     duplicate: fn(&T) -> T,
-    copies: Vec<T>,
+    copy: Batch<T>,
 }
 
 impl<T> FanOut<T> {
@@ -14,31 +45,22 @@ impl<T> FanOut<T> {
         FanOut {
             consumers,
             duplicate,
-            copies: Vec::new(),
+            copy: Batch::new(),
         }
     }
 }
 
 impl<T> Consumer<T> for FanOut<T> {
-    fn push(&mut self, record: T) -> Result<(), Fault> {
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
+        let mut branches = Branches::default();
         if let Some((last, others)) = self.consumers.split_last_mut() {
             for consumer in others {
-                consumer.push((self.duplicate)(&record))?;
+                batch.copy(&mut self.copy, self.duplicate);
+                branches.push(consumer, &mut self.copy)?;
             }
-            last.push(record)?;
+            branches.push(last, batch)?;
         }
-        Ok(())
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
-        if let Some((last, others)) = self.consumers.split_last_mut() {
-            for consumer in others {
-                self.copies.extend(records.iter().map(self.duplicate));
-                consumer.push_batch(&mut self.copies)?;
-            }
-            last.push_batch(records)?;
-        }
-        Ok(())
+        branches.end()
     }
 
     fn resume(&mut self) -> Result<bool, Fault> {
@@ -54,12 +76,8 @@ impl<T> Consumer<T> for FanOut<T> {
 pub(crate) struct Nowhere;
 
 impl<T> Consumer<T> for Nowhere {
-    fn push(&mut self, _: T) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
-        records.clear();
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
+        batch.clear();
         Ok(())
     }
 

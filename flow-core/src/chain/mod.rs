@@ -1,9 +1,10 @@
 //! Chains: what happens to a record between its source or shuffle and the next shuffle.
 //!
-//! The steps of a chain are consumers, each of which owns the next. One call moves one record, or a
-//! whole batch, through all of them. A chain ends in outlets, which hold what is to leave the worker's
-//! operator until it is sent.
+//! The steps of a chain are consumers, each of which owns the next. One call moves a batch through
+//! all of them. A chain ends in outlets, which hold what is to leave the worker's operator until it
+//! is sent.
 
+mod batch;
 mod fan_out;
 mod outlet;
 mod parcel;
@@ -11,11 +12,12 @@ mod pool;
 mod port;
 mod shared;
 
-pub(crate) use fan_out::FanOut;
-pub(crate) use outlet::{InletId, OutletRef, Shuffle, ToOne, rollback, settle};
+pub(crate) use batch::{Batch, Parent};
+pub(crate) use fan_out::{Branches, FanOut};
+pub(crate) use outlet::{InletId, OutletRef, Shuffle, Staged, StagedRef, ToOne};
 pub(crate) use parcel::{Keyed, Parcel, Plain};
 pub(crate) use pool::recycle;
-pub(crate) use port::{Port, Wiring};
+pub(crate) use port::{Port, Pushed, Wiring};
 pub(crate) use shared::Shared;
 
 use std::sync::{
@@ -31,16 +33,17 @@ use crate::{
 
 /// A step of a chain.
 pub(crate) trait Consumer<T> {
-    /// Takes one record and passes on what becomes of it, before it returns.
-    fn push(&mut self, record: T) -> Result<(), Fault>;
-
-    /// Takes all records of a batch, in order, and leaves it empty.
+    /// Takes all records of a batch, in order, passes on what becomes of them, and leaves it empty.
     ///
-    /// A step that makes many records of one [may rest](Wiring::may_rest) before it has passed on all of them. Then nothing
-    /// may be pushed before [`resume`](Consumer::resume) has returned false.
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault>;
+    /// After a failure whose [parent](Fault::parent) is known, everything that came from earlier
+    /// parents has been passed on.
+    ///
+    /// A step that makes many records of one [may rest](Wiring::may_rest) before it has passed on
+    /// all of them, unless the batch [is tracked](Batch::is_tracked). Then nothing may be pushed
+    /// before [`resume`](Consumer::resume) has returned false.
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault>;
 
-    /// Goes on with what a batch has left behind, a bounded part of it; false when there is nothing more.
+    /// Resumes what a batch has left behind, a bounded part of it; false when nothing is left.
     fn resume(&mut self) -> Result<bool, Fault>;
 }
 
@@ -54,7 +57,7 @@ pub(crate) struct Fault(Box<Details>);
 struct Details {
     step: StepIndex,
     cause: BoxError,
-    good: Option<usize>,
+    parent: Option<u32>,
     origin: Option<Origin>,
 }
 
@@ -63,21 +66,25 @@ impl Fault {
         Fault(Box::new(Details {
             step,
             cause: cause.into(),
-            good: None,
+            parent: None,
             origin: None,
         }))
     }
 
-    /// The failure of a batch's record behind `good` others, which went on by themselves.
-    pub(crate) fn behind(mut self, good: usize) -> Self {
-        self.0.good = Some(good);
+    /// The failure of a record with this parent.
+    pub(crate) fn of(mut self, parent: Parent) -> Self {
+        self.0.parent = parent.place();
         self
     }
 
-    /// How many records of the batch that was pushed went through whole, and nothing of any other: known if the step that
-    /// failed is [the only one that may](Wiring::only_first).
-    pub(crate) fn good(&self) -> Option<usize> {
-        self.0.good
+    /// The place, within the source's push, of the record that failed: known before the first
+    /// shuffle. Then nothing that came from this record or from later ones need leave.
+    pub(crate) fn parent(&self) -> Option<u32> {
+        self.0.parent
+    }
+
+    pub(crate) fn step(&self) -> StepIndex {
+        self.0.step
     }
 
     /// Says where the records come from of which one failed.
@@ -106,17 +113,42 @@ impl Fault {
 
 /// Where a worker is: the step whose code it runs, readable from other threads.
 #[derive(Clone, Debug)]
-pub(crate) struct Whereabouts(Arc<AtomicU32>);
+pub(crate) struct Whereabouts(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
+    step: AtomicU32,
+    /// The place, within the source's push, of the record at which a step panicked.
+    record: AtomicU32,
+    /// The place of the first record of the push that was not begun because of a stop.
+    cut: AtomicU32,
+}
+
+/// No step, or no record.
+const NONE: u32 = u32::MAX;
+
+/// The push goes through whole, though the run stops.
+const WHOLE: u32 = NONE - 1;
 
 impl Whereabouts {
     pub(crate) fn new() -> Self {
-        Whereabouts(Arc::new(AtomicU32::new(u32::MAX)))
+        Whereabouts(Arc::new(Place {
+            step: AtomicU32::new(NONE),
+            record: AtomicU32::new(NONE),
+            cut: AtomicU32::new(NONE),
+        }))
     }
 
     /// The step that the worker was last seen in.
     pub(crate) fn get(&self) -> Option<StepIndex> {
-        let step = self.0.load(Ordering::Relaxed);
-        (step != u32::MAX).then_some(StepIndex(step))
+        let step = self.0.step.load(Ordering::Relaxed);
+        (step != NONE).then_some(StepIndex(step))
+    }
+
+    /// The place, within the source's push, of the record at which a step panicked.
+    pub(crate) fn record(&self) -> Option<u32> {
+        let record = self.0.record.load(Ordering::Relaxed);
+        (record != NONE).then_some(record)
     }
 
     pub(crate) fn of(&self, step: StepIndex) -> At {
@@ -137,7 +169,50 @@ pub(crate) struct At {
 impl At {
     #[inline]
     pub(crate) fn enter(&self) {
-        self.whereabouts.0.store(self.step.0, Ordering::Relaxed);
+        let place = &self.whereabouts.0;
+        place.step.store(self.step.0, Ordering::Relaxed);
+    }
+
+    /// A source begins a push.
+    pub(crate) fn begin(&self) {
+        self.whereabouts.0.cut.store(NONE, Ordering::Relaxed);
+    }
+
+    /// The place of the first record of the push that was not begun because of a stop.
+    pub(crate) fn cut(&self) -> Option<u32> {
+        let cut = self.whereabouts.0.cut.load(Ordering::Relaxed);
+        (cut < WHOLE).then_some(cut)
+    }
+
+    /// Whether a stop cuts the push before the record with this parent. Whichever step sees the
+    /// stop first decides, at its next record or behind its last one: what it has begun goes
+    /// through all others.
+    #[cold]
+    fn cuts(&self, parent: Option<Parent>) -> bool {
+        let place = parent.and_then(Parent::place);
+        let cut = &self.whereabouts.0.cut;
+        let first = cut.compare_exchange(
+            NONE,
+            place.unwrap_or(WHOLE),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        first.is_ok() && place.is_some()
+    }
+
+    /// Notes the record at which the step panics.
+    #[cold]
+    fn note(&self, parent: Parent) {
+        if let Some(place) = parent.place() {
+            let record = &self.whereabouts.0.record;
+            // A step before it that is left by the same panic knows less.
+            let _ = record.compare_exchange(NONE, place, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// The place, within the source's push, of the record at which a step panicked.
+    pub(crate) fn record(&self) -> Option<u32> {
+        self.whereabouts.record()
     }
 
     pub(crate) fn step(&self) -> StepIndex {

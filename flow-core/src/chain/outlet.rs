@@ -1,15 +1,15 @@
 //! The ends of a chain: what is to go to another operator waits here until it is sent.
 //!
-//! While records move through a fallible chain one by one, whatever a record has put into outlets
-//! can be taken back until [`Outlet::settle`] is called at its end. So nothing of a record that
-//! fails in any branch ever leaves.
+//! What a source's push has put into outlets can be taken back until [`Staged::settle`] is called
+//! at its end. So nothing of a record that fails in any branch ever leaves.
 
 use std::{cell::RefCell, rc::Rc};
 
 use flow_store::{group, hash, worker_of};
 
 use super::{
-    At, Consumer, Fault, Wiring,
+    At, Batch, Consumer, Fault, Wiring,
+    batch::Parents,
     parcel::{Keyed, Parcel, Plain},
     pool::Pool,
 };
@@ -22,27 +22,31 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct InletId(pub(crate) usize);
 
-/// So many keys of a batch are encoded before they are hashed.
+/// Number of keys encoded per round before hashing.
 const HASHED: usize = 32;
 
-/// So many records that came one by one are sorted by worker together.
-const SORTED: usize = 256;
+/// What a push leaves behind, which can be taken back until it is settled.
+pub(crate) trait Staged {
+    /// The end of a push: what is staged stays.
+    fn settle(&mut self);
+
+    /// Takes back what was staged since the last `settle` and came from the source's record at
+    /// `place`, or from later ones.
+    fn take_back(&mut self, place: u32);
+}
+
+pub(crate) type StagedRef = Rc<RefCell<dyn Staged>>;
 
 /// What waits to leave an operator.
-pub(crate) trait Outlet {
+pub(crate) trait Outlet: Staged {
     /// Where it goes.
     fn inlet(&self) -> InletId;
 
-    /// The worker that gets all of it, where there is only one. It may be another one in the outlets of other workers.
+    /// The worker that gets all of it, where there is only one. It may be another one in the
+    /// outlets of other workers.
     fn to_one(&self) -> Option<usize> {
         None
     }
-
-    /// The end of a record: what is staged stays.
-    fn settle(&mut self);
-
-    /// Takes back all that was staged since the last `settle`.
-    fn rollback(&mut self);
 
     /// Gives up what is staged for each worker, where it is at least `least` records.
     fn send(&mut self, least: usize, send: &mut dyn FnMut(Parcel));
@@ -50,35 +54,19 @@ pub(crate) trait Outlet {
 
 pub(crate) type OutletRef = Rc<RefCell<dyn Outlet>>;
 
-/// The end of a record that has passed all branches of its chain.
-pub(crate) fn settle(outlets: &[OutletRef]) {
-    for outlet in outlets {
-        outlet.borrow_mut().settle();
-    }
-}
-
-/// Takes a record back that has failed in one of them.
-pub(crate) fn rollback(outlets: &[OutletRef]) {
-    for outlet in outlets {
-        outlet.borrow_mut().rollback();
-    }
-}
-
 /// Sends each record to the worker that its key belongs to.
 ///
-/// A record's key is encoded when it comes, so that one which can't be is an error of its record. All that
-/// have come are hashed and sorted together when they are to leave: a hash would have to wait for bytes that were
-/// written right before it, and what is taken back needs no undoing.
+/// A record's key is encoded and hashed when it comes, so that one which can't be is an error of its
+/// record. Records are sorted by worker when they are settled.
 pub(crate) struct Shuffle<K, V> {
     inlet: InletId,
     at: At,
-    records: Vec<(K, V)>,
-    /// The bytes of their keys, one behind the other, and where each ends.
+    /// What is not settled, with the hashes of its keys.
+    pending: Batch<(K, V)>,
+    hashes: Vec<u64>,
+    /// The bytes of some keys, one behind the other, and where each ends.
     key_bytes: Vec<u8>,
     key_ends: Vec<usize>,
-    hashes: Vec<u64>,
-    /// How many of them stay.
-    settled: usize,
     /// What has been sorted, for each worker.
     #[allow(clippy::vec_box)] // boxed, as they travel
     staged: Vec<Box<Keyed<K, V>>>,
@@ -92,11 +80,10 @@ impl<K: Key, V: Record> Shuffle<K, V> {
         let outlet = Rc::new(RefCell::new(Shuffle {
             inlet,
             at,
-            records: Vec::new(),
+            pending: Batch::new(),
+            hashes: Vec::new(),
             key_bytes: Vec::new(),
             key_ends: Vec::new(),
-            hashes: Vec::new(),
-            settled: 0,
             staged: (0..wiring.workers).map(|_| pool.take()).collect(),
             pool,
         }));
@@ -104,57 +91,66 @@ impl<K: Key, V: Record> Shuffle<K, V> {
         Box::new(Into(outlet))
     }
 
-    #[inline]
-    fn encode(&mut self, key: &K) -> Result<(), Fault> {
-        if let Err(error) = key.encode(&mut self.key_bytes) {
-            return Err(self.not_encoded(error));
-        }
-        self.key_ends.push(self.key_bytes.len());
-        Ok(())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn not_encoded(&self, error: flow_store::CodecError) -> Fault {
-        self.at.fault(NotKept::new::<K>(Kept::Key, None, error))
-    }
-
-    /// Hashes the keys that have been encoded.
-    fn hash(&mut self) {
-        let mut start = 0;
-        self.hashes.extend(self.key_ends.iter().map(|end| {
-            let bytes = self.key_bytes.get(start..*end).unwrap_or_default();
-            start = *end;
-            hash(bytes)
-        }));
-        self.key_bytes.clear();
-        self.key_ends.clear();
+    /// Encodes and hashes the keys of a batch, up to the first one that can't be encoded. That
+    /// record and those behind it are dropped.
+    fn hash_keys(&mut self, batch: &mut Batch<(K, V)>) -> Result<(), Fault> {
+        let Shuffle {
+            at,
+            hashes,
+            key_bytes,
+            key_ends,
+            ..
+        } = self;
+        key_bytes.clear();
+        key_ends.clear();
+        let encoded = batch.look(at, |(key, _)| {
+            if key_ends.len() == HASHED {
+                hash_all(key_bytes, key_ends, hashes);
+            }
+            key.encode(key_bytes)
+                .map_err(|error| not_encoded::<K>(at, error))?;
+            key_ends.push(key_bytes.len());
+            Ok(())
+        });
+        hash_all(key_bytes, key_ends, hashes);
+        encoded
     }
 
     /// Sorts records, whose keys have been hashed, by worker.
-    fn sort(&mut self, records: &mut Vec<(K, V)>) {
+    fn sort(&mut self, batch: &mut Batch<(K, V)>) {
+        let records = &mut batch.records;
         if let [staged] = &mut *self.staged {
             // There is only one worker: the batch goes to it as it is.
             move_all(&mut self.hashes, &mut staged.hashes);
             move_all(records, &mut staged.records);
-            return;
+        } else {
+            let workers = self.staged.len();
+            for (hash, record) in self.hashes.drain(..).zip(records.drain(..)) {
+                let staged = &mut self.staged[worker_of(group(hash), workers)];
+                staged.hashes.push(hash);
+                staged.records.push(record);
+            }
         }
-        let workers = self.staged.len();
-        for (hash, record) in self.hashes.drain(..).zip(records.drain(..)) {
-            let staged = &mut self.staged[worker_of(group(hash), workers)];
-            staged.hashes.push(hash);
-            staged.records.push(record);
-        }
+        batch.clear();
     }
+}
 
-    /// Sorts what has come one by one.
-    fn sort_all(&mut self) {
-        self.hash();
-        let mut records = std::mem::take(&mut self.records);
-        self.sort(&mut records);
-        self.records = records;
-        self.settled = 0;
-    }
+#[cold]
+#[inline(never)]
+fn not_encoded<K>(at: &At, error: flow_store::CodecError) -> Fault {
+    at.fault(NotKept::new::<K>(Kept::Key, None, error))
+}
+
+/// Hashes the keys that have been encoded.
+fn hash_all(bytes: &mut Vec<u8>, ends: &mut Vec<usize>, hashes: &mut Vec<u64>) {
+    let mut start = 0;
+    hashes.extend(ends.iter().map(|end| {
+        let key = bytes.get(start..*end).unwrap_or_default();
+        start = *end;
+        hash(key)
+    }));
+    bytes.clear();
+    ends.clear();
 }
 
 /// Moves all records of `from` behind those of `to`; where there are none, the vectors change places.
@@ -166,26 +162,27 @@ fn move_all<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
     }
 }
 
+impl<K: Key, V: Record> Staged for Shuffle<K, V> {
+    fn settle(&mut self) {
+        let mut pending = std::mem::replace(&mut self.pending, Batch::new());
+        self.sort(&mut pending);
+        self.pending = pending;
+    }
+
+    fn take_back(&mut self, place: u32) {
+        let parents = self.pending.retain_before(place);
+        let mut kept = parents.iter();
+        self.hashes
+            .retain(|_| kept.next().copied().unwrap_or(false));
+    }
+}
+
 impl<K: Key, V: Record> Outlet for Shuffle<K, V> {
     fn inlet(&self) -> InletId {
         self.inlet
     }
 
-    fn settle(&mut self) {
-        self.settled = self.records.len();
-    }
-
-    fn rollback(&mut self) {
-        self.records.truncate(self.settled);
-        self.key_ends.truncate(self.settled);
-        self.key_bytes
-            .truncate(self.key_ends.last().copied().unwrap_or(0));
-    }
-
     fn send(&mut self, least: usize, send: &mut dyn FnMut(Parcel)) {
-        if !self.records.is_empty() && self.records.len() >= least.min(SORTED) {
-            self.sort_all();
-        }
         for (worker, staged) in self.staged.iter_mut().enumerate() {
             if !staged.records.is_empty() && staged.records.len() >= least {
                 let full = std::mem::replace(staged, self.pool.take());
@@ -202,7 +199,9 @@ pub(crate) struct ToOne<T, F> {
     worker: usize,
     format: F,
     staged: Box<Plain<T>>,
+    /// The number of items that are settled, and the parents of the others.
     settled: usize,
+    parents: Parents,
     pool: Pool<Plain<T>>,
 }
 
@@ -226,10 +225,28 @@ impl<T: Record, F: 'static> ToOne<T, F> {
             format,
             staged: pool.take(),
             settled: 0,
+            parents: Parents::Unknown,
             pool,
         }));
         wiring.outlets.push(outlet.clone());
         Box::new(Into(outlet))
+    }
+}
+
+impl<T: Record, F> Staged for ToOne<T, F> {
+    fn settle(&mut self) {
+        self.settled = self.staged.records.len();
+    }
+
+    fn take_back(&mut self, place: u32) {
+        let mut index = 0_usize;
+        let (settled, parents) = (self.settled, &self.parents);
+        self.staged.records.retain(|_| {
+            let parent = index.checked_sub(settled).map(|place| parents.get(place));
+            index += 1;
+            parent.is_none_or(|parent| parent.is_before(place))
+        });
+        self.settle();
     }
 }
 
@@ -240,14 +257,6 @@ impl<T: Record, F> Outlet for ToOne<T, F> {
 
     fn to_one(&self) -> Option<usize> {
         Some(self.worker)
-    }
-
-    fn settle(&mut self) {
-        self.settled = self.staged.records.len();
-    }
-
-    fn rollback(&mut self) {
-        self.staged.records.truncate(self.settled);
     }
 
     fn send(&mut self, least: usize, send: &mut dyn FnMut(Parcel)) {
@@ -263,27 +272,16 @@ impl<T: Record, F> Outlet for ToOne<T, F> {
 struct Into<O>(Rc<RefCell<O>>);
 
 impl<K: Key, V: Record> Consumer<(K, V)> for Into<Shuffle<K, V>> {
-    fn push(&mut self, record: (K, V)) -> Result<(), Fault> {
-        let mut outlet = self.0.borrow_mut();
-        outlet.at.enter();
-        outlet.encode(&record.0)?;
-        outlet.records.push(record);
-        Ok(())
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<(K, V)>) -> Result<(), Fault> {
+    fn push_batch(&mut self, batch: &mut Batch<(K, V)>) -> Result<(), Fault> {
         let outlet = &mut *self.0.borrow_mut();
         outlet.at.enter();
-        // Of a batch nothing is ever taken back.
-        outlet.sort_all();
-        for some in records.chunks(HASHED) {
-            for (key, _) in some {
-                outlet.encode(key)?;
-            }
-            outlet.hash();
+        let hashed = outlet.hash_keys(batch);
+        if batch.is_tracked() {
+            outlet.pending.append(batch);
+        } else {
+            outlet.sort(batch);
         }
-        outlet.sort(records);
-        Ok(())
+        hashed
     }
 
     fn resume(&mut self) -> Result<bool, Fault> {
@@ -292,21 +290,18 @@ impl<K: Key, V: Record> Consumer<(K, V)> for Into<Shuffle<K, V>> {
 }
 
 impl<P, T: Record, F: FnMut(P) -> Result<T, BoxError>> Consumer<P> for Into<ToOne<T, F>> {
-    fn push(&mut self, record: P) -> Result<(), Fault> {
-        let mut outlet = self.0.borrow_mut();
-        outlet.at.enter();
-        let item = (outlet.format)(record).map_err(|error| outlet.at.fault(error))?;
-        outlet.staged.records.push(item);
-        Ok(())
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<P>) -> Result<(), Fault> {
+    fn push_batch(&mut self, batch: &mut Batch<P>) -> Result<(), Fault> {
         let outlet = &mut *self.0.borrow_mut();
-        outlet.at.enter();
         let staged = &mut outlet.staged.records;
-        staged.reserve(records.len());
-        for record in records.drain(..) {
-            staged.push((outlet.format)(record).map_err(|error| outlet.at.fault(error))?);
+        let (before, more) = (staged.len() - outlet.settled, batch.len());
+        staged.reserve(more);
+        outlet.parents.append(before, &batch.parents, more);
+        for (record, parent) in batch.drain(&outlet.at) {
+            let item = (outlet.format)(record);
+            staged.push(item.map_err(|error| outlet.at.fault(error).of(parent))?);
+        }
+        if !batch.is_tracked() {
+            outlet.settled = staged.len();
         }
         Ok(())
     }
@@ -320,7 +315,7 @@ impl<P, T: Record, F: FnMut(P) -> Result<T, BoxError>> Consumer<P> for Into<ToOn
 mod tests {
     use super::*;
     use crate::{
-        chain::{OutletRef, Whereabouts},
+        chain::{Batch, OutletRef, Whereabouts},
         graph::StepIndex,
         run::Skips,
     };
@@ -328,17 +323,8 @@ mod tests {
     type Pairs = Vec<(String, u64)>;
 
     fn shuffle(workers: usize) -> (Box<dyn Consumer<(String, u64)>>, OutletRef) {
-        let mut wiring = Wiring {
-            worker: 0,
-            workers,
-            whereabouts: Whereabouts::new(),
-            outlets: Vec::new(),
-            fallible: true,
-            only_first: false,
-            may_rest: false,
-            rests: false,
-            skips: std::sync::Arc::new(Skips::none()),
-        };
+        let skips = std::sync::Arc::new(Skips::none());
+        let mut wiring = Wiring::new(0, workers, Whereabouts::new(), skips);
         let at = wiring.whereabouts.of(StepIndex(0));
         let consumer = Shuffle::attach(InletId(0), at, &mut wiring);
         (consumer, wiring.outlets.remove(0))
@@ -372,13 +358,16 @@ mod tests {
         for workers in [1, 3] {
             let (mut consumer, outlet) = shuffle(workers);
             for round in 0..3 {
-                // Some one by one, some as a batch, and a batch behind those.
+                // Several batches of a push, and one behind a shuffle.
                 let numbers = round * 1000..round * 1000 + 900;
-                for n in numbers.clone().take(300) {
-                    consumer.push(record(n)).unwrap();
-                    outlet.borrow_mut().settle();
+                for from in [0, 100] {
+                    let records = numbers.clone().skip(from).take(100 + from).map(record);
+                    let mut batch = Batch::of_source(records.collect());
+                    consumer.push_batch(&mut batch).unwrap();
+                    assert!(batch.is_empty());
                 }
-                let mut batch: Vec<_> = numbers.clone().skip(300).map(record).collect();
+                outlet.borrow_mut().settle();
+                let mut batch = Batch::untracked(numbers.clone().skip(300).map(record).collect());
                 consumer.push_batch(&mut batch).unwrap();
                 assert!(batch.is_empty());
                 let all = sent(&outlet, workers, 1);
@@ -394,29 +383,38 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_record_has_put_in_is_taken_back() {
-        for workers in [1, 3] {
+    fn what_came_from_a_failed_record_and_later_ones_is_taken_back() {
+        for (workers, failed) in [(1, 0), (1, 300), (3, 1), (3, 599), (3, 600)] {
             let (mut consumer, outlet) = shuffle(workers);
-            let mut kept = Vec::new();
-            for n in 0..600 {
-                // Several of one record, as through a `flat_map`.
-                consumer.push(record(n)).unwrap();
-                consumer.push(record(n + 7)).unwrap();
-                if n % 5 == 3 {
-                    outlet.borrow_mut().rollback();
-                } else {
-                    outlet.borrow_mut().settle();
-                    kept.extend([n, n + 7]);
+            // Two branches of one push, of which the second has two of some records.
+            let mut twice = Batch::new();
+            let mut push = Batch::of_source((0..600).collect());
+            let at = Whereabouts::new().of(StepIndex(1));
+            twice.restart(&push);
+            for (n, parent) in push.drain(&at) {
+                twice.push(record(n + 1000), parent);
+                if n % 3 == 0 {
+                    twice.push(record(n + 2000), parent);
                 }
             }
+            let mut once = Batch::of_source((0..600).map(record).collect());
+            consumer.push_batch(&mut once).unwrap();
+            consumer.push_batch(&mut twice).unwrap();
+            outlet.borrow_mut().take_back(failed);
+            outlet.borrow_mut().settle();
             let mut all: Vec<u64> = sent(&outlet, workers, 1)
                 .concat()
                 .iter()
-                .map(|r| r.1)
+                .map(|(_, n)| *n)
                 .collect();
             all.sort_unstable();
-            kept.sort_unstable();
-            assert_eq!(all, kept);
+            let numbers = 0..u64::from(failed);
+            let first = numbers.clone().chain(numbers.clone().map(|n| n + 1000));
+            let second = numbers.filter(|n| n % 3 == 0).map(|n| n + 2000);
+            assert!(
+                all.into_iter().eq(first.chain(second)),
+                "{workers}, {failed}"
+            );
         }
     }
 }

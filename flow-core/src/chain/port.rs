@@ -2,12 +2,13 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeSet,
     rc::Rc,
     sync::Arc,
 };
 
-use super::{BoxConsumer, FanOut, OutletRef, Whereabouts};
-use crate::run::Skips;
+use super::{BoxConsumer, FanOut, OutletRef, StagedRef, Whereabouts};
+use crate::{graph::StepIndex, run::Skips};
 
 /// Makes the consumer that was attached to a port.
 type Attach<T> = Box<dyn FnOnce(&mut Wiring) -> BoxConsumer<T>>;
@@ -47,9 +48,13 @@ impl<T: 'static> Port<T> {
     /// Makes the chain behind this port. Called once, by the step whose output it is.
     pub(crate) fn build(&self, wiring: &mut Wiring) -> BoxConsumer<T> {
         let attached = std::mem::take(&mut *self.attached.borrow_mut());
-        let mut consumers: Vec<_> = attached.into_iter().map(|make| make(wiring)).collect();
-        // One branch would get records that fail in another.
-        wiring.only_first &= consumers.len() == 1;
+        // In reverse: what is built first runs last, so a step finds in `wiring` what runs after it.
+        let mut consumers: Vec<_> = attached
+            .into_iter()
+            .rev()
+            .map(|make| make(wiring))
+            .collect();
+        consumers.reverse();
         match (consumers.len(), *self.duplicate.borrow()) {
             (1, _) => consumers.remove(0),
             (_, Some(duplicate)) => Box::new(FanOut::new(consumers, duplicate)),
@@ -75,16 +80,75 @@ pub(crate) struct Wiring {
     pub(crate) whereabouts: Whereabouts,
     /// Every outlet that the chain leads to.
     pub(crate) outlets: Vec<OutletRef>,
-    /// Whether a step of the chain may fail: then it runs a record at a time.
-    pub(crate) fallible: bool,
-    /// Whether the first step of the chain is the only one that may fail. Then it can have batches all the same: it
-    /// passes on the records before the one on which it fails, and nothing of those behind it has gone
-    /// anywhere.
-    pub(crate) only_first: bool,
-    /// Whether a step may rest while it makes many records of one, so that what it has made is sent and taken in meanwhile.
-    /// Not in a chain that several streams lead into: what rests belongs to the epoch of one of them.
+    /// What else a push leaves behind.
+    pub(crate) others: Vec<StagedRef>,
+    /// The steps of the chain that may fail. No step rests that runs before one of them, so that
+    /// nothing of a record leaves before it has passed them all.
+    pub(crate) fallible: BTreeSet<StepIndex>,
+    /// Whether a step may rest while it makes many records of one, so that what it has made is sent
+    /// and taken in meanwhile. Not in a chain that several streams lead into: what rests belongs to
+    /// the epoch of one of them.
     pub(crate) may_rest: bool,
     /// Whether there is such a step.
     pub(crate) rests: bool,
     pub(crate) skips: Arc<Skips>,
+}
+
+impl Wiring {
+    pub(crate) fn new(
+        worker: usize,
+        workers: usize,
+        whereabouts: Whereabouts,
+        skips: Arc<Skips>,
+    ) -> Self {
+        Wiring {
+            worker,
+            workers,
+            whereabouts,
+            outlets: Vec::new(),
+            others: Vec::new(),
+            fallible: BTreeSet::new(),
+            may_rest: false,
+            rests: false,
+            skips,
+        }
+    }
+
+    /// All that a push leaves behind in the chain.
+    pub(crate) fn pushed(&self) -> Pushed {
+        Pushed {
+            outlets: self.outlets.clone(),
+            others: self.others.clone(),
+        }
+    }
+}
+
+/// All that a source's push leaves behind in its chain.
+pub(crate) struct Pushed {
+    outlets: Vec<OutletRef>,
+    others: Vec<StagedRef>,
+}
+
+impl Pushed {
+    /// The end of a push: what it has left stays.
+    pub(crate) fn settle(&self) {
+        for outlet in &self.outlets {
+            outlet.borrow_mut().settle();
+        }
+        for other in &self.others {
+            other.borrow_mut().settle();
+        }
+    }
+
+    /// The end of a push whose record at `place` failed: what came from it and from later ones is
+    /// taken back.
+    pub(crate) fn settle_before(&self, place: u32) {
+        for outlet in &self.outlets {
+            outlet.borrow_mut().take_back(place);
+        }
+        for other in &self.others {
+            other.borrow_mut().take_back(place);
+        }
+        self.settle();
+    }
 }

@@ -3,9 +3,10 @@
 //! All operators of a worker run on its thread, one after the other, so they can share the steps
 //! behind a merge. That keeps a failure there exact: the record is still on the chain of its source.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
-use super::{BoxConsumer, Consumer, Fault, OutletRef, Port, Wiring};
+use super::{Batch, BoxConsumer, Consumer, Fault, OutletRef, Port, StagedRef, Wiring};
+use crate::graph::StepIndex;
 
 /// One consumer with several owners.
 pub(crate) struct Shared<T>(Rc<RefCell<BoxConsumer<T>>>);
@@ -19,7 +20,8 @@ pub(crate) struct Merge<T> {
 struct Made<T> {
     chain: Rc<RefCell<BoxConsumer<T>>>,
     outlets: Vec<OutletRef>,
-    fallible: bool,
+    others: Vec<StagedRef>,
+    fallible: BTreeSet<StepIndex>,
 }
 
 impl<T: 'static> Shared<T> {
@@ -40,30 +42,31 @@ impl<T: 'static> Merge<T> {
     fn chain(&self, wiring: &mut Wiring) -> Rc<RefCell<BoxConsumer<T>>> {
         let mut made = self.made.borrow_mut();
         let made = made.get_or_insert_with(|| {
-            let mut own = Wiring {
-                worker: wiring.worker,
-                workers: wiring.workers,
-                whereabouts: wiring.whereabouts.clone(),
-                skips: wiring.skips.clone(),
-                outlets: Vec::new(),
-                fallible: false,
-                only_first: false,
-                may_rest: false,
-                rests: false,
-            };
+            // What rests would belong to the epoch of one of the streams.
+            let mut own = Wiring::new(
+                wiring.worker,
+                wiring.workers,
+                wiring.whereabouts.clone(),
+                wiring.skips.clone(),
+            );
             let chain = self.port.build(&mut own);
             Made {
                 chain: Rc::new(RefCell::new(chain)),
                 outlets: own.outlets,
+                others: own.others,
                 fallible: own.fallible,
             }
         });
-        wiring.fallible |= made.fallible;
-        wiring.only_first = false;
+        wiring.fallible.extend(&made.fallible);
         for outlet in &made.outlets {
             // Two branches of one source may meet again here.
             if !wiring.outlets.iter().any(|known| Rc::ptr_eq(known, outlet)) {
                 wiring.outlets.push(outlet.clone());
+            }
+        }
+        for other in &made.others {
+            if !wiring.others.iter().any(|known| Rc::ptr_eq(known, other)) {
+                wiring.others.push(other.clone());
             }
         }
         made.chain.clone()
@@ -71,12 +74,12 @@ impl<T: 'static> Merge<T> {
 }
 
 impl<T> Consumer<T> for Shared<T> {
-    fn push(&mut self, record: T) -> Result<(), Fault> {
-        self.0.borrow_mut().push(record)
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
-        self.0.borrow_mut().push_batch(records)
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
+        // In a row of branches that meet again, empty batches would double with each of them.
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.0.borrow_mut().push_batch(batch)
     }
 
     fn resume(&mut self) -> Result<bool, Fault> {

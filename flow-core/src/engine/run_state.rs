@@ -60,8 +60,8 @@ pub(crate) enum Stop {
 }
 
 /// Whether the sources are to stop, as they look at it between two records.
-#[derive(Default)]
-pub(crate) struct StopFlag(AtomicU8);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StopFlag(Arc<AtomicU8>);
 
 impl StopFlag {
     #[inline]

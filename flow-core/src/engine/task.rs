@@ -270,6 +270,19 @@ pub(crate) enum SourceFault {
     Step(Fault),
 }
 
+impl SourceFault {
+    /// The same, behind so many other records of the push.
+    pub(crate) fn behind(self, others: usize) -> Self {
+        match self {
+            SourceFault::Record { pushed, failure } => SourceFault::Record {
+                pushed: others + pushed,
+                failure,
+            },
+            step => step,
+        }
+    }
+}
+
 /// Where the records come from that a worker was at, in the words of their source.
 #[derive(Debug)]
 pub(crate) struct Origin {

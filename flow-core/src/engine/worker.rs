@@ -392,17 +392,7 @@ impl Shared {
                 let mut context = HeadContext {
                     step,
                     graph: &graph,
-                    wiring: Wiring {
-                        worker: index,
-                        workers,
-                        whereabouts: whereabouts.clone(),
-                        outlets: Vec::new(),
-                        fallible: false,
-                        only_first: false,
-                        may_rest: false,
-                        rests: false,
-                        skips: skips.clone(),
-                    },
+                    wiring: Wiring::new(index, workers, whereabouts.clone(), skips.clone()),
                     resume: resume.as_deref(),
                     partitions,
                     take_unfinished: self.take_unfinished,

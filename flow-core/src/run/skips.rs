@@ -39,9 +39,8 @@ impl Skips {
         }
     }
 
-    /// Counts a record that a step has skipped, and names its error in the log.
-    pub(crate) fn add_failed(&self, step: StepIndex, error: impl Failure) {
-        self.add(step);
+    /// Names the error of a record that a step skips in the log.
+    pub(crate) fn log_failed(&self, step: StepIndex, error: impl Failure) {
         if tracing::enabled!(tracing::Level::DEBUG) {
             let id = self.ids.get(step.as_usize()).map_or("", String::as_str);
             let error = error.into_error();

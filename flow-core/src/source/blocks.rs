@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr_iter;
+
 use super::{
     LineError, Reader, Source, SourceError,
     line::{Line, line_content},
@@ -11,7 +13,7 @@ use super::{
     reading::{Hand, Reading},
 };
 use crate::{
-    chain::{Fault, rollback, settle},
+    chain::Fault,
     engine::{
         Block, Blocks, FailedLine, Offer, Origin, Processed, Receipt, RecordFailure, StopFlag,
     },
@@ -23,8 +25,9 @@ use crate::{
 /// So many records go through the chain at a time.
 const BATCH: usize = 256;
 
-/// The step that failed on a record, none if no record could be made of its line, and why.
-type FailedAt = (Option<StepIndex>, BoxError);
+/// The line, counted from the start of its block, before which processing ended. If it failed, the
+/// step that failed on its record, none if no record could be made of it, and why.
+type EndedAt = (usize, Option<(Option<StepIndex>, BoxError)>);
 
 impl<S: Source> Blocks for Reading<S> {
     fn offer(&mut self, lines: usize) -> Option<Offer> {
@@ -73,9 +76,10 @@ impl<S: Source> Blocks for Reading<S> {
         let mut bytes = 0;
         self.hand = Hand::Lines;
         self.lines = 0..0;
-        let mut failed = None;
+        let mut ended: Option<EndedAt> = None;
         // A failed step may have left some.
         self.batch.clear();
+        self.holes.clear();
         let mut lines = parser.whole_lines(&block.bytes);
         while let Some(line) = lines.next() {
             if stop.is_set() && self.batch.is_empty() {
@@ -83,36 +87,44 @@ impl<S: Source> Blocks for Reading<S> {
                 break;
             }
             self.at.enter();
-            let taken = match parser.record(line) {
-                Ok(Some(record)) => self.take_record(record, &mut processed),
-                Ok(None) => None,
-                Err(error) => match self.bad_line(&parser, error, block, bytes, line) {
-                    Ok(Some(record)) => self.take_record(record, &mut processed),
-                    Ok(None) => None,
-                    Err(error) => Some((None, error.into())),
-                },
+            let record = match parser.record(line) {
+                Err(error) => self.bad_line(&parser, error, block, bytes, line),
+                Ok(Some(record)) => Ok(Some(record)),
+                Ok(None) => {
+                    self.holes.push((self.lines.end, false));
+                    Ok(None)
+                }
             };
-            if taken.is_some() {
-                failed = taken;
-                break;
+            match record {
+                Ok(record) => self.batch.extend(record.map(|record| (NoKey, record))),
+                Err(error) => {
+                    ended = Some((self.lines.end, Some((None, error.into()))));
+                    break;
+                }
             }
             bytes = lines.position();
             self.lines.end += 1;
             if self.batch.len() == BATCH {
-                processed.records += BATCH;
-                self.push_lines()?;
+                ended = self.push_lines(&mut processed, stop)?;
+                if ended.is_some() {
+                    break;
+                }
                 self.lines.start = self.lines.end;
             }
         }
-        processed.records += self.batch.len();
-        self.push_lines()?;
+        // The lines before one of which no record could be made.
+        ended = self.push_lines(&mut processed, stop)?.or(ended);
         processed.skips = self.skips.take_since(&counted);
-        processed.failed = failed.map(|(step, cause)| FailedLine {
-            lines: self.lines.end,
-            bytes,
-            step,
-            cause,
-        });
+        if let Some((lines, failure)) = ended {
+            let bytes = start_of(lines, &block.bytes);
+            processed.stopped = Some((lines, bytes));
+            processed.failed = failure.map(|(step, cause)| FailedLine {
+                lines,
+                bytes,
+                step,
+                cause,
+            });
+        }
         Ok(processed)
     }
 
@@ -137,24 +149,6 @@ impl<S: Source> Blocks for Reading<S> {
 }
 
 impl<S: Source> Reading<S> {
-    /// Has a record of a block go through the chain, at once or with others. Returns the step that
-    /// failed on it, and why.
-    #[inline]
-    fn take_record(&mut self, record: S::Item, processed: &mut Processed) -> Option<FailedAt> {
-        if self.fallible {
-            if let Err(fault) = self.chain.push((NoKey, record)) {
-                rollback(&self.outlets);
-                let (step, cause) = fault.into_parts();
-                return Some((Some(step), cause));
-            }
-            settle(&self.outlets);
-            processed.records += 1;
-        } else {
-            self.batch.push((NoKey, record));
-        }
-        None
-    }
-
     /// What becomes of a line of a block, at `bytes`, of which no record can be made.
     #[cold]
     fn bad_line(
@@ -174,28 +168,64 @@ impl<S: Source> Reading<S> {
             BadLine::Dead(record) => Ok(Some(record)),
             BadLine::Skipped(error) => {
                 log_skipped(&self.id, &block.partition, before, &error);
-                self.skips.add(self.step);
+                self.holes.push((self.lines.end, true));
                 Ok(None)
             }
             BadLine::Fails(error) => Err(SourceError::because(error)),
         }
     }
 
-    /// Has a batch of lines go through the chain, to its end: what comes of a block is sent by the
-    /// worker that has the file.
-    fn push_lines(&mut self) -> Result<(), Fault> {
-        self.chain.push_batch(&mut self.batch)?;
+    /// Has the records of some lines go through the chain, up to one that fails, or up to a stop.
+    /// What comes of a block is sent by the worker that has the file, so no step rests.
+    fn push_lines(
+        &mut self,
+        processed: &mut Processed,
+        stop: &StopFlag,
+    ) -> Result<Option<EndedAt>, Fault> {
+        let records = self.batch.len();
+        let batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch_of(batch, stop);
+        let pushed = self.chain.push_batch(&mut batch);
+        let ended = self.settle(pushed)?;
         while self.rests && self.chain.resume()? {}
-        Ok(())
+        self.pushed.settle();
+        let (good, line) = match &ended {
+            None => (records, self.lines.end),
+            Some((place, _)) => (*place, self.line_of(*place)),
+        };
+        processed.records += good;
+        let skipped = self.holes.drain(..);
+        let skipped = skipped.filter(|(hole, is_bad)| *is_bad && *hole < line);
+        self.skips.add_many(self.step, skipped.count() as u64);
+        batch.clear();
+        self.batch = batch.into_records();
+        Ok(ended.map(|(_, fault)| {
+            let failure = fault.map(Fault::into_parts);
+            (line, failure.map(|(step, cause)| (Some(step), cause)))
+        }))
     }
 
-    /// Where the lines of a block stand that were being worked on.
+    /// The line of which the record at `place` of the batch was made.
+    fn line_of(&self, place: usize) -> usize {
+        let mut line = self.lines.start + place;
+        for (hole, _) in &self.holes {
+            if *hole <= line {
+                line += 1;
+            }
+        }
+        line
+    }
+
+    /// Where the lines of a block stand that were being processed.
     pub(super) fn origin_in(&self, block: &Block) -> Origin {
-        // A line of which a record is being made, or a record that goes alone.
-        let one = self.fallible || self.at.is_last();
-        let (first, last) = match self.lines {
-            Range { end, .. } if one => (end, end),
-            Range { start, end } => (start, end.saturating_sub(1)),
+        let (first, last) = match (self.lines.clone(), self.at.record()) {
+            // A line of which a record is being made.
+            (Range { end, .. }, _) if self.at.is_last() => (end, end),
+            (_, Some(place)) => {
+                let line = self.line_of(place as usize);
+                (line, line)
+            }
+            (Range { start, end }, None) => (start, end.saturating_sub(1)),
         };
         let position = |line: usize| format!("line {}", block.line + line as u64 + 1);
         let line = block.bytes.split(|byte| *byte == b'\n').nth(first);
@@ -207,5 +237,14 @@ impl<S: Source> Reading<S> {
                 .filter(|_| first == last)
                 .map(|line| excerpt_of(line_content(line))),
         }
+    }
+}
+
+/// Where a line of a block starts.
+fn start_of(line: usize, block: &[u8]) -> usize {
+    let mut ends = memchr_iter(b'\n', block);
+    match line.checked_sub(1) {
+        None => 0,
+        Some(before) => ends.nth(before).map_or(block.len(), |end| end + 1),
     }
 }

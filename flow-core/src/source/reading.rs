@@ -1,7 +1,7 @@
 //! The partitions of a source on one worker: reads them in turn and pushes their records.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
     rc::Rc,
     sync::Arc,
@@ -16,7 +16,7 @@ use super::{
     partitions,
 };
 use crate::{
-    chain::{At, BoxConsumer, Fault, OutletRef, Port, rollback, settle},
+    chain::{At, Batch, BoxConsumer, Fault, Port, Pushed},
     engine::{
         Block, Blocks, Filled, Head, HeadContext, Made, Origin, PartitionBell, RecordFailure, Rows,
         RunHandle, SourceBell, SourceFault, SourceTask, StopFlag,
@@ -52,10 +52,10 @@ pub(crate) fn head<S: Source>(
             parser: source.line_parser().filter(LineParser::splits),
             chain,
             batch: Vec::new(),
-            fallible: context.wiring.fallible,
-            only_first: context.wiring.only_first,
+            holes: Vec::new(),
+            pushed: context.wiring.pushed(),
+            fallible: std::mem::take(&mut context.wiring.fallible),
             rests: context.wiring.rests,
-            outlets: context.wiring.outlets.clone(),
             skips: context.wiring.skips.clone(),
             hand: Hand::Read,
             lines: 0..0,
@@ -338,13 +338,15 @@ pub(super) struct Reading<S: Source> {
     pub(super) chain: BoxConsumer<(NoKey, S::Item)>,
     /// Records of a block on their way to the chain.
     pub(super) batch: Vec<(NoKey, S::Item)>,
-    /// Whether a step of the chain may fail.
-    pub(super) fallible: bool,
-    /// And whether only the first one may: then a batch stops at the right record by itself.
-    only_first: bool,
+    /// The lines of a block that made no record, among those of the batch, and whether each of
+    /// them was skipped because it is bad.
+    pub(super) holes: Vec<(usize, bool)>,
+    /// What a push leaves behind in the chain.
+    pub(super) pushed: Pushed,
+    /// The steps of the chain that may fail.
+    fallible: BTreeSet<StepIndex>,
     /// Whether a step of the chain may rest in the middle of a batch.
     pub(super) rests: bool,
-    pub(super) outlets: Vec<OutletRef>,
     pub(super) skips: Arc<Skips>,
     /// What is being worked on, for the message about a panic: set once for each batch.
     pub(super) hand: Hand,
@@ -370,7 +372,13 @@ impl<S: Source> Reading<S> {
         let partition = self.partitions.get_mut(self.turn)?;
         let reader = &mut partition.reader;
         let (first, last) = match self.hand {
-            Hand::Records(count) => (partition.pushed, partition.pushed + count.saturating_sub(1)),
+            Hand::Records(count) => match self.at.record() {
+                Some(place) => (
+                    partition.pushed + place as usize,
+                    partition.pushed + place as usize,
+                ),
+                None => (partition.pushed, partition.pushed + count.saturating_sub(1)),
+            },
             // A reader of lines knows which one it has not got past. What another reader says in the middle of a read is
             // not reliable.
             Hand::Read if reader.file_lines().is_some() => (usize::MAX, usize::MAX),
@@ -439,41 +447,14 @@ impl<S: Source> Reading<S> {
         })
     }
 
-    /// Pushes records one by one, so that a failure can be taken back to the record's start.
-    fn push_each(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault> {
-        self.hand = Hand::Records(1);
-        for pushed in 0..count {
-            if stop.is_set() {
-                // What has not been begun has not been read.
-                return Ok(pushed);
-            }
-            let Some(partition) = self.partitions.get_mut(self.turn) else {
-                break;
-            };
-            let Some(record) = partition.run.pop_front() else {
-                break;
-            };
-            if let Err(fault) = self.chain.push((NoKey, record)) {
-                rollback(&self.outlets);
-                // It has not been read to its end: the next run starts at this record.
-                partition.at_end = false;
-                partition.failed = true;
-                let (step, cause) = fault.into_parts();
-                let failure = self.failure(step, cause);
-                return Err(SourceFault::Record { pushed, failure });
-            }
-            settle(&self.outlets);
-            partition.pushed += 1;
-        }
-        Ok(count)
-    }
-
-    fn push_all(&mut self, count: usize) -> Result<usize, SourceFault> {
+    /// Pushes the next records of the partition that has its turn. Returns how many of them have
+    /// been processed: fewer, where a stop comes between two of them.
+    fn push_records(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault> {
         let Some(partition) = self.partitions.get_mut(self.turn) else {
             return Ok(0);
         };
         self.hand = Hand::Records(count);
-        let mut batch: Vec<_> = if count == partition.run.len() {
+        let batch: Vec<_> = if count == partition.run.len() {
             let run = std::mem::take(&mut partition.run);
             Vec::from(run)
                 .into_iter()
@@ -486,19 +467,71 @@ impl<S: Source> Reading<S> {
                 .map(|item| (NoKey, item))
                 .collect()
         };
-        let Err(fault) = self.chain.push_batch(&mut batch) else {
+        let mut batch = self.batch_of(batch, stop);
+        let pushed = self.chain.push_batch(&mut batch);
+        let ended = self.settle(pushed).map_err(SourceFault::Step)?;
+        let Some(partition) = self.partitions.get_mut(self.turn) else {
+            return Ok(0);
+        };
+        let Some((pushed, fault)) = ended else {
             partition.pushed += count;
             return Ok(count);
-        };
-        let Some(pushed) = fault.good() else {
-            return Err(SourceFault::Step(fault));
         };
         partition.pushed += pushed;
         // It has not been read to its end: the next run starts at this record.
         partition.at_end = false;
+        let Some(fault) = fault else {
+            return Ok(pushed);
+        };
+        partition.failed = true;
         let (step, cause) = fault.into_parts();
         let failure = self.failure(step, cause);
         Err(SourceFault::Record { pushed, failure })
+    }
+
+    /// A push of these records, which a stop may cut where a step may fail, and nothing is lost.
+    pub(super) fn batch_of(
+        &self,
+        records: Vec<(NoKey, S::Item)>,
+        stop: &StopFlag,
+    ) -> Batch<(NoKey, S::Item)> {
+        self.at.begin();
+        let batch = Batch::of_source(records);
+        match self.fallible.is_empty() || self.rests || cannot_resume::<S>() {
+            true => batch,
+            false => batch.until(stop),
+        }
+    }
+
+    /// Ends a push. If it ended before one of its records, takes back what came from that one and
+    /// from later ones, and returns its place in the push, and its failure unless it was a stop.
+    pub(super) fn settle(
+        &self,
+        pushed: Result<(), Fault>,
+    ) -> Result<Option<(usize, Option<Fault>)>, Fault> {
+        let failed = match pushed {
+            Ok(()) => None,
+            Err(fault) => match fault.parent() {
+                // Where a step rests, part of a record may have left; but none does before a step
+                // that is known to be fallible.
+                Some(place) if !self.rests || self.fallible.contains(&fault.step()) => {
+                    Some((place, fault))
+                }
+                _ => return Err(fault),
+            },
+        };
+        let (place, fault) = match (failed, self.at.cut()) {
+            (None, None) => {
+                self.pushed.settle();
+                return Ok(None);
+            }
+            (Some((place, fault)), cut) if cut.is_none_or(|cut| place < cut) => {
+                (place, Some(fault))
+            }
+            (_, cut) => (cut.unwrap_or(0), None),
+        };
+        self.pushed.settle_before(place);
+        Ok(Some((place as usize, fault)))
     }
 }
 
@@ -589,12 +622,17 @@ impl<S: Source> SourceTask for Reading<S> {
             // Also when a record fails: those before it have been read.
             partition.moved = true;
         }
-        // What can't be read again goes alone too: what is behind a record that fails is not lost in a batch with it.
-        let alone = self.fallible && (!self.only_first || cannot_resume::<S>());
-        let pushed = match alone {
-            true => self.push_each(count, stop)?,
-            false => self.push_all(count)?,
-        };
+        let mut pushed = 0;
+        if cannot_resume::<S>() && !self.fallible.is_empty() {
+            // A record that can't be read again goes alone: what is behind one that fails is not
+            // lost in a batch with it. What has not been begun has not been read.
+            while pushed < count && !stop.is_set() {
+                let one = self.push_records(1, stop);
+                pushed += one.map_err(|fault| fault.behind(pushed))?;
+            }
+        } else {
+            pushed = self.push_records(count, stop)?;
+        }
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             // A run is pushed to its end before the next partition has its turn.
             if partition.run.is_empty() && partition.failure.is_none() {
@@ -671,7 +709,9 @@ impl<S: Source> SourceTask for Reading<S> {
     }
 
     fn resume(&mut self) -> Result<bool, Fault> {
-        self.chain.resume()
+        let more = self.chain.resume()?;
+        self.pushed.settle();
+        Ok(more)
     }
 
     fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault> {

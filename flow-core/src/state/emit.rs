@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    chain::{BoxConsumer, Fault, Port, Wiring},
+    chain::{Batch, BoxConsumer, Fault, Port, Wiring},
     graph::StepIndex,
     record::NoKey,
     run::Skips,
@@ -59,7 +59,7 @@ impl<K, W> Emit<K, One<W>> for Results<K, W> {
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
-        self.next.push_batch(&mut self.out)
+        push(&mut self.next, &mut self.out)
     }
 }
 
@@ -79,7 +79,7 @@ impl<K: Clone, I: IntoIterator> Emit<K, Many<I>> for Results<K, I::Item> {
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
-        self.next.push_batch(&mut self.out)
+        push(&mut self.next, &mut self.out)
     }
 }
 
@@ -152,6 +152,14 @@ where
 
     fn flush(&mut self) -> Result<(), Fault> {
         self.results.flush()?;
-        self.next.push_batch(&mut self.dead)
+        push(&mut self.next, &mut self.dead)
     }
+}
+
+/// Pushes records, and leaves the emptied vector. Behind a shuffle no failure is exact.
+fn push<T>(next: &mut BoxConsumer<T>, records: &mut Vec<T>) -> Result<(), Fault> {
+    let mut batch = Batch::untracked(std::mem::take(records));
+    next.push_batch(&mut batch)?;
+    *records = batch.into_records();
+    Ok(())
 }

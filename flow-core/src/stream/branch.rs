@@ -4,7 +4,7 @@ use std::{panic::Location, rc::Rc};
 
 use super::Stream;
 use crate::{
-    chain::{At, BoxConsumer, Consumer, Fault, Port},
+    chain::{At, Batch, BoxConsumer, Branches, Consumer, Fault, Port},
     graph::Keeps,
     record::KeyKind,
 };
@@ -31,7 +31,7 @@ impl<T, Key> Stream<T, Key> {
     /// ```
     #[track_caller]
     #[must_use = "a stream does nothing until it reaches a sink"]
-    pub fn branch<F>(self, f: F) -> (Stream<T, Key>, Stream<T, Key>)
+    pub fn branch<F>(self, mut f: F) -> (Stream<T, Key>, Stream<T, Key>)
     where
         Key: KeyKind,
         T: 'static,
@@ -49,10 +49,9 @@ impl<T, Key> Stream<T, Key> {
         let (when_true, when_false) = (Port::new(), Port::new());
         let ports: (Rc<Port<_>>, Rc<Port<_>>) = (when_true.clone(), when_false.clone());
         self.port.attach(move |wiring| {
-            let mut f = f;
-            let (when_true, when_false) = (ports.0.build(wiring), ports.1.build(wiring));
-            // A record behind the one that fails may have gone into the other stream already.
-            wiring.only_first = false;
+            // In reverse: what is built first runs last.
+            let when_false = ports.1.build(wiring);
+            let when_true = ports.0.build(wiring);
             Box::new(Branch {
                 at: wiring.whereabouts.of(index),
                 f: move |pair: &(Key, T)| f(Key::item_ref(pair)),
@@ -76,43 +75,39 @@ struct Branch<F, T> {
 
 /// One of the two streams.
 struct Side<T> {
-    out: Vec<T>,
+    out: Batch<T>,
     next: BoxConsumer<T>,
 }
 
 impl<T> Side<T> {
     fn of(next: BoxConsumer<T>) -> Self {
         Side {
-            out: Vec::new(),
+            out: Batch::new(),
             next,
         }
     }
 }
 
 impl<T, F: FnMut(&T) -> bool> Consumer<T> for Branch<F, T> {
-    fn push(&mut self, record: T) -> Result<(), Fault> {
-        self.at.enter();
-        match (self.f)(&record) {
-            true => self.when_true.next.push(record),
-            false => self.when_false.next.push(record),
-        }
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
-        self.at.enter();
-        for record in records.drain(..) {
-            match (self.f)(&record) {
-                true => self.when_true.out.push(record),
-                false => self.when_false.out.push(record),
-            }
-        }
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
         let Branch {
+            at,
+            f,
             when_true,
             when_false,
-            ..
         } = self;
-        when_true.next.push_batch(&mut when_true.out)?;
-        when_false.next.push_batch(&mut when_false.out)
+        when_true.out.restart(batch);
+        when_false.out.restart(batch);
+        for (record, parent) in batch.drain(at) {
+            match f(&record) {
+                true => when_true.out.push(record, parent),
+                false => when_false.out.push(record, parent),
+            }
+        }
+        let mut branches = Branches::default();
+        branches.push(&mut when_true.next, &mut when_true.out)?;
+        branches.push(&mut when_false.next, &mut when_false.out)?;
+        branches.end()
     }
 
     fn resume(&mut self) -> Result<bool, Fault> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Stream;
 use crate::{
-    chain::{At, BoxConsumer, Consumer, Fault, Port},
+    chain::{At, Batch, BoxConsumer, Branches, Consumer, Fault, Port, Wiring},
     flow::Flow,
     graph::{Keeps, Step, StepIndex},
     record::{KeyKind, NoKey},
@@ -42,7 +42,7 @@ impl<T, Key> Stream<T, Key> {
     /// ```
     #[track_caller]
     #[allow(clippy::type_complexity)] // two streams, as `partition` returns two collections
-    pub fn try_map_or_dead<U, E, F>(self, f: F) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
+    pub fn try_map_or_dead<U, E, F>(self, mut f: F) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
     where
         Key: KeyKind,
         Key::Item<T>: Clone,
@@ -51,7 +51,6 @@ impl<T, Key> Stream<T, Key> {
         E: 'static,
         F: FnMut(Key::Item<T>) -> Result<U, E> + 'static,
     {
-        let mut f = f;
         self.or_dead("try_map_or_dead", Location::caller(), move |item| {
             f(item).map(Some)
         })
@@ -95,7 +94,7 @@ impl<T, Key> Stream<T, Key> {
         self,
         kind: &'static str,
         place: &'static Location<'static>,
-        f: F,
+        mut f: F,
     ) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
     where
         Key: KeyKind,
@@ -113,23 +112,13 @@ impl<T, Key> Stream<T, Key> {
         let (port, dead_port) = (Port::new(), Port::new());
         let (next, dead): (Rc<Port<_>>, Rc<Port<_>>) = (port.clone(), dead_port.clone());
         self.port.attach(move |wiring| {
-            let mut f = f;
-            let (next, dead) = (next.build(wiring), dead.build(wiring));
-            wiring.only_first = false;
-            Box::new(OrDead {
-                at: wiring.whereabouts.of(index),
-                f: move |pair| {
-                    let record: Key::Item<T> = Key::item(pair);
-                    let copy = record.clone();
-                    f(record).map_err(|cause| Dead {
-                        record: copy,
-                        cause,
-                    })
-                },
-                next,
-                dead,
-                out: Vec::new(),
-                failed: Vec::new(),
+            OrDead::build(index, wiring, &next, &dead, move |pair| {
+                let record: Key::Item<T> = Key::item(pair);
+                let copy = record.clone();
+                f(record).map_err(|cause| Dead {
+                    record: copy,
+                    cause,
+                })
             })
         });
         (
@@ -156,16 +145,8 @@ impl<T: 'static, D: 'static> Stream<Result<T, D>> {
         let (port, dead_port) = (Port::new(), Port::new());
         let (next, dead): (Rc<Port<_>>, Rc<Port<_>>) = (port.clone(), dead_port.clone());
         self.port.attach(move |wiring| {
-            let (next, dead) = (next.build(wiring), dead.build(wiring));
-            wiring.only_first = false;
-            Box::new(OrDead {
-                at: wiring.whereabouts.of(index),
-                f: |(_, read): (NoKey, Result<T, D>)| read.map(Some),
-                next,
-                dead,
-                out: Vec::new(),
-                failed: Vec::new(),
-            })
+            let f = |(_, read): (NoKey, Result<T, D>)| read.map(Some);
+            OrDead::build(index, wiring, &next, &dead, f)
         });
         (
             Stream::new(self.flow.clone(), index, port),
@@ -177,33 +158,52 @@ impl<T: 'static, D: 'static> Stream<Result<T, D>> {
 struct OrDead<F, U, D> {
     at: At,
     f: F,
+    out: Batch<(NoKey, U)>,
     next: BoxConsumer<(NoKey, U)>,
+    failed: Batch<(NoKey, D)>,
     dead: BoxConsumer<(NoKey, D)>,
-    out: Vec<(NoKey, U)>,
-    failed: Vec<(NoKey, D)>,
+}
+
+impl<F: 'static, U: 'static, D: 'static> OrDead<F, U, D> {
+    fn build<T>(
+        index: StepIndex,
+        wiring: &mut Wiring,
+        next: &Port<(NoKey, U)>,
+        dead: &Port<(NoKey, D)>,
+        f: F,
+    ) -> BoxConsumer<T>
+    where
+        F: FnMut(T) -> Result<Option<U>, D>,
+    {
+        // In reverse: what is built first runs last.
+        let dead = dead.build(wiring);
+        let next = next.build(wiring);
+        Box::new(OrDead {
+            at: wiring.whereabouts.of(index),
+            f,
+            out: Batch::new(),
+            next,
+            failed: Batch::new(),
+            dead,
+        })
+    }
 }
 
 impl<T, U, D, F: FnMut(T) -> Result<Option<U>, D>> Consumer<T> for OrDead<F, U, D> {
-    fn push(&mut self, record: T) -> Result<(), Fault> {
-        self.at.enter();
-        match (self.f)(record) {
-            Ok(Some(record)) => self.next.push((NoKey, record)),
-            Ok(None) => Ok(()),
-            Err(dead) => self.dead.push((NoKey, dead)),
-        }
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
-        self.at.enter();
-        for record in records.drain(..) {
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
+        self.out.restart(batch);
+        self.failed.restart(batch);
+        for (record, parent) in batch.drain(&self.at) {
             match (self.f)(record) {
-                Ok(Some(record)) => self.out.push((NoKey, record)),
+                Ok(Some(record)) => self.out.push((NoKey, record), parent),
                 Ok(None) => {}
-                Err(dead) => self.failed.push((NoKey, dead)),
+                Err(dead) => self.failed.push((NoKey, dead), parent),
             }
         }
-        self.next.push_batch(&mut self.out)?;
-        self.dead.push_batch(&mut self.failed)
+        let mut branches = Branches::default();
+        branches.push(&mut self.next, &mut self.out)?;
+        branches.push(&mut self.dead, &mut self.failed)?;
+        branches.end()
     }
 
     fn resume(&mut self) -> Result<bool, Fault> {

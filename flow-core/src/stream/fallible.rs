@@ -3,12 +3,13 @@
 //! A record that fails before the first shuffle stops the flow exactly at it: everything before it is
 //! made durable, and the next run starts at it.
 
-use std::{panic::Location, sync::Arc};
+use std::{cell::RefCell, panic::Location, rc::Rc, sync::Arc};
 
 use super::Stream;
 use crate::{
-    chain::{At, BoxConsumer, Consumer, Fault, Wiring},
+    chain::{At, Batch, BoxConsumer, Consumer, Fault, Parent, Staged, Wiring},
     error::Failure,
+    graph::StepIndex,
     record::{KeyKind, NoKey},
     run::Skips,
 };
@@ -69,7 +70,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1, 3]);
     /// ```
     #[track_caller]
-    pub fn try_map_with<U, E, F>(self, f: F, on_error: OnError) -> Stream<U>
+    pub fn try_map_with<U, E, F>(self, mut f: F, on_error: OnError) -> Stream<U>
     where
         Key: KeyKind,
         T: 'static,
@@ -78,8 +79,6 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(Key::Item<T>) -> Result<U, E> + 'static,
     {
         self.chain("try_map", Location::caller(), move |at, wiring, next| {
-            let mut f = f;
-            may_fail(on_error, wiring);
             Box::new(Try::new(at, wiring, on_error, next, move |pair| {
                 f(Key::item(pair)).map(|item| Some((NoKey, item)))
             }))
@@ -117,7 +116,7 @@ impl<T, Key> Stream<T, Key> {
     /// Like [`try_filter_map`](Stream::try_filter_map), with a choice of what happens to a record
     /// that fails.
     #[track_caller]
-    pub fn try_filter_map_with<U, E, F>(self, f: F, on_error: OnError) -> Stream<U>
+    pub fn try_filter_map_with<U, E, F>(self, mut f: F, on_error: OnError) -> Stream<U>
     where
         Key: KeyKind,
         T: 'static,
@@ -127,8 +126,6 @@ impl<T, Key> Stream<T, Key> {
     {
         let at = Location::caller();
         self.chain("try_filter_map", at, move |at, wiring, next| {
-            let mut f = f;
-            may_fail(on_error, wiring);
             Box::new(Try::new(at, wiring, on_error, next, move |pair| {
                 Ok::<_, E>(f(Key::item(pair))?.map(|item| (NoKey, item)))
             }))
@@ -136,79 +133,61 @@ impl<T, Key> Stream<T, Key> {
     }
 }
 
-/// Notes that the chain has a step that may fail, in front of what it has already.
-fn may_fail(on_error: OnError, wiring: &mut Wiring) {
-    if on_error == OnError::Fail {
-        wiring.only_first = !wiring.fallible;
-        wiring.fallible = true;
-    }
-}
-
 /// A step that makes at most one record of each, and may fail.
 pub(super) struct Try<F, U> {
     at: At,
-    on_error: OnError,
-    skips: Arc<Skips>,
     f: F,
-    out: Vec<U>,
+    /// Where records that fail are left out.
+    skipped: Option<Rc<RefCell<Skipped>>>,
+    out: Batch<U>,
     next: BoxConsumer<U>,
 }
 
 impl<F, U> Try<F, U> {
     pub(super) fn new(
         at: At,
-        wiring: &Wiring,
+        wiring: &mut Wiring,
         on_error: OnError,
         next: BoxConsumer<U>,
         f: F,
     ) -> Self {
+        let mut skipped = None;
+        match on_error {
+            OnError::Fail => {
+                wiring.fallible.insert(at.step());
+            }
+            OnError::Skip => {
+                let counted = Rc::new(RefCell::new(Skipped::new(at.step(), wiring.skips.clone())));
+                wiring.others.push(counted.clone());
+                skipped = Some(counted);
+            }
+        }
         Try {
             at,
-            on_error,
-            skips: wiring.skips.clone(),
             f,
-            out: Vec::new(),
+            skipped,
+            out: Batch::new(),
             next,
-        }
-    }
-
-    fn failed(&self, error: impl Failure) -> Result<(), Fault> {
-        match self.on_error {
-            OnError::Fail => Err(self.at.fault(error.into_error())),
-            OnError::Skip => {
-                self.skips.add_failed(self.at.step(), error);
-                Ok(())
-            }
         }
     }
 }
 
 impl<T, U, E: Failure, F: FnMut(T) -> Result<Option<U>, E>> Consumer<T> for Try<F, U> {
-    fn push(&mut self, record: T) -> Result<(), Fault> {
-        self.at.enter();
-        match (self.f)(record) {
-            Ok(Some(record)) => self.next.push(record),
-            Ok(None) => Ok(()),
-            Err(error) => self.failed(error),
-        }
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
-        self.at.enter();
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
+        self.out.restart(batch);
         let mut failure = Ok(());
-        for (good, record) in records.drain(..).enumerate() {
-            match (self.f)(record) {
-                Ok(Some(record)) => self.out.push(record),
-                Ok(None) => {}
-                Err(error) => {
-                    failure = self.failed(error).map_err(|fault| fault.behind(good));
-                    if failure.is_err() {
-                        break;
-                    }
+        for (record, parent) in batch.drain(&self.at) {
+            match ((self.f)(record), &self.skipped) {
+                (Ok(Some(record)), _) => self.out.push(record, parent),
+                (Ok(None), _) => {}
+                (Err(error), Some(skipped)) => skipped.borrow_mut().add(parent, error),
+                (Err(error), None) => {
+                    failure = Err(self.at.fault(error.into_error()).of(parent));
+                    break;
                 }
             }
         }
-        // Those before it are good, and go on.
+        // Those before it are good. One of them may still fail later; then that is the first failure.
         self.next.push_batch(&mut self.out)?;
         failure
     }
@@ -218,42 +197,64 @@ impl<T, U, E: Failure, F: FnMut(T) -> Result<Option<U>, E>> Consumer<T> for Try<
     }
 }
 
+/// The records that a step has left out. They count when their push is settled.
+struct Skipped {
+    step: StepIndex,
+    skips: Arc<Skips>,
+    parents: Vec<Parent>,
+}
+
+impl Skipped {
+    fn new(step: StepIndex, skips: Arc<Skips>) -> Self {
+        Skipped {
+            step,
+            skips,
+            parents: Vec::new(),
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, parent: Parent, error: impl Failure) {
+        self.skips.log_failed(self.step, error);
+        match parent.place() {
+            Some(_) => self.parents.push(parent),
+            None => self.skips.add(self.step),
+        }
+    }
+}
+
+impl Staged for Skipped {
+    fn settle(&mut self) {
+        self.skips.add_many(self.step, self.parents.len() as u64);
+        self.parents.clear();
+    }
+
+    fn take_back(&mut self, place: u32) {
+        self.parents.retain(|parent| parent.is_before(place));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, rc::Rc};
-
     use super::*;
     use crate::{
         chain::{Port, Whereabouts},
         flow::Flow,
-        graph::StepIndex,
         sink,
     };
 
     fn wiring() -> Wiring {
-        Wiring {
-            worker: 0,
-            workers: 1,
-            whereabouts: Whereabouts::new(),
-            outlets: Vec::new(),
-            fallible: false,
-            only_first: false,
-            may_rest: false,
-            rests: false,
-            skips: Arc::new(Skips::none()),
-        }
+        let mut wiring = Wiring::new(0, 1, Whereabouts::new(), Arc::new(Skips::none()));
+        wiring.may_rest = true;
+        wiring
     }
 
     struct Collect(Rc<RefCell<Vec<u64>>>);
 
     impl Consumer<u64> for Collect {
-        fn push(&mut self, record: u64) -> Result<(), Fault> {
-            self.0.borrow_mut().push(record);
-            Ok(())
-        }
-
-        fn push_batch(&mut self, records: &mut Vec<u64>) -> Result<(), Fault> {
-            self.0.borrow_mut().append(records);
+        fn push_batch(&mut self, batch: &mut Batch<u64>) -> Result<(), Fault> {
+            let at = Whereabouts::new().of(StepIndex(9));
+            self.0.borrow_mut().extend(batch.drain(&at).map(|(n, _)| n));
             Ok(())
         }
 
@@ -262,34 +263,67 @@ mod tests {
         }
     }
 
-    #[test]
-    fn of_a_batch_the_records_before_the_failure_go_on() {
-        let wiring = wiring();
-        let seen = Rc::new(RefCell::new(Vec::new()));
-        let mut step = Try::new(
-            wiring.whereabouts.of(StepIndex(0)),
-            &wiring,
-            OnError::Fail,
-            Box::new(Collect(seen.clone())),
-            |n: u64| match n {
-                5 => Err("five"),
-                n => Ok((n % 2 == 1).then_some(n)),
-            },
-        );
-        let fault = step.push_batch(&mut (0..10).collect()).unwrap_err();
-        assert_eq!(fault.good(), Some(5));
-        assert_eq!(*seen.borrow(), [1, 3]);
-        step.push_batch(&mut vec![7]).unwrap();
-        assert_eq!(*seen.borrow(), [1, 3, 7]);
+    fn fails_at(bad: u64, step: u32, next: BoxConsumer<u64>) -> BoxConsumer<u64> {
+        let mut wiring = wiring();
+        let at = wiring.whereabouts.of(StepIndex(step));
+        let f = move |n: u64| match n {
+            n if n == bad => Err(format!("{n}")),
+            n => Ok((n % 2 == 1).then_some(n)),
+        };
+        Box::new(Try::new(at, &mut wiring, OnError::Fail, next, f))
     }
 
-    /// Whether the chain that `steps` makes has a step that may fail, and whether that is the first and only one.
-    fn kind(steps: impl FnOnce(Stream<u64>)) -> (bool, bool) {
+    #[test]
+    fn the_first_record_that_fails_in_any_step_is_the_one_that_failed() {
+        for (first, second, failed) in [(5, 3, (3, 1)), (3, 5, (3, 0)), (4, 7, (4, 0))] {
+            let seen = Rc::new(RefCell::new(Vec::new()));
+            let chain = fails_at(second, 1, Box::new(Collect(seen.clone())));
+            let mut chain = fails_at(first, 0, chain);
+            let mut batch = Batch::of_source((0..10).collect());
+            let fault = chain.push_batch(&mut batch).unwrap_err();
+            assert!(batch.is_empty());
+            assert_eq!(
+                (fault.parent(), fault.step()),
+                (Some(failed.0), StepIndex(failed.1))
+            );
+            assert!(
+                seen.borrow()
+                    .iter()
+                    .copied()
+                    .eq([1, 3].into_iter().filter(|n| *n < u64::from(failed.0)))
+            );
+            // What is left of a failed batch is not seen in the next one.
+            seen.borrow_mut().clear();
+            chain
+                .push_batch(&mut Batch::of_source(vec![9, 11]))
+                .unwrap();
+            assert_eq!(*seen.borrow(), [9, 11]);
+        }
+    }
+
+    #[test]
+    fn of_branches_the_first_record_that_fails_in_any_of_them_is_the_one_that_failed() {
+        for (first, second, failed) in [(3, 7, (3, 0)), (7, 3, (3, 1)), (5, 5, (5, 0))] {
+            let seen = Rc::new(RefCell::new(Vec::new()));
+            let branch = |bad, step| fails_at(bad, step, Box::new(Collect(seen.clone())));
+            let branches = vec![branch(first, 0), branch(second, 1)];
+            let mut fan_out = crate::chain::FanOut::new(branches, Clone::clone);
+            let mut batch = Batch::of_source((0..10).collect());
+            let fault = fan_out.push_batch(&mut batch).unwrap_err();
+            assert_eq!(
+                (fault.parent(), fault.step()),
+                (Some(failed.0), StepIndex(failed.1))
+            );
+        }
+    }
+
+    /// How many steps of the chain that `steps` makes may fail, and whether one may rest.
+    fn kind(steps: impl FnOnce(Stream<u64>)) -> (usize, bool) {
         let port = Port::new();
         steps(Stream::new(Flow::new(), StepIndex(0), port.clone()));
         let mut wiring = wiring();
         let _ = port.build(&mut wiring);
-        (wiring.fallible, wiring.only_first)
+        (wiring.fallible.len(), wiring.rests)
     }
 
     fn good(n: u64) -> Result<u64, String> {
@@ -300,41 +334,43 @@ mod tests {
         let _ = stream.sink(sink::from_fn(|_: u64| ()));
     }
 
+    fn many(stream: Stream<u64>) -> Stream<u64> {
+        stream.flat_map(|n| [n])
+    }
+
     #[test]
-    fn a_chain_knows_whether_only_its_first_step_may_fail() {
-        let (no, only_first, one_by_one) = ((false, false), (true, true), (true, false));
-        assert_eq!(kind(end), no);
-        assert_eq!(kind(|s| end(s.map(|n| n))), no);
-        assert_eq!(kind(|s| end(s.try_map_with(good, OnError::Skip))), no);
-        assert_eq!(kind(|s| end(s.try_map(good))), only_first);
-        assert_eq!(kind(|s| end(s.try_map(good).map(|n| n))), only_first);
-        let branches = |s: Stream<u64>| {
-            end(s.clone());
-            end(s);
-        };
-        assert_eq!(kind(|s| branches(s.try_map(good))), only_first);
-        // A record behind the one that fails would have been elsewhere already.
-        assert_eq!(kind(|s| end(s.map(|n| n).try_map(good))), one_by_one);
-        assert_eq!(kind(|s| end(s.try_map(good).try_map(good))), one_by_one);
+    fn a_step_rests_only_where_nothing_that_runs_after_it_may_fail() {
+        assert_eq!(kind(|s| end(many(s))), (0, true));
+        assert_eq!(
+            kind(|s| end(many(s).try_map_with(good, OnError::Skip))),
+            (0, true)
+        );
+        assert_eq!(kind(|s| end(many(s.try_map(good)))), (1, true));
+        assert_eq!(kind(|s| end(many(s).try_map(good))), (1, false));
         let json = |s: Stream<u64>| {
-            let _ = s.try_map(good).sink(crate::JsonLines::stdout());
+            let _ = many(s).sink(crate::JsonLines::stdout());
         };
-        assert_eq!(kind(json), one_by_one);
-        for failing_first in [true, false] {
-            let branches = |s: Stream<u64>| {
+        assert_eq!(kind(json), (1, false));
+        let branches = |failing_first: bool| {
+            move |s: Stream<u64>| {
                 let (one, other) = (s.clone(), s);
                 if failing_first {
                     end(one.try_map(good));
-                    end(other);
+                    end(many(other));
                 } else {
-                    end(one);
+                    end(many(one));
                     end(other.try_map(good));
                 }
-            };
-            assert_eq!(kind(branches), one_by_one);
-        }
-        assert_eq!(kind(|s| end(s.clone().try_map(good).merge(s))), one_by_one);
-        let merged = |s: Stream<u64>| end(s.clone().merge(s).try_map(good));
-        assert_eq!(kind(merged), one_by_one);
+            }
+        };
+        assert_eq!(kind(branches(true)), (1, true));
+        assert_eq!(kind(branches(false)), (1, false));
+        let sides = |s: Stream<u64>| {
+            let (even, odd) = s.branch(|n| n % 2 == 0);
+            end(odd.try_map(good));
+            end(many(even));
+        };
+        assert_eq!(kind(sides), (1, false));
+        assert_eq!(kind(|s| end(many(s.clone().merge(s)))), (0, false));
     }
 }

@@ -31,7 +31,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [("a".to_string(), 1), ("b".to_string(), 1), ("a".to_string(), 2)]);
     /// ```
     #[track_caller]
-    pub fn key_on<K, F>(self, f: F) -> Stream<T, K>
+    pub fn key_on<K, F>(self, mut f: F) -> Stream<T, K>
     where
         Key: IsUnkeyed + 'static,
         T: 'static,
@@ -40,13 +40,7 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(&T) -> K + 'static, // a key owns its data: a `String`, not a `&str`
     {
         self.chain("key_on", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Each {
-                at,
-                f: move |(_, record)| (f(&record), record),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Each::new(at, next, move |(_, record)| (f(&record), record)))
         })
     }
 
@@ -75,7 +69,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [("a".to_string(), 5), ("b".to_string(), 5), ("a".to_string(), 10)]);
     /// ```
     #[track_caller]
-    pub fn key_by<K, V, F>(self, f: F) -> Stream<V, K>
+    pub fn key_by<K, V, F>(self, mut f: F) -> Stream<V, K>
     where
         Key: IsUnkeyed + 'static,
         T: 'static,
@@ -84,13 +78,7 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(T) -> (K, V) + 'static, // a key owns its data: a `String`, not a `&str`
     {
         self.chain("key_by", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Each {
-                at,
-                f: move |(_, record)| f(record),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Each::new(at, next, move |(_, record)| f(record)))
         })
     }
 
@@ -119,7 +107,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen, [(1, 1), (1, 2), (2, 1), (2, 2)]);
     /// ```
     #[track_caller]
-    pub fn rekey_on<K, F>(self, f: F) -> Stream<T, K>
+    pub fn rekey_on<K, F>(self, mut f: F) -> Stream<T, K>
     where
         Key: IsKeyed + 'static,
         T: 'static,
@@ -127,13 +115,7 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(&T) -> K + 'static, // a key owns its data: a `String`, not a `&str`
     {
         self.chain("rekey_on", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Each {
-                at,
-                f: move |(_, value)| (f(&value), value),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Each::new(at, next, move |(_, value)| (f(&value), value)))
         })
     }
 
@@ -161,12 +143,7 @@ impl<T, Key> Stream<T, Key> {
         T: 'static,
     {
         self.chain("drop_key", Location::caller(), |at, _, next| {
-            Box::new(Each {
-                at,
-                f: |(_, value)| (NoKey, value),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Each::new(at, next, |(_, value)| (NoKey, value)))
         })
     }
 }

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use super::Stream;
 use crate::{
-    chain::{At, BoxConsumer, Consumer, Fault, Wiring},
+    chain::{At, Batch, BoxConsumer, Consumer, Fault, Parent, Wiring},
     record::{KeyKind, NoKey},
 };
 
@@ -27,7 +27,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [2, 4, 6]);
     /// ```
     #[track_caller]
-    pub fn map<U, F>(self, f: F) -> Stream<U>
+    pub fn map<U, F>(self, mut f: F) -> Stream<U>
     where
         Key: KeyKind,
         T: 'static,
@@ -35,13 +35,7 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(Key::Item<T>) -> U + 'static,
     {
         self.chain("map", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Each {
-                at,
-                f: move |pair| (NoKey, f(Key::item(pair))),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Each::new(at, next, move |pair| (NoKey, f(Key::item(pair)))))
         })
     }
 
@@ -57,20 +51,16 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [2, 4]);
     /// ```
     #[track_caller]
-    pub fn filter<F>(self, f: F) -> Stream<Key::Item<T>>
+    pub fn filter<F>(self, mut f: F) -> Stream<Key::Item<T>>
     where
         Key: KeyKind,
         T: 'static,
         F: FnMut(&Key::Item<T>) -> bool + 'static,
     {
         self.chain("filter", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Pick {
-                at,
-                f: move |pair| f(Key::item_ref(&pair)).then(|| (NoKey, Key::item(pair))),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Pick::new(at, next, move |pair| {
+                f(Key::item_ref(&pair)).then(|| (NoKey, Key::item(pair)))
+            }))
         })
     }
 
@@ -87,7 +77,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1, 3]);
     /// ```
     #[track_caller]
-    pub fn filter_map<U, F>(self, f: F) -> Stream<U>
+    pub fn filter_map<U, F>(self, mut f: F) -> Stream<U>
     where
         Key: KeyKind,
         T: 'static,
@@ -95,13 +85,9 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(Key::Item<T>) -> Option<U> + 'static,
     {
         self.chain("filter_map", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Pick {
-                at,
-                f: move |pair| Some((NoKey, f(Key::item(pair))?)),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Pick::new(at, next, move |pair| {
+                Some((NoKey, f(Key::item(pair))?))
+            }))
         })
     }
 
@@ -123,7 +109,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), ["a", "b", "c"]);
     /// ```
     #[track_caller]
-    pub fn flat_map<I, F>(self, f: F) -> Stream<I::Item>
+    pub fn flat_map<I, F>(self, mut f: F) -> Stream<I::Item>
     where
         Key: KeyKind,
         T: 'static,
@@ -132,7 +118,6 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(Key::Item<T>) -> I + 'static,
     {
         self.chain("flat_map", Location::caller(), |at, wiring, next| {
-            let mut f = f;
             let items = move |pair| f(Key::item(pair)).into_iter().map(|item| (NoKey, item));
             Box::new(Many::new(at, wiring, next, items))
         })
@@ -151,45 +136,39 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1, 2]);
     /// ```
     #[track_caller]
-    pub fn inspect<F>(self, f: F) -> Stream<Key::Item<T>>
+    pub fn inspect<F>(self, mut f: F) -> Stream<Key::Item<T>>
     where
         Key: KeyKind,
         T: 'static,
         F: FnMut(&Key::Item<T>) + 'static,
     {
         self.chain("inspect", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Each {
-                at,
-                f: move |pair| {
-                    f(Key::item_ref(&pair));
-                    (NoKey, Key::item(pair))
-                },
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Each::new(at, next, move |pair| {
+                f(Key::item_ref(&pair));
+                (NoKey, Key::item(pair))
+            }))
         })
     }
 }
 
 /// A step that makes one record of each.
 pub(super) struct Each<F, U> {
-    pub(super) at: At,
-    pub(super) f: F,
-    pub(super) out: Vec<U>,
-    pub(super) next: BoxConsumer<U>,
+    at: At,
+    f: F,
+    out: Batch<U>,
+    next: BoxConsumer<U>,
+}
+
+impl<F, U> Each<F, U> {
+    pub(super) fn new(at: At, next: BoxConsumer<U>, f: F) -> Self {
+        let out = Batch::new();
+        Each { at, f, out, next }
+    }
 }
 
 impl<T, U, F: FnMut(T) -> U> Consumer<T> for Each<F, U> {
-    fn push(&mut self, record: T) -> Result<(), Fault> {
-        self.at.enter();
-        let record = (self.f)(record);
-        self.next.push(record)
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
-        self.at.enter();
-        self.out.extend(records.drain(..).map(&mut self.f));
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
+        batch.map(&self.at, &mut self.out, &mut self.f);
         self.next.push_batch(&mut self.out)
     }
 
@@ -200,24 +179,27 @@ impl<T, U, F: FnMut(T) -> U> Consumer<T> for Each<F, U> {
 
 /// A step that makes at most one record of each.
 pub(super) struct Pick<F, U> {
-    pub(super) at: At,
-    pub(super) f: F,
-    pub(super) out: Vec<U>,
-    pub(super) next: BoxConsumer<U>,
+    at: At,
+    f: F,
+    out: Batch<U>,
+    next: BoxConsumer<U>,
+}
+
+impl<F, U> Pick<F, U> {
+    pub(super) fn new(at: At, next: BoxConsumer<U>, f: F) -> Self {
+        let out = Batch::new();
+        Pick { at, f, out, next }
+    }
 }
 
 impl<T, U, F: FnMut(T) -> Option<U>> Consumer<T> for Pick<F, U> {
-    fn push(&mut self, record: T) -> Result<(), Fault> {
-        self.at.enter();
-        match (self.f)(record) {
-            Some(record) => self.next.push(record),
-            None => Ok(()),
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
+        self.out.restart(batch);
+        for (record, parent) in batch.drain(&self.at) {
+            if let Some(record) = (self.f)(record) {
+                self.out.push(record, parent);
+            }
         }
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
-        self.at.enter();
-        self.out.extend(records.drain(..).filter_map(&mut self.f));
         self.next.push_batch(&mut self.out)
     }
 
@@ -226,43 +208,50 @@ impl<T, U, F: FnMut(T) -> Option<U>> Consumer<T> for Pick<F, U> {
     }
 }
 
-/// So many records are passed on at a time.
+/// The most records that are passed on at a time.
 const PASSED: usize = 1024;
 
-/// After so many records of a batch a step rests, where it may.
+/// The number of records of a batch after which a step rests, where it may.
 const RESTS: usize = 8 * PASSED;
 
 /// A step that makes any number of records of each.
 pub(super) struct Many<F, T, I, U> {
     at: At,
     f: F,
-    out: Vec<U>,
+    out: Batch<U>,
     next: BoxConsumer<U>,
     may_rest: bool,
-    /// What it makes of the record at which it rests, and those behind it.
-    items: Option<I>,
-    rest: std::vec::IntoIter<T>,
+    /// Where it rests: what it makes of the record in hand, and the records behind that one.
+    items: Option<(I, Parent)>,
+    rest: std::vec::IntoIter<(T, Parent)>,
 }
 
 impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Many<F, T, I, U> {
     pub(super) fn new(at: At, wiring: &mut Wiring, next: BoxConsumer<U>, f: F) -> Self {
-        wiring.rests |= wiring.may_rest;
+        // What it has passed on can't be taken back, so nothing that comes later may fail.
+        let may_rest = wiring.may_rest && wiring.fallible.is_empty();
+        wiring.rests |= may_rest;
         Many {
             at,
             f,
-            out: Vec::new(),
+            out: Batch::new(),
             next,
-            may_rest: wiring.may_rest,
+            may_rest,
             items: None,
             rest: Vec::new().into_iter(),
         }
     }
 
     /// Passes on what an iterator gives out, and returns it where the step rests before its end.
-    fn pass_on(&mut self, mut items: I, passed: &mut usize) -> Result<Option<I>, Fault> {
+    fn pass_on(
+        &mut self,
+        mut items: I,
+        parent: Parent,
+        passed: &mut usize,
+    ) -> Result<Option<I>, Fault> {
         loop {
             let room = PASSED.saturating_sub(self.out.len());
-            self.out.extend(items.by_ref().take(room));
+            self.out.extend(&mut items, room, parent);
             if self.out.len() < PASSED {
                 return Ok(None);
             }
@@ -278,25 +267,18 @@ impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Many<F, T, I, U> {
 }
 
 impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Consumer<T> for Many<F, T, I, U> {
-    fn push(&mut self, record: T) -> Result<(), Fault> {
-        self.at.enter();
-        // The iterator is user code too: whatever it gives out, the step is entered again for it.
-        for record in (self.f)(record) {
-            self.next.push(record)?;
-            self.at.enter();
-        }
-        Ok(())
-    }
-
-    fn push_batch(&mut self, records: &mut Vec<T>) -> Result<(), Fault> {
-        self.at.enter();
+    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
+        self.out.restart(batch);
+        let at = self.at.clone();
         let mut passed = 0;
-        let mut drained = records.drain(..);
-        while let Some(record) = drained.next() {
+        let mut drained = batch.drain(&at);
+        while let Some((record, parent)) = drained.next() {
             let items = (self.f)(record);
-            self.items = self.pass_on(items, &mut passed)?;
+            self.items = self
+                .pass_on(items, parent, &mut passed)?
+                .map(|items| (items, parent));
             if self.items.is_some() {
-                self.rest = drained.collect::<Vec<T>>().into_iter();
+                self.rest = drained.collect::<Vec<_>>().into_iter();
                 return Ok(());
             }
         }
@@ -310,12 +292,15 @@ impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Consumer<T> for Many<F, T, I
         let mut passed = 0;
         self.at.enter();
         let mut next = self.items.take();
-        while let Some(items) = next {
-            self.items = self.pass_on(items, &mut passed)?;
+        while let Some((items, parent)) = next {
+            self.items = self
+                .pass_on(items, parent, &mut passed)?
+                .map(|items| (items, parent));
             if self.items.is_some() {
                 return Ok(true);
             }
-            next = self.rest.next().map(&mut self.f);
+            let rest = self.rest.next();
+            next = rest.map(|(record, parent)| ((self.f)(record), parent));
         }
         if self.out.is_empty() {
             return Ok(false);

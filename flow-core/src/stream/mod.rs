@@ -116,8 +116,6 @@ impl<T: 'static, Key: 'static> Stream<T, Key> {
         let next = port.clone();
         self.port.attach(move |wiring| {
             let next = next.build(wiring);
-            // Whichever step may fail behind this one is not the first.
-            wiring.only_first = false;
             consumer(wiring.whereabouts.of(index), wiring, next)
         });
         Stream::new(self.flow, index, port)

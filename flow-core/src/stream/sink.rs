@@ -60,7 +60,9 @@ impl<T, Key> Stream<T, Key> {
             let at = wiring.whereabouts.of(index);
             let own = wiring.worker;
             let worker = shards.worker(own, wiring.workers);
-            wiring.fallible |= S::FALLIBLE;
+            if S::FALLIBLE {
+                wiring.fallible.insert(index);
+            }
             let format = move |pair| S::item_of(own, Key::item(pair)).map_err(Failure::into_error);
             ToOne::attach(inlet, at, worker, format, wiring)
         });

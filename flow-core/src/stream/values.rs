@@ -23,7 +23,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(1, 10), (0, 20)]);
     /// ```
     #[track_caller]
-    pub fn map_values<U, F>(self, f: F) -> Stream<U, Key>
+    pub fn map_values<U, F>(self, mut f: F) -> Stream<U, Key>
     where
         Key: IsKeyed + 'static,
         T: 'static,
@@ -31,13 +31,7 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(T) -> U + 'static,
     {
         self.chain("map_values", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Each {
-                at,
-                f: move |(key, value)| (key, f(value)),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Each::new(at, next, move |(key, value)| (key, f(value))))
         })
     }
 
@@ -55,20 +49,16 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(1, 3), (0, 4)]);
     /// ```
     #[track_caller]
-    pub fn filter_values<F>(self, f: F) -> Stream<T, Key>
+    pub fn filter_values<F>(self, mut f: F) -> Stream<T, Key>
     where
         Key: IsKeyed + 'static,
         T: 'static,
         F: FnMut(&T) -> bool + 'static,
     {
         self.chain("filter_values", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Pick {
-                at,
-                f: move |(key, value)| f(&value).then_some((key, value)),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Pick::new(at, next, move |(key, value)| {
+                f(&value).then_some((key, value))
+            }))
         })
     }
 
@@ -86,7 +76,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(1, 1), (2, 33)]);
     /// ```
     #[track_caller]
-    pub fn filter_map_values<U, F>(self, f: F) -> Stream<U, Key>
+    pub fn filter_map_values<U, F>(self, mut f: F) -> Stream<U, Key>
     where
         Key: IsKeyed + 'static,
         T: 'static,
@@ -94,13 +84,9 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(T) -> Option<U> + 'static,
     {
         self.chain("filter_map_values", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Pick {
-                at,
-                f: move |(key, value)| Some((key, f(value)?)),
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Pick::new(at, next, move |(key, value)| {
+                Some((key, f(value)?))
+            }))
         })
     }
 
@@ -120,7 +106,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), ["a of 3", "b of 3", "c of 1"]);
     /// ```
     #[track_caller]
-    pub fn flat_map_values<I, F>(self, f: F) -> Stream<I::Item, Key>
+    pub fn flat_map_values<I, F>(self, mut f: F) -> Stream<I::Item, Key>
     where
         Key: IsKeyed + Clone + 'static,
         T: 'static,
@@ -129,7 +115,6 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(T) -> I + 'static,
     {
         self.chain("flat_map_values", Location::caller(), |at, wiring, next| {
-            let mut f = f;
             let items = move |(key, value): (Key, T)| {
                 f(value).into_iter().map(move |item| (key.clone(), item))
             };
@@ -151,23 +136,17 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(1, 1), (0, 2)]);
     /// ```
     #[track_caller]
-    pub fn inspect_values<F>(self, f: F) -> Stream<T, Key>
+    pub fn inspect_values<F>(self, mut f: F) -> Stream<T, Key>
     where
         Key: IsKeyed + 'static,
         T: 'static,
         F: FnMut(&T) + 'static,
     {
         self.chain("inspect_values", Location::caller(), |at, _, next| {
-            let mut f = f;
-            Box::new(Each {
-                at,
-                f: move |(key, value)| {
-                    f(&value);
-                    (key, value)
-                },
-                out: Vec::new(),
-                next,
-            })
+            Box::new(Each::new(at, next, move |(key, value)| {
+                f(&value);
+                (key, value)
+            }))
         })
     }
 }

@@ -1,0 +1,454 @@
+//! Batches of records, each of which knows the source record that it came from.
+//!
+//! A step may make any number of records of one, so a place in a batch says little about the
+//! source. Therefore each record carries its *parent*: the place, within the source's push, of the
+//! record that it came from. When a step fails, everything that came from earlier parents is whole
+//! and leaves, and the rest is dropped. A step gets at records only together with their parents,
+//! so it can't lose them.
+
+use std::thread;
+
+use super::{At, Fault};
+use crate::engine::StopFlag;
+
+/// The source record that a record came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parent(Option<u32>);
+
+impl Parent {
+    /// Its place within the source's push; `None` where parents are not tracked.
+    pub(crate) fn place(self) -> Option<u32> {
+        self.0
+    }
+
+    /// Whether it comes before the source's record at `place`.
+    pub(crate) fn is_before(self, place: u32) -> bool {
+        self.0.is_none_or(|own| own < place)
+    }
+}
+
+/// The parents of some records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Parents {
+    /// Not tracked: behind a shuffle, and where a step may rest inside a batch.
+    Unknown,
+    /// The record at place n came from the source's record n.
+    Same,
+    /// One for each record.
+    Listed(Vec<u32>),
+}
+
+impl Parents {
+    #[inline]
+    pub(super) fn get(&self, place: usize) -> Parent {
+        Parent(match self {
+            Parents::Unknown => None,
+            #[allow(clippy::cast_possible_truncation)] // a push has a few thousand records
+            Parents::Same => Some(place as u32),
+            Parents::Listed(list) => list.get(place).copied(),
+        })
+    }
+
+    /// Moves all of them to `to`. What remains is as empty as its batch, and of the same kind.
+    fn move_to(&mut self, to: &mut Parents) {
+        match self {
+            Parents::Listed(list) => {
+                let mut rest = match std::mem::replace(to, Parents::Unknown) {
+                    Parents::Listed(rest) => rest,
+                    Parents::Unknown | Parents::Same => Vec::new(),
+                };
+                rest.clear();
+                *to = Parents::Listed(std::mem::replace(list, rest));
+            }
+            kind => to.clone_from(kind),
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Parents::Listed(list) = self {
+            list.clear();
+        }
+    }
+
+    /// Adds the parents of `more` records behind those of `len`.
+    pub(super) fn append(&mut self, len: usize, parents: &Parents, more: usize) {
+        if len == 0 {
+            self.clone_from(parents);
+            return;
+        }
+        if *self == Parents::Same {
+            let all = (0..len).filter_map(|place| self.get(place).place());
+            *self = Parents::Listed(all.collect());
+        }
+        let Parents::Listed(list) = self else {
+            return;
+        };
+        list.truncate(len);
+        list.extend((0..more).filter_map(|place| parents.get(place).place()));
+    }
+}
+
+/// Records on their way through a chain.
+///
+/// Their parents never decrease from one record to the next.
+#[derive(Debug)]
+pub(crate) struct Batch<T> {
+    pub(super) records: Vec<T>,
+    pub(super) parents: Parents,
+    /// Where a stop may cut the batch between two records.
+    stop: Option<StopFlag>,
+}
+
+impl<T> Batch<T> {
+    /// An empty one, for what a step is going to make.
+    pub(crate) fn new() -> Self {
+        Batch {
+            records: Vec::new(),
+            parents: Parents::Unknown,
+            stop: None,
+        }
+    }
+
+    /// The records of a source's push: each is its own parent.
+    pub(crate) fn of_source(records: Vec<T>) -> Self {
+        Batch {
+            records,
+            parents: Parents::Same,
+            stop: None,
+        }
+    }
+
+    /// The same, where a stop may cut the batch between two records: see [`At::cut`].
+    pub(crate) fn until(mut self, stop: &StopFlag) -> Self {
+        self.stop = Some(stop.clone());
+        self
+    }
+
+    /// Records whose failure is not exact: their parents are not tracked.
+    pub(crate) fn untracked(records: Vec<T>) -> Self {
+        Batch {
+            records,
+            parents: Parents::Unknown,
+            stop: None,
+        }
+    }
+
+    /// Gives the vector back that the batch was made of.
+    pub(crate) fn into_records(self) -> Vec<T> {
+        self.records
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.parents != Parents::Unknown
+    }
+
+    /// Drops what is left of an earlier batch, and gets ready for records made of those in `from`.
+    pub(crate) fn restart<U>(&mut self, from: &Batch<U>) {
+        self.records.clear();
+        self.stop.clone_from(&from.stop);
+        match (from.is_tracked(), &mut self.parents) {
+            (true, Parents::Listed(list)) => list.clear(),
+            (true, parents) => *parents = Parents::Listed(Vec::new()),
+            (false, parents) => *parents = Parents::Unknown,
+        }
+    }
+
+    /// Adds a record that was made of one with this parent.
+    #[inline]
+    pub(crate) fn push(&mut self, record: T, parent: Parent) {
+        self.records.push(record);
+        if let (Parents::Listed(list), Some(place)) = (&mut self.parents, parent.0) {
+            list.push(place);
+        }
+    }
+
+    /// Adds records that were made of one with this parent, at most `most`.
+    pub(crate) fn extend(
+        &mut self,
+        records: &mut impl Iterator<Item = T>,
+        most: usize,
+        parent: Parent,
+    ) {
+        self.records.extend(records.take(most));
+        if let (Parents::Listed(list), Some(place)) = (&mut self.parents, parent.0) {
+            list.resize(self.records.len(), place);
+        }
+    }
+
+    /// Takes all records out, for the step `at` to work on.
+    pub(crate) fn drain<'a>(&'a mut self, at: &'a At) -> Drain<'a, T> {
+        at.enter();
+        Drain {
+            at,
+            len: self.records.len(),
+            records: self.records.drain(..),
+            parents: &mut self.parents,
+            stop: self.stop.as_ref(),
+        }
+    }
+
+    /// Puts what `f` makes of each record into `out`.
+    pub(crate) fn map<U>(&mut self, at: &At, out: &mut Batch<U>, mut f: impl FnMut(T) -> U) {
+        if self.stop.is_some() {
+            out.restart(self);
+            self.drain(at)
+                .for_each(|(record, parent)| out.push(f(record), parent));
+            return;
+        }
+        at.enter();
+        out.records.clear();
+        out.stop = None;
+        self.parents.move_to(&mut out.parents);
+        let made = Made { at, out };
+        made.out.records.extend(self.records.drain(..).map(f));
+        self.records.clear();
+    }
+
+    /// Shows each record to `f`, up to the first one on which it fails. That one and those behind
+    /// it are dropped.
+    pub(super) fn look(
+        &mut self,
+        at: &At,
+        mut f: impl FnMut(&T) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut looking = Looking {
+            at,
+            parents: &self.parents,
+            place: 0,
+        };
+        let mut failure = Ok(());
+        for record in &self.records {
+            failure = f(record);
+            if failure.is_err() {
+                break;
+            }
+            looking.place += 1;
+        }
+        let (place, parent) = (looking.place, looking.parents.get(looking.place));
+        std::mem::forget(looking);
+        failure.map_err(|fault| {
+            self.truncate(place);
+            fault.of(parent)
+        })
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.records.truncate(len);
+        if let Parents::Listed(list) = &mut self.parents {
+            list.truncate(len);
+        }
+    }
+
+    /// Drops all records that came from the source's record at `place` and from later ones.
+    pub(crate) fn keep_before(&mut self, place: u32) {
+        let keep = match &self.parents {
+            Parents::Unknown => return,
+            Parents::Same => place as usize,
+            Parents::Listed(list) => list.partition_point(|parent| *parent < place),
+        };
+        self.truncate(keep);
+    }
+
+    /// Moves all records of `from` behind its own.
+    pub(super) fn append(&mut self, from: &mut Batch<T>) {
+        if self.is_empty() {
+            std::mem::swap(&mut self.records, &mut from.records);
+            from.parents.move_to(&mut self.parents);
+            self.stop = None;
+        } else {
+            let (len, more) = (self.len(), from.len());
+            self.parents.append(len, &from.parents, more);
+            self.records.append(&mut from.records);
+        }
+        from.clear();
+    }
+
+    /// Drops all records that came from the source's record at `place` and from later ones, where
+    /// parents come in any order. Says of each record whether it was kept.
+    pub(super) fn retain_before(&mut self, place: u32) -> Vec<bool> {
+        let parents = (0..self.len()).map(|index| self.parents.get(index));
+        let kept: Vec<bool> = parents.map(|parent| parent.is_before(place)).collect();
+        let mut keep = kept.iter();
+        self.records
+            .retain(|_| keep.next().copied().unwrap_or(false));
+        if let Parents::Listed(list) = &mut self.parents {
+            list.retain(|parent| *parent < place);
+        }
+        kept
+    }
+
+    /// A copy of all records into `copy`.
+    pub(crate) fn copy(&self, copy: &mut Batch<T>, duplicate: fn(&T) -> T) {
+        copy.records.clear();
+        copy.records.extend(self.records.iter().map(duplicate));
+        copy.parents.clone_from(&self.parents);
+        copy.stop.clone_from(&self.stop);
+    }
+}
+
+/// The records of a batch on their way into a step, with their parents.
+///
+/// If the step panics, the place of the record that it had in hand is noted. If the run stops, the
+/// rest of the batch is dropped: its records have not been read.
+pub(crate) struct Drain<'a, T> {
+    at: &'a At,
+    records: std::vec::Drain<'a, T>,
+    len: usize,
+    parents: &'a mut Parents,
+    stop: Option<&'a StopFlag>,
+}
+
+impl<T> Iterator for Drain<'_, T> {
+    type Item = (T, Parent);
+
+    #[inline]
+    fn next(&mut self) -> Option<(T, Parent)> {
+        let place = self.len - self.records.len();
+        if let Some(stop) = self.stop
+            && stop.is_set()
+            && self
+                .at
+                .cuts((place < self.len).then(|| self.parents.get(place)))
+        {
+            return None;
+        }
+        let record = self.records.next()?;
+        Some((record, self.parents.get(place)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
+    }
+}
+
+impl<T> Drop for Drain<'_, T> {
+    fn drop(&mut self) {
+        let taken = self.len - self.records.len();
+        if taken > 0 && thread::panicking() {
+            self.at.note(self.parents.get(taken - 1));
+        }
+        self.parents.clear();
+    }
+}
+
+/// What a step has made of a batch so far.
+struct Made<'a, T> {
+    at: &'a At,
+    out: &'a mut Batch<T>,
+}
+
+impl<T> Drop for Made<'_, T> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.at.note(self.out.parents.get(self.out.records.len()));
+        }
+    }
+}
+
+/// The record that is being looked at.
+struct Looking<'a> {
+    at: &'a At,
+    parents: &'a Parents,
+    place: usize,
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.at.note(self.parents.get(self.place));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{chain::Whereabouts, graph::StepIndex};
+
+    fn at() -> At {
+        Whereabouts::new().of(StepIndex(0))
+    }
+
+    fn pairs(batch: &mut Batch<u64>) -> Vec<(u64, Option<u32>)> {
+        let at = at();
+        let pairs = batch.drain(&at);
+        pairs.map(|(n, parent)| (n, parent.place())).collect()
+    }
+
+    /// One of each record that is odd, two of each that is not.
+    fn twice(from: &mut Batch<u64>, out: &mut Batch<u64>) {
+        out.restart(from);
+        for (n, parent) in from.drain(&at()) {
+            out.extend(&mut vec![n; 2 - n as usize % 2].into_iter(), 9, parent);
+        }
+    }
+
+    #[test]
+    fn each_record_keeps_its_parent_through_all_kinds_of_steps() {
+        let (mut out, mut mapped) = (Batch::new(), Batch::new());
+        for _ in 0..2 {
+            let mut batch = Batch::of_source((0..6).collect());
+            twice(&mut batch, &mut out);
+            out.map(&at(), &mut mapped, |n| n * 10);
+            assert!(out.is_empty() && out.is_tracked());
+            // It is filled again before the push ends.
+            out.push(7, Parent(Some(5)));
+            assert_eq!(pairs(&mut out), [(7, Some(5))]);
+            mapped.keep_before(4);
+            let mut all = Batch::of_source(vec![100]);
+            let mut copy = Batch::new();
+            mapped.copy(&mut copy, Clone::clone);
+            all.append(&mut mapped);
+            all.append(&mut copy);
+            assert_eq!(
+                all.retain_before(2).iter().filter(|kept| !**kept).count(),
+                6
+            );
+            let expected = [(100, 0), (0, 0), (0, 0), (10, 1), (0, 0), (0, 0), (10, 1)];
+            assert_eq!(pairs(&mut all), expected.map(|(n, place)| (n, Some(place))));
+            mapped.push(1, Parent(Some(3)));
+            assert_eq!(pairs(&mut mapped), [(1, Some(3))]);
+        }
+        let mut untracked = Batch::untracked(vec![1, 2]);
+        twice(&mut untracked, &mut out);
+        assert!(!out.is_tracked());
+        assert_eq!(pairs(&mut out), [(1, None), (2, None), (2, None)]);
+    }
+
+    #[test]
+    fn a_panic_notes_the_record_in_hand() {
+        fn noted(step: impl FnOnce(&At, &mut Batch<u64>)) -> Option<u32> {
+            let (at, mut batch) = (at(), Batch::of_source((3..9).collect()));
+            let run = std::panic::AssertUnwindSafe(|| step(&at, &mut batch));
+            assert!(std::panic::catch_unwind(run).is_err());
+            at.record()
+        }
+        fn poison(n: u64) -> u64 {
+            assert!(n != 5, "poison");
+            n
+        }
+        let map = noted(|at, batch| batch.map(at, &mut Batch::new(), poison));
+        let drain = noted(|at, batch| {
+            let _: u64 = batch.drain(at).map(|(n, _)| poison(n)).sum();
+        });
+        let look = noted(|at, batch| {
+            let _ = batch.look(at, |n| {
+                poison(*n);
+                Ok(())
+            });
+        });
+        assert_eq!([map, drain, look], [Some(2); 3]);
+    }
+}
