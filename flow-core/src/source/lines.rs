@@ -408,14 +408,15 @@ impl Lines {
         let most = usize::try_from(bytes).map_or(AT_ONCE, |bytes| bytes.min(AT_ONCE));
         let ahead = &ahead[..ahead.len().min(most)];
         let mut lines = parser.whole_lines(ahead);
-        let (mut is_good, mut next) = (true, self.next);
-        let mut length = 0;
+        let (mut is_good, mut length) = (true, 0);
+        // It moves with each line: a panic tells where it was.
+        let (start, next) = (self.next.offset, &mut self.next);
         while self.starts.len() < RUN_LINES
             && let Some(line) = lines.next()
         {
             match parser.record_of::<F>(line) {
                 Ok(Some(record)) => {
-                    self.starts.push(next);
+                    self.starts.push(*next);
                     out.push(record);
                 }
                 Ok(None) => {}
@@ -425,12 +426,11 @@ impl Lines {
                 }
             }
             length = lines.position();
-            next.offset = self.next.offset + length as u64;
+            next.offset = start + length as u64;
             next.line += 1;
         }
         self.run_bytes += length;
-        self.head.read(self.next.offset, &ahead[..length]);
-        self.next = next;
+        self.head.read(start, &ahead[..length]);
         self.input.consume(length);
         Ok(is_good && length > 0)
     }
