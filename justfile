@@ -61,7 +61,7 @@ advisories:
     said=$(bash .ci/tool cargo-deny --locked check advisories 2>&1)
     status=$?
     if [ $status != 0 ] && grep -q 'failed to fetch advisory database' <<<"$said"; then
-        echo 'skipped: this network does not reach the advisory database, RustSec/advisory-db on GitHub'
+        echo 'skipped: this network does not reach the advisory database (RustSec/advisory-db)'
         exit 0
     fi
     echo "$said"
@@ -85,8 +85,7 @@ kills:
 # 200,000 crash points of the store instead of 10,000.
 [group('test')]
 crashes:
-    FLOW_SIM_POINTS=200000 cargo test -p flow-store --lib testing::simulator::crashes::at_random -- \
-        --nocapture
+    FLOW_SIM_POINTS=200000 cargo test -p flow-store --lib crashes::at_random -- --nocapture
 
 # 20,000 random flows instead of 2,000.
 [group('test')]
