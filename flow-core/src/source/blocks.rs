@@ -8,8 +8,7 @@ use memchr::memchr_iter;
 
 use super::{
     LineError, Reader, Source, SourceError,
-    line::{Line, line_content},
-    lines::{BadLine, LineParser, excerpt_of, log_skipped},
+    lines::{BadLine, Line, LineParser, excerpt_of, line_content, log_skipped},
     reading::{Hand, Reading},
 };
 use crate::{

@@ -5,24 +5,16 @@
 //! back when the flow starts again. A record that a later step skips, drops or fails on has still
 //! been read.
 
-mod beginning;
 mod blocks;
 mod file;
 mod from_channel;
 mod from_fn;
 mod from_fn_with_token;
 mod from_iter;
-mod input;
-mod line;
-mod line_format;
 mod lines;
-mod lines_source;
-mod open;
 mod partitions;
 mod poll;
-mod raw_line;
 mod reading;
-mod stdin;
 
 use std::{
     any::TypeId,
@@ -33,21 +25,18 @@ use std::{
 };
 
 pub use crate::engine::UnfinishedLine;
-pub use beginning::{Compressed, OtherEncoding};
-pub use file::{FileNumber, FileToken};
+pub use file::{Compressed, FileNumber, FileToken, OtherEncoding};
 pub use from_channel::{ChannelReader, ChannelSource, Sender, from_channel};
 pub use from_fn::{FnReader, FnSource, TryFnSource, from_fn, try_from_fn};
 pub use from_fn_with_token::{FnToken, FnTokenReader, FnTokenSource, from_fn_with_token};
 pub use from_iter::{IterReader, IterSource, from_iter};
-pub use line_format::{Bytes, Json, LineError, LineFormat, Looks, Text};
-pub use lines_source::{
-    ByteLinesSource, JsonLinesSource, LinesReader, LinesSource, TextLinesSource,
+pub use lines::{
+    ByteLinesSource, Bytes, Json, JsonLinesSource, LineError, LineFormat, LinesReader, LinesSource,
+    Looks, OrDead, RawLine, StdinReader, StdinSource, Text, TextLinesSource,
 };
 pub(crate) use partitions::forget;
 pub use poll::{PollReader, PollSource, poll, poll_with_token};
-pub use raw_line::{OrDead, RawLine};
 pub(crate) use reading::head;
-pub use stdin::{StdinReader, StdinSource};
 
 use self::lines::{LineParser, Lines};
 pub use crate::error::SourceError;

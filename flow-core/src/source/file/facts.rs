@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
-    super::open::{self, NotOpened},
-    FileToken, HEAD, TAIL,
+    HEAD, TAIL,
     identity::{Facts, FileNumber, Now, Reason, Verdict, Was, judge},
+    open::{NotOpened, open},
+    token::FileToken,
 };
 
 impl FileToken {
@@ -27,7 +28,7 @@ impl FileToken {
 
 /// What is at a path, compared with what was read.
 pub(super) fn at(path: &Path, token: &FileToken) -> Now {
-    let facts = match open::open(path) {
+    let facts = match open(path) {
         Ok(file) => of(&file, token),
         Err(NotOpened::Kind(_)) => return Now::NoFile,
         Err(NotOpened::Io(error)) if is_nothing(&error) => return Now::Gone,
@@ -74,9 +75,11 @@ pub(in crate::source) enum Changed {
     Overwritten,
 }
 
-/// How a file that is read has changed: it began with `head`, and `tail` is what was before `offset`, up to which it was read.
+/// How a file that is read has changed: it began with `head`, and `tail` is what was before
+/// `offset`, up to which it was read.
 ///
-/// What bears its name now does not matter here: the open file is read to its end, and the next start finds it.
+/// What bears its name now does not matter here: the open file is read to its end, and the next
+/// start finds it.
 pub(in crate::source) fn changed(
     file: &File,
     head: &[u8],
@@ -108,7 +111,8 @@ pub(in crate::source) fn changed(
     })
 }
 
-/// A hash of the last bytes before an offset. The file's own position stays, where the system lets it.
+/// A hash of the last bytes before an offset. The file's own position stays, where the system lets
+/// it.
 pub(in crate::source) fn tail_hash(file: &File, offset: u64) -> io::Result<u64> {
     let len = offset.min(TAIL as u64);
     hash(file, offset - len, len)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())

@@ -4,7 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 /// What a path is called as a partition: the same whether it is written `a`, `./a` or `.//a`.
 ///
-/// Bytes that are no text are written as `\xff`, so that each path has a name of its own, and [`path_of`] leads back to it.
+/// Bytes that are no text are written as `\xff`, so that each path has a name of its own, and
+/// [`path_of`] leads back to it.
 pub(in crate::source) fn name_of(path: &Path) -> String {
     let parts = path.components();
     let path: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
@@ -68,8 +69,9 @@ fn of_bytes(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
-/// Whether a name beside another one is what rotation makes of it: `app.log.1`, `app.log-20261126`, `app-2026-11-26.log`. What
-/// editors make is not: they leave the old content under such a name, and most of it in the file as well.
+/// Whether a name beside another one is what rotation makes of it: `app.log.1`, `app.log-20261126`,
+/// `app-2026-11-26.log`. What editors make is not: they leave the old content under such a name,
+/// and most of it in the file as well.
 pub(super) fn is_rotation(name: &str, other: &str) -> bool {
     if name == other || is_backup(other) {
         return false;
@@ -90,7 +92,8 @@ pub(super) fn is_backup(name: &str) -> bool {
     endings.any(|ending| name.ends_with(ending))
 }
 
-/// The names of which rotation may have made this one with a number or a date, the file compressed or not: `app.log` of
+/// The names of which rotation may have made this one with a number or a date, the file compressed
+/// or not: `app.log` of
 /// `app.log.1`, `app.log-20261126.gz` and `app-2026-11-26.log`.
 pub(super) fn rotated_from(name: &str) -> Vec<String> {
     let name = unpacked(name);
@@ -113,14 +116,15 @@ pub(super) fn rotated_from(name: &str) -> Vec<String> {
     names
 }
 
-/// Whether rotation appended a number or a date to a name, as `app.log.1` to `app.log`: hardly anybody else does.
+/// Whether rotation appended a number or a date to a name, as `app.log.1` to `app.log`: hardly
+/// anybody else does.
 pub(super) fn is_appended(own: &str, name: &str) -> bool {
     let rest = unpacked(name).strip_prefix(own);
     rest.is_some_and(|rest| rest.starts_with(['.', '-', '_']))
 }
 
-/// Whether of two files that `own` was rotated to the first one is the later: it has a lower number, or a later date. None where the
-/// names do not tell.
+/// Whether of two files that `own` was rotated to the first one is the later: it has a lower
+/// number, or a later date. None where the names do not tell.
 pub(super) fn is_later(own: &str, one: &str, other: &str) -> Option<bool> {
     let (one, other) = (mark(own, one)?, mark(own, other)?);
     let number = |mark: &str| mark.parse::<u64>().ok().filter(|_| mark.len() < 5);

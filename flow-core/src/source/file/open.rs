@@ -4,21 +4,22 @@ use std::{
     fs::{self, File, FileType},
     io::{self, ErrorKind},
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use super::{SourceError, beginning::quoted};
+use super::beginning::quoted;
+use crate::source::SourceError;
 
 /// Why a file is not opened.
 #[derive(Debug)]
-pub(super) enum NotOpened {
+pub(in crate::source) enum NotOpened {
     Io(io::Error),
     /// It is no regular file.
     Kind(FileType),
 }
 
-/// Opens a regular file to be read. What is no regular file is refused, and not opened: opening a pipe waits for its writer.
-pub(super) fn open(path: &Path) -> Result<File, NotOpened> {
+/// Opens a regular file to be read. What is no regular file is refused, and not opened: opening a
+/// pipe waits for its writer.
+pub(in crate::source) fn open(path: &Path) -> Result<File, NotOpened> {
     let regular = |kind: FileType| match kind.is_file() {
         true => Ok(()),
         false => Err(NotOpened::Kind(kind)),
@@ -46,12 +47,12 @@ impl From<NotOpened> for io::Error {
 }
 
 impl NotOpened {
-    pub(super) fn is_not_found(&self) -> bool {
+    pub(in crate::source) fn is_not_found(&self) -> bool {
         matches!(self, NotOpened::Io(error) if error.kind() == ErrorKind::NotFound)
     }
 
     /// In words, about the file of this name.
-    pub(super) fn about(self, name: &str) -> SourceError {
+    pub(in crate::source) fn about(self, name: &str) -> SourceError {
         match self {
             NotOpened::Io(error) => cannot_open(name, error),
             NotOpened::Kind(kind) => not_a_file(name, kind),
@@ -106,7 +107,9 @@ fn not_a_file(name: &str, kind: FileType) -> SourceError {
     }
     let what = what_it_is(kind);
     SourceError::new(format!(
-        "{name} is {what}: a flow that goes on reads its input again from the middle, so that must be a regular file\nhelp: write it to a file first; or read standard input with `TextLines::stdin()`, which can't resume: `cat {} | ..`",
+        "{name} is {what}: a flow that goes on reads its input again from the middle, so that \
+         must be a regular file\nhelp: write it to a file first; or read standard input with \
+         `TextLines::stdin()`, which can't resume: `cat {} | ..`",
         quoted(name)
     ))
 }
@@ -129,59 +132,6 @@ fn what_it_is(_: FileType) -> &'static str {
     "no regular file"
 }
 
-/// Leave to keep an input open while others are read.
-///
-/// Others are closed after each turn and opened again for the next one, so that neither the files nor their buffers grow with the
-/// number of inputs.
-#[derive(Debug)]
-pub(super) struct Leave(&'static Leaves);
-
-/// How many inputs are kept open.
-#[derive(Debug)]
-struct Leaves(AtomicUsize);
-
-/// Those of this process.
-static KEPT: Leaves = Leaves(AtomicUsize::new(0));
-
-/// No more are, however many files may be open.
-const MOST: usize = 256;
-
-impl Leaves {
-    fn take(&'static self, most: usize) -> Option<Leave> {
-        let more = |kept| (kept < most).then_some(kept + 1);
-        let kept = self.0.fetch_update(SeqCst, SeqCst, more);
-        kept.ok().map(|_| Leave(self))
-    }
-}
-
-impl Leave {
-    pub(super) fn take() -> Option<Leave> {
-        KEPT.take((files_allowed() / 4).min(MOST))
-    }
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, SeqCst);
-    }
-}
-
-/// How many files the process may have open.
-#[cfg(unix)]
-fn files_allowed() -> usize {
-    use rustix::process::{Resource, getrlimit};
-
-    let limit = getrlimit(Resource::Nofile).current;
-    limit.map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    })
-}
-
-#[cfg(not(unix))]
-fn files_allowed() -> usize {
-    usize::MAX
-}
-
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
@@ -195,17 +145,5 @@ mod tests {
             error.contains("Too many open files") && error.contains("ulimit -n"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn leave_that_was_not_given_is_not_given_back() {
-        static LEAVES: Leaves = Leaves(AtomicUsize::new(0));
-        let kept: Vec<Leave> = std::iter::from_fn(|| LEAVES.take(5)).collect();
-        assert_eq!(kept.len(), 5);
-        for _ in 0..3 {
-            assert!(LEAVES.take(5).is_none());
-        }
-        drop(kept);
-        assert!(LEAVES.take(1).is_some());
     }
 }

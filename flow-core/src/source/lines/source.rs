@@ -7,13 +7,19 @@ use std::{
 };
 
 use super::{
-    At, Excerpt, FileToken, Found, Known, Next, OrDead, RawLine, Reader, Source, SourceError,
-    SourceOrDead, UnfinishedLine,
-    file::Files,
-    line_format::{Bytes, Json, LineFormat, Text},
-    lines::{LineOptions, LineParser, Lines},
+    format::{Bytes, Json, LineFormat, Text},
+    grown::skip_rest_of_line,
+    parser::{LineOptions, LineParser},
+    raw_line::{OrDead, RawLine},
+    reader::Lines,
 };
-use crate::stream::{Dead, OnError};
+use crate::{
+    source::{
+        At, Excerpt, FileToken, Found, Known, Next, Reader, Source, SourceError, SourceOrDead,
+        UnfinishedLine, file::Files,
+    },
+    stream::{Dead, OnError},
+};
 
 /// The lines of text files; made by [`TextLines::open`](crate::TextLines::open).
 pub type TextLinesSource = LinesSource<Text>;
@@ -25,7 +31,8 @@ pub type JsonLinesSource<T> = LinesSource<Json<T>>;
 /// The lines of files as they are; made by [`ByteLines::open`](crate::ByteLines::open).
 pub type ByteLinesSource = LinesSource<Bytes>;
 
-/// The records of the lines of files: [`TextLinesSource`], [`JsonLinesSource`], [`ByteLinesSource`].
+/// The records of the lines of files: [`TextLinesSource`], [`JsonLinesSource`],
+/// [`ByteLinesSource`].
 #[derive(Clone, Debug)]
 pub struct LinesSource<F> {
     files: Files,
@@ -52,10 +59,12 @@ impl<F> LinesSource<F> {
         self
     }
 
-    /// Sets what happens at a line that can't be read: the flow stops there, unless told to skip it.
+    /// Sets what happens at a line that can't be read: the flow stops there, unless told to skip
+    /// it.
     ///
-    /// Lines that are skipped are counted in [`Outcome::skipped`](crate::Outcome::skipped), and named, each with its file and
-    /// number, by `tracing` at debug level. [`Flow::source_or_dead`](crate::Flow::source_or_dead) keeps them.
+    /// Lines that are skipped are counted in [`Outcome::skipped`](crate::Outcome::skipped), and
+    /// named, each with its file and number, by `tracing` at debug level.
+    /// [`Flow::source_or_dead`](crate::Flow::source_or_dead) keeps them.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.options.on_error = on_error;
@@ -64,10 +73,12 @@ impl<F> LinesSource<F> {
 
     /// Takes a last line that has no newline at its end as a line.
     ///
-    /// By default such a line is left for a later run, because its writer may still be writing it: the run says so when it
-    /// ends, and names the line in [`Outcome::unfinished`](crate::Outcome::unfinished). Use this for files that are complete
-    /// and whose last line has no end. If a line that was taken grows, later starts are refused, because a part of it has
-    /// been read as a record; [`Recovery::skip_rest_of_line`](crate::Recovery::skip_rest_of_line) is the way out.
+    /// By default such a line is left for a later run, because its writer may still be writing it:
+    /// the run says so when it ends, and names the line in
+    /// [`Outcome::unfinished`](crate::Outcome::unfinished). Use this for files that are complete
+    /// and whose last line has no end. If a line that was taken grows, later starts are refused,
+    /// because a part of it has been read as a record;
+    /// [`Recovery::skip_rest_of_line`](crate::Recovery::skip_rest_of_line) is the way out.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -93,8 +104,8 @@ impl<F> LinesSource<F> {
         self
     }
 
-    /// Lets the source have no files at all: then it has no records. By default the start is refused, because a pattern that
-    /// matches nothing is mostly a mistake.
+    /// Lets the source have no files at all: then it has no records. By default the start is
+    /// refused, because a pattern that matches nothing is mostly a mistake.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -115,10 +126,11 @@ impl<F> LinesSource<F> {
 
     /// Processes all lines of a file on one worker, even when others are idle.
     ///
-    /// By default workers that have read their own files help with the lines of a large one: each of them runs the steps up to
-    /// the next shuffle on blocks of lines, in a copy of its own. The results are the same, unless a closure in one of these
-    /// steps keeps something from one record to the next, such as a count of what it has seen: each copy then sees some of
-    /// the lines. Such a closure needs this, or one worker.
+    /// By default workers that have read their own files help with the lines of a large one: each
+    /// of them runs the steps up to the next shuffle on blocks of lines, in a copy of its own. The
+    /// results are the same, unless a closure in one of these steps keeps something from one record
+    /// to the next, such as a count of what it has seen: each copy then sees some of the lines.
+    /// Such a closure needs this, or one worker.
     ///
     /// ```no_run
     /// # use flow::prelude::*;
@@ -184,7 +196,8 @@ impl<F: LineFormat> Source for LinesSource<F> {
         let names = self.files.names()?;
         if names.is_empty() && !self.may_be_none {
             return Err(SourceError::new(
-                "it has no files to read\nhelp: name at least one; where none may be right, `.allow_no_files()` says so",
+                "it has no files to read\nhelp: name at least one; where none may be right, \
+                 `.allow_no_files()` says so",
             ));
         }
         Ok(names)
@@ -212,7 +225,7 @@ impl<F: LineFormat> Source for LinesSource<F> {
         partition: &str,
         token: &FileToken,
     ) -> Result<FileToken, SourceError> {
-        Lines::skip_rest_of_line(&self.files.path(partition), partition, token)
+        skip_rest_of_line(&self.files.path(partition), partition, token)
     }
 
     fn line_parser(&self) -> Option<LineParser<F::Item>> {

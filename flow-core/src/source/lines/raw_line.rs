@@ -4,13 +4,13 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LineError, LineFormat, line::Line};
+use super::{error::LineError, format::LineFormat, line::Line};
 use crate::stream::Dead;
 
 /// A line as it stands in its file, and where.
 ///
-/// As JSON it is `{"partition":"orders.json","line":4,"offset":120,"content":"the line"}`; where the line is not UTF-8, its
-/// content is a list of numbers, so that no byte is lost.
+/// As JSON it is `{"partition":"orders.json","line":4,"offset":120,"content":"the line"}`; where
+/// the line is not UTF-8, its content is a list of numbers, so that no byte is lost.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawLine {
     /// The source's partition: for a file, its path.
@@ -19,7 +19,8 @@ pub struct RawLine {
     pub line: u64,
     /// The byte of the file at which the line begins.
     pub offset: u64,
-    /// The line without its end, `\n` or `\r\n`. Of a line that is too long, as many bytes as are allowed.
+    /// The line without its end, `\n` or `\r\n`. Of a line that is too long, as many bytes as are
+    /// allowed.
     #[serde(with = "content")]
     pub content: Vec<u8>,
 }

@@ -15,13 +15,18 @@ use std::{
 use memchr::{memchr, memchr_iter};
 
 use super::{
-    At, Excerpt, Next, NoResume, OrDead, RawLine, Reader, Source, SourceError, SourceOrDead,
-    beginning,
-    line::line_content,
-    line_format::{BOM, LineFormat},
-    lines::{BadLine, LineOptions, LineParser, RUN_BYTES, RUN_LINES, excerpt_of, log_skipped},
+    format::{BOM, LineFormat},
+    line::{excerpt_of, line_content},
+    parser::{BadLine, LineOptions, LineParser, log_skipped},
+    raw_line::{OrDead, RawLine},
+    reader::{RUN_BYTES, RUN_LINES},
 };
-use crate::stream::{Dead, OnError};
+use crate::{
+    source::{
+        At, Excerpt, Next, NoResume, Reader, Source, SourceError, SourceOrDead, file::beginning,
+    },
+    stream::{Dead, OnError},
+};
 
 /// The only partition.
 const NAME: &str = "stdin";
@@ -49,7 +54,8 @@ impl<F> StdinSource<F> {
         self
     }
 
-    /// Sets what happens at a line that can't be read: the flow stops there, unless told to skip it.
+    /// Sets what happens at a line that can't be read: the flow stops there, unless told to skip
+    /// it.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.options.on_error = on_error;
@@ -112,7 +118,8 @@ impl<F: LineFormat> SourceOrDead for StdinSource<F> {
     }
 }
 
-/// Reads the lines of standard input. A last line without a newline is a line: nothing comes behind it.
+/// Reads the lines of standard input. A last line without a newline is a line: nothing comes behind
+/// it.
 #[derive(Debug)]
 pub struct StdinReader<T> {
     _claim: Claim,
@@ -145,7 +152,8 @@ impl<T> Drop for StdinReader<T> {
 }
 
 impl<T> StdinReader<T> {
-    /// Makes a record of the next `length` bytes, which are a line, or the beginning of one that is too long.
+    /// Makes a record of the next `length` bytes, which are a line, or the beginning of one that is
+    /// too long.
     fn take_line(&mut self, length: usize, out: &mut Vec<T>) -> Result<(), SourceError> {
         let line = &self.buffer[self.used..self.used + length];
         let at = self.offset + self.used as u64;
@@ -327,14 +335,15 @@ impl Drop for Claim {
     }
 }
 
-/// Number of chunks read ahead, and the bytes of each. Both are small, because a stop processes all of them.
+/// Number of chunks read ahead, and the bytes of each. Both are small, because a stop processes all
+/// of them.
 const AHEAD: usize = 2;
 const CHUNK: usize = 16 << 10;
 
 /// What a thread of its own has read, for a reader must not wait.
 ///
-/// There is one for the process: a thread that waits for input can't be called back, so a second run gets its input from
-/// the same one.
+/// There is one for the process: a thread that waits for input can't be called back, so a second
+/// run gets its input from the same one.
 static PIPE: Pipe = Pipe {
     state: Mutex::new(PipeState {
         is_started: false,
@@ -380,8 +389,10 @@ impl Pipe {
         if !state.is_started {
             let thread = std::thread::Builder::new().name("flow stdin".to_owned());
             thread.spawn(|| self.read_all()).map_err(|error| {
-                SourceError::caused_by("no thread can wait for standard input", error)
-                    .and_help("threads are limited (`ulimit -u`, or the pids limit of the container): a flow that reads standard input needs one more")
+                SourceError::caused_by("no thread can wait for standard input", error).and_help(
+                    "threads are limited (`ulimit -u`, or the pids limit of the \
+                        container): a flow that reads standard input needs one more",
+                )
             })?;
             state.is_started = true;
         }
@@ -413,15 +424,16 @@ impl Pipe {
         }
     }
 
-    /// Takes no more. Returns whether there are bytes that were taken before, and whether the input has ended behind them.
+    /// Takes no more. Returns whether there are bytes that were taken before, and whether the input
+    /// has ended behind them.
     fn pause(&self) -> (bool, bool) {
         let mut state = self.lock();
         state.is_paused = true;
         (!state.chunks.is_empty(), state.end.is_some())
     }
 
-    /// How many lines there are in these bytes and those behind them. Without the end of the input, what is behind the last
-    /// newline is none.
+    /// How many lines there are in these bytes and those behind them. Without the end of the input,
+    /// what is behind the last newline is none.
     fn lines_behind(&self, bytes: &[u8]) -> u64 {
         let state = self.lock();
         let all = || std::iter::once(bytes).chain(state.chunks.iter().map(Vec::as_slice));
@@ -451,8 +463,8 @@ impl Pipe {
             }
             drop(state);
             let waited = wait_for_stdin();
-            // Reading does not wait now. So it is done under the lock: a stop comes before it, and it takes nothing, or behind it, and
-            // what it took is known.
+            // Reading does not wait now. So it is done under the lock: a stop comes before it, and
+            // it takes nothing, or behind it, and what it took is known.
             let held = cfg!(unix).then(|| self.lock());
             if held.as_ref().is_some_and(|state| state.is_paused) {
                 continue;
@@ -461,7 +473,8 @@ impl Pipe {
             let read = match waited.and_then(|()| io::stdin().read(&mut bytes)) {
                 Ok(read) => Ok(read),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                // Another program that has the same input may have been quicker, and have set it so that reading does not wait.
+                // Another program that has the same input may have been quicker, and have set it so
+                // that reading does not wait.
                 Err(error) if cfg!(unix) && error.kind() == ErrorKind::WouldBlock => continue,
                 Err(error) => Err(error),
             };

@@ -1,4 +1,6 @@
-//! Reads a file line by line, in runs.
+//! Reads the lines of a file in runs of records.
+
+mod blocks;
 
 use std::{
     cell::RefCell,
@@ -6,158 +8,29 @@ use std::{
     path::Path,
 };
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 use super::{
-    At, Excerpt, FileToken, LineError, LineFormat, Next, RawLine, SourceError, UnfinishedLine,
-    file::{Changed, FileHead, Opened, open_at, tail_hash},
+    format::{BOM, LineFormat},
+    grown::{grown_line, rest_of_line},
     input::Input,
-    line::{Line, WholeLines, line_content},
-    line_format::BOM,
+    line::{EXCERPT, excerpt_of, line_content},
+    parser::{BadLine, LineOptions, LineParser, log_skipped},
 };
-use crate::{engine::Block, stream::OnError};
-
-/// How lines are to be read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LineOptions {
-    /// The longest line that is read, in bytes.
-    pub(super) max_line: usize,
-    /// What is to be done with lines that are not as they should be.
-    pub(super) on_error: OnError,
-    /// Whether the worker that reads a file also makes records of all of its lines.
-    pub(super) whole: bool,
-    /// Whether a last line without a newline is a line.
-    pub(super) take_unfinished: bool,
-}
-
-impl Default for LineOptions {
-    fn default() -> Self {
-        LineOptions {
-            max_line: 16 << 20,
-            on_error: OnError::Fail,
-            whole: false,
-            take_unfinished: false,
-        }
-    }
-}
-
-/// Makes records of lines. All workers have the same, so it does not matter which of them has a line.
-#[derive(Debug)]
-pub struct LineParser<T> {
-    options: LineOptions,
-    parse: fn(Line<'_>) -> Result<Option<T>, LineError>,
-    dead: Option<fn(RawLine, LineError) -> T>,
-    /// Whether it matters to the format that a line is UTF-8.
-    is_text: bool,
-}
-
-impl<T> Clone for LineParser<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for LineParser<T> {}
-
-/// What is to be done with a line of which no record can be made.
-pub(super) enum BadLine<T> {
-    /// The flow stops at it.
-    Fails(LineError),
-    /// It is left out.
-    Skipped(LineError),
-    /// It goes on as this record.
-    Dead(T),
-}
-
-impl<T> LineParser<T> {
-    pub(super) fn new<F: LineFormat<Item = T>>(options: LineOptions) -> Self {
-        LineParser {
-            options,
-            parse: F::parse,
-            dead: F::DEAD,
-            is_text: F::IS_TEXT,
-        }
-    }
-
-    /// The lines in some bytes, up to the last line end.
-    pub(super) fn whole_lines<'a>(&self, bytes: &'a [u8]) -> WholeLines<'a> {
-        WholeLines::of(bytes, self.is_text)
-    }
-
-    /// A line that may have an end.
-    pub(super) fn line<'a>(&self, line: &'a [u8]) -> Line<'a> {
-        Line::of(line_content(line), self.is_text)
-    }
-
-    /// Makes a record of a line.
-    pub(super) fn record(&self, line: Line<'_>) -> Result<Option<T>, LineError> {
-        self.check_length(line)?;
-        (self.parse)(line)
-    }
-
-    /// Makes a record of a line with the format that this parser was made of, which then is part of the caller's loop.
-    #[inline]
-    fn record_of<F>(&self, line: Line<'_>) -> Result<Option<T>, LineError>
-    where
-        F: LineFormat<Item = T>,
-    {
-        self.check_length(line)?;
-        F::parse(line)
-    }
-
-    #[inline]
-    fn check_length(&self, line: Line<'_>) -> Result<(), LineError> {
-        let limit = self.options.max_line;
-        match line.bytes().len() > limit {
-            true => Err(LineError::TooLong { limit }),
-            false => Ok(()),
-        }
-    }
-
-    /// Decides what becomes of a line of which no record can be made.
-    pub(super) fn bad(
-        &self,
-        error: LineError,
-        line: Line<'_>,
-        place: impl FnOnce() -> (String, u64, u64),
-    ) -> BadLine<T> {
-        match (self.dead, self.options.on_error) {
-            (Some(dead), _) => {
-                let (partition, line_before, offset) = place();
-                let mut content = line.bytes().to_vec();
-                content.truncate(self.options.max_line);
-                let raw = RawLine {
-                    partition,
-                    line: line_before + 1,
-                    offset,
-                    content,
-                };
-                BadLine::Dead(dead(raw, error))
-            }
-            (None, OnError::Skip) => BadLine::Skipped(error),
-            (None, OnError::Fail) => BadLine::Fails(error),
-        }
-    }
-
-    /// Whether other workers may make records of a file's lines.
-    pub(super) fn splits(&self) -> bool {
-        !self.options.whole
-    }
-}
+use crate::source::{
+    At, Excerpt, FileToken, Next, SourceError, UnfinishedLine,
+    file::{Changed, FileHead, Opened, open_at, tail_hash},
+};
 
 /// A run ends after this many lines or bytes.
-pub(super) const RUN_LINES: usize = 256;
-pub(super) const RUN_BYTES: u64 = 64 << 10;
+pub(in crate::source) const RUN_LINES: usize = 256;
+pub(in crate::source) const RUN_BYTES: u64 = 64 << 10;
 
-/// A block is about as long, and no longer than a line of the second length: what is longer is read line by line.
-const BLOCK: usize = 64 << 10;
+/// A buffer for a line is not kept when it is longer than this.
 const LONG: usize = 1 << 20;
 
 /// As many bytes are checked for UTF-8 at a time.
 const AT_ONCE: usize = 4 << 10;
-
-/// How much of a line is shown in a message, in characters.
-const EXCERPT: usize = 200;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Position {
@@ -186,7 +59,8 @@ pub struct Lines {
     run_skipped: u64,
     /// The last line that was read had no end: what comes next must be that end.
     open_line: bool,
-    /// The end of the file has been reached: where that is, and a last line that was left unread there.
+    /// The end of the file has been reached: where that is, and a last line that was left unread
+    /// there.
     end: Option<End>,
     line: Vec<u8>,
     /// Why the last token does not say what comes before it.
@@ -202,7 +76,7 @@ struct End {
 }
 
 impl Lines {
-    pub(super) fn open(
+    pub(in crate::source) fn open(
         path: &Path,
         name: &str,
         options: LineOptions,
@@ -245,44 +119,14 @@ impl Lines {
         })
     }
 
-    /// The token behind the rest of a line that was taken before its writer had finished it.
-    pub(super) fn skip_rest_of_line(
-        path: &Path,
-        name: &str,
-        token: &FileToken,
-    ) -> Result<FileToken, SourceError> {
-        let Opened {
-            file,
-            mut head,
-            token,
-            open_line,
-        } = open_at(path, name, At::Token(token))?;
-        let mut rest = Vec::new();
-        if open_line {
-            BufReader::new(&file)
-                .read_until(b'\n', &mut rest)
-                .map_err(|error| SourceError::caused_by(format!("{name}: can't be read"), error))?;
-        }
-        if line_content(&rest).is_empty() {
-            return Err(SourceError::new(format!(
-                "{name} has no line that has grown since it was read, so there is nothing to skip"
-            )));
-        }
-        head.read(token.offset, &rest);
-        let offset = token.offset + rest.len() as u64;
-        let tail = tail_hash(&file, offset)
-            .map_err(|error| SourceError::caused_by(format!("{name}: can't be read"), error))?;
-        Ok(head.token(Some(tail), offset, token.line))
-    }
-
     /// Tells it which step it reads for, and whether the run takes last lines that are unfinished.
-    pub(super) fn belong_to(&mut self, step: &str, take_unfinished: bool) {
+    pub(in crate::source) fn belong_to(&mut self, step: &str, take_unfinished: bool) {
         step.clone_into(&mut self.step);
         self.options.take_unfinished |= take_unfinished;
     }
 
     /// Reads a run of lines, and makes records of them.
-    pub(super) fn read<F: LineFormat>(
+    pub(in crate::source) fn read<F: LineFormat>(
         &mut self,
         out: &mut Vec<F::Item>,
         parser: &LineParser<F::Item>,
@@ -381,7 +225,8 @@ impl Lines {
             }
             self.advance(length, 1);
             if !ends {
-                // The file may be growing right now: whatever comes behind this line is for a later run to judge.
+                // The file may be growing right now: whatever comes behind this line is for a later
+                // run to judge.
                 self.open_line = true;
                 return Ok(Next::End);
             }
@@ -389,8 +234,8 @@ impl Lines {
         Ok(Next::Ready)
     }
 
-    /// Makes records of the whole lines at the beginning of what is in memory, which is at most so many bytes. Returns whether
-    /// there were any, and no more than records could be made of.
+    /// Makes records of the whole lines at the beginning of what is in memory, which is at most so
+    /// many bytes. Returns whether there were any, and no more than records could be made of.
     fn read_whole_lines<F: LineFormat>(
         &mut self,
         bytes: u64,
@@ -443,7 +288,8 @@ impl Lines {
         }
     }
 
-    /// Whether the line that was just read is longer than lines may be, so that it was not read to its end.
+    /// Whether the line that was just read is longer than lines may be, so that it was not read to
+    /// its end.
     fn is_cut(&self) -> bool {
         self.line.len() as u64 >= self.limit()
     }
@@ -453,7 +299,8 @@ impl Lines {
         (self.options.max_line as u64).saturating_add(2 + BOM.len() as u64)
     }
 
-    /// The beginning of a last line that was left unread. Lines that are left out anyway don't count.
+    /// The beginning of a last line that was left unread. Lines that are left out anyway don't
+    /// count.
     fn unfinished_text<T>(&self, parser: &LineParser<T>) -> Option<String> {
         let is_left = !self.open_line && !self.line.is_empty() && self.line.last() != Some(&b'\n');
         let is_record = || !matches!(parser.record(parser.line(self.content())), Ok(None));
@@ -462,7 +309,7 @@ impl Lines {
     }
 
     /// The last line, if it was left unread because it has no end.
-    pub(super) fn unfinished(&self) -> Option<UnfinishedLine> {
+    pub(in crate::source) fn unfinished(&self) -> Option<UnfinishedLine> {
         let text = self.end.as_ref()?.unfinished.clone()?;
         Some(UnfinishedLine {
             step: self.step.clone(),
@@ -473,7 +320,7 @@ impl Lines {
     }
 
     /// Notes that all records of the last run have been processed.
-    pub(super) fn run_is_over(&mut self) {
+    pub(in crate::source) fn run_is_over(&mut self) {
         self.input.forget_run();
     }
 
@@ -486,68 +333,6 @@ impl Lines {
 
     fn place(&self) -> (String, u64, u64) {
         (self.name.clone(), self.next.line, self.next.offset)
-    }
-
-    /// How many whole lines can be taken as a block, at most `most`, and how many bytes they are. There
-    /// is none where the file ends without a line's end, at a byte order mark, at a line that is very
-    /// long, or where reading fails: all that is for [`Lines::read`] to meet.
-    pub(super) fn offer(&mut self, most: usize) -> Option<(usize, usize)> {
-        if self.open_line {
-            return None;
-        }
-        self.input.open().ok()?;
-        let mut ahead = self.input.look(BLOCK).ok()?;
-        if self.next.offset == 0 && ahead.starts_with(BOM) {
-            return None;
-        }
-        if memchr(b'\n', ahead).is_none() {
-            ahead = self.input.look(LONG).ok()?;
-        }
-        let ends = memchr_iter(b'\n', &ahead[..ahead.len().min(LONG)]);
-        let mut block = None;
-        for (before, end) in ends.take(most).enumerate() {
-            if before > 0 && end >= BLOCK {
-                break;
-            }
-            block = Some((before + 1, end + 1));
-        }
-        self.offered = block.unwrap_or_default();
-        block
-    }
-
-    /// Takes the next lines as a block, at most `most` of those that were offered, in the buffer `into`.
-    pub(super) fn take(&mut self, most: usize, mut into: Vec<u8>) -> Option<Block> {
-        let (lines, bytes) = match self.offered.0 <= most {
-            true => self.offered,
-            false => self.offer(most)?,
-        };
-        into.clear();
-        into.extend_from_slice(self.input.look(bytes).ok()?.get(..bytes)?);
-        let block = Block {
-            partition: self.name.clone(),
-            line: self.next.line,
-            offset: self.next.offset,
-            lines,
-            bytes: into,
-        };
-        self.input.consume(bytes);
-        self.head.read(self.next.offset, &block.bytes);
-        self.next.offset += bytes as u64;
-        self.next.line += lines as u64;
-        self.ahead.offset += bytes as u64;
-        self.ahead.line += lines as u64;
-        // Tokens are now those of blocks.
-        self.starts.clear();
-        self.run_bytes = 0;
-        self.run_skipped = 0;
-        self.rest();
-        Some(block)
-    }
-
-    /// Counts the next lines that had been taken as read.
-    pub(super) fn accept(&mut self, lines: usize, bytes: usize) {
-        self.ahead.line -= lines as u64;
-        self.ahead.offset -= bytes as u64;
     }
 
     /// Where the first line starts that has not been accepted, unless it is in a run.
@@ -575,7 +360,8 @@ impl Lines {
         Ok((length > 0).then_some(length as u64))
     }
 
-    /// Reads over what is left of a line that was too long; returns its length, and whether the line has an end.
+    /// Reads over what is left of a line that was too long; returns its length, and whether the
+    /// line has an end.
     fn skip_rest(&mut self) -> Result<(u64, bool), SourceError> {
         let mut skipped = 0;
         loop {
@@ -593,8 +379,9 @@ impl Lines {
         }
     }
 
-    /// Fails if the file is not what was read any more, or if it could not be read for the last token.
-    pub(super) fn check(&self) -> Result<(), SourceError> {
+    /// Fails if the file is not what was read any more, or if it could not be read for the last
+    /// token.
+    pub(in crate::source) fn check(&self) -> Result<(), SourceError> {
         let changed = match &self.end {
             Some(end) => end.changed.clone(),
             None => self.changed().map_err(|error| self.not_checked(error))?,
@@ -609,12 +396,14 @@ impl Lines {
                 self.name, self.next.offset
             ),
             Some(Changed::Overwritten) => format!(
-                "{} was overwritten while it was read: what had been read of it is not there any more",
+                "{} was overwritten while it was read: what had been read of it is not there any \
+                 more",
                 self.name
             ),
         };
         Err(SourceError::new(what).and_help(
-            "start again: if it was copied before, as log rotation does that copies and truncates, it is read on in the copy beside it; otherwise the start says what to do",
+            "start again: if it was copied before, as log rotation does that copies and \
+             truncates, it is read on in the copy beside it; otherwise the start says what to do",
         ))
     }
 
@@ -628,7 +417,8 @@ impl Lines {
             self.name
         );
         SourceError::caused_by(what, error).and_help(
-            "start again when it can be read: the run goes on behind the last epoch that is safe, also in a file that log rotation has renamed",
+            "start again when it can be read: the run goes on behind the last epoch that is safe, \
+             also in a file that log rotation has renamed",
         )
     }
 
@@ -636,7 +426,7 @@ impl Lines {
         SourceError::caused_by("it can't be read", error)
     }
 
-    pub(super) fn token(&self, index: usize) -> FileToken {
+    pub(in crate::source) fn token(&self, index: usize) -> FileToken {
         let at = self.starts.get(index).copied();
         self.token_at(at.unwrap_or_else(|| self.first()))
     }
@@ -658,15 +448,15 @@ impl Lines {
         }
     }
 
-    pub(super) fn run_bytes(&self) -> usize {
+    pub(in crate::source) fn run_bytes(&self) -> usize {
         self.run_bytes
     }
 
-    pub(super) fn run_skipped(&self) -> u64 {
+    pub(in crate::source) fn run_skipped(&self) -> u64 {
         self.run_skipped
     }
 
-    pub(super) fn excerpt(&self, at: &FileToken) -> Excerpt {
+    pub(in crate::source) fn excerpt(&self, at: &FileToken) -> Excerpt {
         Excerpt {
             position: format!("line {}", at.line + 1),
             text: self.text_at(at.offset).ok(),
@@ -686,39 +476,5 @@ impl Lines {
             _ => &line,
         };
         Ok(excerpt_of(line_content(line)))
-    }
-}
-
-/// As much of what follows where a file stands as tells whether it is a line's end.
-fn rest_of_line(file: &std::fs::File, name: &str) -> Result<Vec<u8>, SourceError> {
-    let mut rest = Vec::new();
-    let read = file.take(3).read_to_end(&mut rest);
-    let mut file = file;
-    read.and_then(|read| file.seek_relative(-i64::try_from(read).unwrap_or_default()))
-        .map_err(|error| SourceError::caused_by(format!("{name}: can't be read"), error))?;
-    Ok(match memchr(b'\n', &rest) {
-        Some(end) => rest[..=end].to_vec(),
-        None => rest,
-    })
-}
-
-/// A line that was taken before its writer had finished it has grown.
-fn grown_line(name: &str) -> SourceError {
-    SourceError::new("the line was read before its writer had finished it, and has grown since").and_help(&format!(
-        "`--skip-rest-of-line {name}` keeps what was read of it and goes on behind it; with `--retain`, `--from-epoch` goes back to before it was read"
-    ))
-}
-
-/// Names a line that is left out. `before` lines come before it.
-pub(super) fn log_skipped(step: &str, partition: &str, before: u64, cause: &LineError) {
-    tracing::debug!(step, partition, line = before + 1, %cause, "a line is skipped");
-}
-
-/// The beginning of a line, for a message.
-pub(super) fn excerpt_of(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&line[..line.len().min(4 * EXCERPT)]);
-    match text.char_indices().nth(EXCERPT) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.into_owned(),
     }
 }

@@ -1,17 +1,18 @@
 //! What the first bytes of a file say: that it is compressed, or in another encoding than UTF-8.
 
-use super::SourceError;
+use crate::source::SourceError;
 
 /// How many of the first bytes of a file tell what it is.
-pub(super) const TELLING: usize = 1024;
+pub(in crate::source) const TELLING: usize = 1024;
 
 /// What standard input is called.
-pub(super) const STDIN: &str = "standard input";
+pub(in crate::source) const STDIN: &str = "standard input";
 
 /// A file that was to be read as lines is compressed.
 ///
-/// It can't be read: a flow goes on in the middle of a file, and several workers work off parts of a large one, and neither
-/// is possible in a file that can only be read from its beginning. It is the cause of a [`SourceError`].
+/// It can't be read: a flow goes on in the middle of a file, and several workers work off parts of
+/// a large one, and neither is possible in a file that can only be read from its beginning. It is
+/// the cause of a [`SourceError`].
 ///
 /// ```
 /// use std::error::Error;
@@ -38,7 +39,8 @@ pub struct Compressed {
     command: String,
 }
 
-/// A file that was to be read as lines is in another encoding than UTF-8. It is the cause of a [`SourceError`].
+/// A file that was to be read as lines is in another encoding than UTF-8. It is the cause of a
+/// [`SourceError`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{file} is {encoding}, not UTF-8\nhelp: convert it first: `{}`",
@@ -53,7 +55,7 @@ pub struct OtherEncoding {
 }
 
 /// Refuses a file that begins as no lines do.
-pub(super) fn check(start: &[u8], file: &str) -> Result<(), SourceError> {
+pub(in crate::source) fn check(start: &[u8], file: &str) -> Result<(), SourceError> {
     if let Some(compressed) = Compressed::of(start, file) {
         return Err(SourceError::because(compressed));
     }
@@ -65,7 +67,8 @@ pub(super) fn check(start: &[u8], file: &str) -> Result<(), SourceError> {
 }
 
 impl Compressed {
-    /// Tells by the first bytes of a file. No text begins like this: none is UTF-8, or has only characters that are printed.
+    /// Tells by the first bytes of a file. No text begins like this: none is UTF-8, or has only
+    /// characters that are printed.
     fn of(start: &[u8], file: &str) -> Option<Self> {
         let (format, program) = match start {
             [0x1f, 0x8b, ..] => ("gzip", "gzip -dc"),
@@ -107,8 +110,8 @@ fn is_bzip2(rest: &[u8]) -> bool {
     rest.starts_with(b"1AY&SY") || rest.starts_with(&[0x17, 0x72, 0x45, 0x38, 0x50, 0x90])
 }
 
-/// The encoding that a byte order mark names. Bytes like those of the mark of UTF-16 may begin a line of other bytes; what
-/// follows them in UTF-16 has NULs, for it has line ends or blanks.
+/// The encoding that a byte order mark names. Bytes like those of the mark of UTF-16 may begin a
+/// line of other bytes; what follows them in UTF-16 has NULs, for it has line ends or blanks.
 fn encoding_of(start: &[u8]) -> Option<&'static str> {
     match start {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
@@ -118,7 +121,7 @@ fn encoding_of(start: &[u8]) -> Option<&'static str> {
 }
 
 /// A file name as a shell takes it.
-pub(super) fn quoted(file: &str) -> String {
+pub(in crate::source) fn quoted(file: &str) -> String {
     let plain = |char: char| char.is_alphanumeric() || "/._-+=,@%".contains(char);
     match !file.is_empty() && file.chars().all(plain) {
         true => file.to_owned(),

@@ -1,38 +1,45 @@
 //! Finds files that were read under the names that they have now.
 //!
-//! Rotation renames a file between two runs, or copies it and empties it. What was read is looked for among the inputs, and in
-//! the directory where it was. Each file is looked at once, and each directory listed once: the cost grows with their number,
-//! not with that of pairs.
+//! Rotation renames a file between two runs, or copies it and empties it. What was read is looked
+//! for among the inputs, and in the directory where it was. Each file is looked at once, and each
+//! directory listed once: the cost grows with their number, not with that of pairs.
+
+mod alike;
+mod directory;
+mod placed;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use super::{
-    super::{Found, Known, open},
-    FileToken, HEAD, facts,
-    identity::{FileNumber, Named, Now, Other, Reason, Verdict, is_more_than_header, judge},
-    names::{
-        is_appended, is_backup, is_later, is_packed, is_rotation, name_of, path_of, rotated_from,
-        series,
-    },
+use self::{
+    alike::Alike,
+    directory::{Directory, Numbers, list, names_like},
+    placed::{Others, Place, Placed},
 };
-use crate::files::{FileId, folder_of};
-
-/// Where more files than that begin alike, that says nothing: then only those that are as long, or have the same name in another
-/// directory, are compared.
-const ALIKE: usize = 16;
+use super::{
+    HEAD, facts,
+    identity::{FileNumber, Named, Now, Reason, Verdict, is_more_than_header, judge},
+    names::{is_appended, is_backup, is_later, is_packed, is_rotation, name_of, path_of, series},
+    open::open,
+    token::FileToken,
+};
+use crate::{
+    files::{FileId, folder_of},
+    source::{Found, Known},
+};
 
 /// The inputs of a source, and what a start finds out about them.
 pub(super) struct Search<'a> {
     /// By name, sorted.
     inputs: &'a [(String, PathBuf)],
     known: &'a [Known<FileToken>],
-    /// Whether the flow writes a file. That is no rest of what it reads, whatever its name and its content are.
+    /// Whether the flow writes a file. That is no rest of what it reads, whatever its name and its
+    /// content are.
     is_output: &'a dyn Fn(&Path) -> bool,
     /// The inputs that have an inode.
     by_inode: HashMap<u64, Vec<usize>>,
@@ -48,15 +55,6 @@ pub(super) struct Search<'a> {
     around: Option<Around>,
 }
 
-/// What lies in a directory. There may be much else in it.
-#[derive(Default)]
-struct Directory {
-    /// Those that may have been read.
-    by_inode: HashMap<u64, Vec<OsString>>,
-    /// Those that rotation may have made of an input, by its name.
-    numbered: HashMap<String, Vec<OsString>>,
-}
-
 /// The directories of all inputs, for what is no input any more.
 #[derive(Default)]
 struct Around {
@@ -64,138 +62,6 @@ struct Around {
     by_inode: HashMap<u64, Vec<PathBuf>>,
     /// The inputs, by their names in each directory.
     inputs: HashMap<PathBuf, usize>,
-}
-
-/// Files as the system knows them.
-#[derive(Default)]
-struct Numbers(HashMap<u64, Vec<FileNumber>>);
-
-impl Numbers {
-    fn add(&mut self, number: FileNumber) {
-        self.0.entry(number.inode).or_default().push(number);
-    }
-
-    /// By the time of its birth too: an inode is given to a later file at once.
-    fn has(&self, number: FileNumber) -> bool {
-        let mut same = self.0.get(&number.inode).into_iter().flatten();
-        same.any(|other| other.is(number) == Some(true))
-    }
-}
-
-/// Files that were read, by what they begin with.
-#[derive(Default)]
-struct Alike {
-    /// The lengths of their beginnings.
-    lengths: BTreeSet<u64>,
-    by_head: HashMap<Head, Vec<usize>>,
-    by_length: HashMap<(Head, u64), Vec<usize>>,
-    by_name: HashMap<(Head, OsString), Vec<usize>>,
-}
-
-/// The length of a file's beginning, and its hash.
-type Head = (u64, u64);
-
-impl Alike {
-    fn add(&mut self, index: usize, known: &Known<FileToken>) {
-        let token = &known.token;
-        if token.head_len == 0 {
-            return;
-        }
-        let head = (token.head_len, token.head_hash);
-        self.lengths.insert(token.head_len);
-        self.by_head.entry(head).or_default().push(index);
-        self.by_length
-            .entry((head, token.offset))
-            .or_default()
-            .push(index);
-        if let Some(name) = path_of(&known.partition).file_name() {
-            let named = self.by_name.entry((head, name.to_owned()));
-            named.or_default().push(index);
-        }
-    }
-
-    /// Those that a file may be which begins like this.
-    fn to(&self, path: &Path, head: &[u8], length: u64) -> BTreeSet<usize> {
-        let mut found = BTreeSet::new();
-        let few = |like: Option<&'_ Vec<usize>>| match like {
-            Some(like) if like.len() <= ALIKE => like.clone(),
-            _ => Vec::new(),
-        };
-        for head_len in &self.lengths {
-            let bytes = usize::try_from(*head_len)
-                .ok()
-                .and_then(|len| head.get(..len));
-            let Some(bytes) = bytes else {
-                break;
-            };
-            let head = (*head_len, flow_store::hash(bytes));
-            if !self.by_head.contains_key(&head) {
-                continue;
-            }
-            found.extend(few(self.by_head.get(&head)));
-            found.extend(few(self.by_length.get(&(head, length))));
-            let name = path.file_name().unwrap_or_default();
-            found.extend(few(self.by_name.get(&(head, name.to_owned()))));
-        }
-        found
-    }
-}
-
-/// Other places where a file may be.
-#[derive(Default)]
-struct Others {
-    files: Vec<Other<usize>>,
-    places: Vec<Place>,
-}
-
-struct Place {
-    /// What it is called as a partition.
-    name: String,
-    path: PathBuf,
-    is_input: bool,
-}
-
-impl Others {
-    fn add(&mut self, place: Place, token: &FileToken, named: Named) {
-        let mut there = self.places.iter().zip(&self.files);
-        if !there.any(|(other, file)| other.name == place.name && file.named == named) {
-            self.files.push(Other {
-                place: self.places.len(),
-                now: facts::at(&place.path, token),
-                named,
-            });
-            self.places.push(place);
-        }
-    }
-}
-
-/// What was found out about a file that was read.
-struct Placed {
-    /// The input that it is, under the name that it had.
-    input: Option<usize>,
-    /// The input that has the name now which it had, or which it had before it was rotated.
-    base: Option<usize>,
-    /// The number of what has its name.
-    here: Option<FileNumber>,
-    verdict: Verdict<usize>,
-    others: Others,
-}
-
-impl Placed {
-    /// The other place at which it is.
-    fn place(&self) -> Option<(&Place, &Other<usize>)> {
-        match self.verdict {
-            Verdict::Rotated(at) => self.others.places.get(at).zip(self.others.files.get(at)),
-            _ => None,
-        }
-    }
-
-    fn number(&self) -> Option<FileNumber> {
-        match self.place()?.1.now {
-            Now::File(facts) => facts.number,
-            _ => None,
-        }
-    }
 }
 
 impl<'a> Search<'a> {
@@ -326,8 +192,8 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The input that is called now as what was read, or what it is the rest of: it has the same file name, and what was read
-    /// lies beside it.
+    /// The input that is called now as what was read, or what it is the rest of: it has the same
+    /// file name, and what was read lies beside it.
     fn base_around(&mut self, index: usize) -> Option<usize> {
         let Known {
             partition, token, ..
@@ -426,7 +292,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Looks for a file that was read beside an input: by its number, and, if it was an input itself, for copies of it.
+    /// Looks for a file that was read beside an input: by its number, and, if it was an input
+    /// itself, for copies of it.
     fn look_beside(&mut self, input: usize, index: usize, others: &mut Others) {
         let Known {
             partition, token, ..
@@ -563,8 +430,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Files that came between what was read of an input, which is at `to` now, and what the input is now, and were never read:
-    /// those of rotations in between, or those that a link has skipped.
+    /// Files that came between what was read of an input, which is at `to` now, and what the input
+    /// is now, and were never read: those of rotations in between, or those that a link has
+    /// skipped.
     fn missed(&mut self, base: usize, to: &Path) -> Vec<String> {
         let mut missed = BTreeSet::new();
         for (place, is_target) in self.places(base) {
@@ -604,7 +472,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether a file was written after another one had been. What was compressed meanwhile has the time of what it was.
+/// Whether a file was written after another one had been. What was compressed meanwhile has the
+/// time of what it was.
 fn came_after(path: &Path, other: &Path) -> bool {
     let written = |path: &Path| {
         path.metadata()
@@ -634,18 +503,22 @@ fn copied(name: &str, copy: &str, goes_on: bool) -> String {
     // Where nothing had been read, the copy is an input as any other.
     let rename = match goes_on {
         true => format!(
-            ", with `--rename-partition {name}={copy}`, which goes on there and reads {name} from its beginning"
+            ", with `--rename-partition {name}={copy}`, which goes on there and reads {name} from \
+             its beginning"
         ),
         false => String::new(),
     };
     format!(
-        "{name} may have been copied and emptied, or only copied: it and {copy} both begin with what was read of it\nhelp: if it was emptied, name {copy} as an input too{rename}. If it was only copied, move {copy} to another directory. Or leave unread what {copy} has, with `--drop-partition {name}`, which reads {name} from its beginning"
+        "{name} may have been copied and emptied, or only copied: it and {copy} both begin with \
+         what was read of it\nhelp: if it was emptied, name {copy} as an input too{rename}. If it \
+         was only copied, move {copy} to another directory. Or leave unread what {copy} has, with \
+         `--drop-partition {name}`, which reads {name} from its beginning"
     )
 }
 
 /// The message for a file that can't be read and has, or may have, what was read.
 fn unreadable(name: &str, at: &str, path: &Path) -> String {
-    let why = match open::open(path) {
+    let why = match open(path) {
         Err(error) => crate::error::Chain(&error.about(at)).to_string(),
         Ok(_) => format!("{at} can't be read"),
     };
@@ -654,57 +527,16 @@ fn unreadable(name: &str, at: &str, path: &Path) -> String {
         false => format!("what was read as {name} is, or may be, in {at} now"),
     };
     format!(
-        "{why}; {what}\nhelp: let this user read {at}; or leave unread what had not been read, with `--drop-partition {name}`"
+        "{why}; {what}\nhelp: let this user read {at}; or leave unread what had not been read, \
+         with `--drop-partition {name}`"
     )
 }
 
 /// The first bytes of a file, and its length.
 fn head_of(path: &Path) -> io::Result<(Vec<u8>, u64)> {
-    let file = open::open(path)?;
+    let file = open(path)?;
     let length = file.metadata()?.len();
     let mut head = Vec::new();
     file.take(HEAD as u64).read_to_end(&mut head)?;
     Ok((head, length))
-}
-
-/// Lists what matters in a directory: what may have been read, and what may have been made of inputs.
-fn list(folder: &Path, read: &Numbers, inputs: &HashSet<String>) -> io::Result<Directory> {
-    let mut directory = Directory::default();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if let Some(inode) = inode_of(&entry).filter(|inode| read.0.contains_key(inode)) {
-            let same = directory.by_inode.entry(inode).or_default();
-            same.push(name.clone());
-        }
-        let from = rotated_from(&name.to_string_lossy());
-        for from in from.into_iter().filter(|from| inputs.contains(from)) {
-            let numbered = directory.numbered.entry(from).or_default();
-            numbered.push(name.clone());
-        }
-    }
-    Ok(directory)
-}
-
-/// The names beside a file that differ from its name in their numbers only.
-fn names_like(path: &Path) -> io::Result<Vec<OsString>> {
-    let series_of = |name: &OsStr| series(&name.to_string_lossy());
-    let own = series_of(path.file_name().unwrap_or_default());
-    let entries = fs::read_dir(folder_of(path))?.map(|entry| Ok(entry?.file_name()));
-    let names: io::Result<Vec<OsString>> = entries.collect();
-    Ok(names?
-        .into_iter()
-        .filter(|name| series_of(name) == own)
-        .collect())
-}
-
-#[cfg(unix)]
-#[allow(clippy::unnecessary_wraps)] // elsewhere there is none
-fn inode_of(entry: &fs::DirEntry) -> Option<u64> {
-    Some(std::os::unix::fs::DirEntryExt::ino(entry))
-}
-
-#[cfg(not(unix))]
-fn inode_of(_: &fs::DirEntry) -> Option<u64> {
-    None
 }

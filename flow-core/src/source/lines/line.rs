@@ -13,13 +13,13 @@ pub enum Line<'a> {
 
 impl<'a> Line<'a> {
     /// A line without its end, which is checked for UTF-8 if that matters.
-    pub(super) fn of(content: &'a [u8], is_text: bool) -> Self {
+    pub(in crate::source) fn of(content: &'a [u8], is_text: bool) -> Self {
         let text = is_text.then(|| simdutf8::basic::from_utf8(content).ok());
         text.flatten().map_or(Line::Bytes(content), Line::Text)
     }
 
     #[inline]
-    pub(super) fn bytes(self) -> &'a [u8] {
+    pub(in crate::source) fn bytes(self) -> &'a [u8] {
         match self {
             Line::Text(text) => text.as_bytes(),
             Line::Bytes(bytes) => bytes,
@@ -29,8 +29,9 @@ impl<'a> Line<'a> {
 
 /// Lines that have an end, without it.
 ///
-/// They are checked for UTF-8 together. Only where they are not all UTF-8 is each line checked for itself.
-pub(super) struct WholeLines<'a> {
+/// They are checked for UTF-8 together. Only where they are not all UTF-8 is each line checked for
+/// itself.
+pub(in crate::source) struct WholeLines<'a> {
     bytes: &'a [u8],
     is_text: bool,
     /// The same, if it is UTF-8.
@@ -42,7 +43,7 @@ pub(super) struct WholeLines<'a> {
 
 impl<'a> WholeLines<'a> {
     /// What comes behind the last line end in `bytes` is no line of them.
-    pub(super) fn of(bytes: &'a [u8], is_text: bool) -> Self {
+    pub(in crate::source) fn of(bytes: &'a [u8], is_text: bool) -> Self {
         let bytes = bytes.get(..end_of_last(bytes)).unwrap_or_default();
         WholeLines {
             bytes,
@@ -57,7 +58,7 @@ impl<'a> WholeLines<'a> {
 
     /// Where the line starts that comes next.
     #[inline]
-    pub(super) fn position(&self) -> usize {
+    pub(in crate::source) fn position(&self) -> usize {
         self.start
     }
 }
@@ -86,7 +87,19 @@ fn end_of_last(bytes: &[u8]) -> usize {
 
 /// A line without its end, `\n` or `\r\n`.
 #[inline]
-pub(super) fn line_content(line: &[u8]) -> &[u8] {
+pub(in crate::source) fn line_content(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// How much of a line is shown in a message, in characters.
+pub(in crate::source) const EXCERPT: usize = 200;
+
+/// The beginning of a line, for a message.
+pub(in crate::source) fn excerpt_of(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&line[..line.len().min(4 * EXCERPT)]);
+    match text.char_indices().nth(EXCERPT) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.into_owned(),
+    }
 }

@@ -1,95 +1,12 @@
-//! What a line is read as: text, JSON, bytes.
+//! Why no record can be made of a line, and what to do about it.
 
-use std::{marker::PhantomData, str::Utf8Error};
+use std::str::Utf8Error;
 
-use super::{RawLine, beginning::quoted, line::Line};
-use crate::record::{OwnsItsData, json_number};
+use super::format::BOM;
+use crate::{record::json_number, source::file::quoted};
 
-/// How a record is made of a line. Implemented by the formats of flow: [`Text`], [`Json`], [`Bytes`], [`OrDead`](super::OrDead).
-///
-/// A format of your own is a step behind [`ByteLines::open`](crate::ByteLines::open).
-pub trait LineFormat: 'static {
-    /// The record.
-    type Item: 'static;
-
-    /// The kind of a source of such lines.
-    #[doc(hidden)]
-    const KIND: &'static str;
-
-    /// Whether lines are to be UTF-8.
-    #[doc(hidden)]
-    const IS_TEXT: bool = true;
-
-    /// Makes a record of a line that can't be read, where there is such a record.
-    #[doc(hidden)]
-    const DEAD: Option<fn(RawLine, LineError) -> Self::Item> = None;
-
-    /// Makes a record of a line, or leaves it out.
-    #[doc(hidden)]
-    fn parse(line: Line<'_>) -> Result<Option<Self::Item>, LineError>;
-}
-
-/// Lines of UTF-8 as `String`s.
-#[derive(Clone, Copy, Debug)]
-pub enum Text {}
-
-/// Lines with a JSON value each.
-#[derive(Clone, Copy, Debug)]
-pub struct Json<T>(PhantomData<fn() -> T>);
-
-/// Lines of any bytes as `Vec<u8>`s.
-#[derive(Clone, Copy, Debug)]
-pub enum Bytes {}
-
-impl LineFormat for Text {
-    type Item = String;
-
-    const KIND: &'static str = "text_lines";
-
-    fn parse(line: Line<'_>) -> Result<Option<String>, LineError> {
-        let text = match line {
-            Line::Text(text) => text,
-            Line::Bytes(bytes) => {
-                std::str::from_utf8(bytes).map_err(|error| LineError::NotUtf8 { error })?
-            }
-        };
-        Ok(Some(text.to_owned()))
-    }
-}
-
-impl<T: for<'any> OwnsItsData<'any> + 'static> LineFormat for Json<T> {
-    type Item = T;
-
-    const KIND: &'static str = "json_lines";
-
-    fn parse(line: Line<'_>) -> Result<Option<T>, LineError> {
-        if line.bytes().iter().all(u8::is_ascii_whitespace) {
-            return Ok(None);
-        }
-        let record = match line {
-            Line::Text(text) => serde_json::from_str(text),
-            // The parser knows where it stops being JSON, and it may be in a field that nobody reads.
-            Line::Bytes(bytes) => serde_json::from_slice(bytes),
-        };
-        match record {
-            Ok(record) => Ok(Some(record)),
-            Err(error) => Err(LineError::json(line.bytes(), error)),
-        }
-    }
-}
-
-impl LineFormat for Bytes {
-    type Item = Vec<u8>;
-
-    const KIND: &'static str = "byte_lines";
-    const IS_TEXT: bool = false;
-
-    fn parse(line: Line<'_>) -> Result<Option<Vec<u8>>, LineError> {
-        Ok(Some(line.bytes().to_vec()))
-    }
-}
-
-/// Why no record can be made of a line. It is the cause of a [`SourceError`](super::SourceError).
+/// Why no record can be made of a line. It is the cause of a
+/// [`SourceError`](crate::source::SourceError).
 ///
 /// ```
 /// use std::error::Error;
@@ -123,7 +40,8 @@ pub enum LineError {
     /// It is not JSON, or not of the type that the source reads.
     #[error("{}", json_text(.error))]
     Json {
-        /// What the parser says; its line is always 1. It is told in the words of this error, and so is no cause of it.
+        /// What the parser says; its line is always 1. It is told in the words of this error, and
+        /// so is no cause of it.
         error: serde_json::Error,
         /// What the line looks like, where that tells more.
         looks: Option<Looks>,
@@ -144,14 +62,14 @@ pub enum Looks {
     Marked,
     /// It has NUL bytes, as ASCII in UTF-16 and UTF-32 has.
     Wide,
-    /// JSON with a number that this program keeps as text, which can't be read in a part that is tagged, untagged or
-    /// flattened.
+    /// JSON with a number that this program keeps as text, which can't be read in a part that is
+    /// tagged, untagged or flattened.
     ExactNumber,
 }
 
 impl LineError {
     #[cold]
-    fn json(line: &[u8], error: serde_json::Error) -> Self {
+    pub(super) fn json(line: &[u8], error: serde_json::Error) -> Self {
         let looks = Looks::of(line, &error);
         LineError::Json { error, looks }
     }
@@ -167,23 +85,31 @@ impl LineError {
         let text = match self {
             LineError::TooLong { .. } => "`.max_line(..)` sets what is allowed",
             LineError::NotUtf8 { .. } => {
-                "`ByteLines::open` reads lines of any bytes; `flow.source_or_dead(..)` gives such lines a stream of their own"
+                "`ByteLines::open` reads lines of any bytes; `flow.source_or_dead(..)` gives such \
+                 lines a stream of their own"
             }
             LineError::Json { looks, .. } => match (*looks)? {
                 Looks::Array => {
-                    "flow reads one JSON value from each line; `jq -c '.[]' in.json` makes such lines of an array"
+                    "flow reads one JSON value from each line; `jq -c '.[]' in.json` makes such \
+                     lines of an array"
                 }
                 Looks::Pretty | Looks::Several => {
-                    "flow reads one JSON value from each line; `jq -c . in.json` writes each value on a line"
+                    "flow reads one JSON value from each line; `jq -c . in.json` writes each \
+                     value on a line"
                 }
                 Looks::Marked => {
-                    "the line begins with a byte order mark, which flow skips only at the beginning of a file"
+                    "the line begins with a byte order mark, which flow skips only at the \
+                     beginning of a file"
                 }
                 Looks::Wide => {
-                    "the line has NUL bytes: if the file is UTF-16 or UTF-32, convert it with `iconv -f UTF-16 -t UTF-8 in.json`"
+                    "the line has NUL bytes: if the file is UTF-16 or UTF-32, convert it with \
+                     `iconv -f UTF-16 -t UTF-8 in.json`"
                 }
                 Looks::ExactNumber => {
-                    "a dependency has switched on the feature `arbitrary_precision` of `serde_json`. With it a number with a fraction can't be read behind `#[serde(flatten)]`, in an enum with a tag beside its fields, or in one without a tag; `cargo tree -e features -i serde_json` names the dependency"
+                    "a dependency has switched on the feature `arbitrary_precision` of \
+                     `serde_json`. With it a number with a fraction can't be read behind \
+                     `#[serde(flatten)]`, in an enum with a tag beside its fields, or in one \
+                     without a tag; `cargo tree -e features -i serde_json` names the dependency"
                 }
             },
         };
@@ -231,6 +157,3 @@ fn json_text(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.replace(" at line 1 column ", ", at column ")
 }
-
-/// The byte order mark of UTF-8.
-pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";

@@ -6,22 +6,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    file::{Changed, FileNumber, TAIL, changed, number, read_at},
-    lines::RUN_BYTES,
-    open::{self, Leave},
-};
+use super::reader::RUN_BYTES;
+use crate::source::file::{Changed, FileNumber, Leave, TAIL, changed, number, open, read_at};
 
 /// How much is read at a time.
 const CHUNK: usize = 64 << 10;
 
 /// Reads a file from an offset on.
 ///
-/// What was read last stays in memory, 256 bytes of it, and each further read begins with it again. So a file that is truncated
-/// or overwritten meanwhile is noticed before a line is put together of two contents.
+/// What was read last stays in memory, 256 bytes of it, and each further read begins with it again.
+/// So a file that is truncated or overwritten meanwhile is noticed before a line is put together of
+/// two contents.
 ///
-/// A run is made of a part of it. As much of that is kept as says what comes before each record of the run, for the file may be
-/// gone when that is asked.
+/// A run is made of a part of it. As much of that is kept as says what comes before each record of
+/// the run, for the file may be gone when that is asked.
 #[derive(Debug)]
 pub(super) struct Input {
     path: PathBuf,
@@ -87,7 +85,8 @@ impl Input {
         self.aside_from = position - before(position).min(self.start) as u64;
     }
 
-    /// Notes that nobody asks for what comes before a record of the run any more, but for what comes behind it.
+    /// Notes that nobody asks for what comes before a record of the run any more, but for what
+    /// comes behind it.
     pub(super) fn forget_run(&mut self) {
         self.aside = Vec::new();
         self.aside_from = u64::MAX;
@@ -132,7 +131,7 @@ impl Input {
     }
 
     fn reopened(&self) -> io::Result<File> {
-        let file = open::open(&self.path)?;
+        let file = open(&self.path)?;
         let number = number(&file.metadata()?).zip(self.number);
         if number.is_some_and(|(now, was)| was.is(now) != Some(true)) {
             return Err(io::Error::other(
