@@ -51,6 +51,6 @@ pub use flow_core::{
     ParseRetainError, Place, Progress, Record, RecordError, Recovery, ResumeError, Retain,
     RunError, RunHandle, Runner, Safe, Schema, SinkError, SinkStep, SourceError, Started, State,
     Stateful, Step, StepState, StoreError, Stream, TextLines, TypeChange, scope, sink, source,
-    stateful, testing,
+    stateful, store, testing,
 };
 pub use program::{Entry, main};

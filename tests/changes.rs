@@ -475,7 +475,7 @@ help: other keys have other bytes, so what is stored would be out of reach. Conv
         .go_on::<String, Cents>(|cart| cart.rekey_from(|old: bool| old.to_string()))
         .unwrap_err();
     assert!(
-        error.ends_with("note: `.rekey_from` reads bool, which is not what is stored"),
+        error.contains("\nnote: `.rekey_from` reads bool, which is not what is stored\nhelp: "),
         "{error}"
     );
 }

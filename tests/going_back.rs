@@ -194,7 +194,7 @@ fn a_change_that_was_wrong_is_taken_back() {
         REFUSED,
         [
             "execution 3 has gone back to epoch",
-            "Leave `--from-epoch` away",
+            "leave `--from-epoch` away",
             "say `--from-epoch 3.0`",
         ],
     );

@@ -117,8 +117,8 @@ fn removed(flow: &Flow) {
     end(by_parity(flow).map_values(|n| n));
 }
 
-const UNKNOWN: &str = "the store in STORE has a step that the flow has not: `count` (state, stateful_map). If a step was \
-    renamed, say `.renamed_from(\"count\")` where it is now; if what it held may go, start with `--drop-state count`";
+const UNKNOWN: &str = "the store in STORE has a step that the flow has not: `count` (state, stateful_map)\nhelp: if a \
+    step was renamed, say `.renamed_from(\"count\")` where it is now; if what it held may go, start with `--drop-state count`";
 
 #[test]
 fn a_renamed_step_says_its_old_name() {
@@ -211,7 +211,7 @@ fn a_step_of_another_kind_is_another_step() {
             .named("numbers"));
     };
     let error = store.run(flow).unwrap_err();
-    let kinds = "step `count` is a source step, and the store in STORE has it as a state step. Give it another name with \
+    let kinds = "step `count` is a source step, and the store in STORE has it as a state step\nhelp: give it another name with \
         `.named(…)`, or start with `--drop-state count`";
     assert!(
         error.starts_with("tests/steps.rs:") && error.ends_with(kinds),

@@ -43,6 +43,13 @@ pub use error::{
     SinkError, SourceError, TypeChange,
 };
 pub use flow::Flow;
+/// What a [`StoreError`] can be: an error for each family of operations on the store.
+pub mod store {
+    pub use flow_store::{
+        AnotherType, Cause, ExecutionError, FileError, GoBackError, LockError, Lost,
+        MaintenanceError, StepsError,
+    };
+}
 pub use flow_store::{
     CodecError, Difference, Epoch, Notice as StoreNotice, ParseEpochError, ParseRetainError,
     Retain, Schema, StoreError,

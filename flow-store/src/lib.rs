@@ -195,7 +195,8 @@
 //!
 //! The exit status is 0; 1 when there is no such key or the stores are different; 2 when the
 //! command line is wrong; 3 when the store is in use, damaged or not there, or something could not
-//! be done. The message is one line on stderr. Programs can do the same with a [`Look`]:
+//! be done. The message is one line on stderr; a second one begins with `help: ` where
+//! something can be done. Programs can do the same with a [`Look`]:
 //! [`verify`](Look::verify), [`drop_step`](Look::drop_step), [`rename_step`](Look::rename_step),
 //! [`compact`](Look::compact), [`backup`](Look::backup).
 //!
@@ -227,7 +228,10 @@ pub use codec::{
     Checked, Checks, CodecError, decode, decode_front, encode, encode_key, is_plain_key,
 };
 pub use epoch::{Epoch, ParseEpochError};
-pub use error::{AnotherType, Cause, Lost, StoreError};
+pub use error::{
+    AnotherType, Cause, ExecutionError, FileError, GoBackError, LockError, Lost, MaintenanceError,
+    StepsError, StoreError,
+};
 pub use execution::{Execution, Start};
 pub use file::directory::files_of;
 #[doc(hidden)]

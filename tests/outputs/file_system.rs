@@ -271,7 +271,7 @@ fn a_store_that_can_t_be_locked_can_be_read_and_not_started() {
     };
     let says = [
         "can't be locked: No locks available",
-        "Put the store on a local disk",
+        "put the store on a local disk",
     ];
     // A new one leaves nothing behind.
     run("run", "deep/state").one_error(3, says);

@@ -13,6 +13,7 @@ use flow::{
     Epochs, Outcome, OutputError, OutputProblem, Recovery, RunError, RunHandle, Runner, StoreError,
     TextLines, sink,
     source::{self, At, Next, Reader, Source, SourceError},
+    store::ExecutionError,
 };
 
 use flow_store::Lost;
@@ -370,10 +371,10 @@ fn a_store_that_is_removed_fails_the_run_at_its_next_commit() {
     let error = without_store(&work, |store| fs::remove_dir_all(store).unwrap());
     let gone = matches!(
         error,
-        StoreError::Gone {
+        StoreError::Execution(ExecutionError::Gone {
             how: Lost::Gone,
             ..
-        }
+        })
     );
     assert!(gone, "{error}");
     // The output is not that of a new store.
@@ -387,11 +388,11 @@ fn a_store_that_is_moved_away_is_gone_on_from_when_it_is_back() {
     let error = without_store(&work, move |store| fs::rename(store, &to).unwrap());
     let last = support::look(&work.path("moved"), flow_store::Look::epoch);
     match error {
-        StoreError::Gone {
+        StoreError::Execution(ExecutionError::Gone {
             how: Lost::Gone,
             last: said,
             ..
-        } => assert_eq!(said, last),
+        }) => assert_eq!(said, last),
         error => panic!("{error}"),
     }
     fs::rename(work.path("moved"), from).unwrap();
@@ -409,10 +410,10 @@ fn a_store_that_is_put_in_the_place_of_another_is_not_written() {
     });
     let replaced = matches!(
         error,
-        StoreError::Gone {
+        StoreError::Execution(ExecutionError::Gone {
             how: Lost::Replaced,
             ..
-        }
+        })
     );
     assert!(replaced, "{error}");
 }
@@ -436,7 +437,10 @@ fn a_store_that_is_lost_in_a_run_that_commits_nothing_fails_it() {
     let error = run(|store| fs::remove_dir_all(store).unwrap()).unwrap_err();
     match error {
         RunError::Close { error, .. } => {
-            assert!(matches!(*error, StoreError::Gone { .. }), "{error}");
+            assert!(
+                matches!(*error, StoreError::Execution(ExecutionError::Gone { .. })),
+                "{error}"
+            );
         }
         error => panic!("{error}"),
     }

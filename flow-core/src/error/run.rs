@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flow_store::{Epoch, StoreError, visible, visible_on_a_line};
+use flow_store::{Epoch, ExecutionError, StoreError, visible, visible_on_a_line};
 
 use super::{
     BoxError, BuildError, Chain, NotKept, OutputError, ResumeError, SinkError, chain::find,
@@ -72,7 +72,7 @@ pub enum RunError {
         times: u64,
     },
     /// An epoch could not be made durable.
-    #[error("epochs could not be made durable: {}{}", Chain(&**.error), unless_gone(.error, .safe))]
+    #[error("epochs could not be made durable: {}", of_store(.error, .safe))]
     Commit {
         /// Why.
         #[source]
@@ -92,7 +92,7 @@ pub enum RunError {
         safe: Safe,
     },
     /// The end of the run could not be written to the store; what was committed before is safe.
-    #[error("the run is over, but the store could not be closed: {}{}", Chain(&**.error), unless_gone(.error, .safe))]
+    #[error("the run is over, but the store could not be closed: {}", of_store(.error, .safe))]
     Close {
         /// Why.
         #[source]
@@ -291,12 +291,16 @@ pub struct RecordError {
     pub times: u64,
 }
 
-/// What is not lost, where the store is.
-fn unless_gone(error: &StoreError, safe: &Safe) -> String {
-    match error {
-        StoreError::Gone { .. } => String::new(),
-        _ => format!("\n{safe}"),
+/// What the store says, and what is not lost if the store itself is not.
+fn of_store(error: &StoreError, safe: &Safe) -> String {
+    let mut text = error.message();
+    if !matches!(error, StoreError::Execution(ExecutionError::Gone { .. })) {
+        text += &format!("\n{safe}");
     }
+    if let Some(help) = error.help() {
+        text += &format!("\nhelp: {help}");
+    }
+    text
 }
 
 /// What is not lost, where an output may be: then the next run is refused until that is put right.

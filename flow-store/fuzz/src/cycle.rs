@@ -2,7 +2,8 @@
 
 use crate::seeds::{FLOW, spec};
 use flow_store::{
-    Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Retain, Start, StepSpec, StoreError,
+    Agreed, Changes, End, Epoch, Execution, ExecutionError, KEY_GROUPS, Look, Retain, Start,
+    StepSpec, StoreError,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -159,7 +160,7 @@ pub fn resume(store: &Path) -> Result<bool, StoreError> {
 pub fn resume_whole(store: &Path) {
     match resume(store) {
         Ok(same) => assert!(same, "other rows than before"),
-        Err(StoreError::TooManyExecutions { .. }) => {}
+        Err(StoreError::Execution(ExecutionError::TooManyExecutions { .. })) => {}
         Err(error) => panic!("{error}"),
     }
 }

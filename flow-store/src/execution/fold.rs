@@ -5,7 +5,7 @@
 //! few times in its life, and a group has not many more bytes than its rows.
 
 use crate::epoch::Epoch;
-use crate::error::StoreError;
+use crate::error::FileError;
 use crate::file::guard::{Failure, Wrong};
 use crate::format::changes::Change;
 use crate::format::chunk::{self, ChunkRow, Sizes};
@@ -111,7 +111,7 @@ pub(crate) fn fold(
     path: &Path,
 ) -> Result<(), Failure> {
     let damaged = |what: String| {
-        Failure::Store(StoreError::Damaged {
+        Failure::from(FileError::Damaged {
             path: path.to_path_buf(),
             what,
         })

@@ -10,7 +10,7 @@ use self::fold::Folding;
 use self::retention::Time;
 use crate::clock::now;
 use crate::epoch::Epoch;
-use crate::error::{Cause, StoreError};
+use crate::error::{Cause, ExecutionError, FileError, StoreError};
 use crate::file::directory::Place;
 use crate::file::guard::{Failure, guard};
 use crate::file::lock::Lock;
@@ -112,10 +112,10 @@ impl Execution {
     /// # Errors
     ///
     /// Nothing is written, and the next commit can go on, for a
-    /// [`WrongEpoch`](StoreError::WrongEpoch) (not greater than the last, or of another execution),
-    /// a [`WrongChange`](StoreError::WrongChange) and when [`Fenced`](StoreError::Fenced) by a
-    /// later execution. After a [`CommitFailed`](StoreError::CommitFailed) the epoch may be durable
-    /// or not: every further commit is [refused](StoreError::AfterFailedCommit), and the flow has
+    /// [`WrongEpoch`](crate::ExecutionError::WrongEpoch) (not greater than the last, or of another execution),
+    /// a [`WrongChange`](crate::ExecutionError::WrongChange) and when [`Fenced`](crate::ExecutionError::Fenced) by a
+    /// later execution. After a [`CommitFailed`](crate::ExecutionError::CommitFailed) the epoch may be durable
+    /// or not: every further commit is [refused](crate::ExecutionError::AfterFailedCommit), and the flow has
     /// to be started again.
     pub fn commit<'a, I>(&mut self, epoch: Epoch, changes: I) -> Result<(), StoreError>
     where
@@ -138,7 +138,7 @@ impl Execution {
             let transaction = write::begin(self.database.get())?;
             let in_file = self.fence(&transaction)?;
             if epoch <= in_file.epoch || epoch.execution() != self.number() {
-                return Err(Failure::Store(StoreError::WrongEpoch {
+                return Err(Failure::from(ExecutionError::WrongEpoch {
                     path: self.part.clone(),
                     epoch,
                     execution: self.number(),
@@ -174,12 +174,12 @@ impl Execution {
         written.map_err(|failure| {
             failure.while_writing(|cause: Cause| {
                 self.failed = true;
-                StoreError::CommitFailed {
+                StoreError::Execution(ExecutionError::CommitFailed {
                     path: path.clone(),
                     epoch,
                     last,
                     cause,
-                }
+                })
             })
         })?;
         FailPoint::AfterCommit.pass();
@@ -194,9 +194,9 @@ impl Execution {
     ///
     /// # Errors
     ///
-    /// [`EndFailed`](StoreError::EndFailed): the record may be missing, no data is; nothing is
-    /// written when [`Fenced`](StoreError::Fenced) or
-    /// [after a failed commit](StoreError::AfterFailedCommit).
+    /// [`EndFailed`](crate::ExecutionError::EndFailed): the record may be missing, no data is; nothing is
+    /// written when [`Fenced`](crate::ExecutionError::Fenced) or
+    /// [after a failed commit](crate::ExecutionError::AfterFailedCommit).
     pub fn end(mut self, how: End) -> Result<(), StoreError> {
         self.check_not_failed()?;
         self.check_there()?;
@@ -222,11 +222,13 @@ impl Execution {
             ..
         } = self;
         written.and_then(|()| database.close()).map_err(|failure| {
-            failure.while_writing(|cause| StoreError::EndFailed {
-                path: part,
-                execution: record.number,
-                last: meta.epoch,
-                cause,
+            failure.while_writing(|cause| {
+                StoreError::Execution(ExecutionError::EndFailed {
+                    path: part,
+                    execution: record.number,
+                    last: meta.epoch,
+                    cause,
+                })
             })
         })?;
         FailPoint::Closed.pass();
@@ -237,9 +239,9 @@ impl Execution {
     fn check_not_failed(&self) -> Result<(), StoreError> {
         match self.failed {
             false => Ok(()),
-            true => Err(StoreError::AfterFailedCommit {
+            true => Err(StoreError::Execution(ExecutionError::AfterFailedCommit {
                 path: self.part.clone(),
-            }),
+            })),
         }
     }
 
@@ -247,23 +249,25 @@ impl Execution {
     fn check_there(&self) -> Result<(), StoreError> {
         match self.named.as_ref().and_then(Named::lost) {
             None => Ok(()),
-            Some(how) => Err(StoreError::Gone {
+            Some(how) => Err(StoreError::Execution(ExecutionError::Gone {
                 path: self.part.clone(),
                 how,
                 last: self.meta.epoch,
-            }),
+            })),
         }
     }
 
     /// What the file says, if it is still ours.
     fn fence(&self, transaction: &WriteTransaction) -> Result<Meta, Failure> {
-        let damaged = |name: &str| StoreError::Damaged {
-            path: self.part.clone(),
-            what: format!("`{name}` is missing in its table `meta`"),
+        let damaged = |name: &str| {
+            StoreError::File(FileError::Damaged {
+                path: self.part.clone(),
+                what: format!("`{name}` is missing in its table `meta`"),
+            })
         };
         let meta = Meta::read(&transaction.open_table(META)?)?.map_err(damaged)?;
         if meta.execution != self.number() || meta.store != self.meta.store {
-            return Err(Failure::Store(StoreError::Fenced {
+            return Err(Failure::from(ExecutionError::Fenced {
                 path: self.part.clone(),
                 mine: self.number(),
                 current: meta.execution,
@@ -324,11 +328,11 @@ mod tests {
             assert!(
                 matches!(
                     error,
-                    StoreError::Fenced {
+                    StoreError::Execution(ExecutionError::Fenced {
                         mine: 1,
                         current: 2,
                         ..
-                    }
+                    })
                 ),
                 "{error}"
             );
@@ -339,8 +343,8 @@ mod tests {
                 .to_string()
                 .replace(&directory.path().display().to_string(), "state"),
             "execution 1 of the flow was replaced: the store file \
-             state/part-00000-of-00001.redb is at execution 2 now. Nothing was written; stop this \
-             process"
+             state/part-00000-of-00001.redb is at execution 2 now. Nothing was written\
+             \nhelp: stop this process"
         );
         let look = Look::at(directory.path()).unwrap();
         assert_eq!(look.epoch(), Epoch::opening(2));

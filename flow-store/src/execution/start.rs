@@ -4,7 +4,7 @@ use super::retention::{self, Time};
 use super::{Execution, Started};
 use crate::clock::now;
 use crate::epoch::Epoch;
-use crate::error::{Cause, StoreError};
+use crate::error::{Cause, ExecutionError, LockError, StoreError};
 use crate::file::directory::Place;
 use crate::file::guard::{Failure, guard};
 use crate::file::holder;
@@ -51,11 +51,11 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Before a byte of the store's data is changed: [`Changed`](StoreError::Changed) if it is not
-    /// as it was seen or the manifest is of another look, [`WrongChange`](StoreError::WrongChange),
-    /// [`Locked`](StoreError::Locked) if a new store is being made by someone else,
-    /// [`TooManyExecutions`](StoreError::TooManyExecutions), or [`Io`](StoreError::Io). After that:
-    /// [`StartFailed`](StoreError::StartFailed); the store is then as before, or as if the
+    /// Before a byte of the store's data is changed: [`Changed`](crate::LockError::Changed) if it is not
+    /// as it was seen or the manifest is of another look, [`WrongChange`](crate::ExecutionError::WrongChange),
+    /// [`Locked`](crate::LockError::Locked) if a new store is being made by someone else,
+    /// [`TooManyExecutions`](crate::ExecutionError::TooManyExecutions), or [`Io`](StoreError::Io). After that:
+    /// [`StartFailed`](crate::ExecutionError::StartFailed); the store is then as before, or as if the
     /// execution had started and been killed at once.
     pub fn start(self, start: Start<'_>) -> Result<Execution, StoreError> {
         self.check_alone()?;
@@ -135,9 +135,9 @@ fn check(place: &Place, basis: Basis, start: &Start<'_>) -> Result<(), StoreErro
         ));
     }
     if basis.execution >= Epoch::LAST_EXECUTION {
-        return Err(StoreError::TooManyExecutions {
+        return Err(StoreError::Execution(ExecutionError::TooManyExecutions {
             directory: place.directory.clone(),
-        });
+        }));
     }
     start.changes.check(&numbers(start), &place.part)
 }
@@ -166,7 +166,7 @@ fn create(
         Some(lock) => lock,
         None => Lock::take(place).inspect_err(|error| {
             // Where there are no locks there is no store, so what was made for it goes.
-            if matches!(error, StoreError::NoLocks { .. }) {
+            if matches!(error, StoreError::Lock(LockError::NoLocks { .. })) {
                 Place::take_back(&made);
             }
         })?,
@@ -209,9 +209,11 @@ fn open(place: &Place, path: &Path, new: bool) -> Result<Held, StoreError> {
 }
 
 fn failed(place: &Place) -> impl FnOnce(Cause) -> StoreError + '_ {
-    |cause| StoreError::StartFailed {
-        path: place.part.clone(),
-        cause,
+    |cause| {
+        StoreError::Execution(ExecutionError::StartFailed {
+            path: place.part.clone(),
+            cause,
+        })
     }
 }
 
@@ -322,7 +324,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the store in state has given all its 16,777,215 execution numbers away, and none is \
-             used twice: start with a new directory"
+             used twice\nhelp: start with a new directory"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! The directory of a store: which files of ours are in it, and how they get there for good.
 
-use crate::error::StoreError;
+use crate::error::{FileError, MaintenanceError, StoreError};
 use crate::file::os;
 use std::fs::{self, File};
 use std::io;
@@ -85,9 +85,9 @@ impl Place {
         match fs::metadata(&self.directory) {
             Ok(found) if found.is_dir() => {}
             Ok(_) => {
-                return Err(StoreError::NotADirectory {
+                return Err(StoreError::File(FileError::NotADirectory {
                     path: self.directory.clone(),
-                });
+                }));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
             Err(error) => return Err(at("look at the directory")(error)),
@@ -142,9 +142,11 @@ impl Place {
     /// Creates the directory itself, which must not be there yet.
     pub(crate) fn create_new(&self) -> Result<(), StoreError> {
         fs::create_dir(&self.directory).map_err(|cause| match cause.kind() {
-            io::ErrorKind::AlreadyExists => StoreError::TargetExists {
-                path: self.directory.clone(),
-            },
+            io::ErrorKind::AlreadyExists => {
+                StoreError::Maintenance(MaintenanceError::TargetExists {
+                    path: self.directory.clone(),
+                })
+            }
             _ => StoreError::Io {
                 attempt: "create the directory",
                 path: self.directory.clone(),

@@ -1,6 +1,6 @@
 //! The one gate to redb: what it returns, and what it panics with, becomes an error of ours.
 
-use crate::error::{Cause, StoreError};
+use crate::error::{Cause, ExecutionError, FileError, LockError, StoreError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -21,6 +21,17 @@ impl From<StoreError> for Failure {
         Failure::Store(error)
     }
 }
+
+macro_rules! from_refusal {
+    ($($error:ty),*) => { $(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                Failure::Store(error.into())
+            }
+        }
+    )* };
+}
+from_refusal!(FileError, LockError, ExecutionError);
 
 macro_rules! from_redb {
     ($($error:ty),*) => { $(
@@ -65,22 +76,26 @@ impl Failure {
         let path = path.to_path_buf();
         match self {
             Failure::Store(error) => error,
-            Failure::Panic(what) => StoreError::Damaged { path, what },
+            Failure::Panic(what) => StoreError::File(FileError::Damaged { path, what }),
             Failure::Redb(redb::Error::DatabaseAlreadyOpen) => locked(path),
-            Failure::Redb(redb::Error::UpgradeRequired(found)) => StoreError::FormatTooOld {
-                path,
-                what: "redb",
-                found: u64::from(found),
-                known: 3,
-            },
-            Failure::Redb(redb::Error::Corrupted(what)) => StoreError::Damaged { path, what },
+            Failure::Redb(redb::Error::UpgradeRequired(found)) => {
+                StoreError::File(FileError::FormatTooOld {
+                    path,
+                    what: "redb",
+                    found: u64::from(found),
+                    known: 3,
+                })
+            }
+            Failure::Redb(redb::Error::Corrupted(what)) => {
+                StoreError::File(FileError::Damaged { path, what })
+            }
             // redb says so of bytes that are not its own, and the overlay of reads past the end.
             Failure::Redb(redb::Error::Io(cause)) => match cause.kind() {
-                io::ErrorKind::InvalidData => StoreError::NotARedbFile { path },
-                io::ErrorKind::UnexpectedEof => StoreError::Damaged {
+                io::ErrorKind::InvalidData => StoreError::File(FileError::NotARedbFile { path }),
+                io::ErrorKind::UnexpectedEof => StoreError::File(FileError::Damaged {
                     path,
                     what: "it points behind its end".to_owned(),
-                },
+                }),
                 _ => StoreError::Io {
                     attempt: "read",
                     path,
@@ -92,20 +107,20 @@ impl Failure {
                 | redb::Error::TableTypeMismatch { .. }
                 | redb::Error::TypeDefinitionChanged { .. }
                 | redb::Error::TableIsMultimap(_)),
-            ) => StoreError::NotAFlowStore {
+            ) => StoreError::File(FileError::NotAFlowStore {
                 path,
                 missing: error.to_string(),
-            },
+            }),
             // said of everything after an error of the operating system
             Failure::Redb(redb::Error::PreviousIo) => StoreError::Io {
                 attempt: "read",
                 path,
                 cause: io::Error::other("an earlier access failed"),
             },
-            Failure::Redb(error) => StoreError::Damaged {
+            Failure::Redb(error) => StoreError::File(FileError::Damaged {
                 path,
                 what: error.to_string(),
-            },
+            }),
         }
     }
 
@@ -147,7 +162,7 @@ impl<E: Into<Failure>> From<E> for Wrong {
 impl Wrong {
     pub(crate) fn at(self, path: &Path) -> Failure {
         match self {
-            Wrong::Damaged(what) => Failure::Store(StoreError::Damaged {
+            Wrong::Damaged(what) => Failure::from(FileError::Damaged {
                 path: path.to_path_buf(),
                 what,
             }),
@@ -158,12 +173,12 @@ impl Wrong {
 
 /// redb does not know by whom.
 fn locked(path: std::path::PathBuf) -> StoreError {
-    StoreError::Locked {
+    StoreError::Lock(LockError::Locked {
         path,
         host: None,
         pid: None,
         since: None,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -183,19 +198,20 @@ mod tests {
         let path = Path::new("state/part");
         assert_eq!(
             panics(true).unwrap_err().while_reading(path).to_string(),
-            "the store file state/part is damaged: page 7. Nothing was changed; put a backup in its \
+            "the store file state/part is damaged: page 7. Nothing was changed\
+             \nhelp: put a backup in its \
              place"
         );
-        let error = panics(false)
-            .unwrap_err()
-            .while_writing(|cause| StoreError::StartFailed {
+        let error = panics(false).unwrap_err().while_writing(|cause| {
+            StoreError::Execution(ExecutionError::StartFailed {
                 path: path.to_path_buf(),
                 cause,
-            });
+            })
+        });
         assert_eq!(
             error.to_string(),
             "the start of an execution could not be written to state/part: no page. Nothing ran, \
-             and what was durable is; start the flow again"
+             and what was durable is\nhelp: start the flow again"
         );
     }
 
@@ -205,16 +221,16 @@ mod tests {
         let name = |error: redb::Error| Failure::Redb(error).while_reading(path);
         assert!(matches!(
             name(redb::Error::UpgradeRequired(2)),
-            StoreError::FormatTooOld {
+            StoreError::File(FileError::FormatTooOld {
                 what: "redb",
                 found: 2,
                 known: 3,
                 ..
-            }
+            })
         ));
         assert!(matches!(
             name(redb::Error::DatabaseAlreadyOpen),
-            StoreError::Locked { .. }
+            StoreError::Lock(LockError::Locked { .. })
         ));
         assert!(matches!(
             name(io::Error::from(io::ErrorKind::PermissionDenied).into()),
@@ -222,7 +238,7 @@ mod tests {
         ));
         assert!(matches!(
             name(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-            StoreError::Damaged { .. }
+            StoreError::File(FileError::Damaged { .. })
         ));
         assert!(matches!(
             name(redb::Error::PreviousIo),

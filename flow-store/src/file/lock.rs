@@ -16,7 +16,7 @@
 //! written to.
 
 use crate::clock::now;
-use crate::error::StoreError;
+use crate::error::{LockError, StoreError};
 use crate::file::directory::Place;
 use crate::file::holder::{Holder, Patience, host};
 use crate::file::os;
@@ -143,7 +143,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => {
                     let error = not_locked(place, error);
-                    if is_made && matches!(error, StoreError::NoLocks { .. }) {
+                    if is_made && matches!(error, StoreError::Lock(LockError::NoLocks { .. })) {
                         // Nobody starts here, so nobody locks it. If this fails, an empty file is
                         // left.
                         let _ = std::fs::remove_file(&place.lock);
@@ -158,9 +158,9 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
             }
             if Instant::now() > deadline {
-                return Err(StoreError::BeingRead {
+                return Err(StoreError::Lock(LockError::BeingRead {
                     directory: place.directory.clone(),
-                });
+                }));
             }
             announced = announced.or_else(|| Announced::new(place));
             std::thread::sleep(POLL);
@@ -211,9 +211,9 @@ impl Lock {
             match file.try_lock_shared() {
                 Ok(()) if announced => {
                     file.unlock().map_err(at("unlock"))?;
-                    return Err(StoreError::AboutToStart {
+                    return Err(StoreError::Lock(LockError::AboutToStart {
                         directory: place.directory.clone(),
-                    });
+                    }));
                 }
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => wait_for(patience, place, &mut file)?,
@@ -298,7 +298,7 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
 fn not_locked(place: &Place, cause: io::Error) -> StoreError {
     let path = place.lock.clone();
     match os::has_no_locks(&cause) {
-        true => StoreError::NoLocks { path, cause },
+        true => StoreError::Lock(LockError::NoLocks { path, cause }),
         false => StoreError::Io {
             attempt: "lock",
             path,
@@ -341,12 +341,12 @@ fn share_part(place: &Place, text: &Text) -> Result<Option<File>, StoreError> {
             }
             // Past the lock file, so nobody knows who.
             Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked {
+                return Err(StoreError::Lock(LockError::Locked {
                     path: place.lock.clone(),
                     host: None,
                     pid: None,
                     since: None,
-                });
+                }));
             }
             // Where a file can't be locked, redb has no lock either.
             Ok(()) | Err(TryLockError::Error(_)) => return Ok(Some(part)),
@@ -368,9 +368,9 @@ fn wait_for_part(place: &Place, text: &Text, deadline: Instant) -> Result<(), St
             break;
         }
         if is_read && Instant::now() > deadline {
-            return Err(StoreError::BeingRead {
+            return Err(StoreError::Lock(LockError::BeingRead {
                 directory: place.directory.clone(),
-            });
+            }));
         }
         std::thread::sleep(POLL);
     }
@@ -393,12 +393,12 @@ fn held(place: &Place, file: &mut File) -> StoreError {
         Ok(Text::Record(record)) => Some(record),
         _ => None,
     };
-    StoreError::Locked {
+    StoreError::Lock(LockError::Locked {
         path: place.lock.clone(),
         pid: holder.as_ref().map(|record| record.pid),
         since: holder.as_ref().map(|record| record.since),
         host: holder.map(|record| record.host),
-    }
+    })
 }
 
 fn read(file: &mut File) -> io::Result<Text> {
@@ -507,12 +507,12 @@ mod tests {
         let (_directory, place) = place();
         let lock = Lock::take(&place).unwrap();
         let error = Lock::take(&place).unwrap_err();
-        let StoreError::Locked {
+        let StoreError::Lock(LockError::Locked {
             host: Some(name),
             pid: Some(pid),
             since: Some(since),
             ..
-        } = error
+        }) = error
         else {
             panic!("{error}");
         };
@@ -531,12 +531,12 @@ mod tests {
         let error = Lock::take(&place).unwrap_err();
         assert!(matches!(
             error,
-            StoreError::Locked {
+            StoreError::Lock(LockError::Locked {
                 host: None,
                 pid: None,
                 since: None,
                 ..
-            }
+            })
         ));
         drop(lock);
         assert_eq!(

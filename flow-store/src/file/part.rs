@@ -1,6 +1,6 @@
 //! A part file: what can be told before redb opens it, and how redb opens it.
 
-use crate::error::StoreError;
+use crate::error::{FileError, StoreError};
 use crate::file::guard::{Failure, guard};
 use crate::file::overlay::Overlay;
 use crate::file::sole_writer::SoleWriter;
@@ -95,9 +95,9 @@ pub(crate) fn look(path: &Path) -> Result<(Database, Header), StoreError> {
     // Not a file, as a pipe is not, could block when it is opened.
     let metadata = std::fs::metadata(path).map_err(at("open"))?;
     if !metadata.is_file() {
-        return Err(StoreError::NotARedbFile {
+        return Err(StoreError::File(FileError::NotARedbFile {
             path: path.to_path_buf(),
-        });
+        }));
     }
     let file = File::open(path).map_err(at("open"))?;
     let header = Header::read(&file).map_err(at("read"))?;
@@ -147,19 +147,19 @@ fn check_header(path: &Path, header: &Header, length: u64) -> Result<(), StoreEr
     let start = header.0.as_slice();
     let path = || path.to_path_buf();
     if start.is_empty() {
-        return Err(StoreError::EmptyFile { path: path() });
+        return Err(StoreError::File(FileError::EmptyFile { path: path() }));
     }
     // redb would make a new database of an empty file, and take fewer bytes for no file of its own
     let magic = &start[..header::MAGIC.len().min(start.len())];
     if !header::MAGIC.starts_with(magic) {
-        return Err(StoreError::NotARedbFile { path: path() });
+        return Err(StoreError::File(FileError::NotARedbFile { path: path() }));
     }
     let truncated = |needed| {
-        Err(StoreError::Truncated {
+        Err(StoreError::File(FileError::Truncated {
             path: path(),
             length,
             needed,
-        })
+        }))
     };
     let Some(needed) = needed(start) else {
         return truncated(header::LEN as u64);

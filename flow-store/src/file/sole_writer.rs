@@ -140,7 +140,7 @@ impl<B: StorageBackend> StorageBackend for SoleWriter<B> {
 #[cfg(test)]
 mod tests {
     use super::SoleWriter;
-    use crate::{Agreed, Changes, End, Epoch, Execution, Look, Start, StoreError};
+    use crate::{Agreed, Changes, End, Epoch, Execution, ExecutionError, Look, Start, StoreError};
     use redb::StorageBackend;
     use std::io;
     use std::path::Path;
@@ -283,10 +283,19 @@ mod tests {
             }
             let before = bytes.0.lock().unwrap().clone();
             let error = first.commit(Epoch::first(1).next(), []).unwrap_err();
-            assert!(matches!(error, StoreError::CommitFailed { .. }), "{error}");
+            assert!(
+                matches!(
+                    error,
+                    StoreError::Execution(ExecutionError::CommitFailed { .. })
+                ),
+                "{error}"
+            );
             says_so(&error);
             let error = first.commit(Epoch::first(1).next(), []).unwrap_err();
-            assert!(matches!(error, StoreError::AfterFailedCommit { .. }));
+            assert!(matches!(
+                error,
+                StoreError::Execution(ExecutionError::AfterFailedCommit { .. })
+            ));
             drop(first);
             assert!(before == *bytes.0.lock().unwrap(), "it has written");
 
@@ -305,7 +314,13 @@ mod tests {
         let second = start(look(&bytes), &bytes);
         let before = bytes.0.lock().unwrap().clone();
         let error = first.end(End::Finished).unwrap_err();
-        assert!(matches!(error, StoreError::EndFailed { .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                StoreError::Execution(ExecutionError::EndFailed { .. })
+            ),
+            "{error}"
+        );
         says_so(&error);
         assert!(before == *bytes.0.lock().unwrap(), "it has written");
         second.end(End::Stopped).unwrap();

@@ -1,6 +1,6 @@
 //! The rows that an epoch changed, on their way to a commit, as they are stored.
 
-use crate::error::StoreError;
+use crate::error::{ExecutionError, StoreError};
 use crate::key::KEY_GROUPS;
 use std::fmt;
 use std::path::Path;
@@ -163,10 +163,12 @@ impl Changes {
     ///
     /// `steps` are the numbers of the steps, sorted.
     pub(crate) fn check(&self, steps: &[u16], path: &Path) -> Result<(), StoreError> {
-        let wrong = |step, why| StoreError::WrongChange {
-            path: path.to_path_buf(),
-            step,
-            why,
+        let wrong = |step, why| {
+            StoreError::Execution(ExecutionError::WrongChange {
+                path: path.to_path_buf(),
+                step,
+                why,
+            })
         };
         if let Some((step, bytes)) = self.too_long {
             let why = format!("it has {bytes} bytes, and {MOST_BYTES} are the most");
@@ -381,7 +383,7 @@ mod tests {
         let refused = |changes: &Changes| {
             let error = changes.check(&[1, 3], Path::new("part")).unwrap_err();
             match error {
-                StoreError::WrongChange { step, why, .. } => (step, why),
+                StoreError::Execution(ExecutionError::WrongChange { step, why, .. }) => (step, why),
                 other => panic!("{other}"),
             }
         };

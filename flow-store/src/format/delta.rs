@@ -6,7 +6,7 @@
 
 use crate::clock::now;
 use crate::epoch::Epoch;
-use crate::error::StoreError;
+use crate::error::FileError;
 use crate::file::guard::Failure;
 use crate::format::changes::{Changes, Records};
 use crate::format::meta::Meta;
@@ -201,7 +201,7 @@ pub(crate) fn chain(
     path: &Path,
 ) -> Result<VecDeque<Delta>, Failure> {
     let damaged = |what: String| {
-        Failure::Store(StoreError::Damaged {
+        Failure::from(FileError::Damaged {
             path: path.to_path_buf(),
             what,
         })

@@ -1,7 +1,7 @@
 //! The records of the executions so far, in their table.
 
 use crate::codec;
-use crate::error::StoreError;
+use crate::error::{FileError, StoreError};
 use crate::file::guard::{Failure, guard};
 use crate::format::record::{ExecutionRecord, StoredExecution};
 use crate::format::tables::EXECS;
@@ -35,10 +35,10 @@ pub(crate) fn all(database: &Database, path: &Path) -> Result<Vec<ExecutionRecor
         for entry in transaction.open_table(EXECS)?.iter()? {
             let (number, value) = entry?;
             records.push(decode(number.value(), value.value()).map_err(|what| {
-                StoreError::Damaged {
+                StoreError::File(FileError::Damaged {
                     path: path.to_path_buf(),
                     what,
-                }
+                })
             })?);
         }
         Ok(records)

@@ -2,7 +2,7 @@
 
 use crate::codec;
 use crate::epoch::Epoch;
-use crate::error::StoreError;
+use crate::error::{FileError, StoreError};
 use crate::file::guard::{Failure, guard};
 use crate::format::chunk;
 use crate::format::meta::Meta;
@@ -32,7 +32,7 @@ pub(crate) fn read_last(
     path: &Path,
 ) -> Result<Vec<StoredStep>, Failure> {
     let damaged = |what: String| {
-        Failure::Store(StoreError::Damaged {
+        Failure::from(FileError::Damaged {
             path: path.to_path_buf(),
             what,
         })
@@ -116,7 +116,7 @@ pub(crate) fn prune(
     for row in table.iter()? {
         let (epoch, value) = row?;
         let steps = decode(Epoch::from_u64(epoch.value()), value.value()).map_err(|what| {
-            Failure::Store(StoreError::Damaged {
+            Failure::from(FileError::Damaged {
                 path: path.to_path_buf(),
                 what,
             })

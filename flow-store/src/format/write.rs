@@ -1,7 +1,7 @@
 //! What every writing transaction does.
 
 use crate::codec::encode;
-use crate::error::StoreError;
+use crate::error::{ExecutionError, StoreError};
 use crate::file::guard::Failure;
 use redb::{Database, Durability, WriteTransaction};
 use serde::Serialize;
@@ -26,10 +26,12 @@ pub(crate) fn encoded<T: Serialize>(
     path: &Path,
 ) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::new();
-    encode(record, &mut bytes).map_err(|cause| StoreError::Encode {
-        path: path.to_path_buf(),
-        what,
-        cause,
+    encode(record, &mut bytes).map_err(|cause| {
+        StoreError::Execution(ExecutionError::Encode {
+            path: path.to_path_buf(),
+            what,
+            cause,
+        })
     })?;
     Ok(bytes)
 }

@@ -1,6 +1,6 @@
 //! What a look reads at once: everything but the rows.
 
-use crate::error::StoreError;
+use crate::error::{FileError, StoreError};
 use crate::file::guard::{Failure, guard};
 use crate::format::delta::{self, Delta};
 use crate::format::executions;
@@ -49,9 +49,11 @@ impl Contents {
 }
 
 fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
-    let damaged = |what: String| StoreError::Damaged {
-        path: path.to_path_buf(),
-        what,
+    let damaged = |what: String| {
+        StoreError::File(FileError::Damaged {
+            path: path.to_path_buf(),
+            what,
+        })
     };
     let meta = read_meta(database, path)?;
     let transaction = database.begin_read()?;
@@ -73,25 +75,29 @@ fn read(database: &Database, path: &Path) -> Result<Contents, Failure> {
 }
 
 fn read_meta(database: &Database, path: &Path) -> Result<Meta, Failure> {
-    let damaged = |what: String| StoreError::Damaged {
-        path: path.to_path_buf(),
-        what,
+    let damaged = |what: String| {
+        StoreError::File(FileError::Damaged {
+            path: path.to_path_buf(),
+            what,
+        })
     };
     let transaction = database.begin_read()?;
     let table = transaction.open_table(META)?;
-    let format = Meta::format(&table)?.ok_or_else(|| StoreError::NotAFlowStore {
-        path: path.to_path_buf(),
-        missing: "it names no format".to_owned(),
+    let format = Meta::format(&table)?.ok_or_else(|| {
+        StoreError::File(FileError::NotAFlowStore {
+            path: path.to_path_buf(),
+            missing: "it names no format".to_owned(),
+        })
     })?;
     if format > FORMAT {
-        return Err(Failure::Store(StoreError::FormatTooNew {
+        return Err(Failure::from(FileError::FormatTooNew {
             path: path.to_path_buf(),
             found: format,
             known: FORMAT,
         }));
     }
     if format < FORMAT {
-        return Err(Failure::Store(StoreError::FormatTooOld {
+        return Err(Failure::from(FileError::FormatTooOld {
             path: path.to_path_buf(),
             what: "flow",
             found: format,
@@ -101,7 +107,7 @@ fn read_meta(database: &Database, path: &Path) -> Result<Meta, Failure> {
     let meta = Meta::read(&table)?
         .map_err(|name| damaged(format!("`{name}` is missing in its table `meta`")))?;
     if (meta.part_index, meta.part_count) != (0, 1) {
-        return Err(Failure::Store(StoreError::WrongPart {
+        return Err(Failure::from(FileError::WrongPart {
             path: path.to_path_buf(),
             index: meta.part_index,
             count: meta.part_count,

@@ -1,6 +1,6 @@
 //! Whether the store is still as it was looked at.
 
-use crate::error::StoreError;
+use crate::error::{LockError, StoreError};
 use crate::file::directory::Place;
 use crate::file::guard::Failure;
 use crate::format::meta::Meta;
@@ -24,8 +24,8 @@ pub(crate) fn as_seen(
 
 /// The error of whoever finds it otherwise.
 pub(crate) fn changed(place: &Place, what: &str) -> StoreError {
-    StoreError::Changed {
+    StoreError::Lock(LockError::Changed {
         directory: place.directory.clone(),
         what: what.to_owned(),
-    }
+    })
 }

@@ -14,7 +14,7 @@ pub(crate) use past::go_back;
 use self::rows::{Row, Rows};
 use self::unfolded::Unfolded;
 use crate::epoch::Epoch;
-use crate::error::StoreError;
+use crate::error::{FileError, LockError, MaintenanceError, StoreError};
 use crate::file::directory::{Found, PART, Place};
 use crate::file::lock::{Lock, Text};
 use crate::file::part::{self, Header, Held};
@@ -90,14 +90,14 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`Locked`](StoreError::Locked) by another process; the path is
-    /// [no directory](StoreError::NotADirectory); the part file is missing
-    /// ([`EmptyWhereDataWas`](StoreError::EmptyWhereDataWas)), [one of
-    /// several](StoreError::OtherParts), [of another store](StoreError::ForeignPart),
-    /// [empty](StoreError::EmptyFile), [cut short](StoreError::Truncated),
-    /// [damaged](StoreError::Damaged), [not](StoreError::NotARedbFile) [a
-    /// store](StoreError::NotAFlowStore), [too new](StoreError::FormatTooNew) or [too
-    /// old](StoreError::FormatTooOld); or the operating system [refused](StoreError::Io).
+    /// [`Locked`](crate::LockError::Locked) by another process; the path is
+    /// [no directory](crate::FileError::NotADirectory); the part file is missing
+    /// ([`EmptyWhereDataWas`](crate::FileError::EmptyWhereDataWas)), [one of
+    /// several](crate::FileError::OtherParts), [of another store](crate::FileError::ForeignPart),
+    /// [empty](crate::FileError::EmptyFile), [cut short](crate::FileError::Truncated),
+    /// [damaged](crate::FileError::Damaged), [not](crate::FileError::NotARedbFile) [a
+    /// store](crate::FileError::NotAFlowStore), [too new](crate::FileError::FormatTooNew) or [too
+    /// old](crate::FileError::FormatTooOld); or the operating system [refused](StoreError::Io).
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -118,7 +118,7 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Those of [`at`](Look::at), and [`AboutToStart`](StoreError::AboutToStart) while somebody
+    /// Those of [`at`](Look::at), and [`AboutToStart`](crate::LockError::AboutToStart) while somebody
     /// waits like that.
     ///
     /// ```
@@ -154,11 +154,11 @@ impl Look {
                     let new = Look::new(place, lock);
                     Ok(Look { read_only, ..new })
                 }
-                store => Err(StoreError::EmptyWhereDataWas {
+                store => Err(StoreError::File(FileError::EmptyWhereDataWas {
                     directory: place.directory,
                     store: store.map_or_else(|| "unknown".to_owned(), |store| store.to_string()),
                     part: PART.to_owned(),
-                }),
+                })),
             };
         }
         let (database, header) = part::look(&place.part)?;
@@ -166,12 +166,12 @@ impl Look {
         let store = contents.meta.store;
         match (known, &mut lock) {
             (Some(expected), _) if expected != store => {
-                return Err(StoreError::ForeignPart {
+                return Err(StoreError::File(FileError::ForeignPart {
                     path: place.part,
                     lock: place.lock,
                     expected: expected.to_string(),
                     found: store.to_string(),
-                });
+                }));
             }
             (None, Some(lock)) if !read_only => lock.write(Some(store))?,
             _ => {}
@@ -269,13 +269,15 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`UnknownStep`](StoreError::UnknownStep), which says what steps there are.
+    /// [`UnknownStep`](crate::MaintenanceError::UnknownStep), which says what steps there are.
     pub fn step(&self, id: &str) -> Result<&StoredStep, StoreError> {
         let found = self.steps().iter().find(|step| step.id == id);
-        found.ok_or_else(|| StoreError::UnknownStep {
-            directory: self.place.directory.clone(),
-            id: id.to_owned(),
-            stored: self.steps().to_vec(),
+        found.ok_or_else(|| {
+            StoreError::Maintenance(MaintenanceError::UnknownStep {
+                directory: self.place.directory.clone(),
+                id: id.to_owned(),
+                stored: self.steps().to_vec(),
+            })
         })
     }
 
@@ -297,16 +299,16 @@ impl Look {
     /// The error of whoever needs a store that is not new.
     #[must_use]
     pub fn no_store(&self) -> StoreError {
-        StoreError::NoStore {
+        StoreError::Maintenance(MaintenanceError::NoStore {
             directory: self.place.directory.clone(),
-        }
+        })
     }
 
     /// The executions so far, oldest first; the last 1,000 are kept.
     ///
     /// # Errors
     ///
-    /// [`Damaged`](StoreError::Damaged) if one cannot be read.
+    /// [`Damaged`](crate::FileError::Damaged) if one cannot be read.
     pub fn executions(&self) -> Result<Vec<ExecutionRecord>, StoreError> {
         match self.database.get() {
             Some(database) => executions::all(database, &self.place.part),
@@ -335,7 +337,7 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Here and from the iterator: [`Damaged`](StoreError::Damaged), which for a row whose CRC is
+    /// Here and from the iterator: [`Damaged`](crate::FileError::Damaged), which for a row whose CRC is
     /// wrong names step and key, or [`Io`](StoreError::Io).
     pub fn rows(&self, step: u16, groups: Range<u16>) -> Result<Rows<'_>, StoreError> {
         let path = &self.place.part;
@@ -381,9 +383,9 @@ impl Look {
     pub(crate) fn check_alone(&self) -> Result<(), StoreError> {
         match self.read_only {
             false => Ok(()),
-            true => Err(StoreError::ReadOnly {
+            true => Err(StoreError::Lock(LockError::ReadOnly {
                 directory: self.place.directory.clone(),
-            }),
+            })),
         }
     }
 
@@ -441,11 +443,11 @@ fn check_parts(place: &Place, found: &Found) -> Result<(), StoreError> {
     match found.parts.as_slice() {
         [] => Ok(()),
         [part] if part == PART => Ok(()),
-        _ => Err(StoreError::OtherParts {
+        _ => Err(StoreError::File(FileError::OtherParts {
             directory: place.directory.clone(),
             expected: PART.to_owned(),
             found: found.parts.clone(),
-        }),
+        })),
     }
 }
 

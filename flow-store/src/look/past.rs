@@ -2,7 +2,7 @@
 
 use super::Look;
 use crate::epoch::Epoch;
-use crate::error::StoreError;
+use crate::error::{GoBackError, StoreError};
 use crate::file::guard::{Failure, guard};
 use crate::format::{delta, executions, steps};
 use redb::WriteTransaction;
@@ -19,10 +19,10 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`NotRetained`](StoreError::NotRetained), or [`WentBack`](StoreError::WentBack) when the
+    /// [`NotRetained`](crate::GoBackError::NotRetained), or [`WentBack`](crate::GoBackError::WentBack) when the
     /// store has gone back to this epoch before and come further since: a program that is started
     /// again and again with the same arguments is not to lose its progress each time.
-    /// [`Damaged`](StoreError::Damaged) if what is needed for it is.
+    /// [`Damaged`](crate::FileError::Damaged) if what is needed for it is.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Epoch, Look, Retain, Start};
@@ -52,13 +52,13 @@ impl Look {
                 .find(|record| Epoch::opening(record.number) == head.epoch)
             && before.went_back_from.is_some()
         {
-            return Err(StoreError::WentBack {
+            return Err(StoreError::GoBack(GoBackError::WentBack {
                 directory: self.place.directory.clone(),
                 epoch,
                 execution: before.number,
                 opened: head.epoch,
                 last: self.epoch(),
-            });
+            }));
         }
         // Also to the last one: asked for again, when it is the last no more, it would be a way
         // back.
@@ -74,18 +74,18 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`NotRetained`](StoreError::NotRetained) or [`Damaged`](StoreError::Damaged).
+    /// [`NotRetained`](crate::GoBackError::NotRetained) or [`Damaged`](crate::FileError::Damaged).
     pub fn see(mut self, epoch: Epoch) -> Result<Look, StoreError> {
         let last = self.epoch();
         if epoch == last {
             return Ok(self);
         }
-        let not_retained = StoreError::NotRetained {
+        let not_retained = StoreError::GoBack(GoBackError::NotRetained {
             directory: self.place.directory.clone(),
             epoch,
             last,
             retained: self.retained().into(),
-        };
+        });
         let (Some(database), Some(contents)) = (self.database.get(), &mut self.contents) else {
             return Err(not_retained);
         };

@@ -1,7 +1,7 @@
 //! Reading the rows of a step, for a range of key groups.
 
 use crate::codec::decode;
-use crate::error::StoreError;
+use crate::error::{FileError, StoreError};
 use crate::file::guard::{Failure, Wrong, guard};
 use crate::format::chunk;
 use crate::format::tables::{CHUNKS, ChunkKey};
@@ -239,7 +239,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     ///
-    /// [`Damaged`](StoreError::Damaged) or [`Io`](StoreError::Io); then there are no more rows.
+    /// [`Damaged`](crate::FileError::Damaged) or [`Io`](StoreError::Io); then there are no more rows.
     pub fn advance(&mut self) -> Result<Option<RowRef<'_>>, StoreError> {
         while self.next >= self.versions.len() {
             if !self.load()? {
@@ -276,7 +276,7 @@ impl<'a> Rows<'a> {
             let loaded = source.load(step, groups, versions);
             loaded.map_err(|wrong| match wrong {
                 Wrong::Failure(failure) => failure,
-                Wrong::Damaged(what) => Failure::Store(StoreError::Damaged {
+                Wrong::Damaged(what) => Failure::from(FileError::Damaged {
                     path: self.path.to_path_buf(),
                     what: with_id(&what, self.steps),
                 }),

@@ -1,7 +1,7 @@
 //! What is not folded, in memory: the changes of all deltas, found by step and key group. A look
 //! reads it once.
 
-use crate::error::StoreError;
+use crate::error::{FileError, StoreError};
 use crate::file::guard::guard;
 use crate::format::delta::Part;
 use crate::format::tables::DELTAS;
@@ -37,9 +37,11 @@ impl Unfolded {
             for row in table.iter()? {
                 let (key, value) = row?;
                 let part = Part::checked(key.value(), value.value());
-                let part = part.map_err(|what| StoreError::Damaged {
-                    path: path.to_path_buf(),
-                    what,
+                let part = part.map_err(|what| {
+                    StoreError::File(FileError::Damaged {
+                        path: path.to_path_buf(),
+                        what,
+                    })
                 })?;
                 for change in part.changes().filter_map(Result::ok) {
                     unfolded.rows.push(Place {

@@ -19,7 +19,7 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`TargetExists`](StoreError::TargetExists) when there is anything at `target`, and as for
+    /// [`TargetExists`](crate::MaintenanceError::TargetExists) when there is anything at `target`, and as for
     /// [`compact`](Look::compact). Then there is no copy, and the store is as it was in any case.
     ///
     /// ```

@@ -1,7 +1,7 @@
 //! A whole copy of a store, of which all that can be is folded: what a backup and a compaction are
 //! made of.
 
-use crate::error::StoreError;
+use crate::error::{FileError, MaintenanceError, StoreError};
 use crate::execution::fold;
 use crate::file::guard::{Failure, guard};
 use crate::file::part;
@@ -27,9 +27,11 @@ pub(crate) fn to(
     target: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, StoreError> {
-    let failed = |cause| StoreError::CopyFailed {
-        path: target.to_path_buf(),
-        cause,
+    let failed = |cause| {
+        StoreError::Maintenance(MaintenanceError::CopyFailed {
+            path: target.to_path_buf(),
+            cause,
+        })
     };
     let copy = || fill(look, part::write(target, true)?, progress);
     let rows = guard(copy).map_err(|failure| failure.while_writing(failed))?;
@@ -37,10 +39,10 @@ pub(crate) fn to(
     let (here, there) = (about(look)?, about(&copy)?);
     match here == there && rows == there.rows {
         true => Ok(rows),
-        false => Err(StoreError::Damaged {
+        false => Err(StoreError::File(FileError::Damaged {
             path: target.to_path_buf(),
             what: format!("it has {there:?}, and what it was copied from {here:?}"),
-        }),
+        })),
     }
 }
 
@@ -98,9 +100,11 @@ pub(crate) fn fill(
     source.table(&to, MANIFESTS, |_, _| Ok(()))?;
     source.table(&to, EXECS, |_, _| Ok(()))?;
     let (mut done, all) = (0, source.len(CHUNKS)? + source.len(DELTAS)?);
-    let damaged = |what: String| StoreError::Damaged {
-        path: path.clone(),
-        what: rows::with_id(&what, look.steps()),
+    let damaged = |what: String| {
+        StoreError::File(FileError::Damaged {
+            path: path.clone(),
+            what: rows::with_id(&what, look.steps()),
+        })
     };
     source.table(&to, CHUNKS, |key, value| {
         for row in chunk::read(key, value).map_err(damaged)? {
@@ -170,7 +174,7 @@ impl Source<'_> {
         let name = unknown_table(&self.from).map_err(|failure| failure.while_reading(self.path))?;
         match name {
             None => Ok(()),
-            Some(name) => Err(Failure::Store(StoreError::Damaged {
+            Some(name) => Err(Failure::from(FileError::Damaged {
                 path: self.path.to_path_buf(),
                 what: unknown(&name),
             })),

@@ -1,6 +1,6 @@
 //! Dropping and renaming steps, in one transaction each.
 
-use crate::error::{Cause, StoreError};
+use crate::error::{Cause, GoBackError, MaintenanceError, StoreError};
 use crate::file::directory::Place;
 use crate::file::guard::{Failure, guard};
 use crate::file::part::{self, Held};
@@ -38,10 +38,10 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Before a byte of the store's data is changed: [`NoStore`](StoreError::NoStore),
-    /// [`UnknownStep`](StoreError::UnknownStep), [`Changed`](StoreError::Changed) or
-    /// [`Locked`](StoreError::Locked). After that
-    /// [`MaintenanceFailed`](StoreError::MaintenanceFailed): the step is there whole, or gone.
+    /// Before a byte of the store's data is changed: [`NoStore`](crate::MaintenanceError::NoStore),
+    /// [`UnknownStep`](crate::MaintenanceError::UnknownStep), [`Changed`](crate::LockError::Changed) or
+    /// [`Locked`](crate::LockError::Locked). After that
+    /// [`MaintenanceFailed`](crate::MaintenanceError::MaintenanceFailed): the step is there whole, or gone.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Look, Start, StepKind, StepSpec};
@@ -86,17 +86,17 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Those of [`drop_step`](Look::drop_step), and [`StepExists`](StoreError::StepExists) when
+    /// Those of [`drop_step`](Look::drop_step), and [`StepExists`](crate::MaintenanceError::StepExists) when
     /// the store has a step `to`.
     pub fn rename_step(self, from: &str, to: &str) -> Result<StoredStep, StoreError> {
         let mut step = self.step_of_a_store(from)?;
         if self.step(to).is_ok() {
-            return Err(StoreError::StepExists {
+            return Err(StoreError::Maintenance(MaintenanceError::StepExists {
                 directory: self.directory().to_path_buf(),
                 from: from.to_owned(),
                 to: to.to_owned(),
                 stored: self.steps().to_vec(),
-            });
+            }));
         }
         let attempt = format!("rename the step `{from}`");
         self.maintain(&attempt, &Change::Rename(step.clone(), to.to_owned()))?;
@@ -116,10 +116,10 @@ impl Look {
     pub(super) fn check_not_back(&self) -> Result<(), StoreError> {
         match self.back_to {
             None => Ok(()),
-            Some(epoch) => Err(StoreError::GoneBack {
+            Some(epoch) => Err(StoreError::GoBack(GoBackError::GoneBack {
                 directory: self.directory().to_path_buf(),
                 epoch,
-            }),
+            })),
         }
     }
 
@@ -188,10 +188,12 @@ impl Look {
 }
 
 fn failed(place: &Place, attempt: &str) -> impl Fn(Cause) -> StoreError {
-    move |cause| StoreError::MaintenanceFailed {
-        attempt: attempt.to_owned(),
-        path: place.part.clone(),
-        cause,
+    move |cause| {
+        StoreError::Maintenance(MaintenanceError::MaintenanceFailed {
+            attempt: attempt.to_owned(),
+            path: place.part.clone(),
+            cause,
+        })
     }
 }
 
@@ -243,7 +245,7 @@ fn apply(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Agreed, Changes, End, Start, StepKind, StepSpec};
+    use crate::{Agreed, Changes, End, LockError, Start, StepKind, StepSpec};
     use std::fs;
 
     fn flow() -> Vec<StepSpec> {
@@ -286,7 +288,10 @@ mod tests {
         let older = look().reconcile(&flow(), &Agreed::default()).unwrap();
         look().drop_step("a").unwrap();
         let error = look().start(start(&older, &changes)).unwrap_err();
-        assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::Lock(LockError::Changed { .. })),
+            "{error}"
+        );
         let now = look();
         let manifest = now.reconcile(&flow(), &Agreed::default()).unwrap();
         assert_eq!(manifest.numbers, [2, 1]);
@@ -306,7 +311,10 @@ mod tests {
         let bytes = || fs::read(&place.part).unwrap();
         let before = bytes();
         let refused = |error: StoreError| {
-            assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+            assert!(
+                matches!(error, StoreError::Lock(LockError::Locked { .. })),
+                "{error}"
+            );
             assert!(before == bytes() && !place.unfinished.exists());
             fs::remove_file(&place.lock).unwrap();
         };
@@ -329,7 +337,10 @@ mod tests {
             to_drop.drop_step("a").unwrap_err(),
             to_rename.rename_step("a", "c").unwrap_err(),
         ] {
-            assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+            assert!(
+                matches!(error, StoreError::Lock(LockError::Changed { .. })),
+                "{error}"
+            );
         }
         assert_eq!(look().steps().len(), 2);
         look().compact(&mut |_, _| ()).unwrap();
@@ -344,20 +355,20 @@ mod tests {
         let target = directory.path().join("backup");
         assert!(matches!(
             look().compact(nothing),
-            Err(StoreError::NoStore { .. })
+            Err(StoreError::Maintenance(MaintenanceError::NoStore { .. }))
         ));
         assert!(matches!(
             look().verify(nothing),
-            Err(StoreError::NoStore { .. })
+            Err(StoreError::Maintenance(MaintenanceError::NoStore { .. }))
         ));
         assert!(matches!(
             look().backup(&target, nothing),
-            Err(StoreError::NoStore { .. })
+            Err(StoreError::Maintenance(MaintenanceError::NoStore { .. }))
         ));
         assert!(!target.exists() && look().about().is_none());
         assert!(matches!(
             look().drop_step("a"),
-            Err(StoreError::NoStore { .. })
+            Err(StoreError::Maintenance(MaintenanceError::NoStore { .. }))
         ));
     }
 }

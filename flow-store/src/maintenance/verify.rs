@@ -2,7 +2,7 @@
 
 use crate::codec::msgpack;
 use crate::epoch::Epoch;
-use crate::error::StoreError;
+use crate::error::{FileError, StoreError};
 use crate::file::guard::guard;
 use crate::format::chunk;
 use crate::format::delta::Part;
@@ -58,8 +58,8 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`NoStore`](StoreError::NoStore), [`Io`](StoreError::Io), or
-    /// [`Damaged`](StoreError::Damaged) when not even the next row can be found.
+    /// [`NoStore`](crate::MaintenanceError::NoStore), [`Io`](StoreError::Io), or
+    /// [`Damaged`](crate::FileError::Damaged) when not even the next row can be found.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Look, Start};
@@ -81,7 +81,7 @@ impl Look {
         let mut found = Verified::default();
         match self.executions() {
             Ok(_) => {}
-            Err(StoreError::Damaged { what, .. }) => found.add(what),
+            Err(StoreError::File(FileError::Damaged { what, .. })) => found.add(what),
             Err(error) => return Err(error),
         }
         let read = || {

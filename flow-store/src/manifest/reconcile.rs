@@ -3,7 +3,7 @@
 
 use super::rewrite::rewrite;
 use super::{Agreed, Basis, Manifest, Notice};
-use crate::error::StoreError;
+use crate::error::StepsError;
 use crate::step::{StepKind, StepSpec, StoredStep};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(crate) fn reconcile(
     stored: &Stored<'_>,
     flow: &[StepSpec],
     agreed: &Agreed,
-) -> Result<Manifest, StoreError> {
+) -> Result<Manifest, StepsError> {
     let in_flow = ids_of(stored, flow)?;
     let (kept, dropped) = drop_agreed(stored, agreed)?;
     let mut manifest = Manifest {
@@ -45,13 +45,13 @@ pub(crate) fn reconcile(
 fn drop_agreed<'a>(
     stored: &Stored<'a>,
     agreed: &Agreed,
-) -> Result<(BTreeMap<&'a str, &'a StoredStep>, Vec<StoredStep>), StoreError> {
+) -> Result<(BTreeMap<&'a str, &'a StoredStep>, Vec<StoredStep>), StepsError> {
     let by_id = stored.steps.iter().map(|step| (step.id.as_str(), step));
     let (dropped, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
         by_id.partition(|(id, _)| agreed.drop_steps.contains(*id));
     let unknown = |id: &&String| !dropped.contains_key(id.as_str());
     if let Some(id) = agreed.drop_steps.iter().find(unknown) {
-        return Err(StoreError::NoSuchStep {
+        return Err(StepsError::NoSuchStep {
             directory: stored.directory.to_path_buf(),
             id: id.clone(),
             stored: stored.steps.to_vec(),
@@ -68,7 +68,7 @@ fn find<'a>(
     in_flow: &BTreeSet<&str>,
     kept: &BTreeMap<&str, &'a StoredStep>,
     notices: &mut Vec<Notice>,
-) -> Result<Vec<Option<&'a StoredStep>>, StoreError> {
+) -> Result<Vec<Option<&'a StoredStep>>, StepsError> {
     let directory = || stored.directory.to_path_buf();
     let mut claims: BTreeMap<&str, &StepSpec> = BTreeMap::new();
     let mut found = Vec::with_capacity(flow.len());
@@ -82,7 +82,7 @@ fn find<'a>(
             olds.partition(|old| in_flow.contains(old.id.as_str()));
         match (own, free.as_slice()) {
             (Some(one), [other, ..]) | (None, [one, other, ..]) => {
-                return Err(StoreError::RenameOfTwo {
+                return Err(StepsError::RenameOfTwo {
                     directory: directory(),
                     id: step.id.clone(),
                     stored: [one.id.clone(), other.id.clone()],
@@ -91,7 +91,7 @@ fn find<'a>(
             }
             (None, [old]) => {
                 if let Some(other) = claims.insert(&old.id, step) {
-                    return Err(StoreError::RenamedTwice {
+                    return Err(StepsError::RenamedTwice {
                         directory: directory(),
                         old: old.id.clone(),
                         ids: Box::new([other.id.clone(), step.id.clone()]),
@@ -106,7 +106,7 @@ fn find<'a>(
             }
             (None, []) => match taken.first() {
                 Some(old) => {
-                    return Err(StoreError::RenameInUse {
+                    return Err(StepsError::RenameInUse {
                         directory: directory(),
                         id: step.id.clone(),
                         old: old.id.clone(),
@@ -127,7 +127,7 @@ fn number(
     flow: &[StepSpec],
     found: &[Option<&StoredStep>],
     manifest: &mut Manifest,
-) -> Result<(), StoreError> {
+) -> Result<(), StepsError> {
     for (step, found) in flow.iter().zip(found) {
         let (number, rewrite) = match found {
             None => {
@@ -158,19 +158,19 @@ fn number(
 }
 
 /// A number that no step has had.
-fn new_number(stored: &Stored<'_>, manifest: &mut Manifest) -> Result<u16, StoreError> {
-    let number = u16::try_from(manifest.next_step).map_err(|_| StoreError::TooManySteps {
+fn new_number(stored: &Stored<'_>, manifest: &mut Manifest) -> Result<u16, StepsError> {
+    let number = u16::try_from(manifest.next_step).map_err(|_| StepsError::TooManySteps {
         directory: stored.directory.to_path_buf(),
     })?;
     manifest.next_step += 1;
     Ok(number)
 }
 
-fn check_kind(stored: &Stored<'_>, found: &StoredStep, step: &StepSpec) -> Result<(), StoreError> {
+fn check_kind(stored: &Stored<'_>, found: &StoredStep, step: &StepSpec) -> Result<(), StepsError> {
     if found.kind == step.kind {
         return Ok(());
     }
-    Err(StoreError::KindChanged {
+    Err(StepsError::KindChanged {
         directory: stored.directory.to_path_buf(),
         id: step.id.clone(),
         stored_id: found.id.clone(),
@@ -186,7 +186,7 @@ fn refuse_unknown(
     flow: &[StepSpec],
     kept: &BTreeMap<&str, &StoredStep>,
     found: &[Option<&StoredStep>],
-) -> Result<(), StoreError> {
+) -> Result<(), StepsError> {
     let is_found = |step: &StoredStep| found.iter().flatten().any(|it| it.number == step.number);
     let left: Vec<StoredStep> = kept
         .values()
@@ -203,18 +203,18 @@ fn refuse_unknown(
         .filter(|(_, old)| stored.steps.iter().all(|step| step.id != **old))
         .map(|(step, old)| (step.id.clone(), old.clone()))
         .collect();
-    Err(StoreError::UnknownSteps {
+    Err(StepsError::UnknownSteps {
         directory: stored.directory.to_path_buf(),
         steps: left,
         unused,
     })
 }
 
-fn ids_of<'a>(stored: &Stored<'_>, flow: &'a [StepSpec]) -> Result<BTreeSet<&'a str>, StoreError> {
+fn ids_of<'a>(stored: &Stored<'_>, flow: &'a [StepSpec]) -> Result<BTreeSet<&'a str>, StepsError> {
     let mut places = BTreeMap::new();
     for step in flow {
         if let Some(other) = places.insert(step.id.as_str(), step.place.as_str()) {
-            return Err(StoreError::SameId {
+            return Err(StepsError::SameId {
                 directory: stored.directory.to_path_buf(),
                 id: step.id.clone(),
                 places: [other.to_owned(), step.place.clone()],

@@ -1,7 +1,7 @@
 //! What has to be done with the rows of a step whose types have changed.
 
 use super::{Notice, Rewrite};
-use crate::error::{AnotherType, StoreError};
+use crate::error::{AnotherType, StepsError};
 use crate::schema::{Difference, Schema};
 use crate::step::{Schemas, StepSpec, StoredStep};
 use std::path::Path;
@@ -12,7 +12,7 @@ pub(super) fn rewrite(
     stored: &StoredStep,
     step: &StepSpec,
     notices: &mut Vec<Notice>,
-) -> Result<Option<Rewrite>, StoreError> {
+) -> Result<Option<Rewrite>, StepsError> {
     let Schemas {
         key,
         state,
@@ -44,7 +44,7 @@ pub(super) fn rewrite(
         // What can't be traced may be as it was: each stored key is tried.
         if old_key.is_none() && !is.has_bytes_of(was) {
             let another = another(was, differences, old_keys);
-            return Err(StoreError::KeyChanged(another));
+            return Err(StepsError::KeyChanged(another));
         }
         if old_key.is_some() {
             notices.push(Notice::Rekeyed {
@@ -60,7 +60,7 @@ pub(super) fn rewrite(
             old_state = find(old_states, was);
             if old_state.is_none() && !differences.iter().all(Difference::is_readable) {
                 let another = another(was, differences, old_states);
-                return Err(StoreError::StateChanged(another));
+                return Err(StepsError::StateChanged(another));
             }
             let (id, differences) = (step.id.clone(), differences.clone());
             notices.push(match old_state {

@@ -17,8 +17,8 @@ mod make;
 
 use contents::contents;
 use flow_store::{
-    Agreed, Changes, End, Epoch, KEY_GROUPS, Look, Retain, Row, Schemas, Start, StepSpec,
-    StoreError, StoredStep,
+    Agreed, Changes, End, Epoch, GoBackError, KEY_GROUPS, Look, Retain, Row, Schemas, Start,
+    StepSpec, StoreError, StoredStep,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -170,7 +170,7 @@ fn they_are_gone_back_with() {
             let look = match Look::at(home.path()).unwrap().go_back(epoch) {
                 Ok(look) => look,
                 // some have been gone back to there
-                Err(StoreError::WentBack { .. }) => continue,
+                Err(StoreError::GoBack(GoBackError::WentBack { .. })) => continue,
                 Err(error) => panic!("{name}: {error}"),
             };
             let look = look.retaining(Retain::Epochs(100));

@@ -1,7 +1,7 @@
 //! Any bytes in place of a store: an error that has a name, or the right rows; never a panic.
 
 use crate::support::*;
-use flow_store::{Changes, End, KEY_GROUPS, Look, StoreError};
+use flow_store::{Changes, End, FileError, KEY_GROUPS, Look, StoreError};
 use std::fs;
 
 struct Random(u64);
@@ -85,14 +85,14 @@ fn damaged(
             cut_short
         }
         Err(
-            StoreError::Damaged { .. }
-            | StoreError::NotARedbFile { .. }
-            | StoreError::NotAFlowStore { .. }
-            | StoreError::Truncated { .. }
-            | StoreError::FormatTooOld { .. }
-            | StoreError::FormatTooNew { .. }
-            | StoreError::WrongPart { .. }
-            | StoreError::ForeignPart { .. },
+            StoreError::File(FileError::Damaged { .. })
+            | StoreError::File(FileError::NotARedbFile { .. })
+            | StoreError::File(FileError::NotAFlowStore { .. })
+            | StoreError::File(FileError::Truncated { .. })
+            | StoreError::File(FileError::FormatTooOld { .. })
+            | StoreError::File(FileError::FormatTooNew { .. })
+            | StoreError::File(FileError::WrongPart { .. })
+            | StoreError::File(FileError::ForeignPart { .. }),
         ) => true,
         Err(error) => panic!("{what}: {error}"),
     }
@@ -213,7 +213,10 @@ fn a_letter_that_was_changed_is_found() {
             // What older commits have left counts for nothing.
             Ok(found) => assert_eq!(found, expected),
             Err(error) => {
-                assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+                assert!(
+                    matches!(error, StoreError::File(FileError::Damaged { .. })),
+                    "{error}"
+                );
                 refused += 1;
             }
         }

@@ -1,18 +1,18 @@
 //! Who has the store, and whether a directory without data is a new one.
 
 use crate::support::*;
-use flow_store::{Changes, End, Epoch, Look, StoreError};
+use flow_store::{Changes, End, Epoch, FileError, LockError, Look, StoreError};
 use std::fs;
 
 fn is_locked(home: &Home) -> bool {
     match Look::at(home.store()) {
         Ok(_) => false,
-        Err(StoreError::Locked {
+        Err(StoreError::Lock(LockError::Locked {
             pid,
             host,
             since,
             path,
-        }) => {
+        })) => {
             assert_eq!(pid, Some(std::process::id()));
             assert!(host.is_some() && since.is_some());
             assert_eq!(path, home.lock());
@@ -45,20 +45,20 @@ fn the_message_says_who_has_it() {
     let home = Home::new();
     let _execution = home.start(&[step("a")]);
     let (error, message) = home.refused();
-    let StoreError::Locked {
+    let StoreError::Lock(LockError::Locked {
         host: Some(host),
         pid: Some(pid),
         since: Some(since),
         ..
-    } = error
+    }) = error
     else {
         panic!("{message}");
     };
     assert_eq!(
         message,
         format!(
-            "the store state is in use by process {pid} on {host} since {since}: stop that \
-             process, or give another directory"
+            "the store state is in use by process {pid} on {host} since {since}\
+             \nhelp: stop that process, or give another directory"
         )
     );
     // a torn record
@@ -66,7 +66,7 @@ fn the_message_says_who_has_it() {
     let (_, message) = home.refused();
     assert_eq!(
         message,
-        "the store state is in use by an unknown process: stop that process, or give another \
+        "the store state is in use by an unknown process\nhelp: stop that process, or give another \
          directory"
     );
 }
@@ -81,7 +81,10 @@ fn redb_keeps_out_who_removes_the_lock_file() {
     let manifest = look.reconcile(&[step("a")], &agree(&[])).unwrap();
     let error = start_with(look, &manifest, &flow_store::Changes::new()).unwrap_err();
     assert!(
-        matches!(error, StoreError::Locked { host: None, .. }),
+        matches!(
+            error,
+            StoreError::Lock(LockError::Locked { host: None, .. })
+        ),
         "{error}"
     );
     execution.commit(epoch(1, 1), []).unwrap();
@@ -94,7 +97,10 @@ fn two_who_make_a_store_at_once() {
     let manifest = one.reconcile(&[step("a")], &agree(&[])).unwrap();
     let execution = start(one, &manifest);
     let error = start_with(two, &manifest, &flow_store::Changes::new()).unwrap_err();
-    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::Lock(LockError::Locked { .. })),
+        "{error}"
+    );
 
     // and when the first is through with it already
     let home = Home::new();
@@ -108,7 +114,7 @@ fn two_who_make_a_store_at_once() {
     assert_eq!(
         message,
         "the store in state changed while it was being looked at (another process made a store \
-         there): start again"
+         there)\nhelp: start again"
     );
     assert!(before == fs::read(home.part()).unwrap());
     drop(execution);
@@ -132,7 +138,8 @@ fn empty_where_data_was() {
             message,
             format!(
                 "the store in state has lost its data: its lock file names the store {uuid}, and \
-                 there is no {PART}. Put a backup there, or remove the directory to start from \
+                 there is no {PART}\
+                 \nhelp: put a backup there, or remove the directory to start from \
                  nothing"
             )
         );
@@ -142,7 +149,7 @@ fn empty_where_data_was() {
     fs::write(home.lock(), &text[..30]).unwrap();
     let (error, _) = home.refused();
     assert!(
-        matches!(&error, StoreError::EmptyWhereDataWas { store, .. } if store == "unknown"),
+        matches!(&error, StoreError::File(FileError::EmptyWhereDataWas { store, .. }) if store == "unknown"),
         "{error}"
     );
     assert_eq!(fs::read_to_string(home.lock()).unwrap(), text[..30]);
@@ -185,7 +192,7 @@ fn a_part_file_without_its_lock_file_is_a_store() {
     fs::remove_file(home.part()).unwrap();
     let (error, _) = home.refused();
     assert!(
-        matches!(error, StoreError::EmptyWhereDataWas { .. }),
+        matches!(error, StoreError::File(FileError::EmptyWhereDataWas { .. })),
         "{error}"
     );
 }
@@ -198,9 +205,9 @@ fn the_file_of_another_store() {
     fs::copy(other.part(), home.part()).unwrap();
     for _ in 0..2 {
         let (error, message) = home.refused();
-        let StoreError::ForeignPart {
+        let StoreError::File(FileError::ForeignPart {
             expected, found, ..
-        } = error
+        }) = error
         else {
             panic!("{message}");
         };
@@ -209,7 +216,8 @@ fn the_file_of_another_store() {
             message,
             format!(
                 "state/{PART} is of the store {found}, and this directory held the store \
-                 {expected}: put the right file in its place, or remove state/lock to agree to the \
+                 {expected}\
+                 \nhelp: put the right file in its place, or remove state/lock to agree to the \
                  other"
             )
         );
@@ -262,7 +270,10 @@ fn those_who_read_do_it_together_and_a_start_waits_for_them() {
     let execution = home.start(&[step("a")]);
     let error = Look::read(home.store()).unwrap_err();
     assert!(
-        matches!(error, StoreError::Locked { pid: Some(_), .. }),
+        matches!(
+            error,
+            StoreError::Lock(LockError::Locked { pid: Some(_), .. })
+        ),
         "{error}"
     );
     drop(execution);
@@ -283,7 +294,10 @@ fn whoever_would_read_while_a_start_waits_is_told_to_try_again() {
             Ok(_) => assert!(std::time::Instant::now() < deadline, "it still may read"),
         }
     };
-    assert!(matches!(error, StoreError::AboutToStart { .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::Lock(LockError::AboutToStart { .. })),
+        "{error}"
+    );
     drop(reading);
     assert_eq!(start.join().unwrap().unwrap(), Epoch::opening(1));
     // and when the start is over, however it ended, they may read
@@ -293,7 +307,10 @@ fn whoever_would_read_while_a_start_waits_is_told_to_try_again() {
     let announced = fs::File::open(home.store()).unwrap();
     announced.try_lock().unwrap();
     let error = Look::read(home.store()).unwrap_err();
-    assert!(matches!(error, StoreError::AboutToStart { .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::Lock(LockError::AboutToStart { .. })),
+        "{error}"
+    );
     announced.unlock().unwrap();
     Look::read(home.store()).unwrap();
 }
@@ -307,14 +324,14 @@ fn those_who_read_without_a_lock_file_are_safe_from_a_writer() {
     fs::remove_file(home.lock()).unwrap();
     let error = Look::read(home.store()).unwrap_err();
     assert!(
-        matches!(error, StoreError::Locked { pid: None, .. }),
+        matches!(error, StoreError::Lock(LockError::Locked { pid: None, .. })),
         "{error}"
     );
     // also where somebody has made the file anew
     fs::write(home.lock(), "").unwrap();
     let error = Look::read(home.store()).unwrap_err();
     assert!(
-        matches!(error, StoreError::Locked { pid: None, .. }),
+        matches!(error, StoreError::Lock(LockError::Locked { pid: None, .. })),
         "{error}"
     );
     execution.commit(epoch(1, 1), []).unwrap();
@@ -351,7 +368,10 @@ fn a_look_that_only_reads_changes_nothing() {
     errors.push(read().compact(&mut |_, _| ()).map(drop));
     for error in errors {
         let error = error.unwrap_err();
-        assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::Lock(LockError::ReadOnly { .. })),
+            "{error}"
+        );
     }
     assert!(before == fs::read(home.part()).unwrap());
     read().backup(home.path("copy"), &mut |_, _| ()).unwrap();

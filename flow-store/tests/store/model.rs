@@ -3,7 +3,8 @@
 
 use crate::support::*;
 use flow_store::{
-    Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Retain, Start, StepSpec, StoreError,
+    Agreed, Changes, End, Epoch, Execution, ExecutionError, GoBackError, KEY_GROUPS, LockError,
+    Look, Retain, Start, StepSpec, StepsError, StoreError,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -396,9 +397,15 @@ fn refuse(
     let error = error.unwrap_err();
     let expected = match refused {
         Refused::NoSuchStep | Refused::NoSuchGroup => {
-            matches!(error, StoreError::WrongChange { .. })
+            matches!(
+                error,
+                StoreError::Execution(ExecutionError::WrongChange { .. })
+            )
         }
-        _ => matches!(error, StoreError::WrongEpoch { .. }),
+        _ => matches!(
+            error,
+            StoreError::Execution(ExecutionError::WrongEpoch { .. })
+        ),
     };
     prop_assert!(expected, "{:?}: {}", refused, error);
     prop_assert!(before == fs::read(home.part()).unwrap(), "{:?}", refused);
@@ -452,7 +459,7 @@ fn work(
             flow.remove(at);
             let error = look.reconcile(&flow, &Agreed::default()).unwrap_err();
             prop_assert!(
-                matches!(error, StoreError::UnknownSteps { .. }),
+                matches!(error, StoreError::Steps(StepsError::UnknownSteps { .. })),
                 "{}",
                 error
             );
@@ -481,7 +488,7 @@ fn restart(
                 back
             }
             // once more is by another name
-            Err(StoreError::WentBack { .. }) => home.look(),
+            Err(StoreError::GoBack(GoBackError::WentBack { .. })) => home.look(),
             Err(error) => panic!("{error}"),
         };
     }
@@ -516,7 +523,11 @@ fn restart(
         changes: &Changes::new(),
     };
     let error = killed.look().start(start).unwrap_err();
-    prop_assert!(matches!(error, StoreError::Changed { .. }), "{}", error);
+    prop_assert!(
+        matches!(error, StoreError::Lock(LockError::Changed { .. })),
+        "{}",
+        error
+    );
     prop_assert!(before == fs::read(killed.part()).unwrap());
     model.check(&killed.look())?;
     Ok(execution)

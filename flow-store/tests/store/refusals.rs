@@ -2,7 +2,10 @@
 //! stays as it was to the byte.
 
 use crate::support::*;
-use flow_store::{Agreed, Changes, End, Look, Manifest, Start, StepKind, StepSpec, StoreError};
+use flow_store::{
+    Agreed, Changes, End, ExecutionError, LockError, Look, Manifest, Start, StepKind, StepSpec,
+    StoreError,
+};
 use redb::TableDefinition;
 use std::fs;
 
@@ -40,7 +43,7 @@ fn a_path_that_is_no_directory() {
     let (_, message) = home.refused();
     assert_eq!(
         message,
-        "state is not a directory: the store needs one of its own; give another path"
+        "state is not a directory, and the store needs one of its own\nhelp: give another path"
     );
     let error = Look::at(home.store().join("below")).unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
@@ -81,12 +84,13 @@ fn other_files_in_place_of_the_part() {
     let part = fs::read(home.part()).unwrap();
     let garbage: Vec<u8> = (0..20_000u32).map(|n| (n % 251) as u8).collect();
     let not_redb = format!(
-        "state/{PART} is not a store: it does not begin as a redb file does. Give another directory"
+        "state/{PART} is not a store: it does not begin as a redb file does\
+         \nhelp: give another directory"
     );
     let short = |length: usize, needed: usize| {
         format!(
-            "the store file state/{PART} was cut short: it has {length} bytes and needs {needed}. \
-             Put a backup in its place"
+            "the store file state/{PART} was cut short: it has {length} bytes and needs {needed}\
+             \nhelp: put a backup in its place"
         )
     };
     let cases = [
@@ -94,7 +98,7 @@ fn other_files_in_place_of_the_part() {
             &b""[..],
             format!(
                 "the store file state/{PART} is empty, though it held data: nothing is created in \
-                 its place. Put a backup there, or remove the directory to start from nothing"
+                 its place\nhelp: put a backup there, or remove the directory to start from nothing"
             ),
         ),
         (&b"x"[..], not_redb.clone()),
@@ -124,8 +128,8 @@ fn a_redb_file_of_another_program() {
     assert_eq!(
         message,
         format!(
-            "state/{PART} is a redb file, but not a store of flow: Table 'meta' does not exist. \
-             Give another directory"
+            "state/{PART} is a redb file, but not a store of flow: Table 'meta' does not exist\
+             \nhelp: give another directory"
         )
     );
     for home in stores() {
@@ -133,8 +137,8 @@ fn a_redb_file_of_another_program() {
         assert_eq!(
             home.refused().1,
             format!(
-                "state/{PART} is a redb file, but not a store of flow: it names no format. Give \
-                 another directory"
+                "state/{PART} is a redb file, but not a store of flow: it names no format\
+                 \nhelp: give another directory"
             )
         );
     }
@@ -147,8 +151,8 @@ fn versions_before_and_after() {
         assert_eq!(
             home.refused().1,
             format!(
-                "the store file state/{PART} has format 7, and this version of flow reads up to 4: \
-                 use the version that wrote it, or a later one"
+                "the store file state/{PART} has format 7, and this version of flow reads up to 4\
+                 \nhelp: use the version that wrote it, or a later one"
             )
         );
         for older in [0, 1, 2] {
@@ -157,7 +161,8 @@ fn versions_before_and_after() {
                 home.refused().1,
                 format!(
                     "the store file state/{PART} has flow format {older}, and this version of flow reads \
-                     flow format 4: run the flow with the version that wrote the store, or move state \
+                     flow format 4\
+                     \nhelp: run the flow with the version that wrote the store, or move state \
                      away and start anew"
                 )
             );
@@ -173,8 +178,8 @@ fn one_of_several_parts() {
         assert_eq!(
             home.refused().1,
             format!(
-                "the store file state/{PART} is part 2 of 3, and its name says part 0 of 1: give \
-                 it back its name"
+                "the store file state/{PART} is part 2 of 3, and its name says part 0 of 1\
+                 \nhelp: give it back its name"
             )
         );
     }
@@ -185,13 +190,13 @@ fn one_of_several_parts() {
             home.refused().1,
             format!(
                 "the store in state should have the one file {PART}, and has {PART}, \
-                 part-00000-of-00002.redb: keep the right one, with that name"
+                 part-00000-of-00002.redb\nhelp: keep the right one, with that name"
             )
         );
         fs::remove_file(home.part()).unwrap();
         let (_, message) = home.refused();
         assert!(
-            message.contains("and has part-00000-of-00002.redb: keep"),
+            message.contains("and has part-00000-of-00002.redb\nhelp: keep"),
             "{message}"
         );
     }
@@ -228,8 +233,8 @@ fn numbers_that_contradict_each_other() {
             assert_eq!(
                 home.refused().1,
                 format!(
-                    "the store file state/{PART} is damaged: {expected}. Nothing was changed; put \
-                     a backup in its place"
+                    "the store file state/{PART} is damaged: {expected}. Nothing was changed\
+                     \nhelp: put a backup in its place"
                 )
             );
         }
@@ -257,7 +262,8 @@ fn a_delta_that_was_changed_in_a_valid_file() {
         assert_eq!(
             message,
             format!(
-                "the store file state/{PART} is damaged: {what}. Nothing was changed; put a backup \
+                "the store file state/{PART} is damaged: {what}. Nothing was changed\
+                 \nhelp: put a backup \
                  in its place"
             )
         );
@@ -328,13 +334,22 @@ fn what_a_start_would_refuse_is_found_without_starting() {
         ];
         check(&home, None, &changes(0, &[("k", "v")])).unwrap();
         let error = check(&home, None, &changes(7, &[("k", "v")])).unwrap_err();
-        assert!(matches!(error, StoreError::WrongChange { .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                StoreError::Execution(ExecutionError::WrongChange { .. })
+            ),
+            "{error}"
+        );
         let other = Home::new()
             .look()
             .reconcile(&[], &Agreed::default())
             .unwrap();
         let error = check(&home, Some(&other), &Changes::new()).unwrap_err();
-        assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::Lock(LockError::Changed { .. })),
+            "{error}"
+        );
         let after = [
             fs::read(home.part()).unwrap(),
             fs::read(home.lock()).unwrap(),
@@ -368,7 +383,10 @@ fn what_a_start_would_refuse_is_found_without_starting() {
     drop(database);
     let error = check(&home, None, &Changes::new()).unwrap_err();
     assert!(
-        matches!(error, StoreError::TooManyExecutions { .. }),
+        matches!(
+            error,
+            StoreError::Execution(ExecutionError::TooManyExecutions { .. })
+        ),
         "{error}"
     );
 }
@@ -385,7 +403,10 @@ fn a_start_that_is_refused_changes_nothing() {
     for home in [closed, killed] {
         let before = fs::read(home.part()).unwrap();
         let error = start_with(home.look(), &foreign, &Changes::new()).unwrap_err();
-        assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::Lock(LockError::Changed { .. })),
+            "{error}"
+        );
         let mut bad_group = Changes::new();
         put(&mut bad_group, 0, 1024, "k", "v");
         for (changes, why) in [
@@ -398,7 +419,13 @@ fn a_start_that_is_refused_changes_nothing() {
             let look = home.look();
             let manifest = look.reconcile(&flow, &Agreed::default()).unwrap();
             let error = start_with(look, &manifest, &changes).unwrap_err();
-            assert!(matches!(error, StoreError::WrongChange { .. }), "{error}");
+            assert!(
+                matches!(
+                    error,
+                    StoreError::Execution(ExecutionError::WrongChange { .. })
+                ),
+                "{error}"
+            );
             assert!(error.to_string().contains(why), "{error}");
         }
         assert!(before == fs::read(home.part()).unwrap());
@@ -444,7 +471,10 @@ fn epochs_must_grow_and_be_of_the_execution() {
         .commit(epoch(2, 4), [&changes(9, &[("k", "2")])])
         .unwrap_err();
     assert!(
-        matches!(error, StoreError::WrongChange { step: 9, .. }),
+        matches!(
+            error,
+            StoreError::Execution(ExecutionError::WrongChange { step: 9, .. })
+        ),
         "{error}"
     );
     // none of that is the end

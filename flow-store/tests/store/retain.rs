@@ -2,7 +2,9 @@
 //! be gone along.
 
 use crate::support::*;
-use flow_store::{Changes, End, Epoch, Execution, Look, Retain, StepSpec, StoreError};
+use flow_store::{
+    Changes, End, Epoch, Execution, GoBackError, LockError, Look, Retain, StepSpec, StoreError,
+};
 use redb::{Database, ReadableTable, TableDefinition};
 use std::time::Duration;
 
@@ -144,7 +146,10 @@ fn copies_keep_them_and_work_by_hand_forgets_them() {
     errors.push(brought_back().rename_step("a", "x").map(drop));
     for error in errors {
         let error = error.unwrap_err();
-        assert!(matches!(error, StoreError::GoneBack { .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::GoBack(GoBackError::GoneBack { .. })),
+            "{error}"
+        );
     }
 }
 
@@ -240,6 +245,9 @@ fn a_look_that_went_back_is_fenced_like_any() {
     std::fs::remove_file(copy.lock()).unwrap();
     drop(run(&copy, &flow(), Retain::Epochs(100)));
     let error = start_with(look, &manifest, &Changes::new()).unwrap_err();
-    assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::Lock(LockError::Changed { .. })),
+        "{error}"
+    );
     assert_eq!(copy.look().epoch(), epoch(2, 3));
 }

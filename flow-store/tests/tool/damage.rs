@@ -67,7 +67,7 @@ fn a_chunk_whose_crc_is_wrong() {
         ran.message(),
         format!(
             "the store file clean/{PART} is damaged: 1 of its records, chunks, deltas and rows are \
-             wrong. Nothing was changed; put a backup in its place"
+             wrong. Nothing was changed\nhelp: put a backup in its place"
         )
     );
     is_refused(&home, &said, &["get", "clean", "counts", "anna"]);
@@ -92,7 +92,7 @@ fn a_delta_whose_crc_is_wrong() {
 fn is_refused(home: &Home, what: &str, get: &[&str]) {
     let expected = format!(
         "the store file clean/{PART} is damaged: {what}. Nothing was \
-         changed; put a backup in its place"
+         changed\nhelp: put a backup in its place"
     );
     let before = home.bytes("clean");
     for args in [

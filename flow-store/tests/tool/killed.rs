@@ -1,7 +1,7 @@
 //! `compact` and `backup` killed at any moment.
 
 use crate::support::*;
-use flow_store::{Changes, Look, StepKind, StoreError};
+use flow_store::{Changes, FileError, Look, StepKind, StoreError};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -89,7 +89,7 @@ fn a_killed_backup_is_whole_or_refused() {
                 drop(look);
                 assert_eq!(home.contents(&name), before, "{part}");
             }
-            Err(StoreError::EmptyWhereDataWas { .. }) => refused += 1,
+            Err(StoreError::File(FileError::EmptyWhereDataWas { .. })) => refused += 1,
             Err(error) => panic!("{part}: {error}"),
         }
         assert_eq!(home.contents("store"), before, "{part}");

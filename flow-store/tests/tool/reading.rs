@@ -50,7 +50,7 @@ fn while_a_flow_runs_they_say_who_holds_it() {
         line.unwrap().to_owned()
     };
     let expected = format!(
-        "the store clean is in use by process {} on {} since {}: stop that process, or give \
+        "the store clean is in use by process {} on {} since {}\nhelp: stop that process, or give \
          another directory",
         std::process::id(),
         line("host "),
@@ -82,19 +82,19 @@ fn a_directory_without_a_store() {
         let message = home.run(&at("nowhere", args)).refused(3);
         assert_eq!(
             message,
-            "there is no store in nowhere: give the directory that a flow was started with \
+            "there is no store in nowhere\nhelp: give the directory that a flow was started with \
              `--recover`"
         );
     }
     assert!(!home.path("nowhere").exists() && !home.path("target").exists());
     let message = home.run(&["info", "other"]).refused(3);
     assert!(
-        message.starts_with("there is no store in other:"),
+        message.starts_with("there is no store in other\nhelp: "),
         "{message}"
     );
     assert_eq!(
         home.run(&["info", "file"]).refused(3),
-        "file is not a directory: the store needs one of its own; give another path"
+        "file is not a directory, and the store needs one of its own\nhelp: give another path"
     );
 }
 

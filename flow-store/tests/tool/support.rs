@@ -48,12 +48,13 @@ impl Ran {
         self.message()
     }
 
-    /// Its message: one, on one line.
+    /// Its message: one, on one line, and what helps on another.
     #[track_caller]
     pub(crate) fn message(self) -> String {
         let message = self.stderr.strip_prefix("error: ").unwrap();
         let message = message.strip_suffix('\n').unwrap();
-        assert!(!message.contains('\n'), "{message}");
+        let (first, help) = message.split_once("\nhelp: ").unwrap_or((message, ""));
+        assert!(!first.contains('\n') && !help.contains('\n'), "{message}");
         message.to_owned()
     }
 }

@@ -1,7 +1,7 @@
 //! The verbs that change a store, or make one.
 
 use crate::support::*;
-use flow_store::{Changes, End, Look, StepKind, StoreError};
+use flow_store::{Changes, End, FileError, Look, StepKind, StoreError};
 use std::fs;
 use std::path::Path;
 
@@ -149,7 +149,7 @@ fn a_backup_is_the_store() {
         fs::remove_file(home.part(store)).unwrap();
         let error = Look::at(home.path(store)).unwrap_err();
         assert!(
-            matches!(error, StoreError::EmptyWhereDataWas { .. }),
+            matches!(error, StoreError::File(FileError::EmptyWhereDataWas { .. })),
             "{error}"
         );
         fs::copy(home.part("target"), home.part(store)).unwrap();
@@ -199,7 +199,10 @@ fn a_copy_that_is_not_the_store_is_not_given_its_name() {
                 }
             });
         let told = error.unwrap_err();
-        assert!(matches!(told, StoreError::Damaged { .. }), "{told}");
+        assert!(
+            matches!(told, StoreError::File(FileError::Damaged { .. })),
+            "{told}"
+        );
         assert!(!home.path("target").exists(), "{false_copy}");
 
         let unfinished = home.path("one").join(format!("{PART}.new"));
@@ -209,7 +212,10 @@ fn a_copy_that_is_not_the_store_is_not_given_its_name() {
             }
         });
         let told = error.unwrap_err();
-        assert!(matches!(told, StoreError::Damaged { .. }), "{told}");
+        assert!(
+            matches!(told, StoreError::File(FileError::Damaged { .. })),
+            "{told}"
+        );
         assert!(
             !unfinished.exists() && bytes == home.bytes("one"),
             "{false_copy}"
@@ -227,8 +233,8 @@ fn a_backup_has_a_directory_of_its_own() {
         assert_eq!(
             home.run(&["backup", "clean", target]).refused(3),
             format!(
-                "{target} is there already: a backup makes a directory of its own; give another \
-                 path"
+                "{target} is there already, and a backup makes a directory of its own\
+                 \nhelp: give another path"
             )
         );
     }

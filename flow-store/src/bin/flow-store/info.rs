@@ -35,7 +35,7 @@ fn measured(look: &Look) -> Result<Vec<Step<'_>>, StoreError> {
             bytes += (row.key.len() + row.value.len()) as u64;
             count();
         }
-        Ok((rows, bytes))
+        Ok::<_, StoreError>((rows, bytes))
     };
     let steps = look.steps().iter();
     steps

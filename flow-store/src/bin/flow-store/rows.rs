@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::json;
 use crate::terminal::{Bar, Out};
-use flow_store::{CodecError, KEY_GROUPS, Look, Row, StoreError, StoredStep};
+use flow_store::{CodecError, FileError, KEY_GROUPS, Look, Row, StoreError, StoredStep};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -22,9 +22,11 @@ pub(crate) struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     pub(crate) fn new(look: &Look, step: &'a StoredStep, row: &Row) -> Result<Self, StoreError> {
-        let damaged = |what: &str, error: CodecError| StoreError::Damaged {
-            path: look.about().map(|about| about.path).unwrap_or_default(),
-            what: format!("{}: its {what}: {error}", row.name(step)),
+        let damaged = |what: &str, error: CodecError| {
+            StoreError::File(FileError::Damaged {
+                path: look.about().map(|about| about.path).unwrap_or_default(),
+                what: format!("{}: its {what}: {error}", row.name(step)),
+            })
         };
         let (done, state) = step
             .kind

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::terminal::{Bar, Out, rows};
-use flow_store::{Look, StoreError};
+use flow_store::{FileError, Look, StoreError};
 use indicatif::{HumanBytes, HumanCount};
 
 pub(crate) fn verify(look: &Look, out: &mut Out) -> Result<bool, Failure> {
@@ -18,8 +18,8 @@ pub(crate) fn verify(look: &Look, out: &mut Out) -> Result<bool, Failure> {
     }
     out.flush()?;
     let damaged = HumanCount(verified.damaged);
-    Err(Failure::Store(StoreError::Damaged {
+    Err(Failure::Store(StoreError::File(FileError::Damaged {
         path: look.about().map(|about| about.path).unwrap_or_default(),
         what: format!("{damaged} of its records, chunks, deltas and rows are wrong"),
-    }))
+    })))
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::StoreError;
 use crate::step::Schemas;
 use StepKind::{Sink, Source, State};
 
@@ -39,7 +40,7 @@ fn run(
     next_step: u32,
     flow: &[StepSpec],
     drop: &[&str],
-) -> Result<Manifest, StoreError> {
+) -> Result<Manifest, StepsError> {
     let stored = Stored {
         directory: Path::new("state"),
         steps: stored,
@@ -211,8 +212,9 @@ fn what_is_refused() {
             two(),
             vec![step("b", Source, &[])],
             &[],
-            "the store in state has a step that the flow has not: `a` (state, op_a). If a step \
-             was renamed, say `.renamed_from(\"a\")` where it is now; if what it held may go, \
+            "the store in state has a step that the flow has not: `a` (state, op_a)\
+             \nhelp: if a step was renamed, say `.renamed_from(\"a\")` where it is now; if what \
+             it held may go, \
              start with `--drop-state a`",
         ),
         (
@@ -224,7 +226,7 @@ fn what_is_refused() {
             &[],
             "the store in state has a step that the flow has not: `a` (state, op_a); `new` was \
              `aa` before, the flow says, and the store has no `aa`; `new` was `oldest` before, \
-             the flow says, and the store has no `oldest`. If a step was renamed, say \
+             the flow says, and the store has no `oldest`\nhelp: if a step was renamed, say \
              `.renamed_from(\"a\")` where it is now; if what it held may go, start with \
              `--drop-state a`",
         ),
@@ -233,7 +235,8 @@ fn what_is_refused() {
             vec![],
             &[],
             "the store in state has steps that the flow has not: `a` (state, op_a), `b` \
-             (source, op_b). If a step was renamed, say `.renamed_from(\"a\")` where it is now; \
+             (source, op_b)\
+             \nhelp: if a step was renamed, say `.renamed_from(\"a\")` where it is now; \
              if what it held may go (of a source that is where it stood: its input would be read \
              again), start with `--drop-state a --drop-state b`",
         ),
@@ -242,14 +245,14 @@ fn what_is_refused() {
             vec![step("a", Sink, &[]), step("b", Source, &[])],
             &[],
             "src/main.rs:1:9: step `a` is a sink step, and the store in state has it as a state \
-             step. Give it another name with `.named(…)`, or start with `--drop-state a`",
+             step\nhelp: give it another name with `.named(…)`, or start with `--drop-state a`",
         ),
         (
             two(),
             vec![step("new", Sink, &["a"]), step("b", Source, &[])],
             &[],
             "src/main.rs:3:9: step `new` is a sink step, and the store in state has `a`, its \
-             old name, as a state step. Give it another name with `.named(…)`, or start with \
+             old name, as a state step\nhelp: give it another name with `.named(…)`, or start with \
              `--drop-state a`",
         ),
         (
@@ -270,21 +273,21 @@ fn what_is_refused() {
             vec![step("b", State, &["a"])],
             &[],
             "src/main.rs:1:9: the store in state has both `b` and `a`, and step `b` can go on \
-             with one only. Start with `--drop-state` for the one whose rows may go",
+             with one only\nhelp: start with `--drop-state` for the one whose rows may go",
         ),
         (
             vec![stored(0, "a", State), stored(1, "b", State)],
             vec![step("c", State, &["b", "a"])],
             &[],
             "src/main.rs:1:9: the store in state has both `a` and `b`, and step `c` can go on \
-             with one only. Start with `--drop-state` for the one whose rows may go",
+             with one only\nhelp: start with `--drop-state` for the one whose rows may go",
         ),
         (
             vec![stored(0, "a", State)],
             vec![step("b", State, &["a"]), step("cc", State, &["a"])],
             &[],
             "steps `b` (src/main.rs:1:9) and `cc` (src/main.rs:2:9) both say that they were \
-             `a`, and the rows in state can go to one only. Take one `.renamed_from(\"a\")` \
+             `a`, and the rows in state can go to one only\nhelp: take one `.renamed_from(\"a\")` \
              away",
         ),
         (
@@ -292,20 +295,21 @@ fn what_is_refused() {
             vec![step("a", State, &[]), step("b", State, &["a"])],
             &[],
             "src/main.rs:1:9: step `b` says that it was `a`, and the flow still has a step `a`, \
-             which the rows in state could as well be for. Take `.renamed_from(\"a\")` away, or \
+             which the rows in state could as well be for\
+             \nhelp: take `.renamed_from(\"a\")` away, or \
              give the other step another name",
         ),
         (
             vec![],
             vec![step("a", State, &[]), step("a", Sink, &[])],
             &[],
-            "the flow has two steps `a`, at src/main.rs:1:9 and at src/main.rs:1:9: give one \
-             another name with `.named(…)`",
+            "the flow has two steps `a`, at src/main.rs:1:9 and at src/main.rs:1:9\
+             \nhelp: give one another name with `.named(…)`",
         ),
     ];
     for (stored, flow, drop, message) in cases {
         let error = run(&stored, 2, &flow, drop).unwrap_err();
-        assert_eq!(error.to_string(), message);
+        assert_eq!(StoreError::from(error).to_string(), message);
     }
     let error = run(
         &[],
@@ -314,8 +318,8 @@ fn what_is_refused() {
         &[],
     );
     assert_eq!(
-        error.unwrap_err().to_string(),
+        StoreError::from(error.unwrap_err()).to_string(),
         "the store in state has given all its 65,536 step numbers away, and none is used \
-         twice: start with a new directory"
+         twice\nhelp: start with a new directory"
     );
 }

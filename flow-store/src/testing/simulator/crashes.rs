@@ -6,7 +6,7 @@ use super::history::{Found, History, Store};
 use super::life::{self, Plan};
 use super::seen::{Seen, kept};
 use super::{Desk, Random, Wrong, expect};
-use crate::error::StoreError;
+use crate::error::{GoBackError, StoreError};
 use crate::look::Look;
 use crate::manifest::Agreed;
 use crate::retain::Retain;
@@ -96,7 +96,7 @@ fn go_back(look: Look, history: &History, seen: &Seen) -> Result<bool, Wrong> {
     };
     let look = match look.go_back(*to) {
         Ok(look) => look,
-        Err(StoreError::WentBack { .. }) => return Ok(false),
+        Err(StoreError::GoBack(GoBackError::WentBack { .. })) => return Ok(false),
         Err(error) => return Err(format!("the way back to {to}: {error}")),
     };
     let kept = kept(&look).map_err(|error| error.to_string())?;

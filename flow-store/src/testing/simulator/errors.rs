@@ -7,7 +7,7 @@ use super::history::{History, Store};
 use super::life::{self, Plan};
 use super::seen::Seen;
 use super::{Desk, Random, Wrong, expect};
-use crate::error::{Cause, StoreError};
+use crate::error::{Cause, ExecutionError, MaintenanceError, StoreError};
 use crate::file::guard::guard;
 use crate::file::part;
 use crate::key::KEY_GROUPS;
@@ -148,7 +148,7 @@ fn of_a_store_that_is_being_made() {
         match life::make(&disk) {
             // only as it was dropped
             Ok(execution) => drop(execution),
-            Err(StoreError::StartFailed { cause, .. }) => {
+            Err(StoreError::Execution(ExecutionError::StartFailed { cause, .. })) => {
                 life::check_cause(&disk, &cause)
                     .unwrap_or_else(|wrong| panic!("{fault:?}: {wrong}"));
             }
@@ -199,9 +199,11 @@ fn of_a_copy() {
     let look = desk.look(&store.image).unwrap();
     let make_copy = |disk: &Disk| {
         let fill = || copy::fill(&look, part::open(disk.clone())?, &mut |_, _| ());
-        let failed = |cause| StoreError::CopyFailed {
-            path: "copy".into(),
-            cause,
+        let failed = |cause| {
+            StoreError::Maintenance(MaintenanceError::CopyFailed {
+                path: "copy".into(),
+                cause,
+            })
         };
         guard(fill).map_err(|failure| failure.while_writing(failed))
     };
@@ -225,7 +227,7 @@ fn of_a_copy() {
         let disk = Disk::failing(&[], fault);
         match make_copy(&disk) {
             Ok(_) => panic!("{fault:?}: it says that it is done"),
-            Err(StoreError::CopyFailed { cause, .. }) => {
+            Err(StoreError::Maintenance(MaintenanceError::CopyFailed { cause, .. })) => {
                 life::check_cause(&disk, &cause)
                     .unwrap_or_else(|wrong| panic!("{fault:?}: {wrong}"));
                 assert!(matches!(cause, Cause::Io(_)), "{fault:?}: {cause}");

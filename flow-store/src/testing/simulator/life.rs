@@ -5,7 +5,7 @@ use super::flow::{another_flow, carry_out, change_some, first_steps, flow_of, ne
 use super::history::{History, Store};
 use super::{Random, Wrong, expect};
 use crate::epoch::Epoch;
-use crate::error::{Cause, StoreError};
+use crate::error::{Cause, ExecutionError, GoBackError, MaintenanceError, StoreError};
 use crate::execution::{Execution, Start};
 use crate::format::changes::Changes;
 use crate::format::record::End;
@@ -128,7 +128,7 @@ pub(super) fn execute(
                 expect(execution.epoch(), epoch, "the epoch of the execution")?;
                 history.acknowledge(disk);
             }
-            Err(StoreError::CommitFailed { cause, .. }) => {
+            Err(StoreError::Execution(ExecutionError::CommitFailed { cause, .. })) => {
                 check_cause(disk, &cause)?;
                 nothing_goes_on(execution, epoch, disk)?;
                 return Ok(history);
@@ -146,7 +146,9 @@ pub(super) fn execute(
         history.attempt(disk, after);
         match execution.end(End::Finished) {
             Ok(()) => history.acknowledge(disk),
-            Err(StoreError::EndFailed { cause, .. }) => check_cause(disk, &cause)?,
+            Err(StoreError::Execution(ExecutionError::EndFailed { cause, .. })) => {
+                check_cause(disk, &cause)?
+            }
             Err(error) => return Err(format!("the end: {error}")),
         }
     }
@@ -168,7 +170,7 @@ fn start(
         look = match look.go_back(to) {
             Ok(look) => look,
             // once more is by another name
-            Err(StoreError::WentBack { .. }) => return Ok(None),
+            Err(StoreError::GoBack(GoBackError::WentBack { .. })) => return Ok(None),
             Err(error) => return Err(format!("the way back to {to}: {error}")),
         };
         before.epoch = to;
@@ -208,7 +210,7 @@ fn start(
             expect(at, (number, before.epoch), "where the execution goes on")?;
             Ok(Some(execution))
         }
-        Err(StoreError::StartFailed { cause, .. }) => {
+        Err(StoreError::Execution(ExecutionError::StartFailed { cause, .. })) => {
             check_cause(disk, &cause)?;
             Ok(None)
         }
@@ -228,10 +230,12 @@ fn stale(execution: &mut Execution, disk: &Disk, random: &mut Random) -> Result<
     };
     let before = disk.now();
     match execution.commit(epoch, []) {
-        Err(StoreError::WrongEpoch { .. }) => {
+        Err(StoreError::Execution(ExecutionError::WrongEpoch { .. })) => {
             expect(disk.now(), before, "calls of a refusal").map(|()| true)
         }
-        Err(StoreError::CommitFailed { cause, .. }) => check_cause(disk, &cause).map(|()| false),
+        Err(StoreError::Execution(ExecutionError::CommitFailed { cause, .. })) => {
+            check_cause(disk, &cause).map(|()| false)
+        }
         other => Err(format!(
             "epoch {epoch} after {}: {other:?}",
             execution.epoch()
@@ -249,14 +253,24 @@ fn nothing_goes_on(mut execution: Execution, epoch: Epoch, disk: &Disk) -> Resul
     let before = disk.now();
     let again = execution.commit(epoch.next(), []);
     expect(
-        matches!(again, Err(StoreError::AfterFailedCommit { .. })),
+        matches!(
+            again,
+            Err(StoreError::Execution(
+                ExecutionError::AfterFailedCommit { .. }
+            ))
+        ),
         true,
         "a later commit",
     )?;
     expect(disk.now(), before, "calls of a refusal")?;
     let end = execution.end(End::Stopped);
     expect(
-        matches!(end, Err(StoreError::AfterFailedCommit { .. })),
+        matches!(
+            end,
+            Err(StoreError::Execution(
+                ExecutionError::AfterFailedCommit { .. }
+            ))
+        ),
         true,
         "a later end",
     )
@@ -299,7 +313,9 @@ pub(super) fn change_steps(
             history.acknowledge(disk);
             expect(rows, gone, "rows that are gone")?;
         }
-        Err(StoreError::MaintenanceFailed { cause, .. }) => check_cause(disk, &cause)?,
+        Err(StoreError::Maintenance(MaintenanceError::MaintenanceFailed { cause, .. })) => {
+            check_cause(disk, &cause)?
+        }
         Err(error) => return Err(format!("a change of the steps: {error}")),
     }
     Ok(history)
