@@ -238,6 +238,7 @@ pub use file::directory::files_of;
 pub use file::os;
 pub use format::changes::{Change, Changes};
 pub use format::record::{End, ExecutionRecord, bounded};
+pub use format::token_row::TokenRow;
 #[doc(hidden)]
 pub use hooks::fail_point::FailPoint;
 pub use key::{KEY_GROUPS, group, groups_of, hash, worker_of};

@@ -1,6 +1,7 @@
 //! What the store knows of a step: its id, its kind, and what its keys and states look like.
 
 use crate::codec::CodecError;
+use crate::format::token_row::TokenRow;
 use crate::key::{group, hash};
 use crate::schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -57,13 +58,12 @@ impl StepKind {
     /// # Ok::<(), flow_store::CodecError>(())
     /// ```
     pub fn split(self, value: &[u8]) -> Result<(Option<bool>, &[u8]), CodecError> {
-        match (self, value) {
-            (StepKind::State | StepKind::Sink, value) => Ok((None, value)),
-            (StepKind::Source, [0xc2, token @ ..]) => Ok((Some(false), token)),
-            (StepKind::Source, [0xc3, token @ ..]) => Ok((Some(true), token)),
-            (StepKind::Source, _) => Err(CodecError::Decode(
-                "it does not say whether the partition was read to its end".to_owned(),
-            )),
+        match self {
+            StepKind::State | StepKind::Sink => Ok((None, value)),
+            StepKind::Source => {
+                let row = TokenRow::read(value)?;
+                Ok((Some(row.finished), row.token))
+            }
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flow_store::{Checked, Row};
+use flow_store::{Checked, Row, TokenRow};
 
 use super::{
     Found, Known, Source, SourceError,
-    reading::{StoredToken, not_kept, partition_key},
+    reading::{decode_token, not_kept, token_row},
 };
 use crate::{
     error::{ResumeError, TypeChange},
@@ -29,19 +29,19 @@ pub(super) fn settle<S: Source>(
     };
     let mut known = Vec::new();
     for row in &unsettled.rows {
-        let stored = unsettled.stored(row)?;
-        settled.known.push(stored.partition.clone());
+        let (partition, row) = unsettled.stored(row)?;
+        settled.known.push(partition.clone());
         // What nobody reads any more need not be readable.
-        if dropped.contains(&stored.partition) && !is_listed(&stored.partition) {
-            settled.given_up.insert(stored.partition);
+        if dropped.contains(&partition) && !is_listed(&partition) {
+            settled.given_up.insert(partition);
             continue;
         }
-        let is_gone = !is_listed(&stored.partition);
-        let token = stored.token::<S::Token>(&row.value);
+        let is_gone = !is_listed(&partition);
+        let token = decode_token(row);
         known.push(Known {
-            token: token.map_err(|cause| unsettled.unreadable::<S>(&stored, is_gone, cause))?,
-            partition: stored.partition,
-            finished: stored.done,
+            token: token.map_err(|cause| unsettled.unreadable::<S>(&partition, is_gone, cause))?,
+            partition,
+            finished: row.finished,
         });
     }
     // The same start again: what was missed before leaves no trace.
@@ -164,13 +164,8 @@ pub(super) fn settle<S: Source>(
                 new: to,
             });
         }
-        let stored = StoredToken {
-            partition: to.clone(),
-            done: known.finished,
-        };
-        let mut row = Vec::new();
-        let written = stored.write(&token, &mut checked, &mut row);
-        written.map_err(|error| not_kept::<S>(unsettled.step, &to, error))?;
+        let row = token_row(known.finished, &token, &mut checked)
+            .map_err(|error| not_kept::<S>(unsettled.step, &to, error))?;
         if known.partition != to {
             settled.moves.push((known.partition.clone(), to.clone()));
         }
@@ -209,27 +204,25 @@ fn in_order(after: Vec<(String, String)>, partitions: &[String]) -> Vec<(String,
 }
 
 impl Unsettled<'_> {
-    fn stored(&self, row: &Row) -> Result<StoredToken, ResumeError> {
-        StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
+    /// The partition whose row it is, and the row's value.
+    fn stored<'row>(&self, row: &'row Row) -> Result<(String, TokenRow<'row>), ResumeError> {
+        let stored = TokenRow::partition(&row.key)
+            .and_then(|partition| Ok((partition, TokenRow::read(&row.value)?)));
+        stored.map_err(|cause| ResumeError::Token {
             step: self.step.to_owned(),
             gone: false,
             part: flow_store::text_of(&row.key),
             token: String::new(),
-            cause,
+            cause: cause.to_string(),
             change: Box::new(TypeChange::unknown(self.change.stored_id.clone())),
         })
     }
 
-    fn unreadable<S: Source>(
-        &self,
-        stored: &StoredToken,
-        gone: bool,
-        cause: String,
-    ) -> ResumeError {
+    fn unreadable<S: Source>(&self, partition: &str, gone: bool, cause: String) -> ResumeError {
         ResumeError::Token {
             step: self.step.to_owned(),
             gone,
-            part: stored.partition.clone(),
+            part: partition.to_owned(),
             token: crate::names::short(std::any::type_name::<S::Token>()),
             cause,
             change: Box::new(self.change.clone()),
@@ -240,7 +233,7 @@ impl Unsettled<'_> {
 /// Puts the rows of partitions that do not count any more out of the store, but those that are written anew.
 pub(crate) fn forget(settled: &Settled, step: u16, changes: &mut flow_store::Changes) {
     for name in &settled.given_up {
-        changes.remove(step, NO_GROUP, &partition_key(name));
+        changes.remove(step, NO_GROUP, &TokenRow::key(name));
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use flow_store::{Changes, Checked, CodecError, decode, encode};
+use flow_store::{Changes, Checked, CodecError, TokenRow};
 
 use super::{
     Excerpt, Next, Reader, Source, SourceError, UnfinishedLine, cannot_resume, lines::LineParser,
@@ -82,24 +82,22 @@ fn open<S: Source>(
     let mut rows: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for row in context.all_rows()? {
         let row = row.map_err(ResumeError::from)?;
-        let stored =
-            StoredToken::read(&row.key, &row.value).map_err(|cause| ResumeError::Token {
-                step: step.clone(),
-                gone: false,
-                part: flow_store::text_of(&row.key),
-                token: crate::names::short(std::any::type_name::<S::Token>()),
-                cause,
-                change: Box::new(TypeChange::unknown(context.stored_id())),
-            })?;
-        if !settled.given_up.contains(&stored.partition) {
-            rows.insert(stored.partition, row.value);
+        let partition = TokenRow::partition(&row.key).map_err(|cause| ResumeError::Token {
+            step: step.clone(),
+            gone: false,
+            part: flow_store::text_of(&row.key),
+            token: crate::names::short(std::any::type_name::<S::Token>()),
+            cause: cause.to_string(),
+            change: Box::new(TypeChange::unknown(context.stored_id())),
+        })?;
+        if !settled.given_up.contains(&partition) {
+            rows.insert(partition, row.value);
         }
     }
     let change = context.change();
-    let read = |partition: &str, value: &[u8]| -> Result<(StoredToken, S::Token), ResumeError> {
-        let stored = StoredToken::of(partition, value);
-        let token = stored.and_then(|stored| Ok((stored.token::<S::Token>(value)?, stored)));
-        let token = token.map(|(token, stored)| (stored, token));
+    let read = |partition: &str, value: &[u8]| -> Result<(bool, S::Token), ResumeError> {
+        let row = TokenRow::read(value).map_err(|error| error.to_string());
+        let token = row.and_then(|row| Ok((row.finished, decode_token(row)?)));
         token.map_err(|cause| ResumeError::Token {
             step: step.clone(),
             gone: false,
@@ -115,14 +113,11 @@ fn open<S: Source>(
         && let Some(number) = context.store_number()
     {
         for (partition, value) in &rows {
-            let (stored, token) = read(partition, value)?;
-            let key = partition_key(partition);
-            context
-                .opening
-                .put(number, NO_GROUP, &key, |into| {
-                    stored.write(&token, checked, into)
-                })
+            let (finished, token) = read(partition, value)?;
+            let row = token_row(finished, &token, checked)
                 .map_err(|error| not_kept::<S>(&step, partition, error))?;
+            let key = TokenRow::key(partition);
+            put(&mut context.opening, number, &key, &row);
         }
     }
     let mut partitions = Vec::new();
@@ -162,12 +157,11 @@ fn open<S: Source>(
         if let Some(lines) = reader.file_lines() {
             lines.belong_to(&step, context.take_unfinished);
         }
-        let key = partition_key(name);
+        let key = TokenRow::key(name);
         let written = match stored {
             Some(value) => value.clone(),
-            None => {
-                first_row(&reader, checked).map_err(|error| not_kept::<S>(&step, name, error))?
-            }
+            None => token_row(false, &reader.token(0), checked)
+                .map_err(|error| not_kept::<S>(&step, name, error))?,
         };
         if moved.is_some() || stored.is_none() {
             opened.push((key.clone(), written.clone()));
@@ -218,16 +212,6 @@ pub(super) fn not_kept<S: Source>(step: &str, partition: &str, cause: CodecError
     }
 }
 
-/// The row of a partition of which nothing has been read.
-fn first_row<R: Reader<Token: State>>(
-    reader: &R,
-    checked: &mut Checked,
-) -> Result<Vec<u8>, CodecError> {
-    let mut row = vec![NOT_DONE];
-    reader.token(0).encode(checked, &mut row)?;
-    Ok(row)
-}
-
 fn put(changes: &mut Changes, step: u16, key: &[u8], row: &[u8]) {
     let written = changes.put(step, NO_GROUP, key, |into| {
         into.extend_from_slice(row);
@@ -236,53 +220,21 @@ fn put(changes: &mut Changes, step: u16, key: &[u8], row: &[u8]) {
     written.unwrap_or_else(|never| match never {});
 }
 
-/// The row of a partition's token: whether the partition has been read to its end, and the token.
-pub(crate) struct StoredToken {
-    pub(crate) partition: String,
-    pub(crate) done: bool,
+/// The value of a partition's row.
+pub(super) fn token_row<T: State>(
+    finished: bool,
+    token: &T,
+    checked: &mut Checked,
+) -> Result<Vec<u8>, CodecError> {
+    let mut row = Vec::new();
+    TokenRow::begin(finished, &mut row);
+    token.encode(checked, &mut row)?;
+    Ok(row)
 }
 
-// `done` is the MessagePack of a bool, so a row's value is two MessagePack values in a row.
-const NOT_DONE: u8 = 0xc2;
-const DONE: u8 = 0xc3;
-
-impl StoredToken {
-    pub(crate) fn read(key: &[u8], value: &[u8]) -> Result<Self, String> {
-        let partition: String = decode(key).map_err(|error| error.to_string())?;
-        StoredToken::of(&partition, value)
-    }
-
-    fn of(partition: &str, value: &[u8]) -> Result<Self, String> {
-        let partition = partition.to_owned();
-        let done = match value.first() {
-            Some(&NOT_DONE) => false,
-            Some(&DONE) => true,
-            _ => return Err("it does not say whether the partition was finished".to_owned()),
-        };
-        Ok(StoredToken { partition, done })
-    }
-
-    pub(super) fn write<T: State>(
-        &self,
-        token: &T,
-        checked: &mut Checked,
-        into: &mut Vec<u8>,
-    ) -> Result<(), CodecError> {
-        into.push(if self.done { DONE } else { NOT_DONE });
-        token.encode(checked, into)
-    }
-
-    pub(super) fn token<T: State>(&self, value: &[u8]) -> Result<T, String> {
-        T::decode(value.get(1..).unwrap_or_default()).map_err(|error| error.to_string())
-    }
-}
-
-/// The key of a partition's row.
-pub(crate) fn partition_key(name: &str) -> Vec<u8> {
-    let mut key = Vec::new();
-    // A text is always encodable, and a vector takes it.
-    let _ = encode(name, &mut key);
-    key
+/// The token of a row.
+pub(super) fn decode_token<T: State>(row: TokenRow<'_>) -> Result<T, String> {
+    T::decode(row.token).map_err(|error| error.to_string())
 }
 
 pub(super) struct Partition<S: Source> {
@@ -733,14 +685,11 @@ impl<S: Source> SourceTask for Reading<S> {
                 && partition.run.is_empty()
                 && partition.failure.is_none()
                 && partition.unfinished().is_none();
-            let mut value = vec![if done { DONE } else { NOT_DONE }];
-            token
-                .encode(&mut self.checked, &mut value)
-                .map_err(|error| {
-                    let of = Some(partition.name.clone());
-                    self.at
-                        .fault(NotKept::new::<S::Token>(Kept::Token, of, error))
-                })?;
+            let value = token_row(done, &token, &mut self.checked).map_err(|error| {
+                let of = Some(partition.name.clone());
+                self.at
+                    .fault(NotKept::new::<S::Token>(Kept::Token, of, error))
+            })?;
             if value != partition.written {
                 put(&mut rows.changes, number, &partition.key, &value);
                 partition.written = value;
