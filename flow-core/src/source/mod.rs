@@ -5,14 +5,12 @@
 //! back when the flow starts again. A record that a later step skips, drops or fails on has still
 //! been read.
 
-mod blocks;
 mod file;
 mod from_channel;
 mod from_fn;
 mod from_fn_with_token;
 mod from_iter;
 mod lines;
-mod partitions;
 mod poll;
 mod reading;
 
@@ -34,9 +32,8 @@ pub use lines::{
     ByteLinesSource, Bytes, Json, JsonLinesSource, LineError, LineFormat, LinesReader, LinesSource,
     Looks, OrDead, RawLine, StdinReader, StdinSource, Text, TextLinesSource,
 };
-pub(crate) use partitions::forget;
 pub use poll::{PollReader, PollSource, poll, poll_with_token};
-pub(crate) use reading::head;
+pub(crate) use reading::{forget, head};
 
 use self::lines::{LineParser, Lines};
 pub use crate::error::SourceError;

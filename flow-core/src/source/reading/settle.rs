@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use flow_store::{Checked, Row, TokenRow};
 
 use super::{
-    Found, Known, Source, SourceError,
-    reading::{decode_token, not_kept, token_row},
+    open::not_kept,
+    token::{decode_token, token_row},
 };
 use crate::{
     error::{ResumeError, TypeChange},
     resume::{NO_GROUP, Settled, Unsettled},
+    source::{Found, Known, Source, SourceError},
 };
 
 /// Settles where each partition of a source goes on. Changes nothing.
@@ -68,7 +69,8 @@ pub(super) fn settle<S: Source>(
             continue;
         }
         if let Some(to) = unsettled.renames.of(name, listed) {
-            // The same start again: it has gone on under its new name, and another one has the old name.
+            // The same start again: it has gone on under its new name, and another one has the old
+            // name.
             if is_there && settled.known.contains(&to) {
                 continue;
             }
@@ -182,7 +184,8 @@ pub(super) fn settle<S: Source>(
     Ok(settled)
 }
 
-/// Which partition is read behind which: what bears a name now behind what bore it before. Two that changed names have no order.
+/// Which partition is read behind which: what bears a name now behind what bore it before. Two that
+/// changed names have no order.
 fn in_order(after: Vec<(String, String)>, partitions: &[String]) -> Vec<(String, String)> {
     let is_read = |name: &String| partitions.binary_search(name).is_ok();
     let mut kept: BTreeMap<String, String> = BTreeMap::new();
@@ -230,7 +233,8 @@ impl Unsettled<'_> {
     }
 }
 
-/// Puts the rows of partitions that do not count any more out of the store, but those that are written anew.
+/// Puts the rows of partitions that do not count any more out of the store, but those that are
+/// written anew.
 pub(crate) fn forget(settled: &Settled, step: u16, changes: &mut flow_store::Changes) {
     for name in &settled.given_up {
         changes.remove(step, NO_GROUP, &TokenRow::key(name));

@@ -6,11 +6,7 @@ use std::ops::Range;
 
 use memchr::memchr_iter;
 
-use super::{
-    LineError, Reader, Source, SourceError,
-    lines::{BadLine, Line, LineParser, excerpt_of, line_content, log_skipped},
-    reading::{Hand, Reading},
-};
+use super::{Hand, Reading};
 use crate::{
     chain::Fault,
     engine::{
@@ -19,6 +15,10 @@ use crate::{
     error::BoxError,
     graph::StepIndex,
     record::NoKey,
+    source::{
+        LineError, Reader, Source, SourceError,
+        lines::{BadLine, Line, LineParser, excerpt_of, line_content, log_skipped},
+    },
 };
 
 /// So many records go through the chain at a time.

@@ -1,315 +1,69 @@
 //! The partitions of a source on one worker: reads them in turn and pushes their records.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    ops::Range,
-    rc::Rc,
-    sync::Arc,
-    task::Waker,
-    time::Instant,
-};
+mod blocks;
+mod open;
+mod partition;
+mod settle;
+mod token;
 
-use flow_store::{Changes, Checked, CodecError, TokenRow};
+use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Instant};
 
-use super::{
-    Excerpt, Next, Reader, Source, SourceError, UnfinishedLine, cannot_resume, lines::LineParser,
-    partitions,
+use flow_store::Checked;
+
+pub(crate) use self::{open::head, settle::forget};
+use self::{
+    partition::Partition,
+    token::{put, token_row},
 };
+use super::{Excerpt, Next, Reader, Source, UnfinishedLine, cannot_resume, lines::LineParser};
 use crate::{
-    chain::{At, Batch, BoxConsumer, Fault, Port, Pushed},
+    chain::{At, Batch, BoxConsumer, Fault, Pushed},
     engine::{
-        Block, Blocks, Filled, Head, HeadContext, Made, Origin, PartitionBell, RecordFailure, Rows,
-        RunHandle, SourceBell, SourceFault, SourceTask, StopFlag,
+        Block, Blocks, Filled, Origin, RecordFailure, Rows, RunHandle, SourceBell, SourceFault,
+        SourceTask, StopFlag,
     },
-    error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
+    error::{Kept, NotKept},
     graph::StepIndex,
-    record::{NoKey, State},
-    resume::NO_GROUP,
+    record::NoKey,
     run::Skips,
 };
 
-/// What makes the source on a worker.
-pub(crate) fn head<S: Source>(
-    index: StepIndex,
-    source: S,
-    port: Rc<Port<(NoKey, S::Item)>>,
-) -> Head {
-    let source = Rc::new(source);
-    let listed = source.clone();
-    let mut head = Head::new(index, move |context| {
-        let mut checked = Checked::default();
-        let partitions = open(&*source, context, &mut checked)?;
-        context.wiring.may_rest = true;
-        let chain = port.build(&mut context.wiring);
-        Ok(Made::Source(Box::new(Reading::<S> {
-            step: index,
-            id: context.id(),
-            at: context.wiring.whereabouts.of(index),
-            number: context.store_number(),
-            checked,
-            partitions,
-            turn: 0,
-            parser: source.line_parser().filter(LineParser::splits),
-            chain,
-            batch: Vec::new(),
-            holes: Vec::new(),
-            pushed: context.wiring.pushed(),
-            fallible: std::mem::take(&mut context.wiring.fallible),
-            rests: context.wiring.rests,
-            skips: context.wiring.skips.clone(),
-            hand: Hand::Read,
-            lines: 0..0,
-            stops: false,
-        })))
-    });
-    let settled = listed.clone();
-    head.partitions = Some(Box::new(move || listed.partitions()));
-    head.settle = Some(Box::new(move |unsettled| {
-        partitions::settle(&*settled, unsettled)
-    }));
-    head
-}
-
-/// Opens this worker's partitions, each at its token.
-fn open<S: Source>(
-    source: &S,
-    context: &mut HeadContext<'_>,
-    checked: &mut Checked,
-) -> Result<Vec<Partition<S>>, RunError> {
-    let step = context.id();
-    context.wiring.whereabouts.of(context.step).enter();
-    let settled = context.settled().cloned().unwrap_or_default();
-    let mut rows: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    for row in context.all_rows()? {
-        let row = row.map_err(ResumeError::from)?;
-        let partition = TokenRow::partition(&row.key).map_err(|cause| ResumeError::Token {
-            step: step.clone(),
-            gone: false,
-            part: flow_store::text_of(&row.key),
-            token: crate::names::short(std::any::type_name::<S::Token>()),
-            cause: cause.to_string(),
-            change: Box::new(TypeChange::unknown(context.stored_id())),
-        })?;
-        if !settled.given_up.contains(&partition) {
-            rows.insert(partition, row.value);
-        }
-    }
-    let change = context.change();
-    let read = |partition: &str, value: &[u8]| -> Result<(bool, S::Token), ResumeError> {
-        let row = TokenRow::read(value).map_err(|error| error.to_string());
-        let token = row.and_then(|row| Ok((row.finished, decode_token(row)?)));
-        token.map_err(|cause| ResumeError::Token {
-            step: step.clone(),
-            gone: false,
-            part: partition.to_owned(),
-            token: crate::names::short(std::any::type_name::<S::Token>()),
-            cause,
-            change: Box::new(change.clone()),
-        })
-    };
-    // A token of another type than it was is written anew, that of a partition which is gone too.
-    if context.rewrite().is_some()
-        && context.wiring.worker == 0
-        && let Some(number) = context.store_number()
-    {
-        for (partition, value) in &rows {
-            let (finished, token) = read(partition, value)?;
-            let row = token_row(finished, &token, checked)
-                .map_err(|error| not_kept::<S>(&step, partition, error))?;
-            let key = TokenRow::key(partition);
-            put(&mut context.opening, number, &key, &row);
-        }
-    }
-    let mut partitions = Vec::new();
-    let mut opened = Vec::new();
-    for name in context.partitions() {
-        let moved = settled.moved.get(name);
-        let stored = moved.or_else(|| rows.get(name));
-        let at = match stored {
-            Some(value) => {
-                let (_, mut token) = read(name, value)?;
-                if context.skips_rest_of_line(name) {
-                    let behind = source.skip_rest_of_line(name, &token);
-                    token = behind.map_err(|error| ResumeError::Source {
-                        step: step.clone(),
-                        error,
-                    })?;
-                }
-                super::At::Token(token)
-            }
-            None if context.skips_rest_of_line(name) => {
-                let text = format!("nothing of {name} has been read, so there is nothing to skip");
-                let (step, error) = (step.clone(), SourceError::new(text));
-                return Err(ResumeError::Source { step, error }.into());
-            }
-            None if context.is_known() => super::At::New,
-            None => super::At::Start,
-        };
-        let mut reader = source.open(name, at).map_err(|error| -> RunError {
-            let step = step.clone();
-            if stored.is_some() {
-                ResumeError::Source { step, error }.into()
-            } else {
-                let place = context.place();
-                BuildError::Source { step, place, error }.into()
-            }
-        })?;
-        if let Some(lines) = reader.file_lines() {
-            lines.belong_to(&step, context.take_unfinished);
-        }
-        let key = TokenRow::key(name);
-        let written = match stored {
-            Some(value) => value.clone(),
-            None => token_row(false, &reader.token(0), checked)
-                .map_err(|error| not_kept::<S>(&step, name, error))?,
-        };
-        if moved.is_some() || stored.is_none() {
-            opened.push((key.clone(), written.clone()));
-        }
-        let bell: Arc<PartitionBell> = Arc::default();
-        partitions.push(Partition {
-            waker: Waker::from(bell.clone()),
-            bell,
-            key,
-            name: name.clone(),
-            reader,
-            run: VecDeque::new(),
-            pushed: 0,
-            bytes_each: 0,
-            at_end: false,
-            idle: None,
-            failure: None,
-            failed: false,
-            moved: false,
-            written,
-            after: Vec::new(),
-        });
-    }
-    let names = context.partitions().iter().map(String::as_str);
-    let places: BTreeMap<&str, usize> = names.zip(0..).collect();
-    let place = |name: &str| places.get(name).copied();
-    for (name, first) in &settled.after {
-        if let (Some(waits), Some(first)) = (place(name), place(first)) {
-            partitions[waits].after.push(first);
-        }
-    }
-    // The opening commit knows all partitions: one that is gone before anything of it was read is missed.
-    if let Some(number) = context.store_number() {
-        for (key, value) in &opened {
-            let opening = &mut context.opening;
-            put(opening, number, key, value);
-        }
-    }
-    Ok(partitions)
-}
-
-/// A token that can't be kept, when the flow starts.
-pub(super) fn not_kept<S: Source>(step: &str, partition: &str, cause: CodecError) -> ResumeError {
-    let error = NotKept::new::<S::Token>(Kept::Token, Some(partition.to_owned()), cause);
-    ResumeError::NotKept {
-        step: step.to_owned(),
-        error: error.into(),
-    }
-}
-
-fn put(changes: &mut Changes, step: u16, key: &[u8], row: &[u8]) {
-    let written = changes.put(step, NO_GROUP, key, |into| {
-        into.extend_from_slice(row);
-        Ok::<_, std::convert::Infallible>(())
-    });
-    written.unwrap_or_else(|never| match never {});
-}
-
-/// The value of a partition's row.
-pub(super) fn token_row<T: State>(
-    finished: bool,
-    token: &T,
-    checked: &mut Checked,
-) -> Result<Vec<u8>, CodecError> {
-    let mut row = Vec::new();
-    TokenRow::begin(finished, &mut row);
-    token.encode(checked, &mut row)?;
-    Ok(row)
-}
-
-/// The token of a row.
-pub(super) fn decode_token<T: State>(row: TokenRow<'_>) -> Result<T, String> {
-    T::decode(row.token).map_err(|error| error.to_string())
-}
-
-pub(super) struct Partition<S: Source> {
-    name: String,
-    key: Vec<u8>,
-    pub(super) reader: S::Reader,
-    /// What the last read brought and has not been pushed yet.
-    pub(super) run: VecDeque<S::Item>,
-    /// How many records of the last read have been pushed.
-    pub(super) pushed: usize,
-    bytes_each: usize,
-    pub(super) at_end: bool,
-    bell: Arc<PartitionBell>,
-    waker: Waker,
-    /// It has nothing to read until its waker is woken, or until this time.
-    idle: Option<Option<Instant>>,
-    /// The record behind `run` could not be read.
-    pub(super) failure: Option<SourceError>,
-    /// The flow stops at a record of it: what it has taken behind that can't be processed.
-    failed: bool,
-    /// Whether it was read from since its token was written.
-    pub(super) moved: bool,
-    /// The value of its row in the store.
-    written: Vec<u8>,
-    /// The partitions that have to come to their end before this one is read.
-    after: Vec<usize>,
-}
-
-impl<S: Source> Partition<S> {
-    /// Whether there is something to read that can't be taken again, now that the run stops.
-    fn has_taken(&mut self) -> bool {
-        !self.failed && self.reader.has_taken()
-    }
-
-    /// A last line that was left unread.
-    fn unfinished(&mut self) -> Option<UnfinishedLine> {
-        self.at_end.then(|| self.reader.unfinished())?
-    }
-}
-
-pub(super) struct Reading<S: Source> {
-    pub(super) step: StepIndex,
+struct Reading<S: Source> {
+    step: StepIndex,
     /// The step's id, for the log.
-    pub(super) id: String,
-    pub(super) at: At,
+    id: String,
+    at: At,
     number: Option<u16>,
     checked: Checked,
-    pub(super) partitions: Vec<Partition<S>>,
+    partitions: Vec<Partition<S>>,
     /// The partition to push from.
-    pub(super) turn: usize,
+    turn: usize,
     /// What makes records of lines, where any worker may do that.
-    pub(super) parser: Option<LineParser<S::Item>>,
-    pub(super) chain: BoxConsumer<(NoKey, S::Item)>,
+    parser: Option<LineParser<S::Item>>,
+    chain: BoxConsumer<(NoKey, S::Item)>,
     /// Records of a block on their way to the chain.
-    pub(super) batch: Vec<(NoKey, S::Item)>,
+    batch: Vec<(NoKey, S::Item)>,
     /// The lines of a block that made no record, among those of the batch, and whether each of
     /// them was skipped because it is bad.
-    pub(super) holes: Vec<(usize, bool)>,
+    holes: Vec<(usize, bool)>,
     /// What a push leaves behind in the chain.
-    pub(super) pushed: Pushed,
+    pushed: Pushed,
     /// The steps of the chain that may fail.
     fallible: BTreeSet<StepIndex>,
     /// Whether a step of the chain may rest in the middle of a batch.
-    pub(super) rests: bool,
-    pub(super) skips: Arc<Skips>,
+    rests: bool,
+    skips: Arc<Skips>,
     /// What is being worked on, for the message about a panic: set once for each batch.
-    pub(super) hand: Hand,
-    /// The lines of a block that are being worked on: the first one of the batch, and the one that comes next.
-    pub(super) lines: Range<usize>,
+    hand: Hand,
+    /// The lines of a block that are being worked on: the first one of the batch, and the one that
+    /// comes next.
+    lines: Range<usize>,
     /// The run stops: nothing is read but what a reader has taken and could not take again.
     stops: bool,
 }
 
 /// What a source has in hand.
-pub(super) enum Hand {
+enum Hand {
     /// It reads from the partition that has its turn.
     Read,
     /// It pushes so many of its records.
@@ -319,7 +73,8 @@ pub(super) enum Hand {
 }
 
 impl<S: Source> Reading<S> {
-    /// Where the records stand that the partition that has its turn has read, or that were being pushed.
+    /// Where the records stand that the partition that has its turn has read, or that were being
+    /// pushed.
     fn origin_of_turn(&mut self) -> Option<Origin> {
         let partition = self.partitions.get_mut(self.turn)?;
         let reader = &mut partition.reader;
@@ -331,8 +86,8 @@ impl<S: Source> Reading<S> {
                 ),
                 None => (partition.pushed, partition.pushed + count.saturating_sub(1)),
             },
-            // A reader of lines knows which one it has not got past. What another reader says in the middle of a read is
-            // not reliable.
+            // A reader of lines knows which one it has not got past. What another reader says in
+            // the middle of a read is not reliable.
             Hand::Read if reader.file_lines().is_some() => (usize::MAX, usize::MAX),
             Hand::Read | Hand::Lines => (1, 0),
         };
@@ -363,7 +118,7 @@ impl<S: Source> Reading<S> {
     }
 
     /// A failure at the first record that has not been pushed, of the partition that has its turn.
-    pub(super) fn failure(
+    fn failure(
         &mut self,
         step: StepIndex,
         cause: crate::error::BoxError,
@@ -388,8 +143,9 @@ impl<S: Source> Reading<S> {
         failure
     }
 
-    /// Whether a partition is to be read only when another one has come to its end, which it has not.
-    pub(super) fn waits(&self, turn: usize) -> bool {
+    /// Whether a partition is to be read only when another one has come to its end, which it has
+    /// not.
+    fn waits(&self, turn: usize) -> bool {
         let partition = self.partitions.get(turn);
         let mut first = partition.iter().flat_map(|partition| &partition.after);
         first.any(|first| {
@@ -442,7 +198,7 @@ impl<S: Source> Reading<S> {
     }
 
     /// A push of these records, which a stop may cut where a step may fail, and nothing is lost.
-    pub(super) fn batch_of(
+    fn batch_of(
         &self,
         records: Vec<(NoKey, S::Item)>,
         stop: &StopFlag,
@@ -457,7 +213,7 @@ impl<S: Source> Reading<S> {
 
     /// Ends a push. If it ended before one of its records, takes back what came from that one and
     /// from later ones, and returns its place in the push, and its failure unless it was a stop.
-    pub(super) fn settle(
+    fn settle(
         &self,
         pushed: Result<(), Fault>,
     ) -> Result<Option<(usize, Option<Fault>)>, Fault> {
@@ -672,7 +428,8 @@ impl<S: Source> SourceTask for Reading<S> {
             if !std::mem::take(&mut partition.moved) {
                 continue;
             }
-            // Before the check: what a token says of a file was read of it while it was what it had been.
+            // Before the check: what a token says of a file was read of it while it was what it had
+            // been.
             let token = self
                 .number
                 .map(|number| (number, partition.reader.token(partition.pushed)));
