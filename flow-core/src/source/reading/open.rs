@@ -113,7 +113,7 @@ fn open<S: Source>(
             let row = token_row(finished, &token, checked)
                 .map_err(|error| not_kept::<S>(&step, partition, error))?;
             let key = TokenRow::key(partition);
-            put(&mut context.opening, number, &key, &row);
+            put(context.opening, number, &key, &row);
         }
     }
     let mut partitions = Vec::new();
