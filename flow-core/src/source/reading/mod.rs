@@ -118,11 +118,7 @@ impl<S: Source> Reading<S> {
     }
 
     /// A failure at the first record that has not been pushed, of the partition that has its turn.
-    fn failure(
-        &mut self,
-        step: StepIndex,
-        cause: crate::error::BoxError,
-    ) -> RecordFailure {
+    fn failure(&mut self, step: StepIndex, cause: crate::error::BoxError) -> RecordFailure {
         let mut failure = RecordFailure {
             step,
             source_step: self.step,
@@ -198,11 +194,7 @@ impl<S: Source> Reading<S> {
     }
 
     /// A push of these records, which a stop may cut where a step may fail, and nothing is lost.
-    fn batch_of(
-        &self,
-        records: Vec<(NoKey, S::Item)>,
-        stop: &StopFlag,
-    ) -> Batch<(NoKey, S::Item)> {
+    fn batch_of(&self, records: Vec<(NoKey, S::Item)>, stop: &StopFlag) -> Batch<(NoKey, S::Item)> {
         self.at.begin();
         let batch = Batch::of_source(records);
         match self.fallible.is_empty() || self.rests || cannot_resume::<S>() {
@@ -213,10 +205,7 @@ impl<S: Source> Reading<S> {
 
     /// Ends a push. If it ended before one of its records, takes back what came from that one and
     /// from later ones, and returns its place in the push, and its failure unless it was a stop.
-    fn settle(
-        &self,
-        pushed: Result<(), Fault>,
-    ) -> Result<Option<(usize, Option<Fault>)>, Fault> {
+    fn settle(&self, pushed: Result<(), Fault>) -> Result<Option<(usize, Option<Fault>)>, Fault> {
         let failed = match pushed {
             Ok(()) => None,
             Err(fault) => match fault.parent() {
