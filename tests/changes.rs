@@ -210,7 +210,8 @@ change!(a_field_is_added_without_a_default: { struct Cart { paid: u32 } } Cart {
 help: `#[serde(default)]` on a new field reads what was stored without it
 help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
-change!(a_field_is_removed: { struct Cart { paid: u32, note: String } } Cart { paid: 1, note: String::new() } =>
+change!(a_field_is_removed:
+    { struct Cart { paid: u32, note: String } } Cart { paid: 1, note: String::new() } =>
     { struct Cart { paid: u32 } } "[(7, Cart { paid: 1 })]", Read(&["`Cart.note` is gone: it was String"]));
 
 change!(a_field_is_removed_and_unknown_ones_are_denied:
@@ -266,18 +267,21 @@ change!(a_field_is_retyped: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
   `Cart.paid` was u32 and is String
 help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
-change!(a_list_becomes_a_set: { struct Cart { items: Vec<String> } } Cart { items: vec!["a".into()] } =>
+change!(a_list_becomes_a_set:
+    { struct Cart { items: Vec<String> } } Cart { items: vec!["a".into()] } =>
     { struct Cart { items: std::collections::BTreeSet<String> } }
     "[(7, Cart { items: {\"a\"} })]", Read(&[]));
 
-change!(a_list_becomes_a_map: { struct Cart { items: Vec<String> } } Cart { items: vec!["a".into()] } =>
+change!(a_list_becomes_a_map:
+    { struct Cart { items: Vec<String> } } Cart { items: vec!["a".into()] } =>
     { struct Cart { items: std::collections::BTreeMap<String, u32> } } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.items` was [String] and is Map<String, u32>
 help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { items: [String] }"));
 
 change!(a_field_deep_inside_is_retyped:
-    { struct Item { price: u32 } struct Cart { items: Vec<Option<Item>> } } Cart { items: vec![Some(Item { price: 3 })] } =>
+    { struct Item { price: u32 } struct Cart { items: Vec<Option<Item>> } }
+    Cart { items: vec![Some(Item { price: 3 })] } =>
     { struct Item { price: f64 } struct Cart { items: Vec<Option<Item>> } }
     "[(7, Cart { items: [Some(Item { price: 3.0 })] })]", Read(&["`Cart.items[].price` was u32 and is f64"]));
 
@@ -321,7 +325,8 @@ change!(an_array_gets_longer: { struct Cart { a: [u8; 3] } } Cart { a: [1, 2, 3]
   `Cart.a` was [u8; 3] and is [u8; 4]
 help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { a: [u8; 3] }"));
 
-change!(a_type_that_cant_be_traced_is_read_while_it_can_be: { struct Cart { a: u8 } } Cart { a: 1 } =>
+change!(a_type_that_cant_be_traced_is_read_while_it_can_be:
+    { struct Cart { a: u8 } } Cart { a: 1 } =>
     { #[serde(transparent)] struct Cart { a: serde_json::Value } }
     "[(7, Cart { a: Object {\"a\": Number(1)} })]",
     Read(&["it was Cart and is something that can't be traced"]));
@@ -1123,7 +1128,9 @@ impl<T: From<u64> + 'static> source::Reader for CountReader<T> {
 }
 
 macro_rules! tokens {
-    ($($name:ident { $(#[$attribute:meta])* $field:ident: $type:ty $(, $new:ident: $default:ty)? })*) => {
+    ($($name:ident {
+        $(#[$attribute:meta])* $field:ident: $type:ty $(, $new:ident: $default:ty)?
+    })*) => {
         $(
             #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
             struct $name {
@@ -1132,7 +1139,8 @@ macro_rules! tokens {
             }
             impl From<u64> for $name {
                 fn from(n: u64) -> Self {
-                    $name { $field: n.to_string().parse().unwrap(), $($new: <$default>::default())? }
+                    let $field = n.to_string().parse().unwrap();
+                    $name { $field, $($new: <$default>::default())? }
                 }
             }
             impl From<$name> for u64 {

@@ -173,7 +173,10 @@ struct Args {
 fn values(flow: &Flow, args: &Args) {
     let input = &args.input;
     let texts = match args.mode.as_str() {
-        "orders" => flow.source(JsonLines::open::<Order>(input)).named("orders").map(|order| order.price.amount.to_string()),
+        "orders" => {
+            let orders = flow.source(JsonLines::open::<Order>(input)).named("orders");
+            orders.map(|order| order.price.amount.to_string())
+        }
         "states" => {
             let values = flow.source(JsonLines::open::<Value>(input)).named("values");
             values.key_on(|_| 1u8).stateful_map_opt(last).map(|(_, before)| before)

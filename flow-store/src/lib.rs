@@ -175,7 +175,7 @@
 //! $ flow-store drop state out
 //! dropped step `out` (sink, json_lines) and its 1 row
 //! $ flow-store drop state out
-//! error: there is no step `out` in the store in state: it has `lines` (source, text_lines), `totals` (state, stateful_map)
+//! error: there is no step `out` in the store in state: it has `lines` (source, text_lines), [..]
 //! exit status 3
 //! $ flow-store diff today state
 //! - {"step":"counts","key":"[..]","state":{"last":"[..]","words":[..]}}

@@ -24,7 +24,8 @@ type Set = fn(PollSource<u64, NoResume>) -> PollSource<u64, NoResume>;
 /// The second of each poll, and what came out or why it failed.
 type Polled = (Vec<u64>, Result<Vec<u64>, String>);
 
-/// Polls each minute for some seconds of a manual clock. At the end of the script all polls come to 0. Returns the second
+/// Polls each minute for some seconds of a manual clock. At the end of the script all polls come
+/// to 0. Returns the second
 /// of each poll, and what came out or why it failed.
 fn polls(clock: &Clock, lasts: usize, script: &[Poll], set: Set) -> Polled {
     polls_each(seconds(60), clock, lasts, script, set)

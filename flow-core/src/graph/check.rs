@@ -100,7 +100,13 @@ fn name_of_one(name: &str) -> Result<(), BadName> {
 /// Control characters, line separators, and marks that change the direction of what follows.
 fn invisible(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(
+            c,
+            '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
 }
 
 fn double_ids(graph: &Graph, errors: &mut Vec<BuildError>) {

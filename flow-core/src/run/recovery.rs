@@ -94,7 +94,8 @@ impl Recovery {
     /// // The file comes back from an archive.
     /// std::fs::write(&new, "one\ntwo\nthree\n").unwrap();
     /// std::fs::remove_file(&old).unwrap();
-    /// let recovery = Recovery::at(&state).rename_partition(old.to_str().unwrap(), new.to_str().unwrap());
+    /// let (from, to) = (old.to_str().unwrap(), new.to_str().unwrap());
+    /// let recovery = Recovery::at(&state).rename_partition(from, to);
     /// let outcome = read(&new).recover(recovery).run()?;
     /// assert_eq!(outcome.records, 1);
     /// # Ok::<(), RunError>(())

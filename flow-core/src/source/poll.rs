@@ -89,11 +89,15 @@ where
 /// # let time = clock.clone();
 /// # fn rows_after(id: u64, clock: &Clock) -> Result<Vec<(u64, String)>, source::SourceError> {
 /// #     clock.advance(Duration::from_secs(10));
-/// #     match id { 0 | 1 => Ok(vec![(id + 1, format!("row {}", id + 1))]), _ => Err(source::SourceError::new("no more")) }
+/// #     match id {
+/// #         0 | 1 => Ok(vec![(id + 1, format!("row {}", id + 1))]),
+/// #         _ => Err(source::SourceError::new("no more")),
+/// #     }
 /// # }
 /// # Runner::new(move |flow| {
 /// # let clock = time.clone();
-/// let rows = flow.source(source::poll_with_token(Duration::from_secs(10), move |last: Option<&u64>| {
+/// let every = Duration::from_secs(10);
+/// let rows = flow.source(source::poll_with_token(every, move |last: Option<&u64>| {
 /// # let clock = &clock;
 ///     let rows = rows_after(last.copied().unwrap_or(0), clock)?;
 ///     Ok(rows.into_iter().map(|(id, row)| (row, id)))

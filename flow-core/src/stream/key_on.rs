@@ -25,10 +25,12 @@ impl<T, Key> Stream<T, Key> {
     /// }
     /// # let (out, seen) = sink::collect();
     /// # Runner::new(move |flow| {
-    /// # let events = flow.source(source::from_iter(["a", "b", "a"].map(|u| Event { user_id: u.into() })));
+    /// # let events = ["a", "b", "a"].map(|u| Event { user_id: u.into() });
+    /// # let events = flow.source(source::from_iter(events));
     /// # visits(events).map(|pair| pair).sink(out.clone());
     /// # }).run().unwrap();
-    /// # assert_eq!(seen.take(), [("a".to_string(), 1), ("b".to_string(), 1), ("a".to_string(), 2)]);
+    /// # let seen: Vec<_> = seen.take().into_iter().map(|(user, n)| format!("{user} {n}")).collect();
+    /// # assert_eq!(seen, ["a 1", "b 1", "a 2"]);
     /// ```
     #[track_caller]
     pub fn key_on<K, F>(self, mut f: F) -> Stream<T, K>
@@ -63,10 +65,12 @@ impl<T, Key> Stream<T, Key> {
     /// }
     /// # let (out, seen) = sink::collect();
     /// # Runner::new(move |flow| {
-    /// # let orders = flow.source(source::from_iter(["a", "b", "a"].map(|u| Order { user_id: u.into(), cents: 5 })));
+    /// # let orders = ["a", "b", "a"].map(|u| Order { user_id: u.into(), cents: 5 });
+    /// # let orders = flow.source(source::from_iter(orders));
     /// # spending(orders).map(|pair| pair).sink(out.clone());
     /// # }).run().unwrap();
-    /// # assert_eq!(seen.take(), [("a".to_string(), 5), ("b".to_string(), 5), ("a".to_string(), 10)]);
+    /// # let seen: Vec<_> = seen.take().into_iter().map(|(user, n)| format!("{user} {n}")).collect();
+    /// # assert_eq!(seen, ["a 5", "b 5", "a 10"]);
     /// ```
     #[track_caller]
     pub fn key_by<K, V, F>(self, mut f: F) -> Stream<V, K>

@@ -103,7 +103,8 @@ impl<T, Key> Stream<T, Key> {
     /// # let (out, seen) = sink::collect();
     /// # Runner::new(move |flow| {
     /// let lines = flow.source(source::from_iter(["a b", "", "c"].map(String::from)));
-    /// let words = lines.flat_map(|line| line.split_whitespace().map(String::from).collect::<Vec<_>>());
+    /// let words = lines
+    ///     .flat_map(|line| line.split_whitespace().map(String::from).collect::<Vec<_>>());
     /// words.sink(out.clone());
     /// # }).run().unwrap();
     /// # assert_eq!(seen.take(), ["a", "b", "c"]);

@@ -70,7 +70,8 @@ impl<T, Key> Stream<T, Key> {
     /// # let (out, seen) = sink::collect();
     /// # Runner::new(move |flow| {
     /// let words = flow.source(source::from_iter(["1", "x", "33"].map(String::from)));
-    /// let keyed = words.key_on(|word| word.len()).filter_map_values(|word| word.parse::<u64>().ok());
+    /// let keyed = words.key_on(|word| word.len());
+    /// let keyed = keyed.filter_map_values(|word| word.parse::<u64>().ok());
     /// keyed.map(|(length, n)| (length, n)).sink(out.clone());
     /// # }).run().unwrap();
     /// # assert_eq!(seen.take(), [(1, 1), (2, 33)]);

@@ -238,7 +238,8 @@ fuzz_target!(
             }
             Input::Delta { key, value } => drop(fuzzing::delta(*key, value)),
             Input::WholeDelta(content) => {
-                if let RawRow::Delta(key, value) = whole_delta((1, 0), true, 0, &content.of_delta()) {
+                let whole = whole_delta((1, 0), true, 0, &content.of_delta());
+                if let RawRow::Delta(key, value) = whole {
                     let read = fuzzing::delta(key, &value);
                     assert!(read.is_ok() || matches!(content, Content::Bytes(_)));
                 }

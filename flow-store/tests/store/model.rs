@@ -133,7 +133,8 @@ fn act() -> impl Strategy<Value = Act> {
         .prop_map(|(retain, back_to)| Setting { retain, back_to });
     prop_oneof![
         5 => (changes, 1..5u64).prop_map(|(changes, on)| Act::Commit(changes, on)),
-        2 => (0..3usize, 0..8u8, any::<u8>()).prop_map(|(step, key, byte)| Act::Large(step, key, byte)),
+        2 => (0..3usize, 0..8u8, any::<u8>())
+            .prop_map(|(step, key, byte)| Act::Large(step, key, byte)),
         1 => refused.prop_map(Act::Refused),
         3 => (stop, prop::collection::vec(work, 0..3), next, setting)
             .prop_map(|(stop, work, next, setting)| Act::Restart(stop, work, next, setting)),
@@ -534,7 +535,11 @@ fn restart(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        max_shrink_iters: 300,
+        ..ProptestConfig::default()
+    })]
     #[test]
     fn the_store_is_the_model(acts in prop::collection::vec(act(), 1..16)) {
         let mut home = Home::new();

@@ -176,10 +176,12 @@ fn export_writes_lines_of_json() {
         let all = sorted(home.run(&["export", store]).ok());
         assert_eq!(all.len(), 6);
         assert!(all.contains(&"{\"step\":\"out\",\"key\":0,\"state\":180}".to_owned()));
-        assert!(all.contains(
-            &"{\"step\":\"lines\",\"key\":\"a.txt\",\"done\":true,\"state\":{\"line\":9,\"offset\":120}}"
-                .to_owned()
-        ));
+        assert!(
+            all.contains(
+                &r#"{"step":"lines","key":"a.txt","done":true,"state":{"line":9,"offset":120}}"#
+                    .to_owned()
+            )
+        );
         // what is written can be asked for
         for line in home.run(&["export", store, "counts"]).ok().lines() {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -461,8 +463,8 @@ fn diff_shows_rows_a_step_at_a_time() {
         assert_eq!(
             steps[0],
             [
-                "+ {\"step\":\"counts\",\"key\":\"carla\",\"state\":{\"last\":\"b.txt:5\",\"words\":4}}",
-                "- {\"step\":\"counts\",\"key\":\"bert\",\"state\":{\"last\":\"a.txt:9\",\"words\":2}}",
+                r#"+ {"step":"counts","key":"carla","state":{"last":"b.txt:5","words":4}}"#,
+                r#"- {"step":"counts","key":"bert","state":{"last":"a.txt:9","words":2}}"#,
                 "step `counts`: 1 added, 1 removed, 1 changed",
                 "~ {\"step\":\"counts\",\"key\":\"anna\",\"from\":{\"state\":{\"last\":\"a.txt:9\",\
                  \"words\":1}},\"to\":{\"state\":{\"last\":\"b.txt:5\",\"words\":4}}}",

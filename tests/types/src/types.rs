@@ -7,7 +7,9 @@ use crate::shapes::{ALL, BUFFERED, Sample, Shape, expect, keys_and_states_of, st
 ///
 /// A `key` can be hashed, so it is tried as a key too.
 macro_rules! types {
-    ($kind:ident $($name:ident: $type:ty = [$($value:expr),+ $(,)?] $(refused in $refused:expr)?;)*) => {$(
+    ($kind:ident $(
+        $name:ident: $type:ty = [$($value:expr),+ $(,)?] $(refused in $refused:expr)?;
+    )*) => {$(
         #[test]
         fn $name() {
             struct This;
@@ -100,7 +102,9 @@ mod times {
             "2026-11-26T23:00:00.5+01:00".parse().unwrap(),
         ];
         chrono_date: chrono::NaiveDate = ["2026-11-26".parse().unwrap()];
-        chrono_date_time: chrono::NaiveDateTime = ["2026-11-26T23:00:00.000000001".parse().unwrap()];
+        chrono_date_time: chrono::NaiveDateTime = [
+            "2026-11-26T23:00:00.000000001".parse().unwrap(),
+        ];
         chrono_weekday: chrono::Weekday = [chrono::Weekday::Thu];
         jiff_timestamp: jiff::Timestamp = [
             jiff::Timestamp::UNIX_EPOCH,
@@ -186,7 +190,10 @@ mod collections {
         bytes: bytes::Bytes = [bytes::Bytes::new(), vec![0, 255].into()];
         byte_buf: serde_bytes::ByteBuf = [serde_bytes::ByteBuf::from([0, 255])];
         byte_array: serde_bytes::ByteArray<4> = [serde_bytes::ByteArray::new([0, 1, 254, 255])];
-        small_vec: smallvec::SmallVec<[u64; 2]> = [smallvec::smallvec![1], smallvec::smallvec![1, 2, 3]];
+        small_vec: smallvec::SmallVec<[u64; 2]> = [
+            smallvec::smallvec![1],
+            smallvec::smallvec![1, 2, 3],
+        ];
         array_vec: arrayvec::ArrayVec<u64, 4> = [[1, 2].into_iter().collect()];
         heapless_vec: heapless::Vec<u64, 4> = [[1, 2].into_iter().collect()];
     }
@@ -477,7 +484,10 @@ mod attributes {
     }
 
     types! { state
-        flattened_map: Extra = [Extra { id: 1, rest: [("a".to_owned(), json("[1.5, null]").unwrap())].into() }];
+        flattened_map: Extra = [Extra {
+            id: 1,
+            rest: [("a".to_owned(), json("[1.5, null]").unwrap())].into(),
+        }];
         flattened_numbers: Numbered = [Numbered { id: 1, rest: [(7, 8)].into() }];
     }
 }
@@ -493,7 +503,10 @@ mod equal_keys {
             rust_decimal::Decimal::new(10, 1),
             rust_decimal::Decimal::new(100, 2),
         ] refused in [StreamKey];
-        big_decimal: bigdecimal::BigDecimal = ["1.0".parse().unwrap(), "1.00".parse().unwrap()] refused in [StreamKey];
+        big_decimal: bigdecimal::BigDecimal = [
+            "1.0".parse().unwrap(),
+            "1.00".parse().unwrap(),
+        ] refused in [StreamKey];
         chrono_offset: chrono::DateTime<chrono::FixedOffset> = [
             "2026-11-26T23:00:00+01:00".parse().unwrap(),
             "2026-11-26T22:00:00+00:00".parse().unwrap(),
@@ -502,9 +515,15 @@ mod equal_keys {
             time::OffsetDateTime::UNIX_EPOCH,
             time::OffsetDateTime::UNIX_EPOCH.to_offset(time::UtcOffset::from_hms(1, 0, 0).unwrap()),
         ] refused in [StreamKey];
-        not_a_number: OrderedFloat<f64> = [OrderedFloat(f64::NAN), OrderedFloat(-f64::NAN)] refused in [StreamKey];
+        not_a_number: OrderedFloat<f64> = [
+            OrderedFloat(f64::NAN),
+            OrderedFloat(-f64::NAN),
+        ] refused in [StreamKey];
         zero: OrderedFloat<f32> = [OrderedFloat(0.0), OrderedFloat(-0.0)] refused in [StreamKey];
-        json_zero: serde_json::Value = [serde_json::json!([0.0]), serde_json::json!([-0.0])] refused in [StreamKey];
+        json_zero: serde_json::Value = [
+            serde_json::json!([0.0]),
+            serde_json::json!([-0.0]),
+        ] refused in [StreamKey];
     }
 }
 
@@ -655,6 +674,8 @@ mod odd {
         not_a_number: OrderedFloat<f32> = [OrderedFloat(f32::NAN), OrderedFloat(-f32::NAN)];
         keys_that_are_nan: HashMap<OrderedFloat<f32>, u8> = [[(OrderedFloat(f32::NAN), 1)].into()];
         unit_keys: HashMap<(), u8> = [[((), 1)].into()];
-        maps_of_maps_of_wide: HashMap<u128, HashMap<i128, ()>> = [[(1, [(-1, ())].into())].into()] refused in BUFFERED;
+        maps_of_maps_of_wide: HashMap<u128, HashMap<i128, ()>> = [
+            [(1, [(-1, ())].into())].into(),
+        ] refused in BUFFERED;
     }
 }

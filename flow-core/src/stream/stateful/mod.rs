@@ -137,7 +137,8 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
     /// # let (out, seen) = sink::collect();
     /// # Runner::new(move |flow| {
     /// # let numbers = flow.source(source::from_iter([7u64]));
-    /// let labels = numbers.key_on(|n| n % 2).stateful().with_key().map(|parity, seen: &mut u64, n| {
+    /// let numbers = numbers.key_on(|n| n % 2);
+    /// let labels = numbers.stateful().with_key().map(|parity, seen: &mut u64, n| {
     ///     *seen += 1;
     ///     format!("{n} is number {seen} of those with remainder {parity}")
     /// });
@@ -160,7 +161,8 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
     /// # Runner::new(move |flow| {
     /// # let numbers = flow.source(source::from_iter(1..=4u64));
     /// // Pairs up the values of a key.
-    /// let pairs = numbers.key_on(|n| n % 2).stateful().optional().flat_map(|waiting: &mut Option<u64>, n| {
+    /// let numbers = numbers.key_on(|n| n % 2);
+    /// let pairs = numbers.stateful().optional().flat_map(|waiting: &mut Option<u64>, n| {
     ///     match waiting.take() {
     ///         Some(first) => Some((first, n)),
     ///         None => { *waiting = Some(n); None }
@@ -234,7 +236,8 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
     /// # use flow::{sink, source};
     /// # #[dataflow]
     /// # fn accounts(cents: Stream<i64>) -> (Stream<i64, bool>, Stream<String>) {
-    /// let (balances, dead) = cents.key_on(|_| true).stateful().or_dead().map(|balance: &mut i64, cents| {
+    /// let cents = cents.key_on(|_| true);
+    /// let (balances, dead) = cents.stateful().or_dead().map(|balance: &mut i64, cents| {
     ///     *balance += cents;
     ///     if *balance < 0 { Err(format!("overdrawn by {}", -*balance)) } else { Ok(*balance) }
     /// });

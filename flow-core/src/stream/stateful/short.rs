@@ -163,7 +163,8 @@ impl<T, K> Stream<T, K> {
     /// # }
     /// # let (out, seen) = sink::collect();
     /// # Runner::new(move |flow| {
-    /// #     labels(flow.source(source::from_iter([7u64]))).map(|(_, text)| text).sink(out.clone());
+    /// #     let labels = labels(flow.source(source::from_iter([7u64])));
+    /// #     labels.map(|(_, text)| text).sink(out.clone());
     /// # }).run().unwrap();
     /// # assert_eq!(seen.take(), ["7 is number 1 of those with remainder 1"]);
     /// ```
@@ -272,7 +273,8 @@ impl<T, K> Stream<T, K> {
     /// # }
     /// # let (out, seen) = sink::collect();
     /// # Runner::new(move |flow| {
-    /// #     pairs(flow.source(source::from_iter(1..=4u64))).filter_map(|(_, p)| p).sink(out.clone());
+    /// #     let pairs = pairs(flow.source(source::from_iter(1..=4u64)));
+    /// #     pairs.filter_map(|(_, p)| p).sink(out.clone());
     /// # }).run().unwrap();
     /// # assert_eq!(seen.take(), [(1, 3), (2, 4)]);
     /// ```

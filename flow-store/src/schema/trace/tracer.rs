@@ -204,7 +204,8 @@ macro_rules! numbers {
     ($($method:ident $visit:ident $primitive:ident,)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
             // 0 is not everyone's: `NonZero`, years, months.
-            self.primitive(Primitive::$primitive, &[0 as _, 1 as _, 100 as _], |n| visitor.$visit(n))
+            let samples = [0 as _, 1 as _, 100 as _];
+            self.primitive(Primitive::$primitive, &samples, |n| visitor.$visit(n))
         })*
     };
 }

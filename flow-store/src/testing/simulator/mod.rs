@@ -10,7 +10,7 @@
 //! reach is `FLOW_SIM_POINTS`:
 //!
 //! ```sh
-//! FLOW_SIM_POINTS=1000000 cargo test -p flow-store --lib testing::simulator::crashes::at_random -- --nocapture
+//! FLOW_SIM_POINTS=1000000 cargo test -p flow-store --lib crashes::at_random -- --nocapture
 //! ```
 
 mod crash;
