@@ -53,11 +53,7 @@ impl Parents {
     fn move_to(&mut self, to: &mut Parents) {
         match self {
             Parents::Listed(list) => {
-                let mut rest = match std::mem::replace(to, Parents::Unknown) {
-                    Parents::Listed(rest) => rest,
-                    Parents::Unknown | Parents::Same => Vec::new(),
-                };
-                rest.clear();
+                let rest = to.take_list();
                 *to = Parents::Listed(std::mem::replace(list, rest));
             }
             kind => to.clone_from(kind),
@@ -68,6 +64,23 @@ impl Parents {
         if let Parents::Listed(list) = self {
             list.clear();
         }
+    }
+
+    /// An empty list, the one that is here if there is one.
+    fn take_list(&mut self) -> Vec<u32> {
+        let mut list = match std::mem::replace(self, Parents::Unknown) {
+            Parents::Listed(list) => list,
+            Parents::Unknown | Parents::Same => Vec::new(),
+        };
+        list.clear();
+        list
+    }
+
+    /// Lists the first `len` of them; false where they are not tracked.
+    #[cold]
+    fn list(&self, len: usize, list: &mut Vec<u32>) -> bool {
+        list.extend((0..len).filter_map(|place| self.get(place).place()));
+        *self != Parents::Unknown
     }
 
     /// Adds the parents of `more` records behind those of `len`.
@@ -95,7 +108,7 @@ impl Parents {
 pub(crate) struct Batch<T> {
     pub(super) records: Vec<T>,
     pub(super) parents: Parents,
-    /// Where a stop may cut the batch between two records.
+    /// What cuts the batch between two records, in a step that may fail.
     stop: Option<StopFlag>,
 }
 
@@ -118,7 +131,7 @@ impl<T> Batch<T> {
         }
     }
 
-    /// The same, where a stop may cut the batch between two records: see [`At::cut`].
+    /// The same, which a stop may cut between two records in a step that may fail: see [`At::cut`].
     pub(crate) fn until(mut self, stop: &StopFlag) -> Self {
         self.stop = Some(stop.clone());
         self
@@ -188,28 +201,83 @@ impl<T> Batch<T> {
         at.enter();
         Drain {
             at,
-            len: self.records.len(),
+            place: 0,
             records: self.records.drain(..),
             parents: &mut self.parents,
-            stop: self.stop.as_ref(),
         }
     }
 
     /// Puts what `f` makes of each record into `out`.
-    pub(crate) fn map<U>(&mut self, at: &At, out: &mut Batch<U>, mut f: impl FnMut(T) -> U) {
-        if self.stop.is_some() {
-            out.restart(self);
-            self.drain(at)
-                .for_each(|(record, parent)| out.push(f(record), parent));
-            return;
-        }
+    pub(crate) fn map<U>(&mut self, at: &At, out: &mut Batch<U>, f: impl FnMut(T) -> U) {
         at.enter();
         out.records.clear();
-        out.stop = None;
+        out.stop.clone_from(&self.stop);
         self.parents.move_to(&mut out.parents);
         let made = Made { at, out };
         made.out.records.extend(self.records.drain(..).map(f));
-        self.records.clear();
+    }
+
+    /// Puts what `f` makes of each record into `out`, if it makes something of it. It gets an error
+    /// over to `failed`, up to the first one that this returns again. A stop may cut the batch.
+    pub(crate) fn try_filter_map<U, E>(
+        &mut self,
+        at: &At,
+        out: &mut Batch<U>,
+        mut f: impl FnMut(T) -> Result<Option<U>, E>,
+        mut failed: impl FnMut(E, Parent) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        at.enter();
+        out.records.clear();
+        out.records.reserve(self.records.len());
+        out.stop.clone_from(&self.stop);
+        let mut hand = InHand {
+            at,
+            parents: &self.parents,
+            place: 0,
+        };
+        let mut list = out.parents.take_list();
+        // They are listed from the first record on that is left out.
+        let mut is_listed = matches!(self.parents, Parents::Listed(_));
+        let stop = self.stop.as_ref();
+        let stops = || stop.is_some_and(StopFlag::is_set);
+        let mut result = Ok(());
+        let mut records = self.records.drain(..);
+        while let Some(record) = records.next() {
+            if stops() && at.cuts(Some(hand.parents.get(hand.place))) {
+                break;
+            }
+            match f(record) {
+                Ok(Some(record)) => {
+                    out.records.push(record);
+                    if is_listed {
+                        list.extend(hand.parents.get(hand.place).0);
+                    }
+                }
+                left_out => {
+                    if let Err(error) = left_out {
+                        result = failed(error, hand.parents.get(hand.place));
+                        if result.is_err() {
+                            break;
+                        }
+                    }
+                    if !is_listed {
+                        is_listed = hand.parents.list(hand.place, &mut list);
+                    }
+                }
+            }
+            hand.place += 1;
+        }
+        if stops() {
+            at.cuts(None);
+        }
+        drop(records);
+        std::mem::forget(hand);
+        out.parents = match is_listed {
+            true => Parents::Listed(list),
+            false => self.parents.clone(),
+        };
+        self.parents.clear();
+        result
     }
 
     /// Shows each record to `f`, up to the first one on which it fails. That one and those behind
@@ -219,7 +287,7 @@ impl<T> Batch<T> {
         at: &At,
         mut f: impl FnMut(&T) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let mut looking = Looking {
+        let mut looking = InHand {
             at,
             parents: &self.parents,
             place: 0,
@@ -300,14 +368,13 @@ impl<T> Batch<T> {
 
 /// The records of a batch on their way into a step, with their parents.
 ///
-/// If the step panics, the place of the record that it had in hand is noted. If the run stops, the
-/// rest of the batch is dropped: its records have not been read.
+/// If the step panics, the place of the record that it had in hand is noted.
 pub(crate) struct Drain<'a, T> {
     at: &'a At,
     records: std::vec::Drain<'a, T>,
-    len: usize,
+    /// The place of the next one.
+    place: usize,
     parents: &'a mut Parents,
-    stop: Option<&'a StopFlag>,
 }
 
 impl<T> Iterator for Drain<'_, T> {
@@ -315,17 +382,10 @@ impl<T> Iterator for Drain<'_, T> {
 
     #[inline]
     fn next(&mut self) -> Option<(T, Parent)> {
-        let place = self.len - self.records.len();
-        if let Some(stop) = self.stop
-            && stop.is_set()
-            && self
-                .at
-                .cuts((place < self.len).then(|| self.parents.get(place)))
-        {
-            return None;
-        }
         let record = self.records.next()?;
-        Some((record, self.parents.get(place)))
+        let parent = self.parents.get(self.place);
+        self.place += 1;
+        Some((record, parent))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -335,9 +395,8 @@ impl<T> Iterator for Drain<'_, T> {
 
 impl<T> Drop for Drain<'_, T> {
     fn drop(&mut self) {
-        let taken = self.len - self.records.len();
-        if taken > 0 && thread::panicking() {
-            self.at.note(self.parents.get(taken - 1));
+        if thread::panicking() {
+            self.at.note(self.parents.get(self.place.saturating_sub(1)));
         }
         self.parents.clear();
     }
@@ -357,14 +416,14 @@ impl<T> Drop for Made<'_, T> {
     }
 }
 
-/// The record that is being looked at.
-struct Looking<'a> {
+/// The record that a step has in hand.
+struct InHand<'a> {
     at: &'a At,
     parents: &'a Parents,
     place: usize,
 }
 
-impl Drop for Looking<'_> {
+impl Drop for InHand<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.at.note(self.parents.get(self.place));

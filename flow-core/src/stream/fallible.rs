@@ -174,19 +174,20 @@ impl<F, U> Try<F, U> {
 
 impl<T, U, E: Failure, F: FnMut(T) -> Result<Option<U>, E>> Consumer<T> for Try<F, U> {
     fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
-        self.out.restart(batch);
-        let mut failure = Ok(());
-        for (record, parent) in batch.drain(&self.at) {
-            match ((self.f)(record), &self.skipped) {
-                (Ok(Some(record)), _) => self.out.push(record, parent),
-                (Ok(None), _) => {}
-                (Err(error), Some(skipped)) => skipped.borrow_mut().add(parent, error),
-                (Err(error), None) => {
-                    failure = Err(self.at.fault(error.into_error()).of(parent));
-                    break;
-                }
+        let Try {
+            at,
+            f,
+            skipped,
+            out,
+            ..
+        } = self;
+        let failure = batch.try_filter_map(at, out, f, |error, parent| match skipped {
+            Some(skipped) => {
+                skipped.borrow_mut().add(parent, error);
+                Ok(())
             }
-        }
+            None => Err(at.fault(error.into_error()).of(parent)),
+        });
         // Those before it are good. One of them may still fail later; then that is the first failure.
         self.next.push_batch(&mut self.out)?;
         failure

@@ -2,7 +2,7 @@
 //!
 //! They see whole items: `T`, or `(K, T)` on a keyed stream, and what they give out has no key.
 
-use std::panic::Location;
+use std::{convert::Infallible, panic::Location};
 
 use super::Stream;
 use crate::{
@@ -195,12 +195,8 @@ impl<F, U> Pick<F, U> {
 
 impl<T, U, F: FnMut(T) -> Option<U>> Consumer<T> for Pick<F, U> {
     fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
-        self.out.restart(batch);
-        for (record, parent) in batch.drain(&self.at) {
-            if let Some(record) = (self.f)(record) {
-                self.out.push(record, parent);
-            }
-        }
+        let f = |record| Ok::<_, Infallible>((self.f)(record));
+        batch.try_filter_map(&self.at, &mut self.out, f, |never, _| match never {})?;
         self.next.push_batch(&mut self.out)
     }
 
