@@ -241,8 +241,7 @@ impl<T> Batch<T> {
         let stop = self.stop.as_ref();
         let stops = || stop.is_some_and(StopFlag::is_set);
         let mut result = Ok(());
-        let mut records = self.records.drain(..);
-        while let Some(record) = records.next() {
+        for record in self.records.drain(..) {
             if stops() && at.cuts(Some(hand.parents.get(hand.place))) {
                 break;
             }
@@ -270,7 +269,6 @@ impl<T> Batch<T> {
         if stops() {
             at.cuts(None);
         }
-        drop(records);
         std::mem::forget(hand);
         out.parents = match is_listed {
             true => Parents::Listed(list),
