@@ -319,7 +319,8 @@ impl<T, P> PollReader<T, P> {
             Err(error) => {
                 self.failures += 1;
                 let wait = self.retry.wait(self.failures, self.schedule.every);
-                tracing::warn!(%error, retry = self.failures, in_ms = wait.as_millis(), "a poll has failed");
+                let in_ms = wait.as_millis();
+                tracing::warn!(%error, retry = self.failures, in_ms, "a poll has failed");
                 self.due = after(wait);
                 Ok(())
             }

@@ -29,8 +29,8 @@ impl<T, Key> Stream<T, Key> {
     /// # let events = flow.source(source::from_iter(events));
     /// # visits(events).map(|pair| pair).sink(out.clone());
     /// # }).run().unwrap();
-    /// # let seen: Vec<_> = seen.take().into_iter().map(|(user, n)| format!("{user} {n}")).collect();
-    /// # assert_eq!(seen, ["a 1", "b 1", "a 2"]);
+    /// # let seen = seen.take().into_iter().map(|(user, n)| format!("{user} {n}"));
+    /// # assert_eq!(seen.collect::<Vec<_>>(), ["a 1", "b 1", "a 2"]);
     /// ```
     #[track_caller]
     pub fn key_on<K, F>(self, mut f: F) -> Stream<T, K>
@@ -69,8 +69,8 @@ impl<T, Key> Stream<T, Key> {
     /// # let orders = flow.source(source::from_iter(orders));
     /// # spending(orders).map(|pair| pair).sink(out.clone());
     /// # }).run().unwrap();
-    /// # let seen: Vec<_> = seen.take().into_iter().map(|(user, n)| format!("{user} {n}")).collect();
-    /// # assert_eq!(seen, ["a 5", "b 5", "a 10"]);
+    /// # let seen = seen.take().into_iter().map(|(user, n)| format!("{user} {n}"));
+    /// # assert_eq!(seen.collect::<Vec<_>>(), ["a 5", "b 5", "a 10"]);
     /// ```
     #[track_caller]
     pub fn key_by<K, V, F>(self, mut f: F) -> Stream<V, K>

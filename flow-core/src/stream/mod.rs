@@ -102,12 +102,15 @@ impl<T, Key> Stream<T, Key> {
 
 impl<T: 'static, Key: 'static> Stream<T, Key> {
     /// Adds a stateless step: a consumer in the chain of this stream.
-    fn chain<U: 'static, L: 'static>(
+    fn chain<U: 'static, L: 'static, C>(
         self,
         kind: &str,
         at: &Location<'_>,
-        consumer: impl FnOnce(At, &mut Wiring, BoxConsumer<(L, U)>) -> BoxConsumer<(Key, T)> + 'static,
-    ) -> Stream<U, L> {
+        consumer: C,
+    ) -> Stream<U, L>
+    where
+        C: FnOnce(At, &mut Wiring, BoxConsumer<(L, U)>) -> BoxConsumer<(Key, T)> + 'static,
+    {
         let mut step = self.follow(kind, Keeps::Nothing, at);
         step.item = std::any::type_name::<U>();
         step.key = key_name::<L>();

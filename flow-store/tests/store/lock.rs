@@ -149,7 +149,10 @@ fn empty_where_data_was() {
     fs::write(home.lock(), &text[..30]).unwrap();
     let (error, _) = home.refused();
     assert!(
-        matches!(&error, StoreError::File(FileError::EmptyWhereDataWas { store, .. }) if store == "unknown"),
+        matches!(
+            &error,
+            StoreError::File(FileError::EmptyWhereDataWas { store, .. }) if store == "unknown"
+        ),
         "{error}"
     );
     assert_eq!(fs::read_to_string(home.lock()).unwrap(), text[..30]);
