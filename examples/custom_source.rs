@@ -108,6 +108,7 @@ impl Reader for TopicReader {
         let message = self.broker.fetch(&self.topic, *offset, 1).pop()?;
         Some(Excerpt {
             position: format!("offset {offset}"),
+            line: None,
             text: Some(format!("{message:?}")),
         })
     }

@@ -12,16 +12,16 @@ use flow::{
 };
 
 #[track_caller]
-fn origin(error: &RunError) -> &Origin {
+fn origin(error: &RunError) -> Origin {
     let origin = error.origin();
     origin.unwrap_or_else(|| panic!("it does not say where: {error}"))
 }
 
 /// The positions of the first and the last record that it may be.
 #[track_caller]
-fn range(error: &RunError) -> (&str, &str) {
+fn range(error: &RunError) -> [String; 2] {
     let Origin { first, last, .. } = origin(error);
-    (first.as_deref().unwrap(), last.as_deref().unwrap())
+    [first, last].map(Option::unwrap)
 }
 
 fn poison(n: u64) -> u64 {
@@ -45,12 +45,12 @@ fn the_record_at_which_a_step_panics_is_named() {
          The record is items, event 56 (source `input`).\n\
          No epoch of this run was durable; the next run starts where this one did."
     );
-    assert_eq!(range(&error), ("event 56", "event 56"));
+    assert_eq!(range(&error), ["event 56", "event 56"]);
     assert_eq!(origin(&error).source_step, "input");
     // A run behind one that was aborted goes in small steps.
     for times in 2..=3 {
         let error = test.run().unwrap_err();
-        assert_eq!(range(&error), ("event 56", "event 56"));
+        assert_eq!(range(&error), ["event 56", "event 56"]);
         let text = "The record is items, event 56 (source `input`).\n";
         assert!(error.to_string().contains(text), "{error}");
         let RunError::Panicked { times: counted, .. } = error else {
@@ -68,7 +68,7 @@ fn chains_of_all_kinds_name_the_record() {
     let mut test = batches(|numbers| numbers.map(poison));
     assert_eq!(
         range(&test.batch(1).run().unwrap_err()),
-        ("event 56", "event 56")
+        ["event 56", "event 56"]
     );
     let chain: fn(Stream<u64>) -> Stream<u64> = |numbers| {
         let good = |n| if n < 1000 { Ok(n) } else { Err("large") };
@@ -76,7 +76,7 @@ fn chains_of_all_kinds_name_the_record() {
     };
     assert_eq!(
         range(&batches(chain).run().unwrap_err()),
-        ("event 56", "event 56")
+        ["event 56", "event 56"]
     );
     let merged: fn(Stream<u64>) -> Stream<u64> = |numbers| {
         numbers
@@ -87,13 +87,13 @@ fn chains_of_all_kinds_name_the_record() {
     };
     assert_eq!(
         range(&batches(merged).run().unwrap_err()),
-        ("event 56", "event 56")
+        ["event 56", "event 56"]
     );
     let many: fn(Stream<u64>) -> Stream<u64> =
         |numbers| numbers.flat_map(|n| [n, n]).filter(|n| *n > 9).map(poison);
     assert_eq!(
         range(&batches(many).run().unwrap_err()),
-        ("event 56", "event 56")
+        ["event 56", "event 56"]
     );
 }
 
@@ -277,7 +277,7 @@ fn a_source_that_shows_no_position_is_named_with_its_partition() {
             continue;
         }
         let Origin { first, excerpt, .. } = origin(&error);
-        assert_eq!((first, excerpt), (&None, &None));
+        assert_eq!((first, excerpt), (None, None));
         let place = "\nThe record is one of somewhere (source `numbers`).\n";
         assert!(text.contains(place), "{text}");
         let step = if read_panics { "numbers" } else { "check" };

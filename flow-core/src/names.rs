@@ -79,6 +79,15 @@ pub(crate) fn holds(type_name: &str, wanted: &str) -> bool {
     false
 }
 
+/// A file name as a shell takes it.
+pub(crate) fn quoted(file: &str) -> String {
+    let plain = |char: char| char.is_alphanumeric() || "/._-+=,@%".contains(char);
+    match !file.is_empty() && file.chars().all(plain) {
+        true => file.to_owned(),
+        false => format!("'{}'", file.replace('\'', r"'\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{any::type_name, collections::BTreeMap, marker::PhantomData};
@@ -121,5 +130,13 @@ mod tests {
         );
         assert_eq!(super::short("u64"), "u64");
         assert_eq!(super::short("&'static str"), "&'static str");
+    }
+
+    #[test]
+    fn a_file_name_is_quoted_where_a_shell_would_split_it() {
+        assert_eq!(super::quoted("a/b-1.json"), "a/b-1.json");
+        assert_eq!(super::quoted("a b"), "'a b'");
+        assert_eq!(super::quoted("it's"), r"'it'\''s'");
+        assert_eq!(super::quoted(""), "''");
     }
 }

@@ -1,14 +1,13 @@
 //! Errors as a person reads them on a terminal.
 
 use std::{
-    error::Error,
     fmt,
     io::{self, IsTerminal},
 };
 
 use flow_core::{
     RecordError, RunError,
-    source::{LineError, UnfinishedLine},
+    source::UnfinishedLine,
     terminal::{say, write_all},
 };
 use flow_store::{visible, visible_on_a_line};
@@ -99,7 +98,7 @@ fn print(diagnostic: &dyn Diagnostic) {
     }
 }
 
-/// An error of one or more lines. Those behind `help:` are advice.
+/// An error without an excerpt of its input.
 #[derive(Debug)]
 struct Plain {
     message: String,
@@ -108,19 +107,21 @@ struct Plain {
 
 impl Plain {
     fn new(error: &RunError) -> Self {
-        let text = error.to_string();
-        let safe = error.safe().map(|safe| safe.to_string());
-        let behind_safe = safe.as_ref().and_then(|safe| text.strip_suffix(safe));
-        let (message, help) = match (behind_safe, text.split_once("\nhelp: ")) {
-            (Some(message), _) => (message.trim_end(), safe.as_deref()),
-            (None, Some((message, help))) => (message, Some(help)),
-            (None, None) => (text.as_str(), None),
-        };
         Plain {
-            message: visible(message).into_owned(),
-            help: help.map(|help| visible(help).into_owned()),
+            message: visible(&error.message()).into_owned(),
+            help: advice([error.help(), error.what_is_safe(), error.hint()]),
         }
     }
+}
+
+/// What stands behind `help:`, in lines.
+fn advice(parts: [Option<String>; 3]) -> Option<String> {
+    let lines: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .map(|part| visible(&part).into_owned())
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 impl fmt::Display for Plain {
@@ -141,7 +142,7 @@ impl Diagnostic for Plain {
 #[derive(Debug)]
 struct BadRecord {
     message: String,
-    help: String,
+    help: Option<String>,
     line: Option<Line>,
     label: String,
     column: usize,
@@ -149,64 +150,35 @@ struct BadRecord {
 
 impl BadRecord {
     fn new(error: &RecordError) -> Self {
-        let mut message = format!("step `{}` failed at {}", error.step, error.partition);
-        if let Some(position) = &error.position {
-            message += &format!(", {position}");
-        }
-        let cause = error.cause_text();
-        let (mut column, mut label) = (0, cause.clone());
-        if let Some(json) = json_error(error.cause.as_ref()) {
-            // The record is one line, so the column is enough, and the caret shows it.
-            column = json.column().saturating_sub(1);
-            let text = json.to_string();
-            label = text.replace(&format!(" at line 1 column {}", json.column()), "");
-        }
+        let mut message = error.place();
+        // The record is one line, so the column says it all, and the caret shows the column.
+        let mut column = error.column().map_or(0, |column| column.saturating_sub(1));
         let line = error.excerpt.as_ref().map(|text| {
             let at = (0..=column).rev().find(|at| text.is_char_boundary(*at));
             let (before, behind) = text.split_at(at.unwrap_or(0));
             let before = visible_on_a_line(before);
-            // Keeps the caret under the character that it points at.
+            // The caret stays under what it points at.
             column = before.len();
             Line {
                 name: visible_on_a_line(&error.partition).into_owned(),
-                number: line_number(error.position.as_deref()),
+                number: error
+                    .line
+                    .and_then(|line| line.try_into().ok())
+                    .unwrap_or(1),
                 text: format!("{before}{}", visible_on_a_line(behind)),
             }
         });
         if line.is_none() {
-            message += &format!(": {cause}");
+            message += &format!(": {}", error.cause_text());
         }
         BadRecord {
             message: visible(&message).into_owned(),
-            help: [error.help(), Some(error.safe.to_string()), error.hint()]
-                .into_iter()
-                .flatten()
-                .map(|help| visible(&help).into_owned())
-                .collect::<Vec<String>>()
-                .join("\n"),
+            help: advice([error.help(), Some(error.safe.to_string()), error.hint()]),
             line,
-            label: visible(&label).into_owned(),
+            label: visible(&error.beside_column()).into_owned(),
             column,
         }
     }
-}
-
-/// The JSON error that a record failed with, if it was one.
-fn json_error<'a>(mut cause: &'a (dyn Error + 'static)) -> Option<&'a serde_json::Error> {
-    loop {
-        if let Some(LineError::Json { error, .. }) = cause.downcast_ref() {
-            return Some(error);
-        }
-        match cause.downcast_ref() {
-            Some(json) => return Some(json),
-            None => cause = cause.source()?,
-        }
-    }
-}
-
-fn line_number(position: Option<&str>) -> usize {
-    let number = position.and_then(|position| position.strip_prefix("line "));
-    number.and_then(|number| number.parse().ok()).unwrap_or(1)
 }
 
 impl fmt::Display for BadRecord {
@@ -219,7 +191,7 @@ impl std::error::Error for BadRecord {}
 
 impl Diagnostic for BadRecord {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(&self.help))
+        Some(Box::new(self.help.as_ref()?))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -135,7 +135,7 @@ fn problem_of(error: &RunError) -> OutputProblem {
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<OutputError>() {
             assert_eq!(error.step(), "out");
-            assert!(!error.help().is_empty());
+            assert!(error.help().is_some_and(|help| !help.is_empty()));
             return error.problem();
         }
         cause = error.source();

@@ -266,6 +266,7 @@ impl Reader for ScriptedReader {
     fn excerpt(&mut self, at: &u64) -> Option<Excerpt> {
         Some(Excerpt {
             position: at.to_string(),
+            line: None,
             text: None,
         })
     }

@@ -290,6 +290,8 @@ pub(crate) struct Origin {
     pub(crate) partition: String,
     /// Where the first and the last of them stand, if that is known.
     pub(crate) positions: Option<(String, String)>,
+    /// The line of the first of them, where the partition has lines.
+    pub(crate) line: Option<u64>,
     /// What the record says, where it is only one.
     pub(crate) excerpt: Option<String>,
 }
@@ -301,6 +303,7 @@ pub(crate) struct RecordFailure {
     pub(crate) source_step: StepIndex,
     pub(crate) partition: String,
     pub(crate) position: Option<String>,
+    pub(crate) line: Option<u64>,
     pub(crate) excerpt: Option<String>,
     pub(crate) cause: BoxError,
 }

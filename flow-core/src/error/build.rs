@@ -2,10 +2,10 @@
 
 use flow_store::Schema;
 
-use super::Place;
 use super::{
-    BoxError, Chain, InputIsStore, OutputInStore, OutputIsInput, SinkError, SourceError,
-    chain::find,
+    BoxError, Chain, InputIsStore, OutputInStore, OutputIsInput, Place, SinkError, SourceError,
+    chain::{find, help_of},
+    with_help,
 };
 
 /// What is wrong with a flow as it was built. Nothing has been opened or changed.
@@ -13,9 +13,6 @@ use super::{
 #[non_exhaustive]
 pub enum BuildError {
     /// A step that keeps state has no id to keep it under.
-    #[error(
-        "{place}: this `{kind}` keeps state but has no id to keep it under\nhelp: pass a named function in a `#[dataflow]`, or add `.named(\"..\")`; calls inside another macro's arguments always need it"
-    )]
     NoName {
         /// The method that made the step.
         kind: String,
@@ -23,10 +20,8 @@ pub enum BuildError {
         place: Place,
     },
     /// The function that builds the flow returned an error.
-    #[error("the dataflow function failed: {}", Chain(&**.0))]
     Function(#[source] BoxError),
     /// A name that can't be part of an id.
-    #[error("{place}: {name:?} can't be the name of a {what}: {why}\nhelp: {}", .why.help())]
     BadName {
         /// The name.
         name: String,
@@ -38,9 +33,6 @@ pub enum BuildError {
         place: Place,
     },
     /// Two sources or two sinks of one kind have no names.
-    #[error(
-        "two {what}s have no name but that of their kind, `{id}`: {first} and {second}\nhelp: the store keeps under its id where each of them stands: give one of them an id of its own, `.named(\"..\")`"
-    )]
     TwoOfOneKind {
         /// Whether they are sources or sinks.
         what: &'static str,
@@ -52,9 +44,6 @@ pub enum BuildError {
         second: Place,
     },
     /// A loop, or a closure that is called several times, makes a step under one id.
-    #[error(
-        "{place}: `{id}` is made more than once, by a loop or a closure\nhelp: give each its own id: `.named(format!(\"{id}-{{name}}\"))`"
-    )]
     MadeInLoop {
         /// The id that came up again.
         id: String,
@@ -62,9 +51,6 @@ pub enum BuildError {
         place: Place,
     },
     /// Two steps would keep their rows under one id.
-    #[error(
-        "two steps are called `{id}`: {first} and {second}\nhelp: ids name what the store keeps: give one of them `.named(\"..\")`"
-    )]
     DoubleId {
         /// The id.
         id: String,
@@ -74,9 +60,6 @@ pub enum BuildError {
         second: Place,
     },
     /// A nested dataflow is used more than once under one name.
-    #[error(
-        "`{id}` ({place}) is made more than once: the dataflow around it is used twice, or a loop makes it\nhelp: put each use in a scope of its own: `flow::scope(\"eu\", || ..)`"
-    )]
     DataflowUsedTwice {
         /// The id that came up again.
         id: String,
@@ -84,9 +67,6 @@ pub enum BuildError {
         place: Place,
     },
     /// A stream leads nowhere.
-    #[error(
-        "{place}: what `{id}` gives out is never used\nhelp: end it in a sink, or take the step out"
-    )]
     Unused {
         /// The step whose output is not used.
         id: String,
@@ -94,12 +74,8 @@ pub enum BuildError {
         place: Place,
     },
     /// The flow has no step at all.
-    #[error("the flow is empty: start it with `flow.source(..)`")]
     Empty,
     /// Results go into a sink as they are.
-    #[error(
-        "{place}: `{item}` reaches the sink `{id}`, errors and all\nhelp: give a function that returns a `Result` to `try_map`, one with a state to `try_stateful_map`: then an error stops the flow at its record"
-    )]
     ResultInSink {
         /// The sink.
         id: String,
@@ -109,9 +85,6 @@ pub enum BuildError {
         place: Place,
     },
     /// Options would be written as lines of JSON.
-    #[error(
-        "{place}: `{item}` reaches the sink `{id}`, which would write `null` where there is none\nhelp: leave `None` out with `filter_map`, on a keyed stream with `filter_map_values(|value| value)`, for a step with a state with `stateful_flat_map`; where `null` is meant, put the value into a struct"
-    )]
     OptionInSink {
         /// The sink.
         id: String,
@@ -121,9 +94,6 @@ pub enum BuildError {
         place: Place,
     },
     /// Two sinks write to one output.
-    #[error(
-        "`{output}` is written by two sinks: {first} and {second}\nhelp: `merge` the streams before one sink"
-    )]
     DoubleOutput {
         /// The output.
         output: String,
@@ -133,18 +103,12 @@ pub enum BuildError {
         second: Place,
     },
     /// A sink would write a file that the flow reads.
-    #[error(transparent)]
     OutputIsInput(Box<OutputIsInput>),
     /// A sink would write into the directory of the store.
-    #[error(transparent)]
     OutputInStore(Box<OutputInStore>),
     /// A source would read a file of the store.
-    #[error(transparent)]
     InputIsStore(Box<InputIsStore>),
     /// A source that can't go on where it was, in a flow that is to be recovered.
-    #[error(
-        "{place}: the source `{id}` can't go on where it was, so a restart would lose records\nhelp: read from something that can, or agree to the loss with `.lossy()`"
-    )]
     CannotResume {
         /// The source.
         id: String,
@@ -152,7 +116,6 @@ pub enum BuildError {
         place: Place,
     },
     /// A source can't be read.
-    #[error("source `{step}` ({place}): {}", Chain(.error))]
     Source {
         /// The source.
         step: String,
@@ -163,7 +126,6 @@ pub enum BuildError {
         error: SourceError,
     },
     /// A sink can't be written.
-    #[error("sink `{step}` ({place}): {}", Chain(.error))]
     Sink {
         /// The sink.
         step: String,
@@ -174,9 +136,6 @@ pub enum BuildError {
         error: SinkError,
     },
     /// A conversion stands behind a step that keeps no state.
-    #[error(
-        "{place}: `{id}` keeps no state, so there is nothing to convert\nhelp: put `.migrate_from` and `.rekey_from` right behind the step that keeps it"
-    )]
     NothingToConvert {
         /// The step.
         id: String,
@@ -184,9 +143,6 @@ pub enum BuildError {
         place: Place,
     },
     /// A migration does not make the state of its step.
-    #[error(
-        "{place}: `.migrate_from` makes a `{makes}`, but `{id}` keeps a `{keeps}`\nhelp: give it a function that makes a `{keeps}`"
-    )]
     MigratesToOther {
         /// The step.
         id: String,
@@ -198,13 +154,6 @@ pub enum BuildError {
         keeps: String,
     },
     /// A type and the one before it can't be told apart in a store.
-    #[error(
-        "{place}: the store can't tell the old `{old}` of `{id}` from {other}: both look like {schema}\nhelp: {}", if .schema.has_any() {
-            "put the present type into a struct with one field, `struct New { v2: .. }`: what shows as `?` can't be traced, and a field with a name can"
-        } else {
-            "give a field that changed its meaning another name, so that stored ones are never taken for new ones"
-        }
-    )]
     LooksTheSame {
         /// The step.
         id: String,
@@ -218,10 +167,6 @@ pub enum BuildError {
         schema: Box<Schema>,
     },
     /// A type has two values that the store would write as one.
-    #[error(
-        "{place}: the {what} of `{id}` can't be stored as it is: {} is an `{part}`, and the store can't tell its `Some` from `None`\nhelp: use an enum of your own, or one `Option` less",
-        if path.is_empty() { "it".to_owned() } else { format!("`{path}`") }
-    )]
     Ambiguous {
         /// The step.
         id: String,
@@ -235,9 +180,6 @@ pub enum BuildError {
         part: Box<Schema>,
     },
     /// The user's function built another flow on a worker than in the plan.
-    #[error(
-        "worker {worker} built another flow than the plan: {difference}\nhelp: a dataflow function runs once for each worker and must do the same each time: no random numbers, no clock, no files"
-    )]
     NotDeterministic {
         /// The worker.
         worker: usize,
@@ -245,7 +187,6 @@ pub enum BuildError {
         difference: String,
     },
     /// The user's function panicked, or what a step calls before the run starts.
-    #[error("{} panicked before the run started: {message}", panicked(step))]
     Panicked {
         /// The step; `None` for the dataflow function itself.
         step: Option<String>,
@@ -253,9 +194,6 @@ pub enum BuildError {
         message: String,
     },
     /// A record would go through too many steps in one go.
-    #[error(
-        "{place}: `{id}` is one step too many: a record goes through at most {most} steps between a source or shuffle and the next\nhelp: put the work of several steps into one function, or break the chain with `.key_on(..)` and a stateful step"
-    )]
     ChainTooLong {
         /// The first step that is one too many.
         id: String,
@@ -265,12 +203,215 @@ pub enum BuildError {
         most: usize,
     },
     /// A setting of the run that can't be.
-    #[error("{0}")]
-    Setting(String),
+    Setting {
+        /// What is wrong with it.
+        message: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
     /// Several things are wrong.
-    #[error("{}", list(.0))]
     Several(Vec<BuildError>),
 }
+
+impl BuildError {
+    /// What is wrong, without what to do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            BuildError::NoName { kind, place } => {
+                format!("{place}: this `{kind}` keeps state but has no id to keep it under")
+            }
+            BuildError::Function(error) => {
+                format!("the dataflow function failed: {}", Chain(&**error))
+            }
+            BuildError::BadName {
+                name,
+                what,
+                why,
+                place,
+            } => {
+                format!("{place}: {name:?} can't be the name of a {what}: {why}")
+            }
+            BuildError::TwoOfOneKind {
+                what,
+                id,
+                first,
+                second,
+            } => format!(
+                "two {what}s have no name but that of their kind, `{id}`: {first} and {second}"
+            ),
+            BuildError::MadeInLoop { id, place } => {
+                format!("{place}: `{id}` is made more than once, by a loop or a closure")
+            }
+            BuildError::DoubleId { id, first, second } => {
+                format!("two steps are called `{id}`: {first} and {second}")
+            }
+            BuildError::DataflowUsedTwice { id, place } => format!(
+                "`{id}` ({place}) is made more than once: the dataflow around it is used twice, or \
+                 a loop makes it"
+            ),
+            BuildError::Unused { id, place } => {
+                format!("{place}: what `{id}` gives out is never used")
+            }
+            BuildError::Empty => "the flow is empty: start it with `flow.source(..)`".to_owned(),
+            BuildError::ResultInSink { id, item, place } => {
+                format!("{place}: `{item}` reaches the sink `{id}`, errors and all")
+            }
+            BuildError::OptionInSink { id, item, place } => format!(
+                "{place}: `{item}` reaches the sink `{id}`, which would write `null` where there is \
+                 none"
+            ),
+            BuildError::DoubleOutput {
+                output,
+                first,
+                second,
+            } => {
+                format!("`{output}` is written by two sinks: {first} and {second}")
+            }
+            BuildError::OutputIsInput(error) => error.message(),
+            BuildError::OutputInStore(error) => error.message(),
+            BuildError::InputIsStore(error) => error.message(),
+            BuildError::CannotResume { id, place } => format!(
+                "{place}: the source `{id}` can't go on where it was, so a restart would lose records"
+            ),
+            BuildError::Source { step, place, error } => {
+                format!("source `{step}` ({place}): {}", Chain(error))
+            }
+            BuildError::Sink { step, place, error } => {
+                format!("sink `{step}` ({place}): {}", Chain(error))
+            }
+            BuildError::NothingToConvert { id, place } => {
+                format!("{place}: `{id}` keeps no state, so there is nothing to convert")
+            }
+            BuildError::MigratesToOther {
+                id,
+                place,
+                makes,
+                keeps,
+            } => {
+                format!("{place}: `.migrate_from` makes a `{makes}`, but `{id}` keeps a `{keeps}`")
+            }
+            BuildError::LooksTheSame {
+                id,
+                place,
+                old,
+                other,
+                schema,
+            } => format!(
+                "{place}: the store can't tell the old `{old}` of `{id}` from {other}: both look like \
+                 {schema}"
+            ),
+            BuildError::Ambiguous {
+                id,
+                place,
+                what,
+                path,
+                part,
+            } => {
+                let whole = || "it".to_owned();
+                let which = Some(path).filter(|path| !path.is_empty());
+                let which = which.map_or_else(whole, |path| format!("`{path}`"));
+                format!(
+                    "{place}: the {what} of `{id}` can't be stored as it is: {which} is an `{part}`, \
+                     and the store can't tell its `Some` from `None`"
+                )
+            }
+            BuildError::NotDeterministic { worker, difference } => {
+                format!("worker {worker} built another flow than the plan: {difference}")
+            }
+            BuildError::Panicked { step, message } => {
+                format!(
+                    "{} panicked before the run started: {message}",
+                    panicked(step)
+                )
+            }
+            BuildError::ChainTooLong { id, place, most } => format!(
+                "{place}: `{id}` is one step too many: a record goes through at most {most} steps \
+                 between a source or shuffle and the next"
+            ),
+            BuildError::Setting { message, .. } => message.clone(),
+            BuildError::Several(errors) => list(errors),
+        }
+    }
+
+    /// What may help, where something does.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        let text = match self {
+            BuildError::NoName { .. } => {
+                "pass a named function in a `#[dataflow]`, or add `.named(\"..\")`; calls inside \
+                 another macro's arguments always need it"
+            }
+            BuildError::BadName { why, .. } => why.help(),
+            BuildError::TwoOfOneKind { .. } => {
+                "the store keeps under its id where each of them stands: give one of them an id of \
+                 its own, `.named(\"..\")`"
+            }
+            BuildError::MadeInLoop { id, .. } => {
+                return Some(format!(
+                    "give each its own id: `.named(format!(\"{id}-{{name}}\"))`"
+                ));
+            }
+            BuildError::DoubleId { .. } => {
+                "ids name what the store keeps: give one of them `.named(\"..\")`"
+            }
+            BuildError::DataflowUsedTwice { .. } => {
+                "put each use in a scope of its own: `flow::scope(\"eu\", || ..)`"
+            }
+            BuildError::Unused { .. } => "end it in a sink, or take the step out",
+            BuildError::ResultInSink { .. } => {
+                "give a function that returns a `Result` to `try_map`, one with a state to \
+                 `try_stateful_map`: then an error stops the flow at its record"
+            }
+            BuildError::OptionInSink { .. } => {
+                "leave `None` out with `filter_map`, on a keyed stream with \
+                 `filter_map_values(|value| value)`, for a step with a state with \
+                 `stateful_flat_map`; where `null` is meant, put the value into a struct"
+            }
+            BuildError::DoubleOutput { .. } => "`merge` the streams before one sink",
+            BuildError::OutputIsInput(error) => return error.help(),
+            BuildError::OutputInStore(error) => return error.help(),
+            BuildError::InputIsStore(error) => return error.help(),
+            BuildError::CannotResume { .. } => {
+                "read from something that can, or agree to the loss with `.lossy()`"
+            }
+            BuildError::Function(error) => return help_of(&**error),
+            BuildError::Source { error, .. } => return help_of(error),
+            BuildError::Sink { error, .. } => return help_of(error),
+            BuildError::NothingToConvert { .. } => {
+                "put `.migrate_from` and `.rekey_from` right behind the step that keeps it"
+            }
+            BuildError::MigratesToOther { keeps, .. } => {
+                return Some(format!("give it a function that makes a `{keeps}`"));
+            }
+            BuildError::LooksTheSame { schema, .. } if schema.has_any() => {
+                "put the present type into a struct with one field, `struct New { v2: .. }`: what \
+                 shows as `?` can't be traced, and a field with a name can"
+            }
+            BuildError::LooksTheSame { .. } => {
+                "give a field that changed its meaning another name, so that stored ones are never \
+                 taken for new ones"
+            }
+            BuildError::Ambiguous { .. } => "use an enum of your own, or one `Option` less",
+            BuildError::NotDeterministic { .. } => {
+                "a dataflow function runs once for each worker and must do the same each time: no \
+                 random numbers, no clock, no files"
+            }
+            BuildError::ChainTooLong { .. } => {
+                "put the work of several steps into one function, or break the chain with \
+                 `.key_on(..)` and a stateful step"
+            }
+            BuildError::Setting { help, .. } => return help.clone(),
+            // Each of several has its own, behind it.
+            BuildError::Empty | BuildError::Panicked { .. } | BuildError::Several(_) => {
+                return None;
+            }
+        };
+        Some(text.to_owned())
+    }
+}
+
+with_help!(BuildError);
 
 /// What is wrong with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -318,14 +459,6 @@ impl BuildError {
         }
     }
 
-    /// What may help, where something does.
-    #[must_use]
-    pub fn help(&self) -> Option<String> {
-        let text = self.to_string();
-        let (_, help) = text.split_once("\nhelp: ")?;
-        Some(help.to_owned())
-    }
-
     /// What kind of error it is, as a word for logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -355,7 +488,7 @@ impl BuildError {
             BuildError::Ambiguous { .. } => "ambiguous",
             BuildError::NotDeterministic { .. } => "not-deterministic",
             BuildError::Panicked { .. } => "panicked",
-            BuildError::Setting(_) => "setting",
+            BuildError::Setting { .. } => "setting",
             BuildError::Several(_) => "several",
         }
     }

@@ -2,19 +2,25 @@
 
 use std::{error::Error, fmt};
 
-use flow_store::visible;
+use flow_store::{StoreError, visible};
 
-/// Prints an error and its causes in one line: `bad line: invalid digit found in string`.
+use super::{
+    BuildError, InputIsStore, NotKept, OutputError, OutputInStore, OutputIsInput, ResumeError,
+    SinkError, SourceError, with_help,
+};
+
+/// Prints an error and its causes in one line: `bad line: invalid digit found in string`. What to do
+/// about them is left out: that is [`help_of`].
 ///
 /// Many errors say in their own text what caused them. A cause whose text is there already is left out.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.0.to_string();
+        let mut text = message_of(self.0);
         let mut cause = self.0.source();
         while let Some(error) = cause {
-            let more = error.to_string();
+            let more = message_of(error);
             if !says(&text, &more) {
                 text = format!("{text}: {more}");
             }
@@ -37,6 +43,75 @@ fn says(text: &str, more: &str) -> bool {
             begins && ends
         })
 }
+
+/// What an error says, without what to do about it.
+pub(crate) fn message_of(error: &(dyn Error + 'static)) -> String {
+    match advised(error) {
+        Some((message, _)) => message,
+        None => error.to_string(),
+    }
+}
+
+/// What to do about an error, as it or the first of its causes that knows says it.
+pub(crate) fn help_of(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some((_, Some(help))) = advised(error) {
+            return Some(help);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// An error of this library, in two parts: what is wrong, and what to do about it.
+fn advised(error: &(dyn Error + 'static)) -> Option<(String, Option<String>)> {
+    macro_rules! one_of {
+        ($($known:ty),* $(,)?) => {
+            $(if let Some(error) = error.downcast_ref::<$known>() {
+                return Some((error.message(), error.help()));
+            })*
+        };
+    }
+    one_of!(
+        StoreError,
+        BuildError,
+        ResumeError,
+        SourceError,
+        SinkError,
+        OutputError,
+        OutputIsInput,
+        OutputInStore,
+        InputIsStore,
+        NotKept,
+        Advised
+    );
+    None
+}
+
+/// An error of its own kind, with advice.
+#[derive(Debug, thiserror::Error)]
+pub(crate) struct Advised {
+    message: String,
+    help: String,
+}
+
+impl Advised {
+    pub(crate) fn new(message: String, help: &str) -> Self {
+        let help = help.to_owned();
+        Advised { message, help }
+    }
+
+    fn message(&self) -> String {
+        self.message.clone()
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(self.help.clone())
+    }
+}
+
+with_help!(Advised);
 
 /// The first error of a type among an error and its causes.
 pub(crate) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {

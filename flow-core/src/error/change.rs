@@ -57,29 +57,45 @@ impl TypeChange {
         }
     }
 
-    /// What serde could do, with the cause that it gives.
-    pub(crate) fn hints(&self, cause: &str) -> String {
-        let mut hints = String::new();
+    /// What there is to know beside the differences, with the cause that serde gives: a line each, each
+    /// begun with a line end.
+    pub(crate) fn notes(&self, cause: &str) -> String {
+        let mut notes = String::new();
         if !self.converted_from.is_empty() {
             let types: Vec<_> = self.converted_from.iter().map(Schema::to_string).collect();
-            hints += &format!(
+            notes += &format!(
                 "\nnote: `.migrate_from` reads {}, which is not what is stored",
                 types.join(" or ")
             );
         }
-        if let Some((from, to)) = self.maybe_renamed() {
-            hints += &format!(
-                "\nhelp: if `{from}` is now called `{to}`, `#[serde(alias = \"{from}\")]` on it reads what is stored"
-            );
-        }
         if let (true, Some(field)) = (self.unchanged, missing_field(cause)) {
-            hints += &format!(
-                "\nnote: the type is as it was: it has written a value without `{field}`, and reads none without it\nhelp: put `#[serde(default)]` on `{field}`, which reads what is stored"
+            notes += &format!(
+                "\nnote: the type is as it was: it has written a value without `{field}`, and reads \
+                 none without it"
             );
         } else if self.unchanged {
-            hints += "\nnote: the type looks as it did when this was stored: it has written what it can't read, or one of its types reads less than it did";
-        } else if cause.contains("missing field") {
-            hints += "\nhelp: `#[serde(default)]` on a new field reads what was stored without it";
+            notes += "\nnote: the type looks as it did when this was stored: it has written what it \
+                      can't read, or one of its types reads less than it did";
+        }
+        notes
+    }
+
+    /// What serde could do, with the cause that it gives.
+    fn hints(&self, cause: &str) -> Vec<String> {
+        let mut hints = Vec::new();
+        if let Some((from, to)) = self.maybe_renamed() {
+            hints.push(format!(
+                "if `{from}` is now called `{to}`, `#[serde(alias = \"{from}\")]` on it reads what is \
+                 stored"
+            ));
+        }
+        if let (true, Some(field)) = (self.unchanged, missing_field(cause)) {
+            hints.push(format!(
+                "put `#[serde(default)]` on `{field}`, which reads what is stored"
+            ));
+        } else if !self.unchanged && cause.contains("missing field") {
+            let hint = "`#[serde(default)]` on a new field reads what was stored without it";
+            hints.push(hint.to_owned());
         }
         hints
     }
@@ -88,22 +104,25 @@ impl TypeChange {
     pub(crate) fn conversion(&self) -> &'static str {
         match self.differences.is_empty() {
             true => {
-                "put the type into a struct with one field, `struct New { v2: .. }`, which the store can tell from what is stored, and convert that with `.migrate_from::<Old>(..)`, "
+                "put the type into a struct with one field, `struct New { v2: .. }`, which the store \
+                 can tell from what is stored, and convert that with `.migrate_from::<Old>(..)`, "
             }
             false => "convert what is stored with `.migrate_from::<Old>(..)`, ",
         }
     }
 
-    /// What else can be done, after a line end: `first`, then to `drop` it. Where a field with a default is enough, nothing
-    /// need be lost.
+    /// What can be done: what serde could do, then `first`, then to `drop` it. Where a field with a
+    /// default is enough, nothing need be lost.
     pub(crate) fn ways_out(&self, cause: &str, first: &str, drop: &str) -> String {
+        let mut ways = self.hints(cause);
         let id = &self.stored_id;
         let last = match (self.unchanged, missing_field(cause)) {
-            (true, Some(_)) => return String::new(),
+            (true, Some(_)) => return ways.join("\n"),
             (true, None) => "have its `Deserialize` read what is stored".to_owned(),
             (false, _) => self.back(),
         };
-        format!("\nhelp: {first}{drop} with `--drop-state {id}`, or {last}")
+        ways.push(format!("{first}{drop} with `--drop-state {id}`, or {last}"));
+        ways.join("\n")
     }
 
     /// A field that is gone and one that is new, in the same place and of the same type.

@@ -2,22 +2,26 @@
 
 use std::{fmt, io::ErrorKind};
 
-use super::BoxError;
+use super::{
+    BoxError,
+    chain::{help_of, message_of},
+    with_help,
+};
 
 /// Why a source can't be opened or read.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
 pub struct SourceError {
     message: String,
+    help: Option<Box<str>>,
     #[source]
     cause: Option<BoxError>,
 }
 
 /// Why a sink can't be opened or written.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
 pub struct SinkError {
     message: String,
+    help: Option<Box<str>>,
     #[source]
     cause: Option<BoxError>,
 }
@@ -57,15 +61,41 @@ macro_rules! io_error {
             pub fn new(message: impl Into<String>) -> Self {
                 $name {
                     message: message.into(),
+                    help: None,
                     cause: None,
                 }
+            }
+
+            /// The same error with what to do about it: a sentence without an end that names the
+            /// command or the setting. An empty one adds nothing.
+            #[must_use]
+            pub fn and_help(mut self, help: &str) -> Self {
+                if !help.is_empty() {
+                    let before = self.help.map(|before| format!("{before}\n"));
+                    let all = before.unwrap_or_default() + help;
+                    self.help = Some(all.into_boxed_str());
+                }
+                self
+            }
+
+            /// What is wrong, without what to do about it.
+            #[must_use]
+            pub fn message(&self) -> String {
+                self.message.clone()
+            }
+
+            /// What to do about it, where that is known.
+            #[must_use]
+            pub fn help(&self) -> Option<String> {
+                self.help.as_deref().map(str::to_owned)
             }
 
             /// An error that says what its cause says.
             pub(crate) fn because(cause: impl Into<BoxError>) -> Self {
                 let cause = cause.into();
                 $name {
-                    message: cause.to_string(),
+                    message: message_of(&*cause),
+                    help: help_of(&*cause).map(String::into_boxed_str),
                     cause: Some(cause),
                 }
             }
@@ -74,16 +104,20 @@ macro_rules! io_error {
             pub fn caused_by(message: impl fmt::Display, cause: impl Into<BoxError>) -> Self {
                 let cause = cause.into();
                 $name {
-                    message: format!("{message}: {cause}"),
+                    message: format!("{message}: {}", message_of(&*cause)),
+                    help: help_of(&*cause).map(String::into_boxed_str),
                     cause: Some(cause),
                 }
             }
         }
 
+        with_help!($name);
+
         impl From<std::io::Error> for $name {
             fn from(error: std::io::Error) -> Self {
                 $name {
                     message: error.to_string(),
+                    help: None,
                     cause: Some(error.into()),
                 }
             }
@@ -98,14 +132,6 @@ impl SourceError {
     /// The same error about a line of a file, `before` which others come.
     pub(crate) fn at(mut self, name: &str, before: u64) -> Self {
         self.message = format!("{name}, line {before}: {}", self.message);
-        self
-    }
-
-    /// The same error with advice, if there is any.
-    pub(crate) fn and_help(mut self, help: &str) -> Self {
-        if !help.is_empty() {
-            self.message += &format!("\nhelp: {help}");
-        }
         self
     }
 }

@@ -1,8 +1,8 @@
 //! What a step can't keep.
 
-use std::fmt;
-
 use flow_store::CodecError;
+
+use super::with_help;
 
 /// What a step keeps in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +67,13 @@ impl NotKept {
 
     /// What can be done about it.
     #[must_use]
-    pub fn help(&self) -> Option<&'static str> {
-        self.cause.help()
+    pub fn help(&self) -> Option<String> {
+        self.cause.help().map(str::to_owned)
     }
-}
 
-impl fmt::Display for NotKept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What is wrong, without what can be done about it.
+    #[must_use]
+    pub fn message(&self) -> String {
         let NotKept {
             of,
             type_name,
@@ -81,20 +81,18 @@ impl fmt::Display for NotKept {
             ..
         } = self;
         let of = of.as_deref().unwrap_or_default();
-        match self.kind {
-            Kept::Key if of.is_empty() => write!(f, "a key")?,
-            Kept::Key => write!(f, "the key {of}")?,
-            Kept::State => write!(f, "the state of key {of}")?,
-            Kept::Token => write!(f, "the token of `{of}`")?,
-            Kept::Position => write!(f, "the position of output {of}")?,
-        }
-        write!(f, ", of type `{type_name}`, can't be kept: {cause}")?;
-        match self.help() {
-            Some(help) => write!(f, "\nhelp: {help}"),
-            None => Ok(()),
-        }
+        let what = match self.kind {
+            Kept::Key if of.is_empty() => "a key".to_owned(),
+            Kept::Key => format!("the key {of}"),
+            Kept::State => format!("the state of key {of}"),
+            Kept::Token => format!("the token of `{of}`"),
+            Kept::Position => format!("the position of output {of}"),
+        };
+        format!("{what}, of type `{type_name}`, can't be kept: {cause}")
     }
 }
+
+with_help!(NotKept);
 
 impl std::error::Error for NotKept {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

@@ -5,21 +5,46 @@ mod chain;
 mod change;
 mod io;
 mod kept;
+mod line;
 mod output;
 mod place;
 mod resume;
 mod run;
 
+use std::fmt;
+
 pub use build::{BadName, BuildError};
-pub(crate) use chain::Chain;
+pub(crate) use chain::{Advised, Chain, help_of};
 pub use change::TypeChange;
 pub(crate) use io::NoReader;
 pub use io::{SinkError, SourceError};
 pub use kept::{Kept, NotKept};
+pub use line::{LineError, Looks};
 pub use output::{InputIsStore, OutputError, OutputInStore, OutputIsInput, OutputProblem};
 pub use place::Place;
 pub use resume::ResumeError;
 pub use run::{Origin, RecordError, RunError, Safe};
+
+/// Shows an error by its `message` and its `help`, each piece of advice on a line of its own.
+macro_rules! with_help {
+    ($error:ty) => {
+        impl std::fmt::Display for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.message())?;
+                $crate::error::write_help(f, self.help().as_deref())
+            }
+        }
+    };
+}
+use with_help;
+
+/// Writes each line of `help` on a line of its own.
+fn write_help(f: &mut fmt::Formatter<'_>, help: Option<&str>) -> fmt::Result {
+    for advice in help.into_iter().flat_map(str::lines) {
+        write!(f, "\nhelp: {advice}")?;
+    }
+    Ok(())
+}
 
 /// An error of any type, as it comes out of user code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;

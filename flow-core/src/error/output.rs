@@ -1,19 +1,11 @@
 //! Files that sinks write: used for two things, or not what they were.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::Place;
+use super::{Place, with_help};
 
 /// A sink would write a file that the flow reads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "sink `{sink}` ({place}) would write to {output}, which source `{source_step}` ({source_place}) reads{}\nhelp: {}",
-    if *.output == .input.display().to_string() { String::new() } else { format!(" as {}: they are one file", .input.display()) },
-    self.help()
-)]
 #[non_exhaustive]
 pub struct OutputIsInput {
     /// The sink.
@@ -30,12 +22,37 @@ pub struct OutputIsInput {
     pub input: PathBuf,
 }
 
+with_help!(OutputIsInput);
+
 impl OutputIsInput {
+    /// What is wrong, without what to do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let OutputIsInput {
+            sink,
+            place,
+            output,
+            source_step: source,
+            source_place,
+            input,
+        } = self;
+        let input = input.display().to_string();
+        let alias = match *output == input {
+            true => String::new(),
+            false => format!(" as {input}: they are one file"),
+        };
+        format!(
+            "sink `{sink}` ({place}) would write to {output}, which source `{source}` \
+             ({source_place}) reads{alias}"
+        )
+    }
+
     /// What to do about it.
     #[must_use]
-    pub fn help(&self) -> String {
-        "name another file: `.overwrite()` would empty the input, and `.append()` would have the flow read its own results"
-            .to_owned()
+    pub fn help(&self) -> Option<String> {
+        let help = "name another file: `.overwrite()` would empty the input, and `.append()` would \
+                    have the flow read its own results";
+        Some(help.to_owned())
     }
 
     /// The id of the step that it is about.
@@ -47,10 +64,6 @@ impl OutputIsInput {
 
 /// A sink would write into the directory of the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "sink `{sink}` ({place}) would write to {}, which is in the recovery directory {}\nhelp: {}",
-    .output.display(), .store.display(), self.help()
-)]
 #[non_exhaustive]
 pub struct OutputInStore {
     /// The sink.
@@ -63,12 +76,27 @@ pub struct OutputInStore {
     pub store: PathBuf,
 }
 
+with_help!(OutputInStore);
+
 impl OutputInStore {
+    /// What is wrong, without what to do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!(
+            "sink `{}` ({}) would write to {}, which is in the recovery directory {}",
+            self.sink,
+            self.place,
+            self.output.display(),
+            self.store.display()
+        )
+    }
+
     /// What to do about it.
     #[must_use]
-    pub fn help(&self) -> String {
-        "give the store a directory of its own: it is backed up, replaced and removed as a whole"
-            .to_owned()
+    pub fn help(&self) -> Option<String> {
+        let help = "give the store a directory of its own: it is backed up, replaced and removed as \
+                    a whole";
+        Some(help.to_owned())
     }
 
     /// The id of the step that it is about.
@@ -80,10 +108,6 @@ impl OutputInStore {
 
 /// A source would read a file of the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "source `{source_step}` ({place}) would read {}, which is a file of the store in {}\nhelp: {}",
-    .input.display(), .store.display(), self.help()
-)]
 #[non_exhaustive]
 pub struct InputIsStore {
     /// The source.
@@ -96,12 +120,27 @@ pub struct InputIsStore {
     pub store: PathBuf,
 }
 
+with_help!(InputIsStore);
+
 impl InputIsStore {
+    /// What is wrong, without what to do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!(
+            "source `{}` ({}) would read {}, which is a file of the store in {}",
+            self.source_step,
+            self.place,
+            self.input.display(),
+            self.store.display()
+        )
+    }
+
     /// What to do about it.
     #[must_use]
-    pub fn help(&self) -> String {
-        "leave the files of the store out of the inputs, and give it a directory of its own"
-            .to_owned()
+    pub fn help(&self) -> Option<String> {
+        let help =
+            "leave the files of the store out of the inputs, and give it a directory of its own";
+        Some(help.to_owned())
     }
 
     /// The id of the step that it is about.
@@ -191,66 +230,74 @@ impl OutputError {
 
     /// What to do about it.
     #[must_use]
-    pub fn help(&self) -> String {
+    pub fn help(&self) -> Option<String> {
         let (step, path) = (&self.step, self.path.display());
-        match self.problem {
+        Some(match self.problem {
             OutputProblem::Removed => format!(
-                "put a copy of {path} back before the next run, which cuts it to what is committed; without one, the results in it can only be made again, with a new store"
+                "put a copy of {path} back before the next run, which cuts it to what is committed; \
+                 without one, the results in it can only be made again, with a new store"
             ),
             OutputProblem::Moved | OutputProblem::Replaced => format!(
-                "move the file back to {path} before the next run, which cuts it to what is committed; to rotate an output, stop the flow, move the file, and begin a new one with `--drop-state {step}`"
+                "move the file back to {path} before the next run, which cuts it to what is \
+                 committed; to rotate an output, stop the flow, move the file, and begin a new one \
+                 with `--drop-state {step}`"
             ),
             OutputProblem::Changed { there, written } if there > written => format!(
-                "{path} must be written by one flow only. The next start is refused, and says how to go on"
+                "{path} must be written by one flow only. The next start is refused, and says how to \
+                 go on"
             ),
             OutputProblem::CutShort { .. } | OutputProblem::Changed { .. } => format!(
                 "{path} must be written by one flow only; put it back as it was before the next run"
             ),
             OutputProblem::ForeignTail { bytes, .. } => format!(
-                "if others wrote them, keep them elsewhere and cut the file back with `truncate -s {bytes} {path}`, or go on behind them with `.append()` and `--drop-state {step}`; if the store is an old one, from a backup, they are results that the flow makes again: cut the file back"
+                "if others wrote them, keep them elsewhere and cut the file back with \
+                 `truncate -s {bytes} {path}`, or go on behind them with `.append()` and \
+                 `--drop-state {step}`; if the store is an old one, from a backup, they are results \
+                 that the flow makes again: cut the file back"
             ),
             OutputProblem::MixedTail { bytes, .. } => format!(
-                "keep what is not the flow's elsewhere (`tail -c +{} {path}`), and cut the file back with `truncate -s {bytes} {path}`: the flow makes its own part again; or go on behind all of them with `.append()` and `--drop-state {step}`, and have that part twice",
+                "keep what is not the flow's elsewhere (`tail -c +{} {path}`), and cut the file back \
+                 with `truncate -s {bytes} {path}`: the flow makes its own part again; or go on \
+                 behind all of them with `.append()` and `--drop-state {step}`, and have that part \
+                 twice",
                 bytes + 1
+            ),
+        })
+    }
+
+    /// What is wrong, without what to do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let path = self.path.display();
+        match self.problem {
+            OutputProblem::Removed => {
+                format!("{path} was removed while the flow wrote to it, with all results in it")
+            }
+            OutputProblem::Moved => format!("{path} was moved away while the flow wrote to it"),
+            OutputProblem::Replaced => {
+                format!("another file was put in the place of {path} while the flow wrote to it")
+            }
+            OutputProblem::CutShort { there, written } => format!(
+                "{path} was cut short by someone else: it has {there} bytes, and {written} had been \
+                 written"
+            ),
+            OutputProblem::Changed { there, written } => format!(
+                "{path} was changed by someone else: it has {there} bytes, and {written} had been \
+                 written"
+            ),
+            OutputProblem::ForeignTail { bytes, behind } => format!(
+                "{path} was changed since the last run, which ended cleanly: behind the {bytes} \
+                 bytes that are committed there are {behind} that the store knows nothing of"
+            ),
+            OutputProblem::MixedTail { bytes, behind } => format!(
+                "someone else wrote to an output of this flow during the last run: behind the \
+                 {bytes} bytes that are committed of {path} there are {behind}, which may not all be \
+                 of this flow"
             ),
         }
     }
 }
 
-impl fmt::Display for OutputError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match self.problem {
-            OutputProblem::Removed => write!(
-                f,
-                "{path} was removed while the flow wrote to it, with all results in it"
-            ),
-            OutputProblem::Moved => {
-                write!(f, "{path} was moved away while the flow wrote to it")
-            }
-            OutputProblem::Replaced => write!(
-                f,
-                "another file was put in the place of {path} while the flow wrote to it"
-            ),
-            OutputProblem::CutShort { there, written } => write!(
-                f,
-                "{path} was cut short by someone else: it has {there} bytes, and {written} had been written"
-            ),
-            OutputProblem::Changed { there, written } => write!(
-                f,
-                "{path} was changed by someone else: it has {there} bytes, and {written} had been written"
-            ),
-            OutputProblem::ForeignTail { bytes, behind } => write!(
-                f,
-                "{path} was changed since the last run, which ended cleanly: behind the {bytes} bytes that are committed there are {behind} that the store knows nothing of"
-            ),
-            OutputProblem::MixedTail { bytes, behind } => write!(
-                f,
-                "someone else wrote to an output of this flow during the last run: behind the {bytes} bytes that are committed of {path} there are {behind}, which may not all be of this flow"
-            ),
-        }?;
-        write!(f, "\nhelp: {}", self.help())
-    }
-}
+with_help!(OutputError);
 
 impl std::error::Error for OutputError {}

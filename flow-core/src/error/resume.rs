@@ -2,21 +2,15 @@
 
 use flow_store::{StoreError, visible_on_a_line};
 
-use super::{Chain, NotKept, SinkError, SourceError, TypeChange};
+use super::{Chain, NotKept, SinkError, SourceError, TypeChange, help_of, with_help};
 
 /// Why a flow was not started from its store. The store has not been changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResumeError {
     /// The store itself refused.
-    #[error(transparent)]
     Store(Box<StoreError>),
     /// A stored state no longer decodes.
-    #[error(
-        "the state of step `{step}` for key {key} can't be read as `{state}`: {cause}{change}{}{}",
-        .change.hints(.cause),
-        .change.ways_out(.cause, .change.conversion(), "give it up")
-    )]
     State {
         /// The step.
         step: String,
@@ -30,9 +24,6 @@ pub enum ResumeError {
         change: Box<TypeChange>,
     },
     /// A stored key no longer decodes, or has other bytes than it had.
-    #[error(
-        "a key of step `{step}` can't be read as `{key}`: {cause}\nhelp: other key bytes are another key, so all its state would be out of reach: convert each key with `.rekey_from::<Old>(..)`, give the state up with `--drop-state {stored_id}`, or bring the key type back"
-    )]
     Key {
         /// The step.
         step: String,
@@ -44,9 +35,6 @@ pub enum ResumeError {
         cause: String,
     },
     /// Two stored keys are converted to the same one.
-    #[error(
-        "the keys {first} and {second} of step `{step}` would both become {key}\nhelp: states can't be put together: make `.rekey_from` give each key one of its own"
-    )]
     KeysMeet {
         /// The step.
         step: String,
@@ -58,9 +46,6 @@ pub enum ResumeError {
         key: String,
     },
     /// A conversion of keys did not give each stored key to one worker.
-    #[error(
-        "`.rekey_from` of step `{step}` did not convert each key in the same way on all workers: of {all} stored states {kept} would be kept\nhelp: a key may depend on nothing but the old one: no random numbers, no clock, no hasher with a seed of its own"
-    )]
     KeysScattered {
         /// The step.
         step: String,
@@ -70,15 +55,6 @@ pub enum ResumeError {
         kept: u64,
     },
     /// A resume token or a sink's position no longer decodes.
-    #[error(
-        "where `{step}` stood in `{part}` can't be read as `{token}`: {cause}{change}{}{}",
-        .change.hints(.cause),
-        .change.ways_out(
-            .cause,
-            &if *.gone { format!("it is gone: give it up with `--drop-partition {part}`, ") } else { String::new() },
-            "start that step anew",
-        ), part = visible_on_a_line(.part)
-    )]
     Token {
         /// The source or sink.
         step: String,
@@ -94,7 +70,6 @@ pub enum ResumeError {
         change: Box<TypeChange>,
     },
     /// What the start would store could not be read back as what it is.
-    #[error("step `{step}`: {error}")]
     NotKept {
         /// The step.
         step: String,
@@ -103,13 +78,6 @@ pub enum ResumeError {
         error: Box<NotKept>,
     },
     /// Partitions that had not been read to their end are gone.
-    #[error(
-        "source `{step}` had not finished {}, which {} gone\nhelp: bring {} back; if a file was moved, name it as an input where it is now, and say so with `--rename-partition {}=NEW`; or agree to leave the rest unread with {}",
-        names(partitions), if partitions.len() == 1 { "is" } else { "are" },
-        if partitions.len() == 1 { "it" } else { "them" },
-        partitions.first().map_or("OLD", String::as_str),
-        drop_flags(partitions)
-    )]
     PartitionGone {
         /// The source.
         step: String,
@@ -117,9 +85,6 @@ pub enum ResumeError {
         partitions: Vec<String>,
     },
     /// What was read under another name would be read again.
-    #[error(
-        "source `{step}` would read `{new}` from its beginning, and has read it already as `{old}`: it is the same, or begins with all that was read of that one\nhelp: go on in it with `--rename-partition {old}={new}`; or agree to read it again with `--drop-partition {old}`", old = visible_on_a_line(.old), new = visible_on_a_line(.new)
-    )]
     PartitionRenamed {
         /// The source.
         step: String,
@@ -129,9 +94,6 @@ pub enum ResumeError {
         new: String,
     },
     /// `--rename-partition` names a new partition that the source does not have.
-    #[error(
-        "source `{step}` has no partition `{new}`, so `{old}` can't be that one\nhelp: name it as an input too", old = visible_on_a_line(.old), new = visible_on_a_line(.new)
-    )]
     RenamedToNothing {
         /// The source.
         step: String,
@@ -141,9 +103,6 @@ pub enum ResumeError {
         new: String,
     },
     /// Two partitions would go on as one.
-    #[error(
-        "source `{step}` would go on as `{new}` with what it read as `{old}`, and has read another partition under that name\nhelp: one of them has to be given up with `--drop-partition`, or renamed as well", old = visible_on_a_line(.old), new = visible_on_a_line(.new)
-    )]
     PartitionsMeet {
         /// The source.
         step: String,
@@ -153,11 +112,6 @@ pub enum ResumeError {
         new: String,
     },
     /// Between what a partition was and what has its name now there was more, which nobody has read.
-    #[error(
-        "source `{step}` read `{old}` as what is `{new}` now, and never {}, which came after it under the same name\nhelp: name {} as an input too, or leave {} unread with {}",
-        names(missed), if missed.len() == 1 { "it" } else { "them" }, if missed.len() == 1 { "it" } else { "them" },
-        drop_flags(missed), old = visible_on_a_line(.old), new = visible_on_a_line(.new)
-    )]
     PartitionsMissed {
         /// The source.
         step: String,
@@ -169,10 +123,6 @@ pub enum ResumeError {
         missed: Vec<String>,
     },
     /// `--drop-partition` or `--rename-partition` names a partition that the store does not know.
-    #[error(
-        "no source has read a partition `{partition}`, so there is nothing to drop or rename; there {}",
-        known_partitions(known), partition = visible_on_a_line(.partition)
-    )]
     NoSuchPartition {
         /// The name that was given.
         partition: String,
@@ -180,18 +130,11 @@ pub enum ResumeError {
         known: Vec<String>,
     },
     /// `--drop-partition` or `--rename-partition` names a partition that is there.
-    #[error(
-        "partition `{partition}` is there and is what it was, so there is nothing to drop or rename: only one that is gone or was replaced can be", partition = visible_on_a_line(.partition)
-    )]
     PartitionThere {
         /// The name that was given.
         partition: String,
     },
     /// `--skip-rest-of-line` names a partition that no source has.
-    #[error(
-        "no source has a partition `{partition}`, so no line of it can be skipped; there {}",
-        known_partitions(known), partition = visible_on_a_line(.partition)
-    )]
     NoLineToSkip {
         /// The name that was given.
         partition: String,
@@ -199,7 +142,6 @@ pub enum ResumeError {
         known: Vec<String>,
     },
     /// A source can't go on at its token.
-    #[error("source `{step}` can't go on where it was: {}", Chain(.error))]
     Source {
         /// The source.
         step: String,
@@ -208,9 +150,6 @@ pub enum ResumeError {
         error: SourceError,
     },
     /// A sink can't go on at its position.
-    #[error(
-        "sink `{step}` can't go on where it was: {}{}", Chain(.error), begin_anew(.error, .stored_id)
-    )]
     Sink {
         /// The sink.
         step: String,
@@ -222,19 +161,262 @@ pub enum ResumeError {
     },
 }
 
-impl From<StoreError> for ResumeError {
-    fn from(error: StoreError) -> Self {
-        ResumeError::Store(Box::new(error))
+impl ResumeError {
+    /// What is wrong, without what to do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            ResumeError::Store(error) => error.message(),
+            ResumeError::State {
+                step,
+                key,
+                state,
+                cause,
+                change,
+            } => format!(
+                "the state of step `{step}` for key {key} can't be read as `{state}`: \
+                 {cause}{change}{}",
+                change.notes(cause)
+            ),
+            ResumeError::Key {
+                step, key, cause, ..
+            } => {
+                format!("a key of step `{step}` can't be read as `{key}`: {cause}")
+            }
+            ResumeError::KeysMeet {
+                step,
+                first,
+                second,
+                key,
+            } => {
+                format!("the keys {first} and {second} of step `{step}` would both become {key}")
+            }
+            ResumeError::KeysScattered { step, all, kept } => format!(
+                "`.rekey_from` of step `{step}` did not convert each key in the same way on all \
+                 workers: of {all} stored states {kept} would be kept"
+            ),
+            ResumeError::Token {
+                step,
+                part,
+                token,
+                cause,
+                change,
+                ..
+            } => format!(
+                "where `{step}` stood in `{}` can't be read as `{token}`: {cause}{change}{}",
+                visible_on_a_line(part),
+                change.notes(cause)
+            ),
+            ResumeError::NotKept { step, error } => format!("step `{step}`: {}", error.message()),
+            ResumeError::PartitionGone { step, partitions } => format!(
+                "source `{step}` had not finished {}, which {} gone",
+                names(partitions),
+                if partitions.len() == 1 { "is" } else { "are" }
+            ),
+            ResumeError::PartitionRenamed { step, old, new } => {
+                let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
+                format!(
+                    "source `{step}` would read `{new}` from its beginning, and has read it already as \
+                     `{old}`: it is the same, or begins with all that was read of that one"
+                )
+            }
+            ResumeError::RenamedToNothing { step, old, new } => {
+                let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
+                format!("source `{step}` has no partition `{new}`, so `{old}` can't be that one")
+            }
+            ResumeError::PartitionsMeet { step, old, new } => {
+                let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
+                format!(
+                    "source `{step}` would go on as `{new}` with what it read as `{old}`, and has read \
+                     another partition under that name"
+                )
+            }
+            ResumeError::PartitionsMissed {
+                step,
+                old,
+                new,
+                missed,
+            } => {
+                let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
+                format!(
+                    "source `{step}` read `{old}` as what is `{new}` now, and never {}, which came \
+                     after it under the same name",
+                    names(missed)
+                )
+            }
+            ResumeError::NoSuchPartition { partition, known } => format!(
+                "no source has read a partition `{}`, so there is nothing to drop or rename; there {}",
+                visible_on_a_line(partition),
+                known_partitions(known)
+            ),
+            ResumeError::PartitionThere { partition } => format!(
+                "partition `{}` is there and is what it was, so there is nothing to drop or rename: \
+                 only one that is gone or was replaced can be",
+                visible_on_a_line(partition)
+            ),
+            ResumeError::NoLineToSkip { partition, known } => format!(
+                "no source has a partition `{}`, so no line of it can be skipped; there {}",
+                visible_on_a_line(partition),
+                known_partitions(known)
+            ),
+            ResumeError::Source { step, error } => {
+                format!("source `{step}` can't go on where it was: {}", Chain(error))
+            }
+            ResumeError::Sink { step, error, .. } => {
+                format!("sink `{step}` can't go on where it was: {}", Chain(error))
+            }
+        }
+    }
+
+    /// What may help, where something does. Each piece of advice is a line.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            ResumeError::Store(error) => return error.help(),
+            ResumeError::State { cause, change, .. } => {
+                change.ways_out(cause, change.conversion(), "give it up")
+            }
+            ResumeError::Key { stored_id, .. } => format!(
+                "other key bytes are another key, so all its state would be out of reach: convert each \
+                 key with `.rekey_from::<Old>(..)`, give the state up with `--drop-state {stored_id}`, \
+                 or bring the key type back"
+            ),
+            ResumeError::KeysMeet { .. } => {
+                "states can't be put together: make `.rekey_from` give each key one of its own"
+                    .to_owned()
+            }
+            ResumeError::KeysScattered { .. } => {
+                "a key may depend on nothing but the old one: no random numbers, no clock, no hasher \
+                 with a seed of its own"
+                    .to_owned()
+            }
+            ResumeError::Token { gone, part, cause, change, .. } => {
+                let part = visible_on_a_line(part);
+                let first = match gone {
+                    true => format!("it is gone: give it up with `--drop-partition {part}`, "),
+                    false => String::new(),
+                };
+                change.ways_out(cause, &first, "start that step anew")
+            }
+            ResumeError::NotKept { error, .. } => return error.help(),
+            ResumeError::PartitionGone { partitions, .. } => format!(
+                "bring {} back; if a file was moved, name it as an input where it is now, and say so \
+                 with `--rename-partition {}=NEW`; or agree to leave the rest unread with {}",
+                it_or_them(partitions),
+                partitions.first().map_or("OLD", String::as_str),
+                drop_flags(partitions)
+            ),
+            ResumeError::PartitionRenamed { old, new, .. } => {
+                let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
+                format!(
+                    "go on in it with `--rename-partition {old}={new}`; or agree to read it again with \
+                     `--drop-partition {old}`"
+                )
+            }
+            ResumeError::RenamedToNothing { .. } => "name it as an input too".to_owned(),
+            ResumeError::PartitionsMeet { .. } => {
+                "one of them has to be given up with `--drop-partition`, or renamed as well".to_owned()
+            }
+            ResumeError::PartitionsMissed { missed, .. } => {
+                let them = it_or_them(missed);
+                let flags = drop_flags(missed);
+                format!("name {them} as an input too, or leave {them} unread with {flags}")
+            }
+            ResumeError::Source { error, .. } => return help_of(error),
+            // An error with a cause knows better.
+            ResumeError::Sink { error, .. } if std::error::Error::source(error).is_some() => {
+                return help_of(error);
+            }
+            ResumeError::Sink { stored_id, .. } => format!(
+                "bring the output back as it was, or begin it anew with `--drop-state {stored_id}`"
+            ),
+            ResumeError::NoSuchPartition { .. }
+            | ResumeError::PartitionThere { .. }
+            | ResumeError::NoLineToSkip { .. } => return None,
+        })
+    }
+
+    /// What kind of error it is, as a word for logs and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            ResumeError::Store(_) => "store",
+            ResumeError::State { .. } => "state",
+            ResumeError::Key { .. } => "key",
+            ResumeError::KeysMeet { .. } => "keys-meet",
+            ResumeError::KeysScattered { .. } => "keys-scattered",
+            ResumeError::Token { .. } => "token",
+            ResumeError::NotKept { .. } => "not-kept",
+            ResumeError::PartitionGone { .. } => "partition-gone",
+            ResumeError::PartitionRenamed { .. } => "partition-renamed",
+            ResumeError::RenamedToNothing { .. } => "renamed-to-nothing",
+            ResumeError::PartitionsMeet { .. } => "partitions-meet",
+            ResumeError::PartitionsMissed { .. } => "partitions-missed",
+            ResumeError::NoSuchPartition { .. } => "no-such-partition",
+            ResumeError::PartitionThere { .. } => "partition-there",
+            ResumeError::NoLineToSkip { .. } => "no-line-to-skip",
+            ResumeError::Source { .. } => "source",
+            ResumeError::Sink { .. } => "sink",
+        }
+    }
+
+    /// The id of the step that it is about, where it is about one.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            ResumeError::State { step, .. }
+            | ResumeError::Key { step, .. }
+            | ResumeError::KeysMeet { step, .. }
+            | ResumeError::KeysScattered { step, .. }
+            | ResumeError::Token { step, .. }
+            | ResumeError::NotKept { step, .. }
+            | ResumeError::PartitionGone { step, .. }
+            | ResumeError::PartitionRenamed { step, .. }
+            | ResumeError::RenamedToNothing { step, .. }
+            | ResumeError::PartitionsMeet { step, .. }
+            | ResumeError::PartitionsMissed { step, .. }
+            | ResumeError::Source { step, .. }
+            | ResumeError::Sink { step, .. } => Some(step),
+            ResumeError::Store(_)
+            | ResumeError::NoSuchPartition { .. }
+            | ResumeError::PartitionThere { .. }
+            | ResumeError::NoLineToSkip { .. } => None,
+        }
+    }
+
+    /// The partition that it is about, where it is about one; of several the first, of two names the old
+    /// one.
+    #[must_use]
+    pub fn partition(&self) -> Option<&str> {
+        match self {
+            ResumeError::PartitionGone { partitions, .. } => partitions.first().map(String::as_str),
+            ResumeError::PartitionRenamed { old, .. }
+            | ResumeError::RenamedToNothing { old, .. }
+            | ResumeError::PartitionsMeet { old, .. }
+            | ResumeError::PartitionsMissed { old, .. } => Some(old),
+            ResumeError::Token {
+                part: partition, ..
+            }
+            | ResumeError::NoSuchPartition { partition, .. }
+            | ResumeError::PartitionThere { partition }
+            | ResumeError::NoLineToSkip { partition, .. } => Some(partition),
+            _ => None,
+        }
     }
 }
 
-/// What can be done about an output that is not what it was; where the system refused, it is no help to give it up.
-fn begin_anew(error: &SinkError, stored_id: &str) -> String {
-    match std::error::Error::source(error) {
-        Some(_) => String::new(),
-        None => format!(
-            "\nhelp: bring the output back as it was, or begin it anew with `--drop-state {stored_id}`"
-        ),
+with_help!(ResumeError);
+
+fn it_or_them(partitions: &[String]) -> &'static str {
+    match partitions {
+        [_] => "it",
+        _ => "them",
+    }
+}
+
+impl From<StoreError> for ResumeError {
+    fn from(error: StoreError) -> Self {
+        ResumeError::Store(Box::new(error))
     }
 }
 

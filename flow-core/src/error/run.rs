@@ -5,25 +5,22 @@ use std::fmt;
 use flow_store::{Epoch, ExecutionError, StoreError, visible, visible_on_a_line};
 
 use super::{
-    BoxError, BuildError, Chain, NotKept, OutputError, ResumeError, SinkError, chain::find,
+    BoxError, BuildError, Chain, LineError, NotKept, OutputError, ResumeError, SinkError,
+    chain::{find, help_of},
+    write_help,
 };
-use crate::source::LineError;
 
 /// Why a run did not end well.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// The flow was not right as it was built.
-    #[error(transparent)]
     Build(#[from] BuildError),
     /// The flow was not started from its store.
-    #[error(transparent)]
     Resume(#[from] ResumeError),
     /// A record failed, and the flow stopped exactly before it.
-    #[error(transparent)]
     Record(Box<RecordError>),
     /// A step failed behind a shuffle, or a sink failed. The open epochs were given up.
-    #[error("step `{step}` failed: {}{}{}\n{safe}", Chain(&**.cause), at(origin), again(*.times, "If such records are to be left out, use `OnError::Skip`."))]
     Step {
         /// The step.
         step: String,
@@ -41,7 +38,6 @@ pub enum RunError {
     },
     /// A key, state, token or position could not be written so that it is read back as what it was. The open epochs were
     /// given up.
-    #[error("step `{step}`: {error}{}\n{safe}", at(origin))]
     NotKept {
         /// The step.
         step: String,
@@ -56,7 +52,6 @@ pub enum RunError {
         safe: Safe,
     },
     /// User code panicked. The open epochs were given up.
-    #[error("step `{step}` panicked: {}{}{}\n{safe}", visible(.message), at(origin), again(*.times, "A step that returns an error in place of a panic can leave such records out."))]
     Panicked {
         /// The step.
         step: String,
@@ -72,7 +67,6 @@ pub enum RunError {
         times: u64,
     },
     /// An epoch could not be made durable.
-    #[error("epochs could not be made durable: {}", of_store(.error, .safe))]
     Commit {
         /// Why.
         #[source]
@@ -81,7 +75,6 @@ pub enum RunError {
         safe: Safe,
     },
     /// A sink's output could not be made durable.
-    #[error("the output of `{step}` could not be made durable: {}{}", Chain(.error), after(.error, .safe))]
     Sync {
         /// The sink.
         step: String,
@@ -92,7 +85,6 @@ pub enum RunError {
         safe: Safe,
     },
     /// The end of the run could not be written to the store; what was committed before is safe.
-    #[error("the run is over, but the store could not be closed: {}", of_store(.error, .safe))]
     Close {
         /// Why.
         #[source]
@@ -101,13 +93,11 @@ pub enum RunError {
         safe: Safe,
     },
     /// The flow was told to stop at once.
-    #[error("the run was cut short\n{safe}")]
     CutShort {
         /// What is not lost.
         safe: Safe,
     },
     /// The flow did not come to rest in time after it was told to stop.
-    #[error("the flow did not stop within {limit:?}: {steps}\n{safe}")]
     StopTimedOut {
         /// The time it had.
         limit: std::time::Duration,
@@ -117,7 +107,6 @@ pub enum RunError {
         safe: Safe,
     },
     /// While the flow drained after one failure, a second one ended it.
-    #[error("{error}\nThis happened while the flow was stopping for another failure:\n{first}")]
     WhileStopping {
         /// The failure that ended the run.
         #[source]
@@ -126,7 +115,6 @@ pub enum RunError {
         first: Box<RunError>,
     },
     /// A thread of the run was lost.
-    #[error("a thread of the run was lost: {message}\n{safe}")]
     Lost {
         /// What is known of it.
         message: String,
@@ -134,12 +122,8 @@ pub enum RunError {
         safe: Safe,
     },
     /// The threads of the run could not be started.
-    #[error("the workers could not run: {0}")]
     Workers(String),
     /// The system has no more threads for the run. Nothing has been opened or changed.
-    #[error(
-        "the run needs {needs} threads and can't have them: {cause}\nhelp: threads are limited (`ulimit -u`, or the pids limit of the container): raise the limit, or run it with fewer workers"
-    )]
     Threads {
         /// How many it needs: one for each worker, and one that commits.
         needs: usize,
@@ -150,6 +134,174 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// What is wrong, without what to do about it and what is safe.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            RunError::Build(error) => error.message(),
+            RunError::Resume(error) => error.message(),
+            RunError::Record(error) => error.message(),
+            RunError::Step {
+                step,
+                cause,
+                origin,
+                ..
+            } => {
+                format!("step `{step}` failed: {}{}", Chain(&**cause), at(origin))
+            }
+            RunError::NotKept {
+                step,
+                error,
+                origin,
+                ..
+            } => {
+                format!("step `{step}`: {}{}", error.message(), at(origin))
+            }
+            RunError::Panicked {
+                step,
+                message,
+                origin,
+                ..
+            } => {
+                format!("step `{step}` panicked: {}{}", visible(message), at(origin))
+            }
+            RunError::Commit { error, .. } => {
+                format!("epochs could not be made durable: {}", error.message())
+            }
+            RunError::Sync { step, error, .. } => {
+                format!(
+                    "the output of `{step}` could not be made durable: {}",
+                    Chain(error)
+                )
+            }
+            RunError::Close { error, .. } => format!(
+                "the run is over, but the store could not be closed: {}",
+                error.message()
+            ),
+            RunError::CutShort { .. } => "the run was cut short".to_owned(),
+            RunError::StopTimedOut { limit, steps, .. } => {
+                format!("the flow did not stop within {limit:?}: {steps}")
+            }
+            RunError::WhileStopping { error, .. } => error.message(),
+            RunError::Lost { message, .. } => format!("a thread of the run was lost: {message}"),
+            RunError::Workers(message) => format!("the workers could not run: {message}"),
+            RunError::Threads { needs, cause } => {
+                format!("the run needs {needs} threads and can't have them: {cause}")
+            }
+        }
+    }
+
+    /// What may help, where something does. Each piece of advice is a line.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            RunError::Build(error) => error.help(),
+            RunError::Resume(error) => error.help(),
+            RunError::Record(error) => error.help(),
+            RunError::Step { cause, .. } => help_of(&**cause),
+            RunError::NotKept { error, .. } => error.help(),
+            RunError::Commit { error, .. } | RunError::Close { error, .. } => error.help(),
+            RunError::Sync { error, .. } => help_of(error),
+            RunError::WhileStopping { error, .. } => error.help(),
+            RunError::Threads { .. } => Some(
+                "threads are limited (`ulimit -u`, or the pids limit of the container): raise the \
+                 limit, or run it with fewer workers"
+                    .to_owned(),
+            ),
+            RunError::Panicked { .. }
+            | RunError::CutShort { .. }
+            | RunError::StopTimedOut { .. }
+            | RunError::Lost { .. }
+            | RunError::Workers(_) => None,
+        }
+    }
+
+    /// What may help when run after run ends in the same way.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let (times, help) = match self {
+            RunError::Record(error) => return error.hint(),
+            RunError::WhileStopping { error, .. } => return error.hint(),
+            RunError::Step { times, .. } => (
+                *times,
+                "If such records are to be left out, use `OnError::Skip`.",
+            ),
+            RunError::Panicked { times, .. } => (
+                *times,
+                "A step that returns an error in place of a panic can leave such records out.",
+            ),
+            _ => return None,
+        };
+        (times >= AGAIN)
+            .then(|| format!("This is run {times} in a row that ends like this. {help}"))
+    }
+
+    /// What is not lost, as a sentence, where the store is not lost itself.
+    #[must_use]
+    pub fn what_is_safe(&self) -> Option<String> {
+        match self {
+            RunError::Commit { error, .. } | RunError::Close { error, .. }
+                if matches!(**error, StoreError::Execution(ExecutionError::Gone { .. })) =>
+            {
+                None
+            }
+            // The next run is refused until the output is put right.
+            RunError::Sync { error, safe, .. } if find::<OutputError>(error).is_some() => {
+                let epoch = safe.epoch.filter(|epoch| epoch.number() > 0);
+                Some(epoch.map_or_else(
+                    || safe.to_string(),
+                    |epoch| format!("The store is at epoch {epoch}."),
+                ))
+            }
+            RunError::WhileStopping { error, .. } => error.what_is_safe(),
+            error => error.safe().map(|safe| safe.to_string()),
+        }
+    }
+
+    /// What kind of error it is, as a word for logs and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            RunError::Build(error) => error.kind(),
+            RunError::Resume(error) => error.kind(),
+            RunError::Record(_) => "record",
+            RunError::Step { .. } => "step",
+            RunError::NotKept { .. } => "not-kept",
+            RunError::Panicked { .. } => "panicked",
+            RunError::Commit { .. } => "commit",
+            RunError::Sync { .. } => "sync",
+            RunError::Close { .. } => "close",
+            RunError::CutShort { .. } => "cut-short",
+            RunError::StopTimedOut { .. } => "stop-timed-out",
+            RunError::WhileStopping { error, .. } => error.kind(),
+            RunError::Lost { .. } => "lost",
+            RunError::Workers(_) => "workers",
+            RunError::Threads { .. } => "threads",
+        }
+    }
+
+    /// The id of the step that it is about, where it is about one.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            RunError::Build(error) => error.step(),
+            RunError::Resume(error) => error.step(),
+            RunError::Record(error) => Some(&error.step),
+            RunError::Step { step, .. }
+            | RunError::NotKept { step, .. }
+            | RunError::Panicked { step, .. }
+            | RunError::Sync { step, .. } => Some(step),
+            RunError::WhileStopping { error, .. } => error.step(),
+            RunError::Commit { .. }
+            | RunError::Close { .. }
+            | RunError::CutShort { .. }
+            | RunError::StopTimedOut { .. }
+            | RunError::Lost { .. }
+            | RunError::Workers(_)
+            | RunError::Threads { .. } => None,
+        }
+    }
+
     /// The first error of this type among all that led to this one: the user's own error, as the function returned it.
     ///
     /// An error inside an `anyhow::Error` is found if it has been given a context; `anyhow` hides it otherwise.
@@ -179,14 +331,15 @@ impl RunError {
         }
     }
 
-    /// Where the record came from at which a step panicked or failed before the first shuffle. A [`RunError::Record`] says so
-    /// itself.
+    /// Where the record came from that failed, or at which a step panicked or failed, before the first
+    /// shuffle.
     #[must_use]
-    pub fn origin(&self) -> Option<&Origin> {
+    pub fn origin(&self) -> Option<Origin> {
         match self {
+            RunError::Record(error) => Some(error.origin()),
             RunError::Step { origin, .. }
             | RunError::NotKept { origin, .. }
-            | RunError::Panicked { origin, .. } => origin.as_deref(),
+            | RunError::Panicked { origin, .. } => origin.as_deref().cloned(),
             RunError::WhileStopping { error, .. } => error.origin(),
             _ => None,
         }
@@ -231,6 +384,8 @@ pub struct Origin {
     pub first: Option<String>,
     /// Where the last of them stands. The same as the first if the record is known exactly.
     pub last: Option<String>,
+    /// The line of the first of them, from 1, where the partition has lines.
+    pub line: Option<u64>,
     /// The record's text, if it is known exactly and the source can show it.
     pub excerpt: Option<String>,
 }
@@ -270,7 +425,6 @@ fn at(origin: &Option<Box<Origin>>) -> String {
 /// A record that failed before the first shuffle: everything before it is safe, and the next run
 /// starts at it.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", self.text())]
 pub struct RecordError {
     /// The step that failed.
     pub step: String,
@@ -280,6 +434,8 @@ pub struct RecordError {
     pub partition: String,
     /// Where in the partition the record stands: `line 6`.
     pub position: Option<String>,
+    /// The number of the line, from 1, where the partition has lines.
+    pub line: Option<u64>,
     /// The record's text, where the source can show it.
     pub excerpt: Option<String>,
     /// Why it failed.
@@ -291,40 +447,37 @@ pub struct RecordError {
     pub times: u64,
 }
 
-/// What the store says, and what is not lost if the store itself is not.
-fn of_store(error: &StoreError, safe: &Safe) -> String {
-    let mut text = error.message();
-    if !matches!(error, StoreError::Execution(ExecutionError::Gone { .. })) {
-        text += &format!("\n{safe}");
-    }
-    if let Some(help) = error.help() {
-        text += &format!("\nhelp: {help}");
-    }
-    text
-}
-
-/// What is not lost, where an output may be: then the next run is refused until that is put right.
-fn after(error: &SinkError, safe: &Safe) -> String {
-    let cause = std::error::Error::source(error);
-    match (
-        cause.and_then(|cause| cause.downcast_ref::<OutputError>()),
-        safe.epoch,
-    ) {
-        (Some(_), Some(epoch)) if epoch.number() > 0 => {
-            format!("\nThe store is at epoch {epoch}.")
-        }
-        _ => format!("\n{safe}"),
-    }
-}
-
 /// From this many runs in a row on, a record that fails gets a hint.
 const AGAIN: u64 = 3;
 
-/// What may help when run after run ends in the same way.
-fn again(times: u64, help: &str) -> String {
-    match times >= AGAIN {
-        true => format!("\nThis is run {times} in a row that ends like this. {help}"),
-        false => String::new(),
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Record(error) => error.fmt(f),
+            RunError::WhileStopping { error, first } => write!(
+                f,
+                "{error}\nThis happened while the flow was stopping for another failure:\n{first}"
+            ),
+            error => {
+                f.write_str(&error.message())?;
+                write_help(f, error.help().as_deref())?;
+                write_lines(f, [error.what_is_safe(), error.hint()])
+            }
+        }
+    }
+}
+
+fn write_lines(f: &mut fmt::Formatter<'_>, lines: [Option<String>; 2]) -> fmt::Result {
+    let mut lines = lines.into_iter().flatten();
+    lines.try_for_each(|line| write!(f, "\n{line}"))
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message())?;
+        let help = self.help();
+        write_help(f, help.as_deref().map(visible).as_deref())?;
+        write_lines(f, [Some(self.safe.to_string()), self.hint()])
     }
 }
 
@@ -335,15 +488,72 @@ impl RecordError {
         Chain(&*self.cause).to_string()
     }
 
-    /// What to do about the record, where its source knows that.
+    /// Where the record failed, and why, without what to do about it and what is safe.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut text = format!("{}: {}", self.place(), self.cause_text());
+        if let Some(excerpt) = &self.excerpt {
+            text += &format!("\n    {}", visible_on_a_line(excerpt));
+        }
+        visible(&text).into_owned()
+    }
+
+    /// The step that failed, and where: the partition, and the record's position.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let mut place = format!("step `{}` failed at {}", self.step, self.partition);
+        if let Some(position) = &self.position {
+            place += &format!(", {position}");
+        }
+        visible(&place).into_owned()
+    }
+
+    /// Where the record came from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            source_step: self.source_step.clone(),
+            partition: self.partition.clone(),
+            first: self.position.clone(),
+            last: self.position.clone(),
+            line: self.line,
+            excerpt: self.excerpt.clone(),
+        }
+    }
+
+    /// The column, from 1, at which the record's text is no JSON, or not of the type that it is read as;
+    /// none where it failed at something else.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        self.json().map(serde_json::Error::column)
+    }
+
+    /// What the cause says beside the [column](RecordError::column).
+    #[must_use]
+    pub fn beside_column(&self) -> String {
+        match self.json() {
+            Some(json) => {
+                let place = format!(" at line {} column {}", json.line(), json.column());
+                json.to_string().replace(&place, "")
+            }
+            None => self.cause_text(),
+        }
+    }
+
+    /// The parser's error, if that is what the record failed with.
+    fn json(&self) -> Option<&serde_json::Error> {
+        match find(&*self.cause) {
+            Some(LineError::Json { error, .. }) => Some(error),
+            _ => find(&*self.cause),
+        }
+    }
+
+    /// What to do about the record, where its source or its step knows that.
     #[must_use]
     pub fn help(&self) -> Option<String> {
-        let mut cause: &(dyn std::error::Error + 'static) = self.cause.as_ref();
-        loop {
-            if let Some(line) = cause.downcast_ref::<LineError>() {
-                return line.help_in(&self.partition);
-            }
-            cause = cause.source()?;
+        match find::<LineError>(&*self.cause) {
+            Some(line) => line.help_in(&self.partition),
+            None => help_of(&*self.cause),
         }
     }
 
@@ -352,29 +562,11 @@ impl RecordError {
     pub fn hint(&self) -> Option<String> {
         (self.times >= AGAIN).then(|| {
             format!(
-                "This is run {} in a row that fails here. If such records are to be left out, use `OnError::Skip` or `try_map_or_dead`.",
+                "This is run {} in a row that fails here. If such records are to be left out, use \
+                 `OnError::Skip` or `try_map_or_dead`.",
                 self.times
             )
         })
-    }
-
-    fn text(&self) -> String {
-        let mut text = format!("step `{}` failed at {}", self.step, self.partition);
-        if let Some(position) = &self.position {
-            text += &format!(", {position}");
-        }
-        text += &format!(": {}", self.cause_text());
-        if let Some(excerpt) = &self.excerpt {
-            text += &format!("\n    {}", visible_on_a_line(excerpt));
-        }
-        if let Some(help) = self.help() {
-            text += &format!("\nhelp: {help}");
-        }
-        text += &format!("\n{}", self.safe);
-        if let Some(hint) = self.hint() {
-            text += &format!("\n{hint}");
-        }
-        visible(&text).into_owned()
     }
 }
 

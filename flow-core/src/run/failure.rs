@@ -16,6 +16,7 @@ impl Finished<'_> {
             source_step: self.graph.id(failure.source_step),
             partition: failure.partition,
             position: failure.position,
+            line: failure.line,
             excerpt: failure.excerpt,
             cause: failure.cause,
             safe,
@@ -103,6 +104,7 @@ impl Finished<'_> {
             partition: origin.partition,
             first,
             last,
+            line: origin.line,
             excerpt: origin.excerpt,
         }))
     }

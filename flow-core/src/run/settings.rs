@@ -209,17 +209,19 @@ impl Runner {
 
     /// Refuses settings that make no sense.
     pub(super) fn check(&self) -> Result<(), BuildError> {
-        let setting = |text: String| Err(BuildError::Setting(text));
+        let setting = |message: String, help| Err(BuildError::Setting { message, help });
         if self.workers == 0 {
-            return setting("a flow needs at least one worker".to_owned());
+            return setting("a flow needs at least one worker".to_owned(), None);
         }
-        if let Err(text) = few_enough(self.workers) {
-            return setting(text);
+        if let Err((message, help)) = few_enough(self.workers) {
+            return setting(message, Some(help));
         }
         if self.in_flight.0 == 0 || self.in_flight.1 == 0 {
-            return setting("at least one record must be allowed in flight".to_owned());
+            let message = "at least one record must be allowed in flight".to_owned();
+            return setting(message, None);
         }
-        self.epochs.check().or_else(setting)
+        let epochs = self.epochs.check();
+        epochs.or_else(|message| setting(message, None))
     }
 }
 
@@ -229,25 +231,26 @@ const ALWAYS: usize = 64;
 /// How many workers a processor can have where that is more than [`ALWAYS`].
 const EACH: usize = 16;
 
-/// Refuses more workers than there are key groups, or than are of use.
-fn few_enough(workers: usize) -> Result<(), String> {
+/// Refuses more workers than there are key groups, or than are of use: what is wrong, and what to do.
+fn few_enough(workers: usize) -> Result<(), (String, String)> {
+    let help = "run it with about as many workers as there are processors".to_owned();
     let groups = usize::from(KEY_GROUPS);
     if workers > groups {
-        return Err(format!(
-            "{workers} workers are too many: keys are spread over {groups} groups, \
-             so a worker beyond that would never have a key\n\
-             help: run it with about as many workers as there are processors"
-        ));
+        let message = format!(
+            "{workers} workers are too many: keys are spread over {groups} groups, so a worker \
+             beyond that would never have a key"
+        );
+        return Err((message, help));
     }
     let processors = available_parallelism().map_or(1, usize::from);
     let most = ALWAYS.max(EACH * processors);
     if workers > most {
-        return Err(format!(
-            "{workers} workers are too many for {processors} processor{}: the time and memory \
-             that workers need to agree grow with the square of their number\n\
-             help: run it with about as many workers as there are processors; {most} is the most",
+        let message = format!(
+            "{workers} workers are too many for {processors} processor{}: the time and memory that \
+             workers need to agree grow with the square of their number",
             if processors == 1 { "" } else { "s" }
-        ));
+        );
+        return Err((message, format!("{help}; {most} is the most")));
     }
     Ok(())
 }

@@ -192,13 +192,15 @@ fn not_json(record: &impl Serialize, error: serde_json::Error) -> SinkError {
     let message = format!("the record can't be written as JSON{begins}");
     let cause = error.to_string();
     let help = if cause.ends_with(NO_FORM) {
-        "make it an `Option`, leave such records out before the sink, or have `null` written with `.nan_as_null()`"
+        "make it an `Option`, leave such records out before the sink, or have `null` written with \
+         `.nan_as_null()`"
     } else if cause.contains("key must be a string") {
-        "the keys of an object are texts: make the keys of the map texts in a `map` before the sink, or make the map a list of pairs, as `map.into_iter().collect::<Vec<_>>()` does"
+        "the keys of an object are texts: make the keys of the map texts in a `map` before the sink, or \
+         make the map a list of pairs, as `map.into_iter().collect::<Vec<_>>()` does"
     } else {
         return SinkError::caused_by(message, error);
     };
-    SinkError::new(format!("{message}: {cause}\nhelp: {help}"))
+    SinkError::new(format!("{message}: {cause}")).and_help(help)
 }
 
 /// The first bytes of a record.
@@ -241,8 +243,9 @@ impl<T: Display> LineFormat<T> for Text {
 fn several_lines(line: &str) -> SinkError {
     let start: String = line.chars().take(SHOWN).collect();
     SinkError::new(format!(
-        "the record has a line end in it, so it would be read back as several: {start:?}\nhelp: write lines of JSON, or agree to it with `.multi_line()`"
+        "the record has a line end in it, so it would be read back as several: {start:?}"
     ))
+    .and_help("write lines of JSON, or agree to it with `.multi_line()`")
 }
 
 /// Text, any number of lines for each record; see [`multi_line`](LineSink::multi_line).

@@ -222,8 +222,9 @@ impl<T: Send + 'static> Source for ChannelSource<T> {
         let mut state = self.0.lock();
         if std::mem::replace(&mut state.is_open, true) {
             return Err(SourceError::new(
-                "the channel is being read already, by another source or another run\nhelp: a stream that is used twice is cloned behind its source",
-            ));
+                "the channel is being read already, by another source or another run",
+            )
+            .and_help("a stream that is used twice is cloned behind its source"));
         }
         drop(state);
         Ok(ChannelReader(self.0.clone()))

@@ -164,6 +164,7 @@ impl<T: 'static> Reader for FnReader<T> {
     fn excerpt(&mut self, at: &u64) -> Option<Excerpt> {
         Some(Excerpt {
             position: format!("item {}", at + 1),
+            line: None,
             text: None,
         })
     }

@@ -99,6 +99,7 @@ impl<I: Iterator + 'static> Reader for IterReader<I> {
     fn excerpt(&mut self, at: &u64) -> Option<Excerpt> {
         Some(Excerpt {
             position: format!("item {}", at + 1),
+            line: None,
             text: None,
         })
     }

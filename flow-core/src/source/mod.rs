@@ -319,8 +319,10 @@ pub enum Found<T> {
     },
     /// What became of it can't be told. The start is refused unless the user gives it up or says what it is called now.
     Unclear {
-        /// The reason, and what to do, with the name of the partition.
+        /// The reason, with the name of the partition.
         why: String,
+        /// What to do about it.
+        help: String,
     },
     /// It had been read to its end, was not listed then, and will not come back: what is kept of it can go.
     Forgotten,
@@ -453,6 +455,8 @@ pub enum Next {
 pub struct Excerpt {
     /// Where it stands: `line 6`.
     pub position: String,
+    /// The number of the line, from 1, where the partition has lines.
+    pub line: Option<u64>,
     /// What it says, cut to a length that can be read.
     pub text: Option<String>,
 }

@@ -36,9 +36,11 @@ pub(super) fn restore<K: Key, S: 'static>(
         || old_state.is_some_and(|reader| reader.is_none())
     {
         // The check of the graph has refused it.
-        return Err(
-            BuildError::Setting(format!("`{}` has no such conversion", context.id())).into(),
-        );
+        return Err(BuildError::Setting {
+            message: format!("`{}` has no such conversion", context.id()),
+            help: None,
+        }
+        .into());
     }
     let states = States {
         step: context.id(),

@@ -6,7 +6,7 @@ use flow_store::{Changes, Checked, CodecError, group, text_of};
 use hashbrown::HashTable;
 
 use crate::{
-    error::{BoxError, Kept, NotKept},
+    error::{Advised, BoxError, Kept, NotKept},
     record::{Key, StateCodec},
     resume::Keys,
 };
@@ -67,7 +67,7 @@ fn bucket(hash: u64) -> u64 {
 /// Why a key can't be kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
-    #[error("there are more keys than one worker can keep: 4 billion\nhelp: use more workers")]
+    #[error("there are more keys than one worker can keep: 4 billion")]
     TooMany,
     /// A key is not what its bytes are.
     #[error(transparent)]
@@ -79,7 +79,7 @@ impl KeyError {
     pub(super) fn into_cause(self) -> BoxError {
         match self {
             KeyError::NotKept(error) => error.into(),
-            other => other.into(),
+            KeyError::TooMany => Advised::new(self.to_string(), "use more workers").into(),
         }
     }
 }

@@ -298,6 +298,7 @@ impl<T: Clone + 'static> Reader for TestReader<T> {
     fn excerpt(&mut self, at: &u64) -> Option<Excerpt> {
         Some(Excerpt {
             position: format!("event {}", at + 1),
+            line: None,
             text: None,
         })
     }

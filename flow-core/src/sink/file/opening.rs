@@ -158,15 +158,18 @@ impl FileLines {
             Existing::Overwrite => Ok(0),
             Existing::Append => {
                 if self.tail_at(&opened.file, length)?.last() != Some(&b'\n') {
-                    return Err(SinkError::new(format!(
-                        "{path} can't be appended to: its last line has no end\nhelp: add a newline to it"
-                    )));
+                    let what = format!("{path} can't be appended to: its last line has no end");
+                    return Err(SinkError::new(what).and_help("add a newline to it"));
                 }
                 Ok(length)
             }
             Existing::Refuse => Err(SinkError::new(format!(
-                "{path} exists and holds {length} bytes that this flow's store knows nothing of\nhelp: was `--recover` forgotten? Otherwise name another file, or say `.append()` or `.overwrite()`"
-            ))),
+                "{path} exists and holds {length} bytes that this flow's store knows nothing of"
+            ))
+            .and_help(
+                "was `--recover` forgotten? Otherwise name another file, or say `.append()` or \
+                 `.overwrite()`",
+            )),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the first bytes of a file say: that it is compressed, or in another encoding than UTF-8.
 
-use crate::source::SourceError;
+use crate::{names::quoted, source::SourceError};
 
 /// How many of the first bytes of a file tell what it is.
 pub(in crate::source) const TELLING: usize = 1024;
@@ -29,7 +29,7 @@ pub(in crate::source) const STDIN: &str = "standard input";
 /// assert_eq!(compressed.format, "gzip");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file} is compressed ({format}){}\nhelp: decompress it first: `{command}`", why(.file))]
+#[error("{file} is compressed ({format}){}", why(.file))]
 #[non_exhaustive]
 pub struct Compressed {
     /// The file.
@@ -42,10 +42,7 @@ pub struct Compressed {
 /// A file that was to be read as lines is in another encoding than UTF-8. It is the cause of a
 /// [`SourceError`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{file} is {encoding}, not UTF-8\nhelp: convert it first: `{}`",
-    command(&format!("iconv -f {encoding} -t UTF-8"), .file)
-)]
+#[error("{file} is {encoding}, not UTF-8")]
 #[non_exhaustive]
 pub struct OtherEncoding {
     /// The file.
@@ -57,16 +54,34 @@ pub struct OtherEncoding {
 /// Refuses a file that begins as no lines do.
 pub(in crate::source) fn check(start: &[u8], file: &str) -> Result<(), SourceError> {
     if let Some(compressed) = Compressed::of(start, file) {
-        return Err(SourceError::because(compressed));
+        let help = compressed.help();
+        return Err(SourceError::because(compressed).and_help(&help));
     }
     if let Some(encoding) = encoding_of(start) {
         let file = file.to_owned();
-        return Err(SourceError::because(OtherEncoding { file, encoding }));
+        let other = OtherEncoding { file, encoding };
+        let help = other.help();
+        return Err(SourceError::because(other).and_help(&help));
     }
     Ok(())
 }
 
+impl OtherEncoding {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> String {
+        let convert = format!("iconv -f {} -t UTF-8", self.encoding);
+        format!("convert it first: `{}`", command(&convert, &self.file))
+    }
+}
+
 impl Compressed {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> String {
+        format!("decompress it first: `{}`", self.command)
+    }
+
     /// Tells by the first bytes of a file. No text begins like this: none is UTF-8, or has only
     /// characters that are printed.
     fn of(start: &[u8], file: &str) -> Option<Self> {
@@ -120,26 +135,9 @@ fn encoding_of(start: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A file name as a shell takes it.
-pub(in crate::source) fn quoted(file: &str) -> String {
-    let plain = |char: char| char.is_alphanumeric() || "/._-+=,@%".contains(char);
-    match !file.is_empty() && file.chars().all(plain) {
-        true => file.to_owned(),
-        false => format!("'{}'", file.replace('\'', r"'\''")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_name_is_quoted_where_a_shell_would_split_it() {
-        assert_eq!(quoted("a/b-1.json"), "a/b-1.json");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 
     #[test]
     fn text_that_begins_like_a_compressed_file_is_text() {

@@ -11,19 +11,18 @@ mod opened;
 mod search;
 mod token;
 
+pub use self::{
+    beginning::{Compressed, OtherEncoding},
+    identity::FileNumber,
+    token::FileToken,
+};
 pub(super) use self::{
-    beginning::quoted,
     facts::{Changed, changed, number, read_at, tail_hash},
     files::Files,
     leave::Leave,
     open::open,
     opened::{Opened, open_at},
     token::FileHead,
-};
-pub use self::{
-    beginning::{Compressed, OtherEncoding},
-    identity::FileNumber,
-    token::FileToken,
 };
 
 /// How much of a file's beginning tells it from another one, in bytes.

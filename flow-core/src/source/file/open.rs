@@ -6,8 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::beginning::quoted;
-use crate::source::SourceError;
+use crate::{names::quoted, source::SourceError};
 
 /// Why a file is not opened.
 #[derive(Debug)]
@@ -107,9 +106,12 @@ fn not_a_file(name: &str, kind: FileType) -> SourceError {
     }
     let what = what_it_is(kind);
     SourceError::new(format!(
-        "{name} is {what}: a flow that goes on reads its input again from the middle, so that \
-         must be a regular file\nhelp: write it to a file first; or read standard input with \
-         `TextLines::stdin()`, which can't resume: `cat {} | ..`",
+        "{name} is {what}: a flow that goes on reads its input again from the middle, so that must \
+         be a regular file"
+    ))
+    .and_help(&format!(
+        "write it to a file first; or read standard input with `TextLines::stdin()`, which can't \
+         resume: `cat {} | ..`",
         quoted(name)
     ))
 }

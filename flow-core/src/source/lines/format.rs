@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{error::LineError, line::Line, raw_line::RawLine};
+use super::{LineError, line::Line, raw_line::RawLine};
 use crate::record::OwnsItsData;
 
 /// How a record is made of a line. Implemented by the formats of flow: [`Text`], [`Json`],

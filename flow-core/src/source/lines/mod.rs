@@ -1,6 +1,5 @@
 //! One source of lines, from files or from standard input, with a format: text, JSON, bytes.
 
-mod error;
 mod format;
 mod grown;
 mod input;
@@ -11,7 +10,7 @@ mod reader;
 mod source;
 mod stdin;
 
-pub use error::{LineError, Looks};
+pub use crate::error::{LineError, Looks};
 pub use format::{Bytes, Json, LineFormat, Text};
 pub(super) use line::{Line, excerpt_of, line_content};
 pub(super) use parser::{BadLine, LineParser, log_skipped};

@@ -1,7 +1,7 @@
 //! Makes records of lines, and decides what becomes of a line of which none can be made.
 
 use super::{
-    error::LineError,
+    LineError,
     format::LineFormat,
     line::{Line, WholeLines, line_content},
     raw_line::RawLine,

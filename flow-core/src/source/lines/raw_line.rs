@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Serialize};
 
-use super::{error::LineError, format::LineFormat, line::Line};
+use super::{LineError, format::LineFormat, line::Line};
 use crate::stream::Dead;
 
 /// A line as it stands in its file, and where.

@@ -195,10 +195,9 @@ impl<F: LineFormat> Source for LinesSource<F> {
     fn partitions(&self) -> Result<Vec<String>, SourceError> {
         let names = self.files.names()?;
         if names.is_empty() && !self.may_be_none {
-            return Err(SourceError::new(
-                "it has no files to read\nhelp: name at least one; where none may be right, \
-                 `.allow_no_files()` says so",
-            ));
+            let error = SourceError::new("it has no files to read");
+            let help = "name at least one; where none may be right, `.allow_no_files()` says so";
+            return Err(error.and_help(help));
         }
         Ok(names)
     }

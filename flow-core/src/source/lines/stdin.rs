@@ -298,6 +298,7 @@ impl<T: 'static> Reader for StdinReader<T> {
         };
         Some(Excerpt {
             position: format!("line {}", before + 1),
+            line: Some(before + 1),
             text: Some(excerpt_of(line_content(line))),
         })
     }

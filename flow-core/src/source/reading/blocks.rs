@@ -226,12 +226,14 @@ impl<S: Source> Reading<S> {
             }
             (Range { start, end }, None) => (start, end.saturating_sub(1)),
         };
-        let position = |line: usize| format!("line {}", block.line + line as u64 + 1);
+        let number = |line: usize| block.line + line as u64 + 1;
+        let position = |line: usize| format!("line {}", number(line));
         let line = block.bytes.split(|byte| *byte == b'\n').nth(first);
         Origin {
             source_step: self.step,
             partition: block.partition.clone(),
             positions: Some((position(first), position(last))),
+            line: Some(number(first)),
             excerpt: line
                 .filter(|_| first == last)
                 .map(|line| excerpt_of(line_content(line))),

@@ -91,7 +91,7 @@ impl<S: Source> Reading<S> {
             Hand::Read if reader.file_lines().is_some() => (usize::MAX, usize::MAX),
             Hand::Read | Hand::Lines => (1, 0),
         };
-        let (mut positions, mut excerpt) = (None, None);
+        let (mut positions, mut number, mut excerpt) = (None, None, None);
         if first <= last {
             let token = reader.token(first);
             let start = reader.excerpt(&token);
@@ -105,6 +105,7 @@ impl<S: Source> Reading<S> {
                     reader.excerpt(&token)
                 }
             };
+            number = start.as_ref().and_then(|start| start.line);
             positions = start
                 .zip(end)
                 .map(|(start, end)| (start.position, end.position));
@@ -113,6 +114,7 @@ impl<S: Source> Reading<S> {
             source_step: self.step,
             partition: partition.name.clone(),
             positions,
+            line: number,
             excerpt,
         })
     }
@@ -124,14 +126,21 @@ impl<S: Source> Reading<S> {
             source_step: self.step,
             partition: String::new(),
             position: None,
+            line: None,
             excerpt: None,
             cause,
         };
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             self.at.enter();
             let excerpt = partition.reader.excerpt_of(partition.pushed);
-            if let Some(Excerpt { position, text }) = excerpt {
+            if let Some(Excerpt {
+                position,
+                line,
+                text,
+            }) = excerpt
+            {
                 failure.position = Some(position);
+                failure.line = line;
                 failure.excerpt = text;
             }
             failure.partition.clone_from(&partition.name);

@@ -107,10 +107,10 @@ pub(super) fn settle<S: Source>(
             Found::Forgotten => {
                 settled.given_up.insert(name.clone());
             }
-            Found::Unclear { why } => {
+            Found::Unclear { why, help } => {
                 return Err(ResumeError::Source {
                     step: step(),
-                    error: SourceError::new(why),
+                    error: SourceError::new(why).and_help(&help),
                 });
             }
             Found::Perhaps { to } => {

@@ -401,11 +401,9 @@ impl<'a> Search<'a> {
                     to: to.name.clone(),
                 })
             }
-            Verdict::Refuse(Reason::Copied(at)) => {
-                refused(Some(at)).map_or(Found::Lost, |copy| Found::Unclear {
-                    why: copied(partition, &copy.name, token.offset > 0),
-                })
-            }
+            Verdict::Refuse(Reason::Copied(at)) => refused(Some(at)).map_or(Found::Lost, |copy| {
+                copied(partition, &copy.name, token.offset > 0)
+            }),
             Verdict::Refuse(Reason::OtherFile) if placed.input.is_some() && !is_rest => {
                 Found::Replaced {
                     token: FileToken {
@@ -419,9 +417,7 @@ impl<'a> Search<'a> {
                 let own = (partition.clone(), path_of(partition));
                 let (name, path) =
                     refused(at).map_or(own, |other| (other.name.clone(), other.path.clone()));
-                Found::Unclear {
-                    why: unreadable(partition, &name, &path),
-                }
+                unreadable(partition, &name, &path)
             }
             // A run that leaves its input out says nothing of it.
             Verdict::Refuse(_) if is_rest && *finished && placed.base.is_none() => Found::Same,
@@ -499,25 +495,30 @@ fn is_made_after(path: &Path, other: &Path) -> bool {
 }
 
 /// That nobody can tell what happened to a file of which there is a copy.
-fn copied(name: &str, copy: &str, goes_on: bool) -> String {
+fn copied<T>(name: &str, copy: &str, goes_on: bool) -> Found<T> {
     // Where nothing had been read, the copy is an input as any other.
     let rename = match goes_on {
         true => format!(
-            ", with `--rename-partition {name}={copy}`, which goes on there and reads {name} from \
-             its beginning"
+            ", with `--rename-partition {name}={copy}`, which goes on there and reads {name} from its \
+             beginning"
         ),
         false => String::new(),
     };
-    format!(
-        "{name} may have been copied and emptied, or only copied: it and {copy} both begin with \
-         what was read of it\nhelp: if it was emptied, name {copy} as an input too{rename}. If it \
-         was only copied, move {copy} to another directory. Or leave unread what {copy} has, with \
-         `--drop-partition {name}`, which reads {name} from its beginning"
-    )
+    Found::Unclear {
+        why: format!(
+            "{name} may have been copied and emptied, or only copied: it and {copy} both begin with \
+             what was read of it"
+        ),
+        help: format!(
+            "if it was emptied, name {copy} as an input too{rename}. If it was only copied, move \
+             {copy} to another directory. Or leave unread what {copy} has, with \
+             `--drop-partition {name}`, which reads {name} from its beginning"
+        ),
+    }
 }
 
 /// The message for a file that can't be read and has, or may have, what was read.
-fn unreadable(name: &str, at: &str, path: &Path) -> String {
+fn unreadable<T>(name: &str, at: &str, path: &Path) -> Found<T> {
     let why = match open(path) {
         Err(error) => crate::error::Chain(&error.about(at)).to_string(),
         Ok(_) => format!("{at} can't be read"),
@@ -526,10 +527,13 @@ fn unreadable(name: &str, at: &str, path: &Path) -> String {
         true => "what had not been read of it would be lost".to_owned(),
         false => format!("what was read as {name} is, or may be, in {at} now"),
     };
-    format!(
-        "{why}; {what}\nhelp: let this user read {at}; or leave unread what had not been read, \
-         with `--drop-partition {name}`"
-    )
+    Found::Unclear {
+        why: format!("{why}; {what}"),
+        help: format!(
+            "let this user read {at}; or leave unread what had not been read, with \
+             `--drop-partition {name}`"
+        ),
+    }
 }
 
 /// The first bytes of a file, and its length.

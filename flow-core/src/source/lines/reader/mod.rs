@@ -459,6 +459,7 @@ impl Lines {
     pub(in crate::source) fn excerpt(&self, at: &FileToken) -> Excerpt {
         Excerpt {
             position: format!("line {}", at.line + 1),
+            line: Some(at.line + 1),
             text: self.text_at(at.offset).ok(),
         }
     }

@@ -2,8 +2,7 @@
 
 use std::str::Utf8Error;
 
-use super::format::BOM;
-use crate::{record::json_number, source::file::quoted};
+use crate::{names::quoted, record::json_number};
 
 /// Why no record can be made of a line. It is the cause of a
 /// [`SourceError`](crate::source::SourceError).
@@ -69,7 +68,7 @@ pub enum Looks {
 
 impl LineError {
     #[cold]
-    pub(super) fn json(line: &[u8], error: serde_json::Error) -> Self {
+    pub(crate) fn json(line: &[u8], error: serde_json::Error) -> Self {
         let looks = Looks::of(line, &error);
         LineError::Json { error, looks }
     }
@@ -120,7 +119,7 @@ impl LineError {
 impl Looks {
     /// Called for lines that failed only.
     fn of(line: &[u8], error: &serde_json::Error) -> Option<Looks> {
-        if line.starts_with(BOM) {
+        if line.starts_with("\u{feff}".as_bytes()) {
             return Some(Looks::Marked);
         }
         if line.contains(&0) {
