@@ -597,7 +597,8 @@ fn a_long_error_is_stored_by_its_beginning_and_known_again() {
     let look = flow_store::Look::read(&store).unwrap();
     for execution in look.executions().unwrap() {
         match execution.ended {
-            Some((_, flow_store::End::Aborted { error, .. })) => {
+            Some((_, flow_store::End::Aborted { failure, .. })) => {
+                let error = failure.error;
                 assert!(
                     error.len() <= 4096 && error.ends_with("more bytes]"),
                     "{error}"
@@ -607,4 +608,33 @@ fn a_long_error_is_stored_by_its_beginning_and_known_again() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Where a run failed and how is compared, not what the error says.
+#[test]
+fn the_third_failure_in_one_place_is_known_whatever_its_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |store: &str, in_sink: bool, words: u64| {
+        let runner = Runner::new(move |flow| {
+            let numbers = flow.source(source::from_iter(0..3u64)).named("numbers");
+            let failing = move |n: u64| match in_sink {
+                true => Ok(n),
+                false => Err(format!("attempt {words}")),
+            };
+            let words = move |_: u64| -> Result<(), String> { Err(format!("attempt {words}")) };
+            let checked = numbers.try_map(failing).named("checked");
+            checked.sink(sink::from_fn(words)).named("failing");
+        });
+        let store = directory.path().join(store);
+        let error = runner.recover(Recovery::at(store)).run().unwrap_err();
+        error.to_string().contains("This is run 3 in a row")
+    };
+    for in_sink in [false, true] {
+        let store = format!("one place, {in_sink}");
+        let again = [1, 2, 3].map(|words| run(&store, in_sink, words));
+        assert_eq!(again, [false, false, true]);
+    }
+    // The same words from another place begin anew.
+    let again = [true, true, false, false, false].map(|in_sink| run("two places", in_sink, 1));
+    assert_eq!(again, [false, false, false, false, true]);
 }

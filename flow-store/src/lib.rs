@@ -97,7 +97,7 @@
 //!
 //! ```text
 //! $ flow-store info state
-//! store    [..] (format 4)
+//! store    [..] (format 5)
 //! flow     words
 //! epoch    1.2, and 2 retained from 1.0 on
 //! state    clean: the last execution said how it ended
@@ -237,7 +237,8 @@ pub use file::directory::files_of;
 #[doc(hidden)]
 pub use file::os;
 pub use format::changes::{Change, Changes};
-pub use format::record::{End, ExecutionRecord, bounded};
+pub use format::failure::{FailureKind, FailureRecord};
+pub use format::record::{End, ExecutionRecord};
 pub use format::token_row::TokenRow;
 #[doc(hidden)]
 pub use hooks::fail_point::FailPoint;

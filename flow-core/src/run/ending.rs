@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flow_store::{End, Epoch, Execution};
+use flow_store::{End, Epoch, Execution, FailureKind, FailureRecord};
 
 use super::{Ended, Outcome, Skips, failure};
 use crate::{
@@ -21,7 +21,7 @@ pub(super) struct Finished<'a> {
     pub(super) durable: Option<Epoch>,
     pub(super) drain: Duration,
     /// How the runs before this one failed, and how many in a row.
-    pub(super) failed_before: Option<(String, u64)>,
+    pub(super) failed_before: Option<(FailureRecord, u64)>,
 }
 
 impl Finished<'_> {
@@ -53,17 +53,17 @@ impl Finished<'_> {
         };
         let how = match &error {
             Some(error) if is_aborted => End::Aborted {
-                error: error.to_string(),
+                failure: failure::for_store(error),
                 in_flight,
                 foreign: failure::written_by_others(error),
             },
-            Some(error) => End::Failed {
-                position: failure::position(error),
-                error: error.to_string(),
-            },
+            Some(error) => End::Failed(failure::for_store(error)),
             // Not `Stopped`: outputs may hold more than is durable. No record is suspected.
             None if let Some(fault) = &given_up => End::Aborted {
-                error: format!("it was stopped, and {}", fault.cause()),
+                failure: FailureRecord::new(
+                    FailureKind::Step,
+                    format!("it was stopped, and {}", fault.cause()),
+                ),
                 in_flight: 0,
                 foreign: None,
             },

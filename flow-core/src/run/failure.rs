@@ -1,5 +1,7 @@
 //! From what went wrong in the engine to what the user reads.
 
+use flow_store::{FailureKind, FailureRecord};
+
 use super::ending::Finished;
 use crate::{
     engine::{self, AbortReason, RecordFailure},
@@ -9,9 +11,8 @@ use crate::{
 
 impl Finished<'_> {
     pub(super) fn record_error(&self, failure: RecordFailure, safe: Safe) -> RunError {
-        let place = place(&failure.partition, failure.position.as_deref());
-        RunError::Record(Box::new(RecordError {
-            times: self.times(&place),
+        let mut error = RecordError {
+            times: 1,
             step: self.graph.id(failure.step),
             source_step: self.graph.id(failure.source_step),
             partition: failure.partition,
@@ -20,23 +21,24 @@ impl Finished<'_> {
             excerpt: failure.excerpt,
             cause: failure.cause,
             safe,
-        }))
+        };
+        error.times = self.times(&of_record(&error));
+        RunError::Record(Box::new(error))
     }
 
     /// How many runs in a row have failed like this, with this one.
-    fn times(&self, how: &str) -> u64 {
+    fn times(&self, failure: &FailureRecord) -> u64 {
         match &self.failed_before {
-            // The store keeps the beginning of a long text.
-            Some((before, times)) if *before == flow_store::bounded(how) => times + 1,
+            Some((before, times)) if before.is_like(failure) => times + 1,
             _ => 1,
         }
     }
 
     pub(super) fn abort_error(&self, failed: AbortReason) -> RunError {
         let mut error = self.error_of(failed);
-        let how = first_line(&flow_store::bounded(&error.to_string())).to_owned();
+        let in_a_row = self.times(&for_store(&error));
         if let RunError::Step { times, .. } | RunError::Panicked { times, .. } = &mut error {
-            *times = self.times(&how);
+            *times = in_a_row;
         }
         error
     }
@@ -123,24 +125,54 @@ impl Finished<'_> {
     }
 }
 
-fn place(partition: &str, position: Option<&str>) -> String {
-    match position {
-        Some(position) => format!("{partition}, {position}"),
-        None => partition.to_owned(),
-    }
-}
-
-/// What is the same each time that a run ends in the same way.
-pub(super) fn first_line(error: &str) -> &str {
-    error.lines().next().unwrap_or_default()
-}
-
-/// Where a failed run stopped, for the store's record of executions.
-pub(super) fn position(error: &RunError) -> String {
+/// A failure as the store remembers it: what failed and where, for a later run to compare.
+pub(super) fn for_store(error: &RunError) -> FailureRecord {
+    let of_step = |kind, step: &str, origin: Option<&Origin>| {
+        let mut failure = FailureRecord::new(kind, error.to_string());
+        failure.step = Some(step.to_owned());
+        if let Some(origin) = origin {
+            failure.source = Some(origin.source_step.clone());
+            failure.partition = Some(origin.partition.clone());
+            // A range depends on how large the batches were.
+            failure.position = origin.first.clone().filter(|_| origin.first == origin.last);
+        }
+        failure
+    };
     match error {
-        RunError::Record(record) => place(&record.partition, record.position.as_deref()),
-        _ => String::new(),
+        RunError::Record(record) => of_record(record),
+        RunError::Step { step, origin, .. } => of_step(FailureKind::Step, step, origin.as_deref()),
+        RunError::NotKept { step, origin, .. } => {
+            of_step(FailureKind::NotKept, step, origin.as_deref())
+        }
+        RunError::Panicked { step, origin, .. } => {
+            of_step(FailureKind::Panic, step, origin.as_deref())
+        }
+        RunError::Sync { step, .. } => of_step(FailureKind::Sync, step, None),
+        RunError::Commit { .. } => FailureRecord::new(FailureKind::Commit, error.to_string()),
+        RunError::CutShort { .. } | RunError::StopTimedOut { .. } => {
+            FailureRecord::new(FailureKind::Stop, error.to_string())
+        }
+        RunError::WhileStopping { error: last, .. } => {
+            let mut failure = for_store(last);
+            failure.error = error.to_string();
+            failure
+        }
+        RunError::Build(_)
+        | RunError::Resume(_)
+        | RunError::Close { .. }
+        | RunError::Lost { .. }
+        | RunError::Workers(_)
+        | RunError::Threads { .. } => FailureRecord::new(FailureKind::Other, error.to_string()),
     }
+}
+
+fn of_record(error: &RecordError) -> FailureRecord {
+    let mut failure = FailureRecord::new(FailureKind::Record, error.to_string());
+    failure.step = Some(error.step.clone());
+    failure.source = Some(error.source_step.clone());
+    failure.partition = Some(error.partition.clone());
+    failure.position.clone_from(&error.position);
+    failure
 }
 
 /// The sink to whose output someone else has written, if the run failed at that.

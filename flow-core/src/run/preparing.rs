@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use flow_store::Epoch;
+use flow_store::{Epoch, FailureRecord};
 
 use super::{
     Recovery, Runner, Skips, Started,
@@ -30,7 +30,7 @@ pub(super) struct Prepared {
     pub(super) dropped: flow_store::Changes,
     pub(super) started: Started,
     pub(super) number: u64,
-    pub(super) failed_before: Option<(String, u64)>,
+    pub(super) failed_before: Option<(FailureRecord, u64)>,
     pub(super) news: Receiver<News>,
     pub(super) state: Arc<RunState>,
     pub(super) skips: Vec<Arc<Skips>>,

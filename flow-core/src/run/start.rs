@@ -6,11 +6,11 @@ use std::{
 };
 
 use flow_store::{
-    Agreed, Changes, End, Execution, FailPoint, KEY_GROUPS, Look, Manifest, Notice, Start,
-    StepKind, StepSpec, StoreError,
+    Agreed, Changes, End, Execution, FailPoint, FailureRecord, KEY_GROUPS, Look, Manifest, Notice,
+    Start, StepKind, StepSpec, StoreError,
 };
 
-use super::{Recovery, failure::first_line};
+use super::Recovery;
 use crate::{
     engine::{Head, message_of},
     error::{BuildError, ResumeError, RunError, SourceError},
@@ -292,25 +292,25 @@ pub(super) fn caution(look: &Look) -> Option<(u64, u64)> {
     }
 }
 
-/// How the last runs failed, by the place or by what they said, and how many in a row failed like
-/// that.
-pub(super) fn failures_in_a_row(look: &Look) -> Result<Option<(String, u64)>, StoreError> {
-    let executions = look.executions()?;
+/// How the last run failed, and how many in a row failed like that.
+pub(super) fn failures_in_a_row(look: &Look) -> Result<Option<(FailureRecord, u64)>, StoreError> {
+    let mut executions = look.executions()?;
     let mut failed = executions
-        .iter()
+        .drain(..)
         .rev()
-        .map(|execution| match &execution.ended {
-            Some((_, End::Failed { position, .. })) => Some(position.as_str()),
-            Some((_, End::Aborted { error, .. })) => Some(first_line(error)),
+        .map(|execution| match execution.ended {
+            Some((_, End::Failed(failure) | End::Aborted { failure, .. })) => Some(failure),
             _ => None,
         });
     let Some(Some(last)) = failed.next() else {
         return Ok(None);
     };
-    let before = failed
-        .take_while(|position| *position == Some(last))
-        .count() as u64;
-    Ok(Some((last.to_owned(), before + 1)))
+    let alike = |failure: &Option<FailureRecord>| {
+        let failure = failure.as_ref();
+        failure.is_some_and(|failure| failure.is_like(&last))
+    };
+    let before = failed.take_while(alike).count() as u64;
+    Ok(Some((last, before + 1)))
 }
 
 /// Records the execution: from here on the store is changed.

@@ -1,34 +1,9 @@
 //! What the store remembers of each execution.
 
 use crate::epoch::Epoch;
+use crate::format::failure::FailureRecord;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-/// The most bytes of a text that the store keeps of how an execution ended.
-const MOST_TEXT: usize = 4096;
-
-/// A text as the store keeps it: a long one is cut, at the end of a character, and says how much is
-/// missing.
-///
-/// ```
-/// use flow_store::bounded;
-///
-/// assert_eq!(bounded("short"), "short");
-/// let text = bounded(&"long ".repeat(1_000_000));
-/// assert!(text.len() <= 4096 && text.ends_with(" more bytes]"));
-/// assert_eq!(bounded(&text), text);
-/// ```
-#[must_use]
-pub fn bounded(text: &str) -> String {
-    if text.len() <= MOST_TEXT {
-        return text.to_owned();
-    }
-    // The longest mark has 20 digits.
-    let room = MOST_TEXT - 64;
-    let cut = (0..=room).rev().find(|at| text.is_char_boundary(*at));
-    let cut = cut.unwrap_or(0);
-    format!("{} [.. {} more bytes]", &text[..cut], text.len() - cut)
-}
 
 /// How an execution ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -39,16 +14,11 @@ pub enum End {
     /// It was asked to stop, and stopped at a record boundary.
     Stopped,
     /// A record failed; all before it is durable.
-    Failed {
-        /// Where the record is, as the source says it.
-        position: String,
-        /// Why it failed.
-        error: String,
-    },
+    Failed(FailureRecord),
     /// It broke off; what was not durable is read again.
     Aborted {
         /// Why.
-        error: String,
+        failure: FailureRecord,
         /// Records that were read and are not durable.
         in_flight: u64,
         /// The id of the sink to whose output someone else wrote meanwhile, if that is why.
@@ -63,16 +33,13 @@ impl End {
         match self {
             End::Finished => End::Finished,
             End::Stopped => End::Stopped,
-            End::Failed { position, error } => End::Failed {
-                position: bounded(position),
-                error: bounded(error),
-            },
+            End::Failed(failure) => End::Failed(failure.bounded()),
             End::Aborted {
-                error,
+                failure,
                 in_flight,
                 foreign,
             } => End::Aborted {
-                error: bounded(error),
+                failure: failure.bounded(),
                 in_flight: *in_flight,
                 foreign: foreign.clone(),
             },
@@ -156,30 +123,5 @@ impl StoredExecution {
             build: self.build,
             ended,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_text_is_cut_at_the_end_of_a_character() {
-        for character in ["x", "ß", "語", "🦀"] {
-            let text = character.repeat(10_000);
-            let kept = bounded(&text);
-            assert!(kept.len() <= MOST_TEXT);
-            let (start, missing) = kept.split_once(" [.. ").unwrap();
-            assert!(text.starts_with(start));
-            let missing: usize = missing
-                .strip_suffix(" more bytes]")
-                .unwrap()
-                .parse()
-                .unwrap();
-            assert_eq!(start.len() + missing, text.len());
-            assert_eq!(bounded(&kept), kept);
-        }
-        let fits = "y".repeat(MOST_TEXT);
-        assert_eq!(bounded(&fits), fits);
     }
 }

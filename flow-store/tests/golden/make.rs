@@ -3,8 +3,8 @@
 use crate::contents::contents;
 use crate::{FORMAT, PART, directory};
 use flow_store::{
-    Agreed, Changes, End, Epoch, Execution, Look, Retain, Schemas, Start, StepKind, StepSpec,
-    encode, trace,
+    Agreed, Changes, End, Epoch, Execution, FailureKind, FailureRecord, Look, Retain, Schemas,
+    Start, StepKind, StepSpec, encode, trace,
 };
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -194,15 +194,17 @@ pub(crate) fn a_store(directory: &Path, name: &str) {
 fn changed(directory: &Path) {
     // every way to end
     let nothing = Changes::new();
+    let mut failed = FailureRecord::new(FailureKind::Record, "no such word");
+    failed.step = Some("counts".to_owned());
+    failed.source = Some("lines".to_owned());
+    failed.partition = Some("b.txt".to_owned());
+    failed.position = Some("line 5".to_owned());
     let ends = [
         End::Finished,
         End::Stopped,
-        End::Failed {
-            position: "b.txt:5".to_owned(),
-            error: "no such word".to_owned(),
-        },
+        End::Failed(failed),
         End::Aborted {
-            error: "the sink failed".to_owned(),
+            failure: FailureRecord::new(FailureKind::Sync, "the sink failed"),
             in_flight: 12,
             foreign: None,
         },

@@ -1,7 +1,10 @@
 //! Look, start, commit, end, and again.
 
 use crate::support::*;
-use flow_store::{Changes, End, Epoch, ExecutionRecord, KEY_GROUPS, Look, Notice, Row, StoreError};
+use flow_store::{
+    Changes, End, Epoch, ExecutionRecord, FailureKind, FailureRecord, KEY_GROUPS, Look, Notice,
+    Row, StoreError,
+};
 use std::fs;
 
 #[test]
@@ -217,15 +220,17 @@ fn dropped_without_an_end_is_killed() {
 #[test]
 fn how_executions_ended_is_kept() {
     let home = Home::new();
+    let mut failed = FailureRecord::new(FailureKind::Record, "no such field");
+    failed.step = Some("parse".to_owned());
+    failed.source = Some("lines".to_owned());
+    failed.partition = Some("events.jsonl".to_owned());
+    failed.position = Some("line 7".to_owned());
     let ends = [
         End::Finished,
         End::Stopped,
-        End::Failed {
-            position: "events.jsonl:7".to_owned(),
-            error: "no such field".to_owned(),
-        },
+        End::Failed(failed),
         End::Aborted {
-            error: "the sink failed".to_owned(),
+            failure: FailureRecord::new(FailureKind::Sync, "the sink failed"),
             in_flight: 12,
             foreign: None,
         },

@@ -1,7 +1,7 @@
 //! The verbs that change nothing.
 
 use crate::support::*;
-use flow_store::{Agreed, Changes, End, Start, StepKind, StepSpec};
+use flow_store::{Agreed, Changes, End, FailureKind, FailureRecord, Start, StepKind, StepSpec};
 use std::fs;
 
 const READING: [&[&str]; 9] = [
@@ -316,7 +316,7 @@ fn info_says_what_the_store_is() {
     let clean = home.run(&["info", "clean"]).ok();
     let length = home.bytes("clean").len();
     for line in [
-        format!("store    {uuid} (format 4)"),
+        format!("store    {uuid} (format 5)"),
         "flow     words".to_owned(),
         "epoch    1.2".to_owned(),
         "state    clean: the last execution said how it ended".to_owned(),
@@ -356,7 +356,7 @@ fn info_says_what_the_store_is() {
     assert_eq!(json["store"], uuid);
     assert_eq!(
         (&json["format"], &json["next_execution"]),
-        (&4.into(), &2.into())
+        (&5.into(), &2.into())
     );
     assert_eq!(json["file"]["bytes"], length);
     assert_eq!(
@@ -377,15 +377,16 @@ fn info_says_what_the_store_is() {
 #[test]
 fn info_shows_the_last_executions_and_how_they_ended() {
     let home = Home::new();
+    let mut failed = FailureRecord::new(FailureKind::Record, "two\nlines");
+    failed.step = Some("parse".to_owned());
+    failed.partition = Some("a.txt".to_owned());
+    failed.position = Some("line 7".to_owned());
     for end in [
         Some(End::Finished),
         None,
-        Some(End::Failed {
-            position: "a.txt:7".to_owned(),
-            error: "two\nlines".to_owned(),
-        }),
+        Some(End::Failed(failed.clone())),
         Some(End::Aborted {
-            error: "the sink failed".to_owned(),
+            failure: FailureRecord::new(FailureKind::Sync, "the sink failed"),
             in_flight: 12,
             foreign: None,
         }),
@@ -407,12 +408,26 @@ fn info_shows_the_last_executions_and_how_they_ended() {
     for (line, end) in lines.iter().zip([
         ": read all its input",
         "  was killed",
-        ": failed at a.txt:7: two lines",
+        ": failed in step `parse` at a.txt, line 7: two lines",
         ": broke off with 12 records in flight: the sink failed",
     ]) {
         assert!(line.ends_with(end), "{line}");
     }
     assert_eq!(lines.len(), 4);
+    let json = home
+        .run(&["info", "store", "--executions", "9", "--json"])
+        .ok();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        json["executions"][2]["ended"]["how"]["failed"],
+        serde_json::json!({
+            "kind": "record",
+            "step": "parse",
+            "partition": "a.txt",
+            "position": "line 7",
+            "error": "two\nlines",
+        })
+    );
 }
 
 #[test]

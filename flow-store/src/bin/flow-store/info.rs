@@ -2,7 +2,9 @@
 
 use crate::Failure;
 use crate::terminal::{Bar, Out, rows};
-use flow_store::{About, End, ExecutionRecord, KEY_GROUPS, Look, StoreError, StoredStep};
+use flow_store::{
+    About, End, ExecutionRecord, FailureRecord, KEY_GROUPS, Look, StoreError, StoredStep,
+};
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -198,6 +200,15 @@ fn text(
     Ok(())
 }
 
+/// The step and the place of a failure, as far as they are known.
+fn step_and_place(failure: &FailureRecord) -> String {
+    let step = failure.step.as_ref();
+    let step = step.map_or_else(String::new, |step| format!(" in step `{step}`"));
+    let place = failure.place();
+    let place = place.map_or_else(String::new, |place| format!(" at {place}"));
+    format!("{step}{place}")
+}
+
 fn how_it_ended(record: &ExecutionRecord) -> String {
     let began = match record.went_back_from {
         Some(last) => format!("went back from {last} to {}; ", record.resumed_from),
@@ -210,12 +221,14 @@ fn how_it_ended(record: &ExecutionRecord) -> String {
     let how = match how {
         End::Finished => "read all its input".to_owned(),
         End::Stopped => "was stopped".to_owned(),
-        End::Failed { position, error } => format!("failed at {position}: {error}"),
+        End::Failed(failure) => format!("failed{}: {}", step_and_place(failure), failure.error),
         End::Aborted {
-            error, in_flight, ..
-        } => {
-            format!("broke off with {in_flight} records in flight: {error}")
-        }
+            failure, in_flight, ..
+        } => format!(
+            "broke off{} with {in_flight} records in flight: {}",
+            step_and_place(failure),
+            failure.error
+        ),
     };
     format!("{began}{at}: {}", how.replace(['\n', '\r'], " "))
 }
