@@ -225,7 +225,7 @@ mod visible;
 
 pub use codec::msgpack::text as text_of;
 pub use codec::{
-    Checked, Checks, CodecError, decode, decode_front, encode, encode_key, is_plain_key,
+    Checked, Checks, CodecError, TokenRow, decode, decode_front, encode, encode_key, is_plain_key,
 };
 pub use epoch::{Epoch, ParseEpochError};
 pub use error::{
@@ -239,7 +239,6 @@ pub use file::os;
 pub use format::changes::{Change, Changes};
 pub use format::failure::{FailureKind, FailureRecord};
 pub use format::record::{End, ExecutionRecord};
-pub use format::token_row::TokenRow;
 #[doc(hidden)]
 pub use hooks::fail_point::FailPoint;
 pub use key::{KEY_GROUPS, group, groups_of, hash, worker_of};

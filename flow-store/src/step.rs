@@ -1,7 +1,7 @@
 //! What the store knows of a step: its id, its kind, and what its keys and states look like.
 
 use crate::codec::CodecError;
-use crate::format::token_row::TokenRow;
+use crate::codec::TokenRow;
 use crate::key::{group, hash};
 use crate::schema::Schema;
 use serde::{Deserialize, Serialize};

@@ -10,6 +10,5 @@ pub(crate) mod meta;
 pub(crate) mod record;
 pub(crate) mod steps;
 pub(crate) mod tables;
-pub(crate) mod token_row;
 pub(crate) mod versions;
 pub(crate) mod write;

@@ -1,6 +1,7 @@
 //! The row of a source's partition: whether the partition was read to its end, and its token.
 
-use crate::codec::{CodecError, decode, encode};
+use super::error::CodecError;
+use super::value::{decode, encode};
 
 // MessagePack's bools, so that the value of a row is two MessagePack values in a row.
 const NOT_FINISHED: u8 = 0xc2;
