@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 /// During an execution the time goes on as the process measures it, whatever the clock says. At a
 /// start it goes on, or back, by what the clock says has passed since the last commit. Nobody can
 /// tell a clock that is ahead then from a pause, so at first it is not believed: what the execution
-/// forgets is what is old by the time of the last commit, from which it goes on twice as fast as
-/// the process measures, until it has come to the other one.
+/// forgets of earlier executions is what is old by the time of the last commit, from which it goes
+/// on twice as fast as the process measures, until it has come to the other one. How old its own
+/// epochs are it has measured itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Time {
     /// Of the last commit before the start.
@@ -78,15 +79,27 @@ pub(super) fn oldest(
             restorable.nth(usize::try_from(extra).unwrap_or(usize::MAX))
         }
         Retain::For(duration) => {
-            let now = time.believed(last.time);
-            let since = now.saturating_sub(milliseconds(duration));
-            restorable.nth(old(restorable.clone(), since, now))
+            let duration = milliseconds(duration);
+            let own = |delta: &Delta| delta.epoch.execution() == last.epoch.execution();
+            let measured = last.time.saturating_sub(duration);
+            let first_own = deltas.partition_point(|delta| !own(delta));
+            let young = deltas.partition_point(|delta| !own(delta) || delta.time < measured);
+            let old = match young > first_own {
+                // All that is earlier is older still.
+                true => young.saturating_sub(start),
+                false => {
+                    let now = time.believed(last.time);
+                    let earlier = deltas.range(start.min(first_own)..first_own);
+                    old(earlier, now.saturating_sub(duration), now)
+                }
+            };
+            restorable.nth(old)
         }
     };
     first.map_or(last.epoch, |delta| delta.before)
 }
 
-/// How many of these deltas, oldest first, are from before `since`.
+/// How many of these deltas of earlier executions, oldest first, are from before `since`.
 ///
 /// Each is at least as old as those behind it. So one of a time that is still to come, of a clock
 /// that was ahead, is as old as the next one. And one from before `since` is of a clock that was
@@ -115,8 +128,19 @@ mod tests {
 
     fn add(deltas: &mut VecDeque<Delta>, at: i64, time: i64) {
         let before = deltas.back().map_or(FIRST, |last| last.epoch);
+        push(deltas, before.next(), at, time);
+    }
+
+    /// The delta that opens the next execution.
+    fn open(deltas: &mut VecDeque<Delta>, at: i64, time: i64) {
+        let before = deltas.back().map_or(FIRST, |last| last.epoch);
+        push(deltas, Epoch::opening(before.execution() + 1), at, time);
+    }
+
+    fn push(deltas: &mut VecDeque<Delta>, epoch: Epoch, at: i64, time: i64) {
+        let before = deltas.back().map_or(FIRST, |last| last.epoch);
         deltas.push_back(Delta {
-            epoch: before.next(),
+            epoch,
             before,
             at,
             time,
@@ -173,8 +197,9 @@ mod tests {
         let (mut deltas, mut counts) = (VecDeque::new(), Vec::new());
         for (start, commits) in all {
             let time = Time::at(1_000 * start, deltas.back());
-            for (elapsed, set) in [(0, 0)].iter().chain(*commits) {
+            for (n, (elapsed, set)) in [(0, 0)].iter().chain(*commits).enumerate() {
                 let at = 1_000 * (start + i64::try_from(*elapsed).unwrap() + set);
+                let add = if n == 0 { open } else { add };
                 add(&mut deltas, at, time.later(Duration::from_secs(*elapsed)));
                 let kept = kept(&deltas, retain, &time);
                 deltas.drain(..deltas.len() - kept);
@@ -219,9 +244,26 @@ mod tests {
     #[test]
     fn a_clock_that_was_ahead_once_keeps_nothing_for_ever() {
         let all = [(1_000, RUN), (900_000, RUN), (1_010, RUN), (1_020, RUN)];
-        assert_eq!(executions(2, &all), [3, 4, 3, 4]);
-        let deltas = deltas_at(&[1_000, 2_000, 900_000, 3_000, 4_000, 5_000]);
-        assert_eq!(kept(&deltas, 1, &Time::at(5_000, deltas.back())), 2);
+        assert_eq!(executions(2, &all), [3, 3, 3, 3]);
+        let mut deltas = deltas_at(&[1_000, 2_000]);
+        open(&mut deltas, 900_000, 900_000);
+        open(&mut deltas, 2_500, 2_500);
+        add(&mut deltas, 4_000, 4_000);
+        let time = Time::at(5_000, deltas.back());
+        open(&mut deltas, 5_000, 5_000);
+        assert_eq!(kept(&deltas, 1, &time), 2);
+    }
+
+    /// However long nothing ran: what an execution has measured itself is forgotten in time.
+    #[test]
+    fn after_a_pause_an_execution_forgets_its_own_epochs_in_time() {
+        let seconds: Vec<(u64, i64)> = (1..=100).map(|second| (second, 0)).collect();
+        let all = [(0, RUN), (1_000_000, &seconds[..])];
+        assert_eq!(executions(10, &all), [4, 11]);
+        // Also what earlier ones had, which is older.
+        assert_eq!(executions(100, &all), [4, 101]);
+        // What they had is forgotten once it is old beyond doubt, and not before.
+        assert_eq!(executions(1_000, &all), [4, 105]);
     }
 
     #[test]
@@ -235,7 +277,7 @@ mod tests {
         // It comes to the time of the clock, and never beyond.
         assert_eq!(believed(1_000_000), ahead + 1_000_000);
         assert_eq!(believed(2_000_000), ahead + 2_000_000);
-        add(&mut deltas, ahead, ahead);
+        open(&mut deltas, ahead, ahead);
         assert_eq!(kept(&deltas, 60, &time), 4);
     }
 
