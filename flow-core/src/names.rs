@@ -1,5 +1,7 @@
 //! Names as a person would write them: of types, and of things that the user has not named.
 
+use heck::ToSnakeCase;
+
 /// A type name without the paths of its modules.
 pub(crate) fn short(type_name: &str) -> String {
     let mut out = String::with_capacity(type_name.len());
@@ -23,15 +25,7 @@ pub(crate) fn short(type_name: &str) -> String {
 /// The name of a type as a kind: `OrderFeed<T>` is `order_feed`.
 pub(crate) fn kind_of<T: ?Sized>() -> String {
     let name = short(std::any::type_name::<T>());
-    let name = name.split('<').next().unwrap_or_default();
-    let mut kind = String::new();
-    for (index, c) in name.char_indices() {
-        if c.is_uppercase() && index > 0 {
-            kind.push('_');
-        }
-        kind.extend(c.to_lowercase());
-    }
-    kind
+    name.split('<').next().unwrap_or_default().to_snake_case()
 }
 
 /// Whether the type is an `Option`.
@@ -96,7 +90,13 @@ mod tests {
 
     #[test]
     fn a_type_is_a_kind_in_snake_case() {
+        struct HTTPFeed;
+        struct FeedOf2Parts;
+        struct V2Feed;
         assert_eq!(super::kind_of::<OrderFeed<Vec<u8>>>(), "order_feed");
+        assert_eq!(super::kind_of::<HTTPFeed>(), "http_feed");
+        assert_eq!(super::kind_of::<FeedOf2Parts>(), "feed_of2_parts");
+        assert_eq!(super::kind_of::<V2Feed>(), "v2_feed");
     }
 
     #[test]

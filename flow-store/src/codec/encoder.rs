@@ -10,7 +10,8 @@ use super::form::{JSON_NUMBER, LEVELS};
 use super::json_number;
 use super::track::{Track, kind};
 use super::write::{
-    Failed, length, marker, write_float, write_negative, write_text, write_unsigned,
+    Failed, length, write_array, write_bytes, write_float, write_map, write_negative, write_text,
+    write_unsigned,
 };
 use serde::{Serialize, Serializer, ser};
 use std::any::type_name;
@@ -45,12 +46,12 @@ impl<'a, T: Track> Encoder<'a, T> {
 
     #[inline]
     fn array(&mut self, len: u32) {
-        marker(self.out, len, 0x90, [0xdc, 0xdd]);
+        write_array(self.out, len);
     }
 
     #[inline]
     fn map(&mut self, len: u32) {
-        marker(self.out, len, 0x80, [0xde, 0xdf]);
+        write_map(self.out, len);
     }
 
     #[inline]
@@ -198,22 +199,9 @@ impl<'e, 'a, T: Track> Serializer for &'e mut Encoder<'a, T> {
         self.text(text)
     }
 
-    #[allow(clippy::cast_possible_truncation)] // each length is cast where it fits
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Failed> {
         self.track.mix(kind::BYTES);
-        match length(bytes.len())? {
-            len @ 0..=0xff => self.out.extend_from_slice(&[0xc4, len as u8]),
-            len @ 0x100..=0xffff => {
-                self.out.push(0xc5);
-                self.out.extend_from_slice(&(len as u16).to_be_bytes());
-            }
-            len => {
-                self.out.push(0xc6);
-                self.out.extend_from_slice(&len.to_be_bytes());
-            }
-        }
-        self.out.extend_from_slice(bytes);
-        Ok(())
+        write_bytes(bytes, self.out)
     }
 
     fn serialize_none(self) -> Result<(), Failed> {
@@ -468,8 +456,8 @@ impl<'e, 'a, T: Track> Parts<'e, 'a, T> {
             None => {
                 let mut head = Vec::new();
                 match is_map {
-                    true => marker(&mut head, self.written, 0x80, [0xde, 0xdf]),
-                    false => marker(&mut head, self.written, 0x90, [0xdc, 0xdd]),
+                    true => write_map(&mut head, self.written),
+                    false => write_array(&mut head, self.written),
                 }
                 self.encoder.out.splice(self.marker..self.marker, head);
                 Ok(())
