@@ -14,7 +14,7 @@ use std::{
 
 use flow::{
     prelude::*,
-    sink::{Guarantee, Output, OutputId, Shards, Sink, SinkError, Sync, Writer},
+    sink::{Guarantee, Output, OutputId, Shards, Sink, SinkError, SyncOutput, Writer},
     source::{At, Excerpt, Next, Reader, Source, SourceError},
 };
 
@@ -171,10 +171,10 @@ impl Writer for TableWriter {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(Table, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(Table, Option<SyncOutput>), SinkError> {
         // Writing and fsync are slow: they are done on the thread that commits.
         let (path, table) = (self.path.clone(), self.table.clone());
-        let sync = Sync::new(move || write_table(&path, &table));
+        let sync = SyncOutput::new(move || write_table(&path, &table));
         Ok((self.table.clone(), Some(sync)))
     }
 }

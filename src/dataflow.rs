@@ -24,7 +24,7 @@
 ///
 /// /// A piece that other dataflows use. Its state is kept under `totals.spent`.
 /// #[dataflow]
-/// fn totals(orders: Stream<Order>) -> Stream<u64, String> {
+/// fn totals(orders: Stream<Order>) -> KeyedStream<String, u64> {
 ///     orders.key_on(user_id).stateful_map(spent)
 /// }
 /// # let _ = spending;

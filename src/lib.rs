@@ -9,7 +9,7 @@
 //! | some of them | `filter`, `filter_map` | `filter_values`, `filter_map_values` |
 //! | any number for each | `flat_map` | `flat_map_values` |
 //! | may fail | `try_map`, `try_filter_map`; `.._with(f, OnError::Skip)`, `.._or_dead` | |
-//! | keys | `key_on`, `key_by` | `rekey_on`, `drop_key` |
+//! | keys | `key_on`, `into_keyed` | `rekey_on`, `drop_key` |
 //! | several streams | `merge`, `branch`, `clone` | the same; the key stays |
 //! | with a state for each key | | `stateful_map`, `stateful_flat_map`, `try_stateful_map`, `try_stateful_map_or_dead` |
 //!

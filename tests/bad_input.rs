@@ -328,7 +328,7 @@ fn a_compressed_file_is_refused_with_the_command_that_helps() {
 
 #[test]
 fn a_line_that_is_no_text_is_named_and_everything_before_it_is_committed() {
-    for (epochs, workers) in [("1h", "1"), ("every-item", "2"), ("3", "4")] {
+    for (epochs, workers) in [("1h", "1"), ("every-record", "2"), ("3", "4")] {
         let words = Words::with(b"ant\nbee\nape\nb\xff\xfeg\nasp\n");
         let options = ["in", "--epoch", epochs, "--workers", workers];
         for _ in 0..2 {

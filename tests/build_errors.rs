@@ -255,7 +255,7 @@ fn two_scopes_of_one_name() {
 }
 
 #[dataflow]
-fn counts(numbers: Stream<u64>) -> Stream<u64, u64> {
+fn counts(numbers: Stream<u64>) -> KeyedStream<u64, u64> {
     numbers.key_on(|n| *n).stateful_map(count)
 }
 
@@ -626,8 +626,9 @@ fn settings_that_cannot_be() {
     };
     for (runner, word) in [
         (runner().workers(0), "worker"),
-        (runner().epochs(Epochs::items(0)), "epoch"),
-        (runner().in_flight(0, 1), "in flight"),
+        (runner().epochs(Epochs::records(0)), "epoch"),
+        (runner().records_in_flight(0), "in flight"),
+        (runner().bytes_in_flight(0), "in flight"),
     ] {
         let error = runner.run().unwrap_err().to_string();
         assert!(error.contains(word), "{error}");

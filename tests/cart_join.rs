@@ -9,7 +9,7 @@ use flow_store::Look;
 use serde_json::Value;
 use support::{Ended, Workdir, program};
 
-const EPOCHS: [&str; 6] = ["every-item", "3", "200", "1ms", "1s", "1h"];
+const EPOCHS: [&str; 6] = ["every-record", "3", "200", "1ms", "1s", "1h"];
 const WORKERS: [&str; 3] = ["1", "2", "4"];
 
 const BEFORE: [&str; 5] = [
@@ -312,7 +312,7 @@ fn stopped_by(signal: &str, status: i32, workers: &str, epochs: &str) {
 
 #[test]
 fn a_first_sigterm_commits_what_was_read_and_is_no_failure() {
-    stopped_by("TERM", 0, "1", "every-item");
+    stopped_by("TERM", 0, "1", "every-record");
     stopped_by("TERM", 0, "2", "20ms");
     stopped_by("TERM", 0, "4", "1h");
 }

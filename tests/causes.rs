@@ -121,7 +121,7 @@ fn run(place: In, store: Option<&Workdir>) -> RunError {
         }));
         Ok(())
     });
-    let runner = runner.epochs(Epochs::items(100));
+    let runner = runner.epochs(Epochs::records(100));
     match store {
         Some(store) => runner
             .recover(Recovery::at(store.path("state")))

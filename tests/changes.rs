@@ -44,7 +44,7 @@ impl Store {
     fn run<K: AsKey, S: AsState>(
         &self,
         states: Vec<(K, S)>,
-        change: impl Fn(Stream<(), K>) -> Stream<(), K> + Send + Sync + 'static,
+        change: impl Fn(KeyedStream<K, ()>) -> KeyedStream<K, ()> + Send + Sync + 'static,
     ) -> Result<Notices, RunError> {
         let states = Arc::new(states);
         let told = Arc::new(std::sync::Mutex::new(Notices::new()));
@@ -96,7 +96,7 @@ impl Store {
     /// What the flow is told when it goes on with these types; a refused start has changed nothing.
     fn go_on<K, S>(
         &self,
-        change: impl Fn(Stream<(), K>) -> Stream<(), K> + Send + Sync + 'static,
+        change: impl Fn(KeyedStream<K, ()>) -> KeyedStream<K, ()> + Send + Sync + 'static,
     ) -> Result<Notices, String>
     where
         K: AsKey,
@@ -364,7 +364,7 @@ use cents::{Cents, Euros, Text, of_euros, of_text};
 
 const MIGRATED: &str = "the states of step `cart` are migrated:";
 
-fn both(cart: Stream<(), u64>) -> Stream<(), u64> {
+fn both(cart: KeyedStream<u64, ()>) -> KeyedStream<u64, ()> {
     cart.migrate_from::<Euros>(of_euros).migrate_from(of_text)
 }
 
@@ -414,7 +414,7 @@ fn one_state_that_cant_be_migrated_holds_them_all() {
 fn a_migration_of_another_type_is_no_help() {
     let store = Store::new();
     store.put([(1u64, Text { text: "42".into() })]);
-    let only = |cart: Stream<(), u64>| cart.migrate_from::<Euros>(of_euros);
+    let only = |cart: KeyedStream<u64, ()>| cart.migrate_from::<Euros>(of_euros);
     assert_eq!(store.go_on::<u64, Cents>(only).unwrap_err(),
 "the state of step `cart` for key 1 can't be read as `Cents`: the bytes cannot be read as this type: missing field `cents`
   `Cents.text` is gone: it was String
@@ -572,7 +572,7 @@ fn keys_are_converted_to_wherever_they_belong() {
             )
         });
         store.put(states);
-        let rekey = |cart: Stream<(), String>| {
+        let rekey = |cart: KeyedStream<String, ()>| {
             cart.rekey_from(|old: Shop| format!("{}-{}", old.country, old.number))
         };
         let notices = store.go_on::<String, Cents>(rekey).unwrap();
@@ -601,7 +601,8 @@ fn keys_can_change_places() {
         Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
     )]
     struct Named(u8, u16);
-    let turn = |cart: Stream<(), Named>| cart.rekey_from(|(a, b): (u8, u8)| Named(b, a.into()));
+    let turn =
+        |cart: KeyedStream<Named, ()>| cart.rekey_from(|(a, b): (u8, u8)| Named(b, a.into()));
     store.go_on::<Named, Cents>(turn).unwrap();
     for (Named(a, b), state) in store.states::<Named, Cents>() {
         assert_eq!(u64::from(b) * 4 + u64::from(a), state.cents);
@@ -613,7 +614,7 @@ fn keys_can_change_places() {
 fn two_keys_that_would_become_one_are_refused() {
     let store = Store::new().workers(2);
     store.put((1..4u64).map(|key| (key, Cents { cents: key })));
-    let rekey = |cart: Stream<(), String>| cart.rekey_from(|old: u64| (old / 2).to_string());
+    let rekey = |cart: KeyedStream<String, ()>| cart.rekey_from(|old: u64| (old / 2).to_string());
     assert_eq!(
         store.go_on::<String, Cents>(rekey).unwrap_err(),
         "the keys 3 and 2 of step `cart` would both become \"1\"
@@ -625,7 +626,7 @@ help: states can't be put together: make `.rekey_from` give each key one of its 
 fn keys_and_states_can_change_at_once() {
     let store = Store::new().workers(2);
     store.put((0..20u64).map(|key| (key, Euros { euros: 2 })));
-    let change = |cart: Stream<(), String>| {
+    let change = |cart: KeyedStream<String, ()>| {
         cart.rekey_from(|old: u64| format!("k{old}"))
             .migrate_from::<Euros>(of_euros)
     };
@@ -654,7 +655,7 @@ fn refused(build: impl Fn(&Flow) + Send + Sync + 'static) -> String {
     store.text(&error)
 }
 
-fn cents(flow: &Flow) -> Stream<u64, u64> {
+fn cents(flow: &Flow) -> KeyedStream<u64, u64> {
     flow.source(source::from_iter(0..3u64)).key_on(|n| *n)
 }
 
@@ -745,7 +746,7 @@ fn a_type_that_cant_be_traced_is_converted_into_a_struct_with_one_field() {
          type into a struct with one field, `struct New { v2: .. }`: what shows as `?` can't be traced, and a field with a \
          name can"
     );
-    let into_kept = |cart: Stream<(), u64>| cart.migrate_from(|old| Kept { v2: of_old(old) });
+    let into_kept = |cart: KeyedStream<u64, ()>| cart.migrate_from(|old| Kept { v2: of_old(old) });
     store.go_on::<u64, Kept>(into_kept).unwrap();
     let [
         (
@@ -915,7 +916,7 @@ fn keys_that_cant_be_traced_are_converted_too() {
     let store = Store::new().workers(2);
     store.put((0..9u64).map(|key| (key, Cents { cents: key })));
     let to_any =
-        move |cart: Stream<(), AnyId>| cart.rekey_from(move |id: u64| AnyId::Text(user(id)));
+        move |cart: KeyedStream<AnyId, ()>| cart.rekey_from(move |id: u64| AnyId::Text(user(id)));
     let notices = store.go_on::<AnyId, Cents>(to_any).unwrap();
     let line = "it was u64 and is something that can't be traced";
     assert_eq!(notices, [format!("{REKEYED}\n  {line}")]);
@@ -927,7 +928,7 @@ fn keys_that_cant_be_traced_are_converted_too() {
     );
     assert_eq!(store.go_on::<AnyId, Cents>(to_any), Ok(vec![]));
 
-    let from_any = |cart: Stream<(), String>| {
+    let from_any = |cart: KeyedStream<String, ()>| {
         cart.rekey_from(|id: AnyId| match id {
             AnyId::Number(id) => id.to_string(),
             AnyId::Text(id) => id,
@@ -982,7 +983,7 @@ fn a_converted_key_that_is_not_what_its_bytes_are_is_refused() {
     let store = Store::new();
     store.put([(1u64, Cents { cents: 1 })]);
     let rekey = |text: &'static str| {
-        move |cart: Stream<(), Shown>| {
+        move |cart: KeyedStream<Shown, ()>| {
             let text = text.to_owned();
             cart.rekey_from(move |id: u64| Shown {
                 id,
@@ -1005,7 +1006,7 @@ fn a_conversion_of_keys_that_is_another_on_each_worker_is_refused() {
     use std::hash::{BuildHasher, RandomState};
     let store = Store::new().workers(4);
     store.put((0..100u64).map(|key| (key, Cents { cents: key })));
-    let rekey = |cart: Stream<(), String>| {
+    let rekey = |cart: KeyedStream<String, ()>| {
         let state = RandomState::new();
         cart.rekey_from(move |old: u64| format!("{old}-{}", state.hash_one(old)))
     };
@@ -1058,7 +1059,7 @@ fn the_enum_of_a_key_may_grow() {
 fn what_may_be_dropped_is_called_as_the_store_calls_it() {
     let store = Store::new();
     store.put([(1u64, Cents { cents: 5 })]);
-    let renamed = |cart: Stream<(), u64>| cart.named("basket").renamed_from("cart");
+    let renamed = |cart: KeyedStream<u64, ()>| cart.named("basket").renamed_from("cart");
     for error in [
         store.go_on::<u64, Text>(renamed).unwrap_err(),
         store.go_on::<u64, Vec<u8>>(renamed).unwrap_err(),
@@ -1066,7 +1067,7 @@ fn what_may_be_dropped_is_called_as_the_store_calls_it() {
         assert!(error.contains("of step `basket`"), "{error}");
         assert!(error.contains("`--drop-state cart`"), "{error}");
     }
-    let renamed = |cart: Stream<(), String>| cart.named("basket").renamed_from("cart");
+    let renamed = |cart: KeyedStream<String, ()>| cart.named("basket").renamed_from("cart");
     let error = store.go_on::<String, Cents>(renamed).unwrap_err();
     assert!(error.contains("`--drop-state cart`"), "{error}");
 }

@@ -13,7 +13,7 @@ use std::{
 use flow::{
     Epochs, Recovery, RunError, Runner, Stream,
     prelude::{Deserialize, Serialize},
-    sink::{self, NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer},
+    sink::{self, NoResume, OutputId, Shards, Sink, SinkError, SyncOutput, Writer},
     source::{self, At, Next, Reader, Source, SourceError},
     testing::Harness,
 };
@@ -120,7 +120,9 @@ fn a_panic_anywhere_in_a_type_is_an_error_and_the_next_run_is_right() {
     ] {
         for workers in [1, 3] {
             let mut test = Harness::new(counted(place));
-            test.workers(workers).epochs(Epochs::items(7)).feed(0..200);
+            test.workers(workers)
+                .epochs(Epochs::records(7))
+                .feed(0..200);
             let error = test.run().unwrap_err();
             assert!(
                 matches!(error, RunError::Panicked { .. }),
@@ -275,10 +277,10 @@ impl Writer for ShakyWriter {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(u64, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(u64, Option<SyncOutput>), SinkError> {
         self.trip(Trouble::CloseFails)?;
         let (trouble, late) = (self.shaky.trouble, self.written >= 50);
-        let sync = Sync::new(move || match trouble {
+        let sync = SyncOutput::new(move || match trouble {
             Trouble::SyncFails if late => Err(std::io::Error::other("SyncFails")),
             Trouble::SyncPanics if late => panic!("sync"),
             _ => Ok(()),
@@ -314,7 +316,7 @@ fn a_source_or_sink_that_fails_or_panics_names_itself_and_the_next_run_is_right(
                     numbers.sink(shaky.clone()).named("results");
                 })
                 .workers(workers)
-                .epochs(Epochs::items(4))
+                .epochs(Epochs::records(4))
                 .recover(Recovery::at(&store))
                 .run()
             };
@@ -390,7 +392,7 @@ fn a_failure_while_the_flow_stops_for_another_one_is_told_too() {
         fn write(&mut self, _: &mut Vec<u64>) -> Result<(), SinkError> {
             Ok(())
         }
-        fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {
+        fn close_epoch(&mut self) -> Result<(NoResume, Option<SyncOutput>), SinkError> {
             Err(SinkError::new("the disk is gone"))
         }
     }
@@ -517,8 +519,8 @@ fn an_epoch_whose_output_could_not_be_synced_is_not_durable() {
             items.clear();
             Ok(())
         }
-        fn close_epoch(&mut self) -> Result<(u64, Option<Sync>), SinkError> {
-            let sync = Sync::new(|| Err(std::io::Error::other("the disk is gone")));
+        fn close_epoch(&mut self) -> Result<(u64, Option<SyncOutput>), SinkError> {
+            let sync = SyncOutput::new(|| Err(std::io::Error::other("the disk is gone")));
             Ok((1, Some(sync)))
         }
     }
@@ -529,7 +531,7 @@ fn an_epoch_whose_output_could_not_be_synced_is_not_durable() {
         numbers.sink(Unsynced).named("out");
     });
     let error = runner.recover(Recovery::at(&state)).run().unwrap_err();
-    assert!(matches!(error, RunError::Sync { .. }), "{error}");
+    assert!(matches!(error, RunError::SyncOutput { .. }), "{error}");
     let look = flow_store::Look::read(&state).unwrap();
     assert_eq!(look.epoch(), flow_store::Epoch::opening(1));
 }
@@ -558,9 +560,9 @@ fn a_sinks_sync_is_run_without_a_store_too() {
             items.clear();
             Ok(())
         }
-        fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {
+        fn close_epoch(&mut self) -> Result<(NoResume, Option<SyncOutput>), SinkError> {
             let syncs = self.0.clone();
-            let sync = Sync::new(move || {
+            let sync = SyncOutput::new(move || {
                 syncs.fetch_add(1, SeqCst);
                 Ok(())
             });

@@ -98,7 +98,7 @@ fn a_stop_in_the_middle_of_a_record_that_becomes_very_many_has_all_of_it() {
                 many.sink(seen.clone());
             })
             .workers(workers)
-            .epochs(Epochs::items(1))
+            .epochs(Epochs::records(1))
             .recover(Recovery::at(directory.path().join("state")))
         };
         let (out, seen) = sink::collect();

@@ -57,8 +57,9 @@ impl Words {
         let (input, output) = (self.0.path("in"), self.0.path("out"));
         Runner::new(move |flow: &Flow| number_words(flow, &input, &output))
             .workers(workers)
-            .epochs(Epochs::every_item())
-            .in_flight(1, 1 << 20)
+            .epochs(Epochs::every_record())
+            .records_in_flight(1)
+            .bytes_in_flight(1 << 20)
             .recover(recover(Recovery::at(self.0.path("state"))))
             .run()
     }

@@ -699,7 +699,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
             let runner = runner
                 .workers(workers)
                 .blocks_of(10)
-                .epochs(Epochs::items(64));
+                .epochs(Epochs::records(64));
             let result = match stored {
                 true => runner.recover(place.recovery()).run(),
                 false => runner.run(),
@@ -746,7 +746,9 @@ fn what_is_durable_of_a_file_that_was_cut_is_right() {
             });
             lines.sink(TextLines::write_to(&out)).named("out");
         });
-        let runner = runner.epochs(Epochs::items(100)).recover(place.recovery());
+        let runner = runner
+            .epochs(Epochs::records(100))
+            .recover(place.recovery());
         match (run, runner.run()) {
             (0, Err(error)) => assert!(error.to_string().contains("truncated"), "{error}"),
             (1, Ok(_)) => {

@@ -627,7 +627,7 @@ fn standard_input_goes_with_a_store_and_with_a_stop() {
         "--output",
         "out",
         "--epoch",
-        "every-item",
+        "every-record",
     ];
     feed(&work, &options, b"ant\n").expect(0);
     feed(&work, &options, b"ape\n").expect(0);

@@ -207,10 +207,10 @@ fn the_results_and_their_order_are_those_of_one_worker() {
     let input: String = (0..LINES - 1).map(line).collect();
     for (workers, block, epochs) in [
         (2, None, Epochs::every(Duration::from_secs(3600))),
-        (2, Some(1), Epochs::every_item()),
-        (2, Some(64), Epochs::items(1000)),
-        (3, Some(7), Epochs::items(10)),
-        (4, None, Epochs::items(1000)),
+        (2, Some(1), Epochs::every_record()),
+        (2, Some(64), Epochs::records(1000)),
+        (3, Some(7), Epochs::records(10)),
+        (4, None, Epochs::records(1000)),
         (4, Some(50), Epochs::every(Duration::from_millis(1))),
     ] {
         let shop = Shop {
@@ -371,7 +371,11 @@ fn stops_at(bad: usize, result: Result<Outcome, RunError>, cause: &str, shop: &S
 fn so_does_one_in_a_step() {
     const LINES: usize = 40;
     for block in [1, 4, 100] {
-        for epochs in [Epochs::every_item(), Epochs::items(7), Epochs::items(1000)] {
+        for epochs in [
+            Epochs::every_record(),
+            Epochs::records(7),
+            Epochs::records(1000),
+        ] {
             let mut shop = Shop {
                 block: Some(block),
                 epochs,
@@ -488,13 +492,16 @@ fn a_file_that_has_grown_is_read_on() {
 #[test]
 fn one_can_go_back_to_an_epoch_in_the_middle() {
     let mut shop = Shop {
-        epochs: Epochs::items(20),
+        epochs: Epochs::records(20),
         ..Shop::with(orders(0..200))
     };
     let retaining = |shop: &Shop| shop.recovery().retain(Retain::Epochs(1000));
     // With little in flight there are commits on the way.
     let run = |shop: &Shop, recovery| {
-        let runner = shop.numbered(|_| false, |_| false).in_flight(40, 1 << 20);
+        let runner = shop
+            .numbered(|_| false, |_| false)
+            .records_in_flight(40)
+            .bytes_in_flight(1 << 20);
         runner.recover(recovery).run()
     };
     assert_eq!(run(&shop, retaining(&shop)).unwrap().records, 200);

@@ -291,7 +291,10 @@ fn combined(numbers: Stream<u64>, case: Combination) -> Stream<String> {
         }};
     }
     let same = |result: Result<Vec<String>, String>| result;
-    type OrDead = (Stream<String, u64>, Stream<flow::Dead<(u64, u64), String>>);
+    type OrDead = (
+        KeyedStream<u64, String>,
+        Stream<flow::Dead<(u64, u64), String>>,
+    );
     let with_dead = |(good, dead): OrDead| {
         let dead =
             dead.map(|dead| format!("dead: {} {}, {}", dead.record.0, dead.record.1, dead.cause));

@@ -31,7 +31,7 @@ fn poison(n: u64) -> u64 {
 
 fn batches(dataflow: fn(Stream<u64>) -> Stream<u64>) -> Harness<Stream<u64>, Stream<u64>> {
     let mut test = Harness::new(dataflow);
-    test.epochs(Epochs::items(1000)).batch(10).feed(0..100);
+    test.epochs(Epochs::records(1000)).batch(10).feed(0..100);
     test
 }
 
@@ -184,7 +184,8 @@ fn the_lines_of_a_file_are_named_whichever_worker_has_them() {
                 let runner = Runner::new(move |flow| build(flow, input.clone()))
                     .workers(workers)
                     .blocks_of(block)
-                    .in_flight(1000, 1 << 20);
+                    .records_in_flight(1000)
+                    .bytes_in_flight(1 << 20);
                 let error = runner.run().unwrap_err();
                 let context = format!("{workers} workers, blocks of {block}: {error}");
                 let origin = origin(&error);
@@ -258,7 +259,7 @@ fn a_source_that_shows_no_position_is_named_with_its_partition() {
                 .named("check")
                 .sink(sink::from_fn(|_: u64| ()));
         });
-        let runner = runner.epochs(Epochs::items(1000));
+        let runner = runner.epochs(Epochs::records(1000));
         // Without a store no token is asked for.
         let error = match token_panics {
             true => runner.run(),

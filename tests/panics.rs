@@ -21,7 +21,7 @@ use std::{
 use flow::{
     BuildError, Epochs, Flow, Outcome, Recovery, RunError, Runner, Stream,
     prelude::{Deserialize, JsonLines, OnError, Serialize, TextLines},
-    sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer},
+    sink::{Guarantee, OutputId, Shards, Sink, SinkError, SyncOutput, Writer},
     source::{self, At, Next, Reader, Source, SourceError},
     testing::Harness,
 };
@@ -375,10 +375,10 @@ impl Writer for ShakyWriter {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(Position, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(Position, Option<SyncOutput>), SinkError> {
         self.shaky.lane.pass("end of an epoch");
         let lane = self.shaky.lane;
-        let sync = Sync::new(move || {
+        let sync = SyncOutput::new(move || {
             lane.pass("sync");
             Ok(())
         });
@@ -658,7 +658,7 @@ fn check(error: &RunError, place: &str, steps: &[&str], context: &str) {
     let (step, message) = match error {
         RunError::Build(BuildError::Panicked { step, message }) => (step.clone(), message.clone()),
         RunError::Panicked { step, message, .. } => (Some(step.clone()), message.clone()),
-        RunError::Sync { step, error, .. } => (Some(step.clone()), error.to_string()),
+        RunError::SyncOutput { step, error, .. } => (Some(step.clone()), error.to_string()),
         other => panic!("{context}: {other}"),
     };
     assert!(
@@ -690,7 +690,7 @@ impl Campaign {
         // Two runs, so that all that happens in a resume happens too.
         let job = Job::new(lane);
         for run in ["a first run", "one that has nothing to do"] {
-            job.run(2, Epochs::items(5), run).unwrap();
+            job.run(2, Epochs::records(5), run).unwrap();
         }
         Campaign {
             lane,
@@ -703,7 +703,7 @@ impl Campaign {
     }
 
     fn epochs(&mut self) -> Epochs {
-        Epochs::items(self.random.one_of(&[2, 5, 10, 30]))
+        Epochs::records(self.random.one_of(&[2, 5, 10, 30]))
     }
 
     /// A place at random; all have their turn before one comes again.
@@ -812,7 +812,7 @@ fn no_panic_in_a_batch_of_bytes_shows_in_what_comes_out() {
             let mut test = Harness::new(sums);
             test.over_bytes().feed(0..60);
             test.workers(1 + usize::try_from(random.below(4)).unwrap());
-            test.epochs(Epochs::items([5, 20][usize::from(random.below(2) > 0)]));
+            test.epochs(Epochs::records([5, 20][usize::from(random.below(2) > 0)]));
             let passing = 1 + random.below(40);
             lane.arm(place, passing);
             let context = format!("{place}:{passing}");

@@ -49,7 +49,7 @@ impl Story {
         Runner::new(move |flow: &Flow| {
             build(flow).sink(out.clone()).named("out");
         })
-        .epochs(Epochs::every_item())
+        .epochs(Epochs::every_record())
         .workers(self.1)
         .recover(Recovery::at(self.0.path("state")))
         .run()?;
@@ -624,7 +624,7 @@ impl Writer for CounterWriter {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(Mark, Option<sink::Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(Mark, Option<sink::SyncOutput>), SinkError> {
         Ok((self.position(), None))
     }
 }
@@ -649,7 +649,7 @@ fn tokens_and_positions_are_checked_as_states_are() {
                     .sink(counter)
                     .named("counter");
             })
-            .epochs(Epochs::every_item())
+            .epochs(Epochs::every_record())
             .recover(Recovery::at(work.path("state")))
             .run()
         };

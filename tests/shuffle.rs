@@ -20,11 +20,11 @@ fn with_previous(numbers: Stream<(u64, u64)>) -> Stream<(u64, u64, Option<u64>)>
 #[test]
 fn a_keys_records_stay_in_order_over_many_workers_and_thousands_of_tiny_epochs() {
     for (workers, epochs, bytes, records) in [
-        (2, Epochs::items(1000), false, 8000),
-        (2, Epochs::items(20_000), false, 40_000),
-        (2, Epochs::every_item(), false, 1000),
-        (3, Epochs::items(7), false, 2000),
-        (4, Epochs::every_item(), true, 1000),
+        (2, Epochs::records(1000), false, 8000),
+        (2, Epochs::records(20_000), false, 40_000),
+        (2, Epochs::every_record(), false, 1000),
+        (3, Epochs::records(7), false, 2000),
+        (4, Epochs::every_record(), true, 1000),
     ] {
         let mut test = Harness::new(with_previous);
         test.workers(workers).epochs(epochs);
@@ -97,7 +97,9 @@ fn everything_that_serde_can_describe_survives_the_way_between_processes() {
     }
     for workers in [1, 2, 4] {
         let mut test = Harness::new(through);
-        test.workers(workers).over_bytes().epochs(Epochs::items(10));
+        test.workers(workers)
+            .over_bytes()
+            .epochs(Epochs::records(10));
         test.feed(records.clone()).run().unwrap();
         let sorted = |mut records: Vec<Loose>| {
             records.sort_by_key(|record| record.any["n"].as_u64());

@@ -207,8 +207,8 @@ impl Test {
 fn every_source_that_ships_knows_where_it_stands() {
     for shipped in &SHIPPED {
         for (epochs, workers) in [
-            (Epochs::every_item(), 1),
-            (Epochs::items(5), 2),
+            (Epochs::every_record(), 1),
+            (Epochs::records(5), 2),
             (Epochs::default(), 3),
         ] {
             let context = format!("{}, {epochs:?}", shipped.name);
@@ -341,7 +341,7 @@ fn an_opening_tells_a_first_run_a_new_partition_and_a_resume_apart() {
     assert_eq!((read, openings), (Ok(0), vec![of("a", At::Token(12))]));
     let (_, openings) = run(&["a", "b"], false, store());
     assert_eq!(openings, [of("a", At::Token(12)), of("b", At::New)]);
-    let anew = store().map(|recovery| recovery.drop_step("numbers"));
+    let anew = store().map(|recovery| recovery.drop_state("numbers"));
     let (_, openings) = run(&["a"], false, anew);
     assert_eq!(openings, [of("a", At::Start)]);
 }
@@ -487,7 +487,7 @@ fn a_file_may_go_when_it_has_been_read_and_not_processed() {
                     false => lines.inspect(move |_| at()).sink(out.clone()),
                 };
             });
-            let runner = runner.epochs(Epochs::items(1)).workers(1);
+            let runner = runner.epochs(Epochs::records(1)).workers(1);
             let outcome = runner.recover(Recovery::at(&store)).run();
             (
                 outcome.map(|_| ()).map_err(|error| error.to_string()),

@@ -21,14 +21,14 @@ fn add_up(sum: &mut u64, n: u64) -> u64 {
 }
 
 /// Numbers by their parity. Each run reads the same three, and finds them read.
-fn by_parity(flow: &Flow) -> Stream<u64, bool> {
+fn by_parity(flow: &Flow) -> KeyedStream<bool, u64> {
     let numbers = flow
         .source(source::from_iter([1, 2, 3u64]))
         .named("numbers");
     numbers.key_on(|n| n % 2 == 0)
 }
 
-fn end(stream: Stream<u64, bool>) {
+fn end(stream: KeyedStream<bool, u64>) {
     stream.map(|_| ()).sink(sink::from_fn(|()| ())).named("end");
 }
 
@@ -147,7 +147,7 @@ fn a_removed_step_is_given_up() {
     let store = Store::of(counts);
     assert_eq!(store.run(removed), Err(UNKNOWN.to_owned()));
     store.holds([("count", &[1, 2])]);
-    let notices = store.run_with(store.recovery().drop_step("count"), removed);
+    let notices = store.run_with(store.recovery().drop_state("count"), removed);
     assert_eq!(
         notices,
         Ok(vec![
@@ -161,7 +161,7 @@ fn a_removed_step_is_given_up() {
 fn a_step_can_be_begun_anew() {
     let store = Store::of(counts);
     store
-        .run_with(store.recovery().drop_step("count"), counts)
+        .run_with(store.recovery().drop_state("count"), counts)
         .unwrap();
     store.holds([("count", &[])]);
 }
@@ -170,7 +170,7 @@ fn a_step_can_be_begun_anew() {
 fn a_step_to_drop_must_be_there() {
     let store = Store::of(counts);
     let error = store
-        .run_with(store.recovery().drop_step("cuont"), counts)
+        .run_with(store.recovery().drop_state("cuont"), counts)
         .unwrap_err();
     assert_eq!(
         error,
@@ -219,7 +219,7 @@ fn a_step_of_another_kind_is_another_step() {
     );
     store.holds([("count", &[1, 2])]);
     // Both given up, both begin anew.
-    let recovery = store.recovery().drop_step("count").drop_step("numbers");
+    let recovery = store.recovery().drop_state("count").drop_state("numbers");
     store.run_with(recovery, flow).unwrap();
     store.holds([("numbers", &[1, 2])]);
 }
@@ -239,7 +239,7 @@ fn a_step_may_have_another_operator() {
 // ---- nested dataflows
 
 #[dataflow]
-fn carts(numbers: Stream<u64, bool>) -> Stream<u64, bool> {
+fn carts(numbers: KeyedStream<bool, u64>) -> KeyedStream<bool, u64> {
     numbers.stateful_map(count)
 }
 
@@ -249,12 +249,12 @@ fn nested(flow: &Flow) {
 }
 
 #[dataflow]
-fn baskets(numbers: Stream<u64, bool>) -> Stream<u64, bool> {
+fn baskets(numbers: KeyedStream<bool, u64>) -> KeyedStream<bool, u64> {
     numbers.stateful_map(count)
 }
 
 #[dataflow(renamed_from = "carts")]
-fn bags(numbers: Stream<u64, bool>) -> Stream<u64, bool> {
+fn bags(numbers: KeyedStream<bool, u64>) -> KeyedStream<bool, u64> {
     numbers.stateful_map(count)
 }
 
@@ -296,7 +296,7 @@ fn a_renamed_nested_dataflow_says_its_old_name() {
 #[test]
 fn a_step_that_moved_says_its_whole_old_id() {
     #[dataflow]
-    fn inner(numbers: Stream<u64, bool>) -> Stream<u64, bool> {
+    fn inner(numbers: KeyedStream<bool, u64>) -> KeyedStream<bool, u64> {
         numbers
             .stateful_map(count)
             .renamed_from("count")

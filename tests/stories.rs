@@ -39,8 +39,8 @@ fn by_key(mut results: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
 
 fn every_epochs() -> [Epochs; 4] {
     [
-        Epochs::every_item(),
-        Epochs::items(3),
+        Epochs::every_record(),
+        Epochs::records(3),
         Epochs::every(Duration::from_secs(1)),
         Epochs::every(Duration::from_millis(1)),
     ]
@@ -152,7 +152,7 @@ fn a_record_that_fails_stops_the_flow_exactly_there() {
 fn one_partition_fails_and_the_others_keep_what_they_have_read() {
     for workers in [1, 2, 3] {
         let mut test = Harness::new(failing_on(2007));
-        test.workers(workers).epochs(Epochs::items(5));
+        test.workers(workers).epochs(Epochs::records(5));
         for partition in 0..3u64 {
             let records = (0..50).map(|n| Event::Record(partition * 1000 + n));
             test.feed_events(&format!("p{partition}"), records);
@@ -183,7 +183,7 @@ fn nothing_of_a_failed_record_leaves_by_another_branch() {
         });
         fine.merge(doubled)
     });
-    test.feed([2, 4, 5, 6]).epochs(Epochs::items(100));
+    test.feed([2, 4, 5, 6]).epochs(Epochs::records(100));
     test.run().unwrap_err();
     let mut seen = test.outputs();
     seen.sort_unstable();
@@ -193,7 +193,7 @@ fn nothing_of_a_failed_record_leaves_by_another_branch() {
 #[test]
 fn a_source_that_fails_stops_the_flow_exactly_there() {
     let mut test = Harness::new(totals);
-    test.epochs(Epochs::items(100)).feed(0..10);
+    test.epochs(Epochs::records(100)).feed(0..10);
     test.feed_events("items", [Event::Fail("line 11 is no number".into())]);
     let error = test.run().unwrap_err();
     assert!(
@@ -238,7 +238,9 @@ fn a_panic_names_its_step_and_costs_only_what_was_not_durable() {
     }
     for workers in [1, 2, 4] {
         let mut test = Harness::new(with_panic(77));
-        test.workers(workers).feed(0..100).epochs(Epochs::items(10));
+        test.workers(workers)
+            .feed(0..100)
+            .epochs(Epochs::records(10));
         // Few records at a time after the first panic, then one by one: all good ones get through.
         for _ in 0..4 {
             let error = test.run().unwrap_err();
@@ -343,7 +345,7 @@ fn a_budget_of_one_record_holds_nothing_up() {
     for workers in [1, 3] {
         let mut test = Harness::new(totals);
         test.epochs(Epochs::every(Duration::from_secs(3600)));
-        test.in_flight(1, 1).workers(workers);
+        test.records_in_flight(1).workers(workers);
         for partition in ["a", "b", "c", "d"] {
             test.feed_events(partition, (0..10).map(Event::Record));
         }
@@ -363,7 +365,7 @@ fn records_that_fail_in_a_step_go_into_a_stream_of_their_own_exactly_once() {
         });
         totals(good).merge(dead)
     });
-    test.epochs(Epochs::items(3));
+    test.epochs(Epochs::records(3));
     for start in (0..60).step_by(20) {
         let records = (start..start + 20).map(Event::Record);
         test.feed_events("items", records.chain([Event::Abort]));

@@ -33,9 +33,9 @@ fn assert_cut_short(result: Result<flow::Outcome, RunError>) {
 
 fn every_epochs() -> [Epochs; 4] {
     [
-        Epochs::every_item(),
-        Epochs::items(2),
-        Epochs::items(1000),
+        Epochs::every_record(),
+        Epochs::records(2),
+        Epochs::records(1000),
         Epochs::every(Duration::from_secs(3600)),
     ]
 }
@@ -68,7 +68,7 @@ fn everything_before_an_abort_is_durable() {
 fn a_kill_costs_the_open_epoch_and_no_other() {
     for workers in [1, 2, 3] {
         let mut test = Harness::new(totals);
-        test.epochs(Epochs::items(2)).workers(workers);
+        test.epochs(Epochs::records(2)).workers(workers);
         let before = records([1, 2, 3, 4, 5]).chain([Event::Kill]);
         test.feed_events("items", before.chain(records([6])));
         assert_cut_short(test.run());
@@ -246,7 +246,7 @@ fn without_a_store_an_abort_comes_when_everything_before_it_has_come_out() {
 fn each_item_may_have_an_epoch_of_its_own_on_any_number_of_workers() {
     for workers in [1, 2, 4] {
         let mut test = Harness::new(totals);
-        test.epoch_per_item().workers(workers);
+        test.epoch_per_record().workers(workers);
         for partition in 0..5 {
             test.feed_events(
                 &format!("p{partition}"),
@@ -304,7 +304,7 @@ fn items_come_with_their_epoch_their_worker_and_their_run() {
 #[test]
 fn epochs_do_not_depend_on_the_machine() {
     let mut test = Harness::new(|numbers: Stream<u64>| numbers.map(|n| n));
-    test.epochs(Epochs::items(100));
+    test.epochs(Epochs::records(100));
     test.feed_events("items", records(0..1000).chain([Event::Abort]));
     assert_cut_short(test.run());
     test.feed(1000..2000).run().unwrap();
@@ -317,7 +317,7 @@ fn epochs_do_not_depend_on_the_machine() {
 #[test]
 fn an_epoch_that_ended_early_is_followed_by_full_ones() {
     let mut test = Harness::new(|numbers: Stream<u64>| numbers.map(|n| n));
-    test.epochs(Epochs::items(10));
+    test.epochs(Epochs::records(10));
     let early = records(0..3).chain([Event::EndEpoch]);
     test.feed_events("items", early.chain(records(3..43)));
     test.run().unwrap();

@@ -55,7 +55,7 @@ fn report((page, stay): (String, Stay)) -> Report {
 
 /// A piece on its own, to be tested as it is.
 #[dataflow]
-fn stays(visits: Stream<Visit>) -> Stream<Stay, String> {
+fn stays(visits: Stream<Visit>) -> KeyedStream<String, Stay> {
     visits.key_on(page).stateful_map(add_up)
 }
 
@@ -109,7 +109,7 @@ mod sums {
     }
 
     #[renamed::dataflow(crate = ::renamed)]
-    pub fn sums(numbers: Stream<u64>) -> Stream<u64, bool> {
+    pub fn sums(numbers: Stream<u64>) -> KeyedStream<bool, u64> {
         numbers.key_on(|n| n % 2 == 0).stateful_map(total)
     }
 }

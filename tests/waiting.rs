@@ -200,7 +200,7 @@ fn a_reader_that_named_a_time_is_left_alone_until_then() {
     })
     .clock(clock.clone())
     .workers(2)
-    .epochs(Epochs::items(3));
+    .epochs(Epochs::records(3));
     let (handle, run) = start(runner);
     until("the busy reader has read", || {
         handle
@@ -376,7 +376,7 @@ fn settings_without_end_are_no_times_that_overflow() {
             .named("numbers")
             .sink(sink::from_fn(|_: u64| ()));
     })
-    .epochs(Epochs::items(7).or_after(Duration::MAX))
+    .epochs(Epochs::records(7).or_after(Duration::MAX))
     .drain_within(Duration::MAX);
     let (handle, run) = start(runner);
     until("the record is read", || {
@@ -476,7 +476,8 @@ fn two_sources(
             .sink(sink::from_fn(move |which: u64| out(which)));
     })
     .workers(workers)
-    .in_flight(in_flight, 1 << 20)
+    .records_in_flight(in_flight)
+    .bytes_in_flight(1 << 20)
 }
 
 /// Whichever is woken first when there is room does not take all of it, again and again.
@@ -546,7 +547,7 @@ impl Writer for Held {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(NoResume, Option<sink::Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(NoResume, Option<sink::SyncOutput>), SinkError> {
         let Held { until, arrived } = self.clone();
         let wait = move || {
             if let Some(until) = until.lock().unwrap().take() {
@@ -554,7 +555,7 @@ impl Writer for Held {
             }
             Ok(())
         };
-        Ok((NoResume, Some(sink::Sync::new(wait))))
+        Ok((NoResume, Some(sink::SyncOutput::new(wait))))
     }
 }
 
@@ -578,9 +579,10 @@ fn an_open_epoch_takes_room_beside_its_records() {
         });
         told.sink(sink).named("held");
     })
-    .epochs(Epochs::every_item())
+    .epochs(Epochs::every_record())
     // Room for many records, and for one epoch.
-    .in_flight(1000, 8 << 10);
+    .records_in_flight(1000)
+    .bytes_in_flight(8 << 10);
     assert_eq!(runner.run().unwrap().records, 10);
     // The next record is not read before the first one's epoch is durable.
     assert_eq!(*held.arrived.lock().unwrap(), None);

@@ -126,7 +126,7 @@ pub(crate) fn cart_join(events: Stream<Event>, join: &Join, tally: &SharedTally)
     let carts = match join.clones_key {
         true => events.key_on(user_id).stateful_map(joiner).named("carts"),
         false => events
-            .key_by(by_user)
+            .into_keyed(by_user)
             .stateful_map(join_by_user)
             .named("carts"),
     };
@@ -152,9 +152,12 @@ pub(crate) fn run(join: &Join, scratch: &Scratch) -> Result<Report> {
     });
     let mut runner = runner.workers(join.workers as usize);
     if let Some(items) = join.epoch {
-        runner = runner.epochs(Epochs::items(items).or_after(Duration::from_secs(3600)));
+        runner = runner.epochs(Epochs::records(items).or_after(Duration::from_secs(3600)));
         if join.repeatable {
-            runner = runner.clock(Clock::manual()).in_flight(items, 256 << 20);
+            runner = runner
+                .clock(Clock::manual())
+                .records_in_flight(items)
+                .bytes_in_flight(256 << 20);
         }
     }
     if join.store {

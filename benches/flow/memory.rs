@@ -13,7 +13,7 @@ use std::{
 
 use flow::{
     prelude::*,
-    sink::{NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer},
+    sink::{NoResume, OutputId, Shards, Sink, SinkError, SyncOutput, Writer},
     source::{At, Next, Reader, Source, SourceError},
 };
 use serde::{Deserialize, Serialize};
@@ -269,7 +269,7 @@ impl Writer for DrainWriter {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> std::result::Result<(NoResume, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> std::result::Result<(NoResume, Option<SyncOutput>), SinkError> {
         Ok((NoResume, None))
     }
 }

@@ -238,7 +238,7 @@ fn engine(size: Size) -> Group {
             Row::new(
                 "engine/key-on",
                 "`key_on`, which clones the key",
-                "`key_by`, which moves it",
+                "`into_keyed`, which moves it",
                 Value::Time(clones_key.flow(), join.flow()),
             )
             .why("One text for each record, made on one worker and freed on another."),
@@ -526,12 +526,12 @@ fn recovery_many(size: Size) -> Group {
 fn every_item(size: Size) -> Group {
     let join = join(1000, size.events(50_000)).epoch(1);
     Group {
-        name: "every-item",
+        name: "every-record",
         rounds: size.rounds(5),
         on_request: false,
         rows: vec![
             Row::new(
-                "every-item",
+                "every-record",
                 "an epoch per record, durable: time for each event",
                 "bytewax 0.21: 2.07 ms",
                 Value::PerEvent(join.store(), 2.07e6),

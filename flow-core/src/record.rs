@@ -238,7 +238,7 @@ impl IsUnkeyed for NoKey {}
 /// A stream's `Key` parameter that is a key: any type but [`NoKey`].
 #[diagnostic::on_unimplemented(
     message = "this stream has no key yet",
-    label = "a keyed step on `Stream<_, {Self}>`",
+    label = "a keyed step on `KeyedStream<{Self}, _>`",
     note = "give it one with `.key_on(..)`"
 )]
 pub trait IsKeyed {}

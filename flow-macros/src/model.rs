@@ -109,7 +109,7 @@ const METHODS: &[(Kind, &[&str])] = &[
             "flat_map_values",
             "inspect",
             "inspect_values",
-            "key_by",
+            "into_keyed",
             "key_on",
             "map",
             "map_batch",

@@ -15,7 +15,7 @@ pub(super) struct RunOptions {
     #[arg(long, value_name = "DIR")]
     recover: Option<PathBuf>,
 
-    /// When an epoch ends: every-item, a number of records (200) or a duration (7ms, 1s, 1h)
+    /// When an epoch ends: every-record, a number of records (200) or a duration (7ms, 1s, 1h)
     #[arg(long, value_name = "EPOCH", default_value = "1s")]
     epoch: Epochs,
 
@@ -65,7 +65,7 @@ impl RunOptions {
         };
         let mut recovery = Recovery::at(directory);
         for step in self.drop_state {
-            recovery = recovery.drop_step(step);
+            recovery = recovery.drop_state(step);
         }
         for partition in self.drop_partition {
             recovery = recovery.drop_partition(partition);

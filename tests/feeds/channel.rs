@@ -262,7 +262,7 @@ fn what_a_stop_leaves_unread_stays_in_the_channel() {
                     };
                     passed.sink(out.clone());
                 });
-                let runner = runner.workers(workers).epochs(Epochs::items(7));
+                let runner = runner.workers(workers).epochs(Epochs::records(7));
                 stop.set(runner.handle()).unwrap();
                 runner.run().unwrap();
                 seen.extend(part.take());
@@ -367,7 +367,7 @@ fn what_a_source_has_taken_and_can_not_take_again_is_processed_before_a_stop() {
                 });
                 numbers.sink(out.clone());
             });
-            let runner = runner.workers(workers).epochs(Epochs::items(7));
+            let runner = runner.workers(workers).epochs(Epochs::records(7));
             stop.set(runner.handle()).unwrap();
             let outcome = runner.run().unwrap();
             assert_eq!(outcome.ended, Ended::Stopped);

@@ -192,7 +192,11 @@ fn what_is_polled_without_a_token_can_not_resume() {
 /// A table of rows that grows; each poll gets those behind the last one that was read. Every few records the run is cut short.
 #[test]
 fn a_poll_with_a_token_goes_on_behind_the_last_durable_record() {
-    for epochs in [Epochs::every_item(), Epochs::items(3), Epochs::items(1000)] {
+    for epochs in [
+        Epochs::every_record(),
+        Epochs::records(3),
+        Epochs::records(1000),
+    ] {
         let home = tempfile::tempdir().unwrap();
         let (out, clock) = (TestSink::new(), Clock::manual());
         let rows = Arc::new(Mutex::new(Vec::<u64>::new()));

@@ -40,7 +40,7 @@ fn links_lead_somewhere() {
                 continue;
             }
             for target in targets(line.text) {
-                // Links of rustdoc, such as `Look::drop_step`, are rustdoc's to check.
+                // Links of rustdoc, such as `Look::drop_state`, are rustdoc's to check.
                 if target.contains("://") || target.contains("::") {
                     continue;
                 }

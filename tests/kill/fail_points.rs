@@ -32,7 +32,7 @@ struct Series<'a> {
 impl Series<'_> {
     /// Has the flow die when it passes a point for the `passing`th time; what the store knew before and knows then.
     fn kill(&mut self, point: &'static str, passing: u64, interval: &str) -> Stored {
-        let epochs = self.random.one_of(&["every-item", "3", "1ms", "20ms"]);
+        let epochs = self.random.one_of(&["every-record", "3", "1ms", "20ms"]);
         let workers = match point {
             // Each worker passes it once.
             "sinks-started" => passing + self.random.below(3),

@@ -36,7 +36,7 @@ const RECORDS: usize = 2400;
 /// Microseconds between two records of a file, of four: a run that nobody kills takes 3.6 seconds.
 const INTERVAL: &str = "6000";
 
-pub(crate) const EPOCHS: [&str; 6] = ["every-item", "3", "50", "1ms", "20ms", "200ms"];
+pub(crate) const EPOCHS: [&str; 6] = ["every-record", "3", "50", "1ms", "20ms", "200ms"];
 
 pub(crate) static FLOWS: [Flow; 6] = [
     Flow {

@@ -84,7 +84,7 @@ fn it_can_be_written_on_behind_what_someone_else_wrote() {
         });
         let recovery = Recovery::at(work.path("state"));
         let recovery = if drop {
-            recovery.drop_step("out")
+            recovery.drop_state("out")
         } else {
             recovery
         };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use flow::{
     Recovery, RunError, Runner,
-    sink::{OutputId, Shards, Sink, SinkError, Sync, Writer},
+    sink::{OutputId, Shards, Sink, SinkError, SyncOutput, Writer},
     source,
 };
 
@@ -50,7 +50,7 @@ impl Writer for Nowhere {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(String, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(String, Option<SyncOutput>), SinkError> {
         Ok((self.0.clone(), None))
     }
 }

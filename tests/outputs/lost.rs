@@ -118,11 +118,11 @@ fn run_in(
         let sink = if behind_all { sink.append() } else { sink };
         numbers.sink(sink).named("out");
     });
-    let runner = runner.epochs(Epochs::every_item());
+    let runner = runner.epochs(Epochs::every_record());
     handle.set(runner.handle()).ok();
     let store = Recovery::at(work.path("state"));
     let store = if behind_all {
-        store.drop_step("out")
+        store.drop_state("out")
     } else {
         store
     };
@@ -152,7 +152,7 @@ fn an_output_that_is_removed_fails_the_run_at_its_next_commit() {
     let work = Workdir::new();
     let error = run(&work, "out", |out| fs::remove_file(out).unwrap()).unwrap_err();
     assert_eq!(problem_of(&error), OutputProblem::Removed, "{error}");
-    assert!(matches!(error, RunError::Sync { .. }), "{error}");
+    assert!(matches!(error, RunError::SyncOutput { .. }), "{error}");
     let safe = error.safe().and_then(|safe| safe.epoch).unwrap();
     let text = error.to_string();
     assert!(
@@ -316,7 +316,7 @@ fn what_someone_else_writes_to_several_outputs_during_a_run_is_not_cut_off() {
                     .named(name);
             }
         });
-        let runner = runner.epochs(Epochs::items(10));
+        let runner = runner.epochs(Epochs::records(10));
         runner.recover(Recovery::at(work.path("state"))).run()
     };
     run(true).unwrap_err();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use flow::{
-    Clock, Flow, JsonLines, OnError, Stream, TextLines,
+    Clock, Flow, JsonLines, KeyedStream, OnError, Stream, TextLines,
     sink::{CollectSink, Shards},
 };
 
@@ -42,7 +42,7 @@ fn bad(n: u64) -> String {
 
 enum Made {
     Plain(Stream<Item>),
-    Keyed(Stream<Item, String>),
+    Keyed(KeyedStream<String, Item>),
 }
 
 impl Made {
@@ -53,7 +53,7 @@ impl Made {
         }
     }
 
-    fn keyed(self) -> Stream<Item, String> {
+    fn keyed(self) -> KeyedStream<String, Item> {
         match self {
             Made::Keyed(stream) => stream,
             Made::Plain(_) => panic!("a description gives a key first"),
@@ -238,11 +238,11 @@ pub(crate) fn build(
 }
 
 fn stateful(
-    stream: Stream<Item, String>,
+    stream: KeyedStream<String, Item>,
     fold: Fold,
     node: usize,
     asked: Arc<Probe>,
-) -> Stream<Item, String> {
+) -> KeyedStream<String, Item> {
     match fold.method {
         Method::Map => stream.stateful_map(move |state: &mut State, item: Item| {
             asked.pass(node);

@@ -113,7 +113,7 @@ impl After<'_> {
             | (Fault::WriteError(at) | Fault::CloseError(at), RunError::Step { step, .. })
             | (
                 Fault::SyncError(at) | Fault::SyncPanic(at) | Fault::Kill(at),
-                RunError::Sync { step, .. },
+                RunError::SyncOutput { step, .. },
             ) => *step == id(at.node),
             (Fault::Bug(node), RunError::Record(error)) => {
                 side(node) != Side::Behind && error.step == id(node)

@@ -24,7 +24,7 @@ pub(crate) enum Cut {
 impl Cut {
     pub(crate) fn epochs(self) -> Epochs {
         match self {
-            Cut::Items(items) => Epochs::items(items),
+            Cut::Items(items) => Epochs::records(items),
             Cut::Millis(millis) => Epochs::every(Duration::from_millis(millis)),
         }
     }

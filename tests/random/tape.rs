@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use flow::sink::{Guarantee, OutputId, Shards, Sink, SinkError, Sync, Writer};
+use flow::sink::{Guarantee, OutputId, Shards, Sink, SinkError, SyncOutput, Writer};
 
 use crate::{description::Item, faults::Probe};
 
@@ -152,11 +152,11 @@ impl Writer for TapeWriter {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(u64, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(u64, Option<SyncOutput>), SinkError> {
         self.probe.close(self.node).map_err(SinkError::new)?;
         let (tape, probe) = (self.tape.clone(), self.probe.clone());
         let (node, shard, written) = (self.node, self.shard, self.written);
-        let sync = Sync::new(move || {
+        let sync = SyncOutput::new(move || {
             probe.sync(node).map_err(std::io::Error::other)?;
             let mut tape = tape.lock();
             let shard = tape.shards.entry(shard).or_default();

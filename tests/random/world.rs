@@ -148,7 +148,8 @@ impl<'a> World<'a> {
         let runner = Runner::new(move |flow| build(flow, &description, &outside, &built, &asked))
             .workers(run.workers)
             .epochs(run.epochs.epochs())
-            .in_flight(run.in_flight, 256 << 20)
+            .records_in_flight(run.in_flight)
+            .bytes_in_flight(256 << 20)
             .blocks_of(run.block)
             .clock(clock)
             .recover(Recovery::at(self.store()).retain(match run.workers {

@@ -15,7 +15,8 @@ use std::{
 use flow_store::{Epoch, Execution, FailPoint};
 
 use super::{
-    AbortReason, PendingSync, Rows, RunState, Sync, ledger::Closed, message_of, threads::Threads,
+    AbortReason, PendingSync, Rows, RunState, SyncOutput, ledger::Closed, message_of,
+    threads::Threads,
 };
 use crate::error::{RunError, SinkError};
 
@@ -133,7 +134,7 @@ fn commit(
 }
 
 /// Runs a sink's `Sync`; a panic in it is its failure.
-fn run(sync: Sync) -> Result<(), SinkError> {
+fn run(sync: SyncOutput) -> Result<(), SinkError> {
     catch_unwind(AssertUnwindSafe(|| sync.run())).unwrap_or_else(|panic| {
         let message = message_of(&*panic);
         Err(SinkError::new(format!("it panicked: {message}")))

@@ -6,23 +6,23 @@ use std::{str::FromStr, time::Duration};
 ///
 /// An epoch ends only when something has been read in it: an idle flow makes none. It also ends
 /// when the budget of what is in flight is used up
-/// ([`Runner::in_flight`](crate::Runner::in_flight)), at the end of the input, and when the flow
+/// ([`Runner::records_in_flight`](crate::Runner::records_in_flight)), at the end of the input, and when the flow
 /// stops.
 ///
-/// As a text, for command lines: `every-item`, a number of records (`200`), or a duration (`7ms`,
+/// As a text, for command lines: `every-record`, a number of records (`200`), or a duration (`7ms`,
 /// `1s`, `1h`).
 ///
 /// ```
 /// use std::time::Duration;
 /// use flow::Epochs;
 ///
-/// assert_eq!("200".parse(), Ok(Epochs::items(200)));
+/// assert_eq!("200".parse(), Ok(Epochs::records(200)));
 /// assert_eq!("7ms".parse(), Ok(Epochs::every(Duration::from_millis(7))));
-/// assert_eq!("every-item".parse(), Ok(Epochs::every_item()));
+/// assert_eq!("every-record".parse(), Ok(Epochs::every_record()));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epochs {
-    max_items: Option<u64>,
+    max_records: Option<u64>,
     max_age: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Epochs {
     #[must_use]
     pub fn every(duration: Duration) -> Self {
         Epochs {
-            max_items: None,
+            max_records: None,
             max_age: duration,
         }
     }
@@ -42,11 +42,11 @@ impl Epochs {
     /// latest after one second.
     ///
     /// An epoch has fewer of them while fewer may be in flight: at the beginning of a run, and in a
-    /// flow with a slow step. See [`Runner::in_flight`](crate::Runner::in_flight).
+    /// flow with a slow step. See [`Runner::records_in_flight`](crate::Runner::records_in_flight).
     #[must_use]
-    pub fn items(items: u64) -> Self {
+    pub fn records(records: u64) -> Self {
         Epochs {
-            max_items: Some(items),
+            max_records: Some(records),
             max_age: SECOND,
         }
     }
@@ -54,8 +54,8 @@ impl Epochs {
     /// After each record. With several workers this is approximate: each may read one record before
     /// it sees that the epoch has ended.
     #[must_use]
-    pub fn every_item() -> Self {
-        Epochs::items(1)
+    pub fn every_record() -> Self {
+        Epochs::records(1)
     }
 
     /// Sets how old an epoch of some records may become.
@@ -67,8 +67,8 @@ impl Epochs {
         }
     }
 
-    pub(crate) fn max_items(&self) -> Option<u64> {
-        self.max_items
+    pub(crate) fn max_records(&self) -> Option<u64> {
+        self.max_records
     }
 
     pub(crate) fn max_age(&self) -> Duration {
@@ -76,7 +76,7 @@ impl Epochs {
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {
-        if self.max_items == Some(0) {
+        if self.max_records == Some(0) {
             return Err("an epoch has at least one record".to_owned());
         }
         if self.max_age.is_zero() {
@@ -95,7 +95,7 @@ impl Default for Epochs {
 /// A text that says nothing about epochs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected `every-item`, a number of records such as `200`, or a duration such as `7ms`, `1s`, `1h`"
+    "expected `every-record`, a number of records such as `200`, or a duration such as `7ms`, `1s`, `1h`"
 )]
 pub struct ParseEpochsError;
 
@@ -103,10 +103,10 @@ impl FromStr for Epochs {
     type Err = ParseEpochsError;
 
     fn from_str(text: &str) -> Result<Self, ParseEpochsError> {
-        let epochs = if text == "every-item" {
-            Epochs::every_item()
-        } else if let Ok(items) = text.parse() {
-            Epochs::items(items)
+        let epochs = if text == "every-record" {
+            Epochs::every_record()
+        } else if let Ok(records) = text.parse() {
+            Epochs::records(records)
         } else {
             let duration: jiff::SignedDuration = text.parse().map_err(|_| ParseEpochsError)?;
             Epochs::every(duration.try_into().map_err(|_| ParseEpochsError)?)

@@ -17,7 +17,7 @@ mod open_epoch;
 mod outputs;
 mod run_state;
 mod source;
-mod sync;
+mod sync_output;
 mod task;
 mod threads;
 mod unfinished;
@@ -32,7 +32,7 @@ pub(crate) use run_state::{
     AbortReason, News, PartitionBell, RunState, SourceBell, Stop, StopFlag,
 };
 pub(crate) use source::{Block, Blocks, FailedLine, Offer, Processed, Receipt};
-pub use sync::Sync;
+pub use sync_output::SyncOutput;
 pub(crate) use task::{
     Filled, Head, HeadContext, Made, Origin, PendingSync, RecordFailure, Rows, SourceFault,
     SourceTask, Task,

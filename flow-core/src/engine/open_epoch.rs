@@ -84,7 +84,7 @@ fn decide(rules: &Epochs, open: &Contents, event: EpochEvent) -> Option<EndReaso
             (is_old, EndReason::Age)
         }
         EpochEvent::Read => {
-            let is_full = rules.max_items().is_some_and(|most| open.records >= most);
+            let is_full = rules.max_records().is_some_and(|most| open.records >= most);
             (is_full, EndReason::Count)
         }
         EpochEvent::NoRoom => (open.records > 0, EndReason::BudgetFull),
@@ -162,7 +162,7 @@ impl OpenEpoch {
 
     /// How many records fit into it: one at least, for it may be about to end.
     pub(crate) fn room(&self) -> u64 {
-        match self.rules.max_items() {
+        match self.rules.max_records() {
             Some(most) => most.saturating_sub(self.contents().records).max(1),
             None => u64::MAX,
         }
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(after(SECOND, 1), Some(EndReason::Age));
         assert_eq!(after(60 * SECOND, 0), None);
         // Whatever else it is to end by.
-        let rules = Epochs::items(7).or_after(SECOND);
+        let rules = Epochs::records(7).or_after(SECOND);
         let event = EpochEvent::Turn {
             now: start + SECOND,
         };
@@ -237,11 +237,11 @@ mod tests {
         let now = Instant::now();
         let read =
             |rules: Epochs, records| decide(&rules, &contents(records, now), EpochEvent::Read);
-        assert_eq!(read(Epochs::items(3), 2), None);
-        assert_eq!(read(Epochs::items(3), 3), Some(EndReason::Count));
+        assert_eq!(read(Epochs::records(3), 2), None);
+        assert_eq!(read(Epochs::records(3), 3), Some(EndReason::Count));
         // Several sources may have read at the same time.
-        assert_eq!(read(Epochs::items(3), 5), Some(EndReason::Count));
-        assert_eq!(read(Epochs::every_item(), 1), Some(EndReason::Count));
+        assert_eq!(read(Epochs::records(3), 5), Some(EndReason::Count));
+        assert_eq!(read(Epochs::every_record(), 1), Some(EndReason::Count));
         assert_eq!(read(Epochs::every(SECOND), u64::MAX), None);
     }
 
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn what_was_read_before_an_end_does_not_count_for_the_next_epoch() {
         let now = Instant::now();
-        let epoch = OpenEpoch::new(Epoch::first(3), Epochs::items(3), now);
+        let epoch = OpenEpoch::new(Epoch::first(3), Epochs::records(3), now);
         epoch.add(2);
         assert_eq!((epoch.room(), epoch.decide(EpochEvent::Read)), (1, None));
         epoch.add(1);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use flow_store::{Changes, Epoch, KEY_GROUPS, Rewrite, Row, StoreError};
 
-use super::{Block, Blocks, RunHandle, SourceBell, StopFlag, Sync, UnfinishedLine};
+use super::{Block, Blocks, RunHandle, SourceBell, StopFlag, SyncOutput, UnfinishedLine};
 use crate::{
     chain::{Fault, InletId, Parcel, Wiring},
     error::{BoxError, Place, ResumeError, RunError, SourceError, TypeChange},
@@ -176,7 +176,7 @@ impl Rows {
 pub(crate) struct PendingSync {
     pub(crate) step: StepIndex,
     pub(crate) shard: u32,
-    pub(crate) sync: Sync,
+    pub(crate) sync: SyncOutput,
 }
 
 /// A step behind a shuffle.

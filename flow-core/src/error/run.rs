@@ -75,7 +75,7 @@ pub enum RunError {
         safe: Safe,
     },
     /// A sink's output could not be made durable.
-    Sync {
+    SyncOutput {
         /// The sink.
         step: String,
         /// Why.
@@ -354,7 +354,7 @@ impl RunError {
             | RunError::NotKept { safe, .. }
             | RunError::Panicked { safe, .. }
             | RunError::Commit { safe, .. }
-            | RunError::Sync { safe, .. }
+            | RunError::SyncOutput { safe, .. }
             | RunError::Close { safe, .. }
             | RunError::Lost { safe, .. }
             | RunError::CutShort { safe }

@@ -245,7 +245,7 @@ impl fmt::Display for Graph {
             let inputs: Vec<String> = step.inputs.iter().map(usize::to_string).collect();
             write!(f, "{index:>3}  {:<24} {:<14}", step.id(), step.kind)?;
             match step.key {
-                Some(key) => write!(f, " Stream<{}, {}>", short(step.item), short(key))?,
+                Some(key) => write!(f, " KeyedStream<{}, {}>", short(step.item), short(key))?,
                 None if step.keeps == Keeps::Positions => write!(f, " takes {}", short(step.item))?,
                 None => write!(f, " Stream<{}>", short(step.item))?,
             }

@@ -81,7 +81,7 @@ impl Finished<'_> {
                 safe,
                 times: 1,
             },
-            AbortReason::Sync { step, error } => RunError::Sync {
+            AbortReason::Sync { step, error } => RunError::SyncOutput {
                 step: self.graph.id(step),
                 error,
                 safe,

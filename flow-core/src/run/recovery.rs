@@ -15,7 +15,7 @@ use crate::resume::Renames;
 /// # use flow::prelude::*;
 /// # fn build(_: &Flow) {}
 /// // The step `old_totals` is gone from the flow: give its state up.
-/// Runner::new(build).recover(Recovery::at("state").drop_step("old_totals")).run()?;
+/// Runner::new(build).recover(Recovery::at("state").drop_state("old_totals")).run()?;
 /// # Ok::<(), RunError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Recovery {
 
     /// Gives up all that the store keeps for a step: `--drop-state STEP`.
     #[must_use]
-    pub fn drop_step(mut self, id: impl Into<String>) -> Self {
+    pub fn drop_state(mut self, id: impl Into<String>) -> Self {
         self.drop_steps.insert(id.into());
         self
     }

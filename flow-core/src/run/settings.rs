@@ -121,19 +121,25 @@ impl Runner {
         self
     }
 
-    /// Sets how many records, and about how many bytes, may be read and not yet durable: 100,000
-    /// records and 256 MiB unless told otherwise. When they are used up, the open epoch ends and
-    /// the sources wait.
+    /// Sets the most records that may have been read and not yet be durable: 100,000 by default.
+    /// When they are used up, the open epoch ends and the sources wait.
     ///
     /// That is the most. Below it the flow itself says how many records may be in flight: about as
     /// many as its steps get through in the time of an epoch ([`Epochs`]), or in a tenth of a
     /// second where epochs are shorter, so that a slow step has short epochs too and a stop has
     /// little to wait for. A run begins with a record for each worker and has more as fast as it
     /// turns out to be: a fast flow the whole 100,000 after five epochs of some milliseconds.
-    /// Sources that wait share what there is. How many bytes may be in flight does not follow the
-    /// flow.
-    pub fn in_flight(mut self, records: u64, bytes: u64) -> Self {
-        self.in_flight = (records, bytes);
+    /// Sources that wait share what there is.
+    pub fn records_in_flight(mut self, most: u64) -> Self {
+        self.in_flight.0 = most;
+        self
+    }
+
+    /// Sets about the most bytes that may have been read and not yet be durable: 256 MiB by
+    /// default. When they are used up, the open epoch ends and the sources wait. It does not follow
+    /// the speed of the flow, as [the number of records](Runner::records_in_flight) does.
+    pub fn bytes_in_flight(mut self, most: u64) -> Self {
+        self.in_flight.1 = most;
         self
     }
 

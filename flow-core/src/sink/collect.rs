@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer};
+use super::{NoResume, OutputId, Shards, Sink, SinkError, SyncOutput, Writer};
 use crate::record::Record;
 
 /// Collects records, in the order in which they arrive at one worker, and hands them to the test.
@@ -96,7 +96,7 @@ impl<T: Record> Writer for CollectSink<T> {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(NoResume, Option<SyncOutput>), SinkError> {
         Ok((NoResume, None))
     }
 }

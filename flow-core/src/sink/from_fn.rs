@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, marker::PhantomData, rc::Rc};
 
-use super::{NoResume, OutputId, Shards, Sink, SinkError, Sync, Writer};
+use super::{NoResume, OutputId, Shards, Sink, SinkError, SyncOutput, Writer};
 use crate::{
     error::{BoxError, Failure},
     record::Record,
@@ -123,7 +123,7 @@ where
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(NoResume, Option<SyncOutput>), SinkError> {
         Ok((NoResume, None))
     }
 }

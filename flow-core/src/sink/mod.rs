@@ -23,7 +23,7 @@ pub(crate) use step::{head, keeps_positions};
 
 use crate::record::{Record, State};
 pub use crate::{
-    engine::Sync,
+    engine::SyncOutput,
     error::SinkError,
     graph::{Guarantee, Output},
     record::NoResume,
@@ -119,11 +119,11 @@ pub trait Writer: 'static {
     }
 
     /// Ends the current epoch: hands everything written so far to the operating system, and says
-    /// where the output stands. Slow work, such as fsync, goes into the [`Sync`].
+    /// where the output stands. Slow work, such as fsync, goes into the [`SyncOutput`].
     ///
     /// # Errors
     /// As for [`write`](Writer::write).
-    fn close_epoch(&mut self) -> Result<(Self::Position, Option<Sync>), SinkError>;
+    fn close_epoch(&mut self) -> Result<(Self::Position, Option<SyncOutput>), SinkError>;
 }
 
 /// How many outputs a sink has.

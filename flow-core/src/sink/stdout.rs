@@ -2,7 +2,7 @@
 
 use crate::error::NoReader;
 
-use super::{NoResume, Output, OutputId, Shards, Sink, SinkError, Sync, Writer};
+use super::{NoResume, Output, OutputId, Shards, Sink, SinkError, SyncOutput, Writer};
 
 /// Writes lines to standard output as soon as they arrive, in the order of their epochs.
 ///
@@ -66,7 +66,7 @@ impl Writer for StdoutWriter {
             .map_err(|cause| SinkError::caused_by("standard output can't be written", cause))
     }
 
-    fn close_epoch(&mut self) -> Result<(NoResume, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(NoResume, Option<SyncOutput>), SinkError> {
         Ok((NoResume, None))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{Stream, map::Each};
+use super::{KeyedStream, Stream, map::Each};
 use crate::record::{IsKeyed, IsUnkeyed, KeyKind, NoKey};
 
 impl<T, Key> Stream<T, Key> {
@@ -20,7 +20,7 @@ impl<T, Key> Stream<T, Key> {
     /// fn count(seen: &mut u64, _event: Event) -> u64 { *seen += 1; *seen }
     ///
     /// #[dataflow]
-    /// fn visits(events: Stream<Event>) -> Stream<u64, String> {
+    /// fn visits(events: Stream<Event>) -> KeyedStream<String, u64> {
     ///     events.key_on(user_id).stateful_map(count)
     /// }
     /// # let (out, seen) = sink::collect();
@@ -33,7 +33,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.collect::<Vec<_>>(), ["a 1", "b 1", "a 2"]);
     /// ```
     #[track_caller]
-    pub fn key_on<K, F>(self, mut f: F) -> Stream<T, K>
+    pub fn key_on<K, F>(self, mut f: F) -> KeyedStream<K, T>
     where
         Key: IsUnkeyed + 'static,
         T: 'static,
@@ -60,8 +60,8 @@ impl<T, Key> Stream<T, Key> {
     /// fn add_up(spent: &mut u64, cents: u64) -> u64 { *spent += cents; *spent }
     ///
     /// #[dataflow]
-    /// fn spending(orders: Stream<Order>) -> Stream<u64, String> {
-    ///     orders.key_by(by_user).stateful_map(add_up)
+    /// fn spending(orders: Stream<Order>) -> KeyedStream<String, u64> {
+    ///     orders.into_keyed(by_user).stateful_map(add_up)
     /// }
     /// # let (out, seen) = sink::collect();
     /// # Runner::new(move |flow| {
@@ -73,7 +73,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.collect::<Vec<_>>(), ["a 5", "b 5", "a 10"]);
     /// ```
     #[track_caller]
-    pub fn key_by<K, V, F>(self, mut f: F) -> Stream<V, K>
+    pub fn into_keyed<K, V, F>(self, mut f: F) -> KeyedStream<K, V>
     where
         Key: IsUnkeyed + 'static,
         T: 'static,
@@ -81,7 +81,7 @@ impl<T, Key> Stream<T, Key> {
         V: 'static,
         F: FnMut(T) -> (K, V) + 'static, // a key owns its data: a `String`, not a `&str`
     {
-        self.chain("key_by", Location::caller(), |at, _, next| {
+        self.chain("into_keyed", Location::caller(), |at, _, next| {
             Box::new(Each::new(at, next, move |(_, record)| f(record)))
         })
     }
@@ -89,7 +89,7 @@ impl<T, Key> Stream<T, Key> {
     /// Gives each record of a keyed stream another key. The old key is dropped.
     ///
     /// The function sees the value, as with [`key_on`](Stream::key_on). Where the new key depends on the old one too, use
-    /// [`map`](Stream::map), which sees both, and then [`key_by`](Stream::key_by).
+    /// [`map`](Stream::map), which sees both, and then [`into_keyed`](Stream::into_keyed).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -99,7 +99,7 @@ impl<T, Key> Stream<T, Key> {
     ///
     /// /// How many totals have had each number of digits.
     /// #[dataflow]
-    /// fn digits(numbers: Stream<u64>) -> Stream<u64, usize> {
+    /// fn digits(numbers: Stream<u64>) -> KeyedStream<usize, u64> {
     ///     let totals = numbers.key_on(|n| n % 2).stateful_map(total);
     ///     totals.rekey_on(|total| total.to_string().len()).stateful_map(count)
     /// }
@@ -111,7 +111,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen, [(1, 1), (1, 2), (2, 1), (2, 2)]);
     /// ```
     #[track_caller]
-    pub fn rekey_on<K, F>(self, mut f: F) -> Stream<T, K>
+    pub fn rekey_on<K, F>(self, mut f: F) -> KeyedStream<K, T>
     where
         Key: IsKeyed + 'static,
         T: 'static,

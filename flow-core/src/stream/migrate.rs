@@ -52,7 +52,7 @@ impl<T, Key> Stream<T, Key> {
     /// fn sum(sum: &mut Cents, cents: u64) -> u64 { sum.cents += cents; sum.cents }
     ///
     /// #[dataflow]
-    /// fn sums(cents: Stream<u64>) -> Stream<u64, bool> {
+    /// fn sums(cents: Stream<u64>) -> KeyedStream<bool, u64> {
     ///     cents
     ///         .key_on(|_| true)
     ///         .stateful_map(sum)
@@ -90,7 +90,7 @@ impl<T, Key> Stream<T, Key> {
     /// fn count(count: &mut u64, _: u64) -> u64 { *count += 1; *count }
     ///
     /// #[dataflow]
-    /// fn counts(numbers: Stream<u64>) -> Stream<u64, String> {
+    /// fn counts(numbers: Stream<u64>) -> KeyedStream<String, u64> {
     ///     // The key was a number once.
     ///     numbers
     ///         .key_on(|n| format!("user-{n}"))

@@ -54,7 +54,7 @@ pub struct Harness<I: Inputs, O: Outputs> {
     recovery: Recovery,
     workers: usize,
     epochs: Epochs,
-    in_flight: Option<(u64, u64)>,
+    records_in_flight: Option<u64>,
     clock: Clock,
     communication: Communication,
 }
@@ -82,8 +82,8 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
             store,
             recovery,
             workers: 1,
-            epochs: Epochs::every_item(),
-            in_flight: None,
+            epochs: Epochs::every_record(),
+            records_in_flight: None,
             clock: Clock::manual(),
             communication: Communication::Threads,
         }
@@ -110,13 +110,14 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
 
     /// Gives each record of the runs from now on an epoch of its own, whatever the number of
     /// workers. The next record is read when the one before it is durable.
-    pub fn epoch_per_item(&mut self) -> &mut Self {
-        self.epochs(Epochs::every_item()).in_flight(1, u64::MAX)
+    pub fn epoch_per_record(&mut self) -> &mut Self {
+        self.epochs(Epochs::every_record()).records_in_flight(1)
     }
 
-    /// Sets the budget of the runs from now on; see [`Runner::in_flight`].
-    pub fn in_flight(&mut self, records: u64, bytes: u64) -> &mut Self {
-        self.in_flight = Some((records, bytes));
+    /// Sets the most records in flight in the runs from now on; see
+    /// [`Runner::records_in_flight`].
+    pub fn records_in_flight(&mut self, most: u64) -> &mut Self {
+        self.records_in_flight = Some(most);
         self
     }
 
@@ -164,8 +165,8 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
             .clock(self.clock.clone())
             .recover(self.recovery.clone())
             .communication(self.communication);
-        if let Some((records, bytes)) = self.in_flight {
-            runner = runner.in_flight(records, bytes);
+        if let Some(most) = self.records_in_flight {
+            runner = runner.records_in_flight(most);
         }
         match self.clock.is_system() {
             true => runner,
@@ -248,7 +249,7 @@ where
     /// use flow::{Epochs, testing::Harness};
     ///
     /// let mut test = Harness::new(|numbers: flow::Stream<u64>| numbers.map(|n| n * 10));
-    /// test.epochs(Epochs::items(2)).feed([1, 2, 3]).run().unwrap();
+    /// test.epochs(Epochs::records(2)).feed([1, 2, 3]).run().unwrap();
     /// let seen = test.seen().into_iter();
     /// let epochs: Vec<_> = seen.map(|seen| (seen.item, seen.epoch.unwrap().number())).collect();
     /// assert_eq!(epochs, [(10, 1), (20, 1), (30, 2)]);

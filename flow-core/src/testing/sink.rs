@@ -6,7 +6,7 @@ use flow_store::Epoch;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::sink::{Guarantee, IntoSink, OutputId, Shards, Sink, SinkError, Sync, Writer};
+use crate::sink::{Guarantee, IntoSink, OutputId, Shards, Sink, SinkError, SyncOutput, Writer};
 
 /// A sink that keeps its items over any number of runs. When a run starts, it takes back the items
 /// that an aborted run wrote in epochs that were not durable. Its clones are one sink.
@@ -208,7 +208,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Writer for TestWriter<T> 
         kept.ended = kept.items.len();
     }
 
-    fn close_epoch(&mut self) -> Result<(u64, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(u64, Option<SyncOutput>), SinkError> {
         Ok((self.written, None))
     }
 }

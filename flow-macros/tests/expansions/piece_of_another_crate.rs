@@ -1,5 +1,5 @@
 #[dataflow(renamed_from = "baskets", crate = crate::streaming::flow)]
-pub(crate) fn carts<'a, T>(&'a self, events: Stream<T>) -> Result<Stream<Cart, String>, Error>
+pub(crate) fn carts<'a, T>(&'a self, events: Stream<T>) -> Result<KeyedStream<String, Cart>, Error>
 where
     T: Into<Event>,
 {

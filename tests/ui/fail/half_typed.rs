@@ -2,7 +2,7 @@
 use flow::prelude::*;
 
 #[dataflow]
-fn half_typed(orders: Stream<u64, String>) {
+fn half_typed(orders: KeyedStream<String, u64>) {
     orders.clone().stateful_map(|sum: &mut u64, cents| *sum + cents);
     let _totals = orders.
 }

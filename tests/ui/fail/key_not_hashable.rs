@@ -10,7 +10,7 @@ fn count(seen: &mut u64, _order: f64) -> u64 {
 }
 
 #[dataflow]
-fn by_price(orders: Stream<f64>) -> Stream<u64, f64> {
+fn by_price(orders: Stream<f64>) -> KeyedStream<f64, u64> {
     orders.key_on(price).stateful_map(count)
 }
 

@@ -13,7 +13,7 @@ fn total(sum: &mut u64, order: u64) -> u64 {
 }
 
 #[dataflow]
-fn totals(orders: Stream<u64>) -> Stream<u64, UserId> {
+fn totals(orders: Stream<u64>) -> KeyedStream<UserId, u64> {
     orders.key_on(user_id).stateful_map(total)
 }
 

@@ -10,7 +10,7 @@ fn count(seen: &mut u64, _: u64) -> u64 {
 }
 
 #[dataflow]
-fn by_parity(numbers: Stream<u64>) -> Stream<u64, &'static str> {
+fn by_parity(numbers: Stream<u64>) -> KeyedStream<&'static str, u64> {
     numbers.key_on(parity).stateful_map(count)
 }
 

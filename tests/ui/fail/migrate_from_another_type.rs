@@ -21,7 +21,7 @@ fn of_euros(euros: u32) -> Cents {
 }
 
 #[dataflow]
-fn sums(cents: Stream<u64, bool>) -> Stream<(), bool> {
+fn sums(cents: KeyedStream<bool, u64>) -> KeyedStream<bool, ()> {
     cents.stateful_map(sum).migrate_from::<Euros>(of_euros)
 }
 

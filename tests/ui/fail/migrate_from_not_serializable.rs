@@ -20,7 +20,7 @@ fn of_euros(old: Euros) -> Cents {
 }
 
 #[dataflow]
-fn sums(cents: Stream<u64, bool>) -> Stream<(), bool> {
+fn sums(cents: KeyedStream<bool, u64>) -> KeyedStream<bool, ()> {
     cents.stateful_map(sum).migrate_from(of_euros)
 }
 

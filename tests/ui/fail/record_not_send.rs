@@ -14,7 +14,7 @@ fn total(sum: &mut u64, order: Order) -> u64 {
 }
 
 #[dataflow]
-fn totals(orders: Stream<Order>) -> Stream<u64, bool> {
+fn totals(orders: Stream<Order>) -> KeyedStream<bool, u64> {
     orders.key_on(|order| order.cents > 100).stateful_map(total)
 }
 

@@ -7,7 +7,7 @@ fn count(count: &mut u64, _: u64) {
 }
 
 #[dataflow]
-fn counts(numbers: Stream<u64>) -> Stream<(), String> {
+fn counts(numbers: Stream<u64>) -> KeyedStream<String, ()> {
     numbers
         .key_on(|n| n.to_string())
         .stateful_map(count)

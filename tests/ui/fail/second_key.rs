@@ -5,7 +5,7 @@ fn parity(n: &u64) -> bool {
 }
 
 #[dataflow]
-fn keyed_twice(numbers: Stream<u64>) -> Stream<u64, u64> {
+fn keyed_twice(numbers: Stream<u64>) -> KeyedStream<u64, u64> {
     numbers.key_on(parity).key_on(|n| n % 10)
 }
 

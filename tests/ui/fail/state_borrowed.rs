@@ -10,7 +10,7 @@ fn count<'a>(_: &mut Last<'a>, _: u64) -> u64 {
 }
 
 #[dataflow]
-fn counts(numbers: Stream<u64>) -> Stream<u64, u64> {
+fn counts(numbers: Stream<u64>) -> KeyedStream<u64, u64> {
     numbers.key_on(|n| *n).stateful_map(count)
 }
 

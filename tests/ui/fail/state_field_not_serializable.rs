@@ -17,7 +17,7 @@ fn joiner(cart: &mut Cart, cents: u64) -> u64 {
 }
 
 #[dataflow]
-fn carts(orders: Stream<u64, String>) -> Stream<u64, String> {
+fn carts(orders: KeyedStream<String, u64>) -> KeyedStream<String, u64> {
     orders.stateful_map(joiner)
 }
 

@@ -6,7 +6,7 @@ fn total(sum: &mut u64, cents: u64) -> u64 {
 }
 
 #[dataflow]
-fn totals(regions: Vec<Stream<u64, String>>) {
+fn totals(regions: Vec<KeyedStream<String, u64>>) {
     for orders in regions {
         orders.stateful_map(total).sink(JsonLines::stdout());
     }

@@ -6,7 +6,7 @@ struct Cart {
 }
 
 #[dataflow]
-fn carts(orders: Stream<u64, String>) -> Stream<u64, String> {
+fn carts(orders: KeyedStream<String, u64>) -> KeyedStream<String, u64> {
     let paid = orders.stateful_map_opt(|cart: &mut Option<Cart>, cents| {
         let cart = cart.get_or_insert_default();
         cart.paid += cents;

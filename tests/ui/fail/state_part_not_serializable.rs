@@ -10,7 +10,7 @@ fn history(paid: &mut Vec<Money>, cents: u64) -> usize {
 }
 
 #[dataflow]
-fn payments(orders: Stream<u64, String>) -> Stream<usize, String> {
+fn payments(orders: KeyedStream<String, u64>) -> KeyedStream<String, usize> {
     orders.stateful_map(history)
 }
 

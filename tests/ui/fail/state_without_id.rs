@@ -1,7 +1,7 @@
 use flow::prelude::*;
 
 #[dataflow]
-fn totals(orders: Stream<u64, String>) {
+fn totals(orders: KeyedStream<String, u64>) {
     orders
         .stateful_map(|sum: &mut u64, cents| {
             *sum += cents;

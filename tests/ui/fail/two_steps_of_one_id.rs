@@ -6,7 +6,7 @@ fn total(sum: &mut u64, cents: u64) -> u64 {
 }
 
 #[dataflow]
-fn totals(flow: &Flow, orders: Stream<u64, String>) {
+fn totals(flow: &Flow, orders: KeyedStream<String, u64>) {
     let _ = flow;
     orders.clone().stateful_map(total).sink(JsonLines::stdout());
     let total = orders

@@ -31,7 +31,7 @@ impl Config {
         &self,
         flow: &'a Flow,
         seed: T,
-    ) -> Result<Stream<u64, u64>, std::num::ParseIntError>
+    ) -> Result<KeyedStream<u64, u64>, std::num::ParseIntError>
     where
         T: Into<u64> + Copy + 'static,
     {
@@ -100,7 +100,7 @@ fn one_line(flow: &Flow) { flow.source(source::from_iter(0..3u64)).key_on(parity
 fn empty(_flow: &Flow) {}
 
 #[dataflow]
-fn takes_any(numbers: Stream<u64>, by: impl Fn(u64) -> u64 + 'static) -> Stream<u64, u64> {
+fn takes_any(numbers: Stream<u64>, by: impl Fn(u64) -> u64 + 'static) -> KeyedStream<u64, u64> {
     numbers.map(by).key_on(parity).stateful_map(self::sum)
 }
 

@@ -22,7 +22,7 @@ where
 }
 
 #[dataflow]
-fn counted<K: flow::Key>(keyed: Stream<u64, K>, step: &str) -> Stream<u64, K> {
+fn counted<K: flow::Key>(keyed: KeyedStream<K, u64>, step: &str) -> KeyedStream<K, u64> {
     let counts = keyed.stateful_map(|count: &mut u64, _| {
         *count += 1;
         *count
@@ -31,7 +31,7 @@ fn counted<K: flow::Key>(keyed: Stream<u64, K>, step: &str) -> Stream<u64, K> {
 }
 
 #[dataflow]
-fn with_impl_trait(mut numbers: Stream<u64>, key: impl Fn(&u64) -> u64 + 'static) -> Stream<u64, u64> {
+fn with_impl_trait(mut numbers: Stream<u64>, key: impl Fn(&u64) -> u64 + 'static) -> KeyedStream<u64, u64> {
     numbers = numbers.filter(|n| *n > 0);
     counted(numbers.key_on(move |n| key(n)), "count")
 }

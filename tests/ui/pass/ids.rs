@@ -69,7 +69,7 @@ fn sources(flow: &Flow) {
 fn states(flow: &Flow) {
     let numbers = flow.source(numbers()).key_on(parity);
     let by_let = numbers.clone().stateful_map(|sum: &mut u64, n| *sum + n);
-    let by_name: Stream<u64, u64> = numbers.clone().stateful_map_with_key(keyed);
+    let by_name: KeyedStream<u64, u64> = numbers.clone().stateful_map_with_key(keyed);
     by_let
         .merge(by_name)
         .stateful_map_opt(forget)
@@ -89,7 +89,7 @@ fn states(flow: &Flow) {
 }
 
 #[dataflow(renamed_from = "totals")]
-fn piece(numbers: Stream<u64>) -> Stream<u64, u64> {
+fn piece(numbers: Stream<u64>) -> KeyedStream<u64, u64> {
     numbers.key_on(parity).stateful_map(sum)
 }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{OutputError, OutputProblem, SinkError},
     files::{self, folder_of},
-    sink::{Sync, Writer},
+    sink::{SyncOutput, Writer},
 };
 
 /// The number of bytes that are gathered before they are handed to the operating system.
@@ -182,13 +182,13 @@ impl Writer for FileWriter {
         Ok(())
     }
 
-    fn close_epoch(&mut self) -> Result<(FilePosition, Option<Sync>), SinkError> {
+    fn close_epoch(&mut self) -> Result<(FilePosition, Option<SyncOutput>), SinkError> {
         self.flush()?;
         FailPoint::SinkFlushed.pass();
         let (file, watch) = (self.file.clone(), self.watch.clone());
         let (name, length) = (self.path.clone(), self.length);
         let sync = file.zip(watch).map(|(file, watch)| {
-            Sync::checked(move || {
+            SyncOutput::checked(move || {
                 let failed = |error| {
                     SinkError::caused_by(format!("{} can't be synced", name.display()), error)
                 };

@@ -4,7 +4,7 @@ use std::{panic::Location, rc::Rc};
 
 use super::{KeyAndValue, OrDead, Slot, Stateful, Value, fallible::or_as_before};
 use crate::{
-    Stream,
+    KeyedStream, Stream,
     chain::{Port, Wiring},
     record::{IsKeyed, Key, NoKey, Record, StateCodec, StepState},
     state::{DeadRecord, Emit, Many, One, Results, ResultsAndDead},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The results, and the records that failed.
-pub type AndDead<W, T, K, E> = (Stream<W, K>, Stream<DeadRecord<K, T, E>>);
+pub type AndDead<W, T, K, E> = (KeyedStream<K, W>, Stream<DeadRecord<K, T, E>>);
 
 impl<T, K, Has> Stateful<T, K, Value, Has, OrDead> {
     /// Replaces each value: `f(&mut state, value)` returns what goes on, or fails.

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{Fail, KeyAndValue, Or, Skip, Slot, Stateful, Value};
 use crate::{
-    Stream,
+    KeyedStream,
     error::{BoxError, Failure},
     record::{IsKeyed, Key, Record, StepState},
     run::Skips,
@@ -57,7 +57,7 @@ pub(super) fn or_as_before<S: Clone, W, E>(
 impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
     /// Replaces each value: `f(&mut state, value)` returns what goes on, or fails.
     #[track_caller]
-    pub fn map<S, W, E, F>(self, f: F) -> Stream<W, K>
+    pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -78,7 +78,7 @@ impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
 
     /// Replaces each value by any number of others: `f(&mut state, value)` returns them, or fails.
     #[track_caller]
-    pub fn flat_map<S, I, E, F>(self, f: F) -> Stream<I::Item, K>
+    pub fn flat_map<S, I, E, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -101,7 +101,7 @@ impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
 impl<T, K, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
     /// Replaces each value: `f(&key, &mut state, value)` returns what goes on, or fails.
     #[track_caller]
-    pub fn map<S, W, E, F>(self, f: F) -> Stream<W, K>
+    pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -122,7 +122,7 @@ impl<T, K, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
 
     /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them, or fails.
     #[track_caller]
-    pub fn flat_map<S, I, E, F>(self, f: F) -> Stream<I::Item, K>
+    pub fn flat_map<S, I, E, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
         K: IsKeyed + Key,
         T: Record,

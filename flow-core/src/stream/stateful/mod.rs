@@ -10,7 +10,7 @@ mod short;
 
 use std::{any::TypeId, marker::PhantomData, panic::Location, rc::Rc};
 
-use super::Stream;
+use super::{KeyedStream, Stream};
 use crate::{
     chain::{Port, Shuffle, Wiring},
     error::BoxError,
@@ -25,7 +25,7 @@ pub use fallible::OnFailure;
 /// A stateful step that still lacks its function: see [`Stream::stateful`].
 #[must_use = "a step does nothing until it has its function: `.map(..)` or `.flat_map(..)`"]
 pub struct Stateful<T, K, Sees = Value, Has = Always, Fails = Never> {
-    stream: Stream<T, K>,
+    stream: KeyedStream<K, T>,
     options: PhantomData<(Sees, Has, Fails)>,
 }
 
@@ -122,7 +122,7 @@ impl<T, K> Stream<T, K> {
 }
 
 impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
-    fn of(stream: Stream<T, K>) -> Self {
+    fn of(stream: KeyedStream<K, T>) -> Self {
         Stateful {
             stream,
             options: PhantomData,
@@ -235,7 +235,7 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
     /// # use flow::prelude::*;
     /// # use flow::{sink, source};
     /// # #[dataflow]
-    /// # fn accounts(cents: Stream<i64>) -> (Stream<i64, bool>, Stream<String>) {
+    /// # fn accounts(cents: Stream<i64>) -> (KeyedStream<bool, i64>, Stream<String>) {
     /// let cents = cents.key_on(|_| true);
     /// let (balances, dead) = cents.stateful().or_dead().map(|balance: &mut i64, cents| {
     ///     *balance += cents;
@@ -307,7 +307,7 @@ where
         place: &Location<'_>,
         codec: StateCodec<S>,
         f: impl FnMut(&K, &mut Option<S>, T) -> Result<R, BoxError> + 'static,
-    ) -> Stream<W, K>
+    ) -> KeyedStream<K, W>
     where
         S: 'static,
         W: 'static,

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{KeyAndValue, Never, Slot, Stateful, Value};
 use crate::{
-    Stream,
+    KeyedStream,
     record::{IsKeyed, Key, Record, StepState},
     state::{Many, One},
 };
@@ -12,7 +12,7 @@ use crate::{
 impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
     /// Replaces each value: `f(&mut state, value)` returns what goes on.
     #[track_caller]
-    pub fn map<S, W, F>(self, f: F) -> Stream<W, K>
+    pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -29,7 +29,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
 
     /// Replaces each value by any number of others: `f(&mut state, value)` returns them.
     #[track_caller]
-    pub fn flat_map<S, I, F>(self, f: F) -> Stream<I::Item, K>
+    pub fn flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -48,7 +48,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
 impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, Never> {
     /// Replaces each value: `f(&key, &mut state, value)` returns what goes on.
     #[track_caller]
-    pub fn map<S, W, F>(self, f: F) -> Stream<W, K>
+    pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -65,7 +65,7 @@ impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, Never> {
 
     /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them.
     #[track_caller]
-    pub fn flat_map<S, I, F>(self, f: F) -> Stream<I::Item, K>
+    pub fn flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
         K: IsKeyed + Key,
         T: Record,

@@ -2,7 +2,7 @@
 
 use super::AndDead;
 use crate::{
-    Stream,
+    KeyedStream, Stream,
     error::Failure,
     record::{IsKeyed, Key, Record, StepState},
     stream::OnError,
@@ -24,7 +24,7 @@ impl<T, K> Stream<T, K> {
     /// fn total(sum: &mut u64, n: u64) -> u64 { *sum += n; *sum }
     ///
     /// #[dataflow]
-    /// fn totals(numbers: Stream<u64>) -> Stream<u64, bool> {
+    /// fn totals(numbers: Stream<u64>) -> KeyedStream<bool, u64> {
     ///     numbers.key_on(|n| n % 2 == 0).stateful_map(total)
     /// }
     /// # let (out, seen) = sink::collect();
@@ -34,7 +34,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), [(false, 1), (true, 2), (false, 4), (true, 6)]);
     /// ```
     #[track_caller]
-    pub fn stateful_map<S, W, F>(self, f: F) -> Stream<W, K>
+    pub fn stateful_map<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -55,7 +55,7 @@ impl<T, K> Stream<T, K> {
     /// fn records(highest: &mut u64, n: u64) -> Option<u64> {
     ///     (n > *highest).then(|| { *highest = n; n })
     /// }
-    /// # #[dataflow] fn highs(numbers: Stream<u64>) -> Stream<u64, bool> {
+    /// # #[dataflow] fn highs(numbers: Stream<u64>) -> KeyedStream<bool, u64> {
     /// numbers.key_on(|n| n % 2 == 0).stateful_flat_map(records)
     /// # }
     /// # let (out, seen) = sink::collect();
@@ -65,7 +65,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), [(true, 4), (false, 3), (true, 6)]);
     /// ```
     #[track_caller]
-    pub fn stateful_flat_map<S, I, F>(self, f: F) -> Stream<I::Item, K>
+    pub fn stateful_flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -88,7 +88,7 @@ impl<T, K> Stream<T, K> {
     ///     *balance += cents;
     ///     if *balance < 0 { Err(format!("overdrawn by {}", -*balance)) } else { Ok(*balance) }
     /// }
-    /// # #[dataflow] fn balances(cents: Stream<i64>) -> Stream<i64, bool> {
+    /// # #[dataflow] fn balances(cents: Stream<i64>) -> KeyedStream<bool, i64> {
     /// cents.key_on(|_| true).try_stateful_map(withdraw)
     /// # }
     /// # let (out, seen) = sink::collect();
@@ -98,7 +98,7 @@ impl<T, K> Stream<T, K> {
     /// # assert!(error.to_string().contains("overdrawn by 2"), "{error}");
     /// ```
     #[track_caller]
-    pub fn try_stateful_map<S, W, E, F>(self, f: F) -> Stream<W, K>
+    pub fn try_stateful_map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -122,7 +122,7 @@ impl<T, K> Stream<T, K> {
     ///     *balance += cents;
     ///     if *balance < 0 { Err(format!("overdrawn by {}", -*balance)) } else { Ok(*balance) }
     /// }
-    /// # #[dataflow] fn balances(cents: Stream<i64>) -> Stream<i64, bool> {
+    /// # #[dataflow] fn balances(cents: Stream<i64>) -> KeyedStream<bool, i64> {
     /// cents.key_on(|_| true).try_stateful_map_with(withdraw, OnError::Skip)
     /// # }
     /// # let (out, seen) = sink::collect();
@@ -133,7 +133,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), [(true, 5), (true, 4)]);
     /// ```
     #[track_caller]
-    pub fn try_stateful_map_with<S, W, E, F>(self, f: F, on_error: OnError) -> Stream<W, K>
+    pub fn try_stateful_map_with<S, W, E, F>(self, f: F, on_error: OnError) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -158,7 +158,7 @@ impl<T, K> Stream<T, K> {
     ///     *seen += 1;
     ///     format!("{n} is number {seen} of those with remainder {parity}")
     /// }
-    /// # #[dataflow] fn labels(numbers: Stream<u64>) -> Stream<String, u64> {
+    /// # #[dataflow] fn labels(numbers: Stream<u64>) -> KeyedStream<u64, String> {
     /// numbers.key_on(|n| n % 2).stateful_map_with_key(label)
     /// # }
     /// # let (out, seen) = sink::collect();
@@ -169,7 +169,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), ["7 is number 1 of those with remainder 1"]);
     /// ```
     #[track_caller]
-    pub fn stateful_map_with_key<S, W, F>(self, f: F) -> Stream<W, K>
+    pub fn stateful_map_with_key<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -190,7 +190,7 @@ impl<T, K> Stream<T, K> {
     ///     *balance += cents;
     ///     if *balance < 0 { Err(format!("account {account} is overdrawn")) } else { Ok(*balance) }
     /// }
-    /// # #[dataflow] fn balances(cents: Stream<i64>) -> Stream<i64, u64> {
+    /// # #[dataflow] fn balances(cents: Stream<i64>) -> KeyedStream<u64, i64> {
     /// cents.key_on(|_| 17).try_stateful_map_with_key(withdraw)
     /// # }
     /// # let (out, seen) = sink::collect();
@@ -200,7 +200,7 @@ impl<T, K> Stream<T, K> {
     /// # assert!(error.to_string().contains("account 17 is overdrawn"), "{error}");
     /// ```
     #[track_caller]
-    pub fn try_stateful_map_with_key<S, W, E, F>(self, f: F) -> Stream<W, K>
+    pub fn try_stateful_map_with_key<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
@@ -226,7 +226,7 @@ impl<T, K> Stream<T, K> {
     /// }
     ///
     /// #[dataflow]
-    /// fn balances(cents: Stream<i64>) -> (Stream<i64, bool>, Stream<String>) {
+    /// fn balances(cents: Stream<i64>) -> (KeyedStream<bool, i64>, Stream<String>) {
     ///     let (balances, dead) = cents.key_on(|_| true).try_stateful_map_or_dead(withdraw);
     ///     (balances, dead.map(|dead| format!("{:?}: {}", dead.record, dead.cause)))
     /// }
@@ -268,7 +268,7 @@ impl<T, K> Stream<T, K> {
     ///         None => { *waiting = Some(n); None }
     ///     }
     /// }
-    /// # #[dataflow] fn pairs(numbers: Stream<u64>) -> Stream<Option<(u64, u64)>, u64> {
+    /// # #[dataflow] fn pairs(numbers: Stream<u64>) -> KeyedStream<u64, Option<(u64, u64)>> {
     /// numbers.key_on(|n| n % 2).stateful_map_opt(pair)
     /// # }
     /// # let (out, seen) = sink::collect();
@@ -279,7 +279,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), [(1, 3), (2, 4)]);
     /// ```
     #[track_caller]
-    pub fn stateful_map_opt<S, W, F>(self, f: F) -> Stream<W, K>
+    pub fn stateful_map_opt<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
         K: IsKeyed + Key,
         T: Record,
