@@ -168,7 +168,7 @@ impl RunError {
             RunError::Commit { error, .. } => {
                 format!("epochs could not be made durable: {}", error.message())
             }
-            RunError::Sync { step, error, .. } => {
+            RunError::SyncOutput { step, error, .. } => {
                 format!(
                     "the output of `{step}` could not be made durable: {}",
                     Chain(error)
@@ -201,7 +201,7 @@ impl RunError {
             RunError::Step { cause, .. } => help_of(&**cause),
             RunError::NotKept { error, .. } => error.help(),
             RunError::Commit { error, .. } | RunError::Close { error, .. } => error.help(),
-            RunError::Sync { error, .. } => help_of(error),
+            RunError::SyncOutput { error, .. } => help_of(error),
             RunError::WhileStopping { error, .. } => error.help(),
             RunError::Threads { .. } => Some(
                 "threads are limited (`ulimit -u`, or the pids limit of the container): raise the \
@@ -246,7 +246,7 @@ impl RunError {
                 None
             }
             // The next run is refused until the output is put right.
-            RunError::Sync { error, safe, .. } if find::<OutputError>(error).is_some() => {
+            RunError::SyncOutput { error, safe, .. } if find::<OutputError>(error).is_some() => {
                 let epoch = safe.epoch.filter(|epoch| epoch.number() > 0);
                 Some(epoch.map_or_else(
                     || safe.to_string(),
@@ -269,7 +269,7 @@ impl RunError {
             RunError::NotKept { .. } => "not-kept",
             RunError::Panicked { .. } => "panicked",
             RunError::Commit { .. } => "commit",
-            RunError::Sync { .. } => "sync",
+            RunError::SyncOutput { .. } => "sync",
             RunError::Close { .. } => "close",
             RunError::CutShort { .. } => "cut-short",
             RunError::StopTimedOut { .. } => "stop-timed-out",
@@ -290,7 +290,7 @@ impl RunError {
             RunError::Step { step, .. }
             | RunError::NotKept { step, .. }
             | RunError::Panicked { step, .. }
-            | RunError::Sync { step, .. } => Some(step),
+            | RunError::SyncOutput { step, .. } => Some(step),
             RunError::WhileStopping { error, .. } => error.step(),
             RunError::Commit { .. }
             | RunError::Close { .. }

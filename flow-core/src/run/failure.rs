@@ -147,7 +147,7 @@ pub(super) fn for_store(error: &RunError) -> FailureRecord {
         RunError::Panicked { step, origin, .. } => {
             of_step(FailureKind::Panic, step, origin.as_deref())
         }
-        RunError::Sync { step, .. } => of_step(FailureKind::Sync, step, None),
+        RunError::SyncOutput { step, .. } => of_step(FailureKind::Sync, step, None),
         RunError::Commit { .. } => FailureRecord::new(FailureKind::Commit, error.to_string()),
         RunError::CutShort { .. } | RunError::StopTimedOut { .. } => {
             FailureRecord::new(FailureKind::Stop, error.to_string())
