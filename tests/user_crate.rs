@@ -101,7 +101,7 @@ const RENAMED: &str = r#"//! Sums up numbers.
 use renamed::prelude::*;
 
 mod sums {
-    use renamed::Stream;
+    use renamed::{KeyedStream, Stream};
 
     fn total(sum: &mut u64, n: u64) -> u64 {
         *sum += n;
