@@ -112,11 +112,12 @@ impl Execution {
     /// # Errors
     ///
     /// Nothing is written, and the next commit can go on, for a
-    /// [`WrongEpoch`](crate::ExecutionError::WrongEpoch) (not greater than the last, or of another execution),
-    /// a [`WrongChange`](crate::ExecutionError::WrongChange) and when [`Fenced`](crate::ExecutionError::Fenced) by a
-    /// later execution. After a [`CommitFailed`](crate::ExecutionError::CommitFailed) the epoch may be durable
-    /// or not: every further commit is [refused](crate::ExecutionError::AfterFailedCommit), and the flow has
-    /// to be started again.
+    /// [`WrongEpoch`](crate::ExecutionError::WrongEpoch) (not greater than the last, or of another
+    /// execution), a [`WrongChange`](crate::ExecutionError::WrongChange) and when
+    /// [`Fenced`](crate::ExecutionError::Fenced) by a later execution. After a
+    /// [`CommitFailed`](crate::ExecutionError::CommitFailed) the epoch may be durable or not: every
+    /// further commit is [refused](crate::ExecutionError::AfterFailedCommit), and the flow has to
+    /// be started again.
     pub fn commit<'a, I>(&mut self, epoch: Epoch, changes: I) -> Result<(), StoreError>
     where
         I: IntoIterator<Item = &'a Changes>,
@@ -194,9 +195,9 @@ impl Execution {
     ///
     /// # Errors
     ///
-    /// [`EndFailed`](crate::ExecutionError::EndFailed): the record may be missing, no data is; nothing is
-    /// written when [`Fenced`](crate::ExecutionError::Fenced) or
-    /// [after a failed commit](crate::ExecutionError::AfterFailedCommit).
+    /// [`EndFailed`](crate::ExecutionError::EndFailed): the record may be missing, no data is;
+    /// nothing is written when [`Fenced`](crate::ExecutionError::Fenced) or [after a failed
+    /// commit](crate::ExecutionError::AfterFailedCommit).
     pub fn end(mut self, how: End) -> Result<(), StoreError> {
         self.check_not_failed()?;
         self.check_there()?;

@@ -51,12 +51,13 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Before a byte of the store's data is changed: [`Changed`](crate::LockError::Changed) if it is not
-    /// as it was seen or the manifest is of another look, [`WrongChange`](crate::ExecutionError::WrongChange),
-    /// [`Locked`](crate::LockError::Locked) if a new store is being made by someone else,
-    /// [`TooManyExecutions`](crate::ExecutionError::TooManyExecutions), or [`Io`](StoreError::Io). After that:
-    /// [`StartFailed`](crate::ExecutionError::StartFailed); the store is then as before, or as if the
-    /// execution had started and been killed at once.
+    /// Before a byte of the store's data is changed: [`Changed`](crate::LockError::Changed) if it
+    /// is not as it was seen or the manifest is of another look,
+    /// [`WrongChange`](crate::ExecutionError::WrongChange), [`Locked`](crate::LockError::Locked) if
+    /// a new store is being made by someone else,
+    /// [`TooManyExecutions`](crate::ExecutionError::TooManyExecutions), or [`Io`](StoreError::Io).
+    /// After that: [`StartFailed`](crate::ExecutionError::StartFailed); the store is then as
+    /// before, or as if the execution had started and been killed at once.
     pub fn start(self, start: Start<'_>) -> Result<Execution, StoreError> {
         self.check_alone()?;
         check(&self.place, self.basis(), &start)?;

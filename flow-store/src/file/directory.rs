@@ -256,7 +256,11 @@ fn sync_directory(path: &Path) -> Result<(), StoreError> {
     match os::sync_directory(path) {
         Ok(synced) => {
             if !synced && cfg!(unix) {
-                tracing::warn!(path = %path.display(), "the file system can't make a directory durable");
+                tracing::warn!(
+                    path = %path.display(),
+                    "the file system can't make a directory \
+                     durable"
+                );
             }
             Ok(())
         }

@@ -15,12 +15,13 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`UnknownSteps`](crate::StepsError::UnknownSteps) that the flow lacks and nobody agreed to drop, a
-    /// [changed kind](crate::StepsError::KindChanged), a step to drop that [is not
-    /// there](crate::StepsError::NoSuchStep), one id for [two steps](crate::StepsError::SameId), a renaming that
-    /// can be read in two ways ([`RenameOfTwo`](crate::StepsError::RenameOfTwo),
-    /// [`RenamedTwice`](crate::StepsError::RenamedTwice), [`RenameInUse`](crate::StepsError::RenameInUse)), or
-    /// [no number left](crate::StepsError::TooManySteps).
+    /// [`UnknownSteps`](crate::StepsError::UnknownSteps) that the flow lacks and nobody agreed to
+    /// drop, a [changed kind](crate::StepsError::KindChanged), a step to drop that [is not
+    /// there](crate::StepsError::NoSuchStep), one id for [two steps](crate::StepsError::SameId), a
+    /// renaming that can be read in two ways ([`RenameOfTwo`](crate::StepsError::RenameOfTwo),
+    /// [`RenamedTwice`](crate::StepsError::RenamedTwice),
+    /// [`RenameInUse`](crate::StepsError::RenameInUse)), or [no number
+    /// left](crate::StepsError::TooManySteps).
     pub fn reconcile(&self, flow: &[StepSpec], agreed: &Agreed) -> Result<Manifest, StoreError> {
         let stored = Stored {
             directory: &self.place.directory,

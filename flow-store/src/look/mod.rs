@@ -118,8 +118,8 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Those of [`at`](Look::at), and [`AboutToStart`](crate::LockError::AboutToStart) while somebody
-    /// waits like that.
+    /// Those of [`at`](Look::at), and [`AboutToStart`](crate::LockError::AboutToStart) while
+    /// somebody waits like that.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -337,8 +337,8 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Here and from the iterator: [`Damaged`](crate::FileError::Damaged), which for a row whose CRC is
-    /// wrong names step and key, or [`Io`](StoreError::Io).
+    /// Here and from the iterator: [`Damaged`](crate::FileError::Damaged), which for a row whose
+    /// CRC is wrong names step and key, or [`Io`](StoreError::Io).
     pub fn rows(&self, step: u16, groups: Range<u16>) -> Result<Rows<'_>, StoreError> {
         let path = &self.place.part;
         match self.database.get() {

@@ -19,10 +19,11 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`NotRetained`](crate::GoBackError::NotRetained), or [`WentBack`](crate::GoBackError::WentBack) when the
-    /// store has gone back to this epoch before and come further since: a program that is started
-    /// again and again with the same arguments is not to lose its progress each time.
-    /// [`Damaged`](crate::FileError::Damaged) if what is needed for it is.
+    /// [`NotRetained`](crate::GoBackError::NotRetained), or
+    /// [`WentBack`](crate::GoBackError::WentBack) when the store has gone back to this epoch before
+    /// and come further since: a program that is started again and again with the same arguments is
+    /// not to lose its progress each time. [`Damaged`](crate::FileError::Damaged) if what is needed
+    /// for it is.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Epoch, Look, Retain, Start};

@@ -239,7 +239,8 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     ///
-    /// [`Damaged`](crate::FileError::Damaged) or [`Io`](StoreError::Io); then there are no more rows.
+    /// [`Damaged`](crate::FileError::Damaged) or [`Io`](StoreError::Io); then there are no more
+    /// rows.
     pub fn advance(&mut self) -> Result<Option<RowRef<'_>>, StoreError> {
         while self.next >= self.versions.len() {
             if !self.load()? {

@@ -19,8 +19,9 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`TargetExists`](crate::MaintenanceError::TargetExists) when there is anything at `target`, and as for
-    /// [`compact`](Look::compact). Then there is no copy, and the store is as it was in any case.
+    /// [`TargetExists`](crate::MaintenanceError::TargetExists) when there is anything at `target`,
+    /// and as for [`compact`](Look::compact). Then there is no copy, and the store is as it was in
+    /// any case.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Look, Start};

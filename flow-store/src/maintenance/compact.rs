@@ -34,9 +34,10 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`NoStore`](crate::MaintenanceError::NoStore), [`Damaged`](crate::FileError::Damaged) when a row is,
-    /// [`Changed`](crate::LockError::Changed), [`Locked`](crate::LockError::Locked),
-    /// [`CopyFailed`](crate::MaintenanceError::CopyFailed) or [`Io`](StoreError::Io); the store is as it was.
+    /// [`NoStore`](crate::MaintenanceError::NoStore), [`Damaged`](crate::FileError::Damaged) when a
+    /// row is, [`Changed`](crate::LockError::Changed), [`Locked`](crate::LockError::Locked),
+    /// [`CopyFailed`](crate::MaintenanceError::CopyFailed) or [`Io`](StoreError::Io); the store is
+    /// as it was.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Look, Start};

@@ -39,9 +39,10 @@ impl Look {
     /// # Errors
     ///
     /// Before a byte of the store's data is changed: [`NoStore`](crate::MaintenanceError::NoStore),
-    /// [`UnknownStep`](crate::MaintenanceError::UnknownStep), [`Changed`](crate::LockError::Changed) or
-    /// [`Locked`](crate::LockError::Locked). After that
-    /// [`MaintenanceFailed`](crate::MaintenanceError::MaintenanceFailed): the step is there whole, or gone.
+    /// [`UnknownStep`](crate::MaintenanceError::UnknownStep),
+    /// [`Changed`](crate::LockError::Changed) or [`Locked`](crate::LockError::Locked). After that
+    /// [`MaintenanceFailed`](crate::MaintenanceError::MaintenanceFailed): the step is there whole,
+    /// or gone.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Look, Start, StepKind, StepSpec};
@@ -86,8 +87,8 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// Those of [`drop_step`](Look::drop_step), and [`StepExists`](crate::MaintenanceError::StepExists) when
-    /// the store has a step `to`.
+    /// Those of [`drop_step`](Look::drop_step), and
+    /// [`StepExists`](crate::MaintenanceError::StepExists) when the store has a step `to`.
     pub fn rename_step(self, from: &str, to: &str) -> Result<StoredStep, StoreError> {
         let mut step = self.step_of_a_store(from)?;
         if self.step(to).is_ok() {

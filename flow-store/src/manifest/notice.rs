@@ -106,7 +106,8 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Notice::NoDirectorySync => f.write_str(
-                "the file system of the store can't make a directory durable, so a power failure may take the new store away",
+                "the file system of the store can't make a directory durable, so a power failure \
+                 may take the new store away",
             ),
             Notice::NewStep { id } => {
                 write!(f, "step `{id}` is not in the store yet: it starts empty")
@@ -117,14 +118,16 @@ impl fmt::Display for Notice {
             Notice::Dropped { id } => write!(f, "the stored rows of step `{id}` are dropped"),
             Notice::GoesBack { from, to } => write!(
                 f,
-                "the store was at epoch {from} and goes back to {to}: what came in between is given up"
+                "the store was at epoch {from} and goes back to {to}: what came in between is \
+                 given up"
             ),
             Notice::Forgets { epochs: 1 } => f.write_str(
                 "the epoch that was retained is forgotten: this run does not say `--retain`",
             ),
             Notice::Forgets { epochs } => write!(
                 f,
-                "the {epochs} epochs that were retained are forgotten: this run does not say `--retain`"
+                "the {epochs} epochs that were retained are forgotten: this run does not say \
+                 `--retain`"
             ),
             Notice::Moved {
                 id,
@@ -161,7 +164,8 @@ impl fmt::Display for Notice {
                 }
                 write!(
                     f,
-                    " is another file than the one that was read, and is read on as that; what was not read of that one is not read"
+                    " is another file than the one that was read, and is read on as that; what \
+                     was not read of that one is not read"
                 )
             }
             Notice::Changed {

@@ -160,7 +160,8 @@ fn versions_before_and_after() {
             assert_eq!(
                 home.refused().1,
                 format!(
-                    "the store file state/{PART} has flow format {older}, and this version of flow reads \
+                    "the store file state/{PART} has flow format {older}, and this version of \
+                     flow reads \
                      flow format 5\
                      \nhelp: run the flow with the version that wrote the store, or move state \
                      away and start anew"
