@@ -3,18 +3,16 @@
 //! Users depend on the facade, `flow-dataflow`, which re-exports what is public here.
 //!
 //! How it fits together:
-//! - A [`Stream`] is built of steps, which leave a [`Graph`] and closures behind (`flow`, `graph`,
+//! - A [`Stream`] is built of steps, which leave a [`Graph`] and closures behind (`graph`,
 //!   `stream`).
 //! - The [`Runner`] plans, checks and resumes (`run`).
 //! - The engine runs the closures on timely's workers (`engine`).
 //! - Between two shuffles, records go through a `chain` of plain calls.
 
-mod built;
 mod chain;
 mod engine;
 mod error;
 mod files;
-mod flow;
 mod formats;
 mod graph;
 mod names;
@@ -35,14 +33,12 @@ pub mod __private {
     pub use crate::graph::{Scope, Sites, enter, here};
 }
 
-pub use built::Built;
 pub use engine::{Clock, Epochs, ParseEpochsError, Progress, RunHandle};
 pub use error::{
-    BadName, BoxError, BuildError, Failure, InputIsStore, Kept, NotKept, Origin, OutputError,
-    OutputInStore, OutputIsInput, OutputProblem, Place, RecordError, ResumeError, RunError, Safe,
-    SinkError, SourceError, TypeChange,
+    BadName, BoxError, BuildError, Dead, Failure, InputIsStore, Kept, NotKept, OnError, Origin,
+    OutputError, OutputInStore, OutputIsInput, OutputProblem, Place, RecordError, ResumeError,
+    RunError, Safe, SinkError, SourceError, TypeChange,
 };
-pub use flow::Flow;
 /// What a [`StoreError`] can be: an error for each family of operations on the store.
 pub mod store {
     pub use flow_store::{
@@ -59,4 +55,4 @@ pub use graph::{Graph, Keeps, Step, scope};
 pub use record::{IsKeyed, IsUnkeyed, Key, KeyKind, NoKey, OwnsItsData, Record, State, StepState};
 pub use resume::Notice;
 pub use run::{Ended, Outcome, Recovery, Runner, Started};
-pub use stream::{Convert, Dead, KeyedStream, OnError, SinkStep, Stateful, Stream, stateful};
+pub use stream::{Built, Convert, Flow, KeyedStream, SinkStep, Stateful, Stream, stateful};

@@ -8,8 +8,8 @@
 
 use std::thread;
 
+use super::StopFlag;
 use super::{At, Fault};
-use crate::engine::StopFlag;
 
 /// The source record that a record came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,19 +6,25 @@
 
 mod batch;
 mod fan_out;
+mod origin;
 mod outlet;
 mod parcel;
 mod pool;
 mod port;
 mod shared;
+mod skips;
+mod stop;
 
 pub(crate) use batch::{Batch, Parent};
 pub(crate) use fan_out::{Branches, FanOut};
+pub(crate) use origin::FaultOrigin;
 pub(crate) use outlet::{InletId, OutletRef, Shuffle, Staged, StagedRef, ToOne};
 pub(crate) use parcel::{Keyed, Parcel, Plain};
 pub(crate) use pool::recycle;
 pub(crate) use port::{Port, Pushed, Wiring};
 pub(crate) use shared::Shared;
+pub(crate) use skips::Skips;
+pub(crate) use stop::{Stop, StopFlag};
 
 use std::sync::{
     Arc,
@@ -26,7 +32,6 @@ use std::sync::{
 };
 
 use crate::{
-    engine::Origin,
     error::{BoxError, SinkError},
     graph::StepIndex,
 };
@@ -58,7 +63,7 @@ struct Details {
     step: StepIndex,
     cause: BoxError,
     parent: Option<u32>,
-    origin: Option<Origin>,
+    origin: Option<FaultOrigin>,
 }
 
 impl Fault {
@@ -88,11 +93,11 @@ impl Fault {
     }
 
     /// Says where the records come from of which one failed.
-    pub(crate) fn set_origin(&mut self, origin: Option<Origin>) {
+    pub(crate) fn set_origin(&mut self, origin: Option<FaultOrigin>) {
         self.0.origin = origin;
     }
 
-    pub(crate) fn take_origin(&mut self) -> Option<Origin> {
+    pub(crate) fn take_origin(&mut self) -> Option<FaultOrigin> {
         self.0.origin.take()
     }
 

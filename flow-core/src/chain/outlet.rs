@@ -315,9 +315,8 @@ impl<P, T: Record, F: FnMut(P) -> Result<T, BoxError>> Consumer<P> for Into<ToOn
 mod tests {
     use super::*;
     use crate::{
-        chain::{Batch, OutletRef, Whereabouts},
+        chain::{Batch, OutletRef, Skips, Whereabouts},
         graph::StepIndex,
-        run::Skips,
     };
 
     type Pairs = Vec<(String, u64)>;

@@ -7,8 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{BoxConsumer, FanOut, OutletRef, StagedRef, Whereabouts};
-use crate::{graph::StepIndex, run::Skips};
+use super::{BoxConsumer, FanOut, OutletRef, Skips, StagedRef, Whereabouts};
+use crate::graph::StepIndex;
 
 /// Makes the consumer that was attached to a port.
 type Attach<T> = Box<dyn FnOnce(&mut Wiring) -> BoxConsumer<T>>;

@@ -28,14 +28,12 @@ pub use clock::Clock;
 pub use epochs::{Epochs, ParseEpochsError};
 pub use handle::{Progress, RunHandle};
 pub(crate) use open_epoch::EpochEvent;
-pub(crate) use run_state::{
-    AbortReason, News, PartitionBell, RunState, SourceBell, Stop, StopFlag,
-};
+pub(crate) use run_state::{AbortReason, News, PartitionBell, RunState, SourceBell};
 pub(crate) use source::{Block, Blocks, FailedLine, Offer, Processed, Receipt};
 pub use sync_output::SyncOutput;
 pub(crate) use task::{
-    Filled, Head, HeadContext, Made, Origin, PendingSync, RecordFailure, Rows, SourceFault,
-    SourceTask, Task,
+    Filled, Head, HeadContext, Made, PendingSync, RecordFailure, Rows, SourceFault, SourceTask,
+    Task,
 };
 pub(crate) use threads::STACK;
 pub use unfinished::UnfinishedLine;

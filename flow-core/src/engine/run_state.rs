@@ -3,10 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{
-            AtomicBool, AtomicU8, AtomicU64,
-            Ordering::{Relaxed, SeqCst},
-        },
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
         mpsc::Sender,
     },
     task::Waker,
@@ -17,10 +14,14 @@ use flow_store::{Epoch, StoreError};
 use timely::scheduling::SyncActivator;
 
 use super::{
-    Budget, Clock, EpochEvent, Epochs, Limits, Origin, RecordFailure, UnfinishedLine, budget::Wake,
+    Budget, Clock, EpochEvent, Epochs, Limits, RecordFailure, UnfinishedLine, budget::Wake,
     frontier::END, open_epoch::OpenEpoch,
 };
-use crate::{chain::Fault, error::SinkError, graph::StepIndex};
+use crate::{
+    chain::{Fault, FaultOrigin, Stop, StopFlag},
+    error::SinkError,
+    graph::StepIndex,
+};
 
 /// Why an execution was given up.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub(crate) enum AbortReason {
         worker: usize,
         step: Option<StepIndex>,
         message: String,
-        origin: Option<Box<Origin>>,
+        origin: Option<Box<FaultOrigin>>,
     },
     Sync {
         step: StepIndex,
@@ -45,29 +46,6 @@ pub(crate) enum AbortReason {
     GaveUp(Fault),
     TimedOut,
     Workers(String),
-}
-
-/// How the sources are to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Stop {
-    /// They read.
-    No = 0,
-    /// They stop at the next record: the user wants it.
-    Asked = 1,
-    /// They stop at the next record: one of them has met a record that fails.
-    Failed = 2,
-}
-
-/// Whether the sources are to stop, as they look at it between two records.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct StopFlag(Arc<AtomicU8>);
-
-impl StopFlag {
-    #[inline]
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Relaxed) != Stop::No as u8
-    }
 }
 
 #[derive(Default)]
@@ -383,19 +361,12 @@ impl RunState {
     }
 
     pub(crate) fn stop(&self) -> Stop {
-        match self.stopping.0.load(SeqCst) {
-            0 => Stop::No,
-            1 => Stop::Asked,
-            _ => Stop::Failed,
-        }
+        self.stopping.get()
     }
 
     /// Lets all sources stop at their next record.
     pub(crate) fn ask_to_stop(&self) {
-        let _ = self
-            .stopping
-            .0
-            .compare_exchange(Stop::No as u8, Stop::Asked as u8, SeqCst, SeqCst);
+        self.stopping.ask();
         self.tell(News::Stopping);
         self.ring_all();
     }
@@ -403,7 +374,7 @@ impl RunState {
     /// Lets all sources stop at their next record, because this one fails.
     pub(crate) fn fail(&self, failure: RecordFailure) {
         lock(&self.failures).record.get_or_insert(failure);
-        self.stopping.0.store(Stop::Failed as u8, SeqCst);
+        self.stopping.fail();
         self.tell(News::Stopping);
         self.ring_all();
     }
@@ -411,7 +382,7 @@ impl RunState {
     /// Lets the sources begin nothing more, so that what they have begun can become durable in the
     /// time that is left.
     pub(crate) fn be_late(&self) {
-        self.late.0.store(Stop::Asked as u8, SeqCst);
+        self.late.ask();
         self.ring_all();
     }
 

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Instant};
 
 use flow_store::{Changes, Epoch, KEY_GROUPS, Rewrite, Row, StoreError};
 
-use super::{Block, Blocks, RunHandle, SourceBell, StopFlag, SyncOutput, UnfinishedLine};
+use super::{Block, Blocks, RunHandle, SourceBell, SyncOutput, UnfinishedLine};
 use crate::{
-    chain::{Fault, InletId, Parcel, Wiring},
+    chain::{Fault, FaultOrigin, InletId, Parcel, StopFlag, Wiring},
     error::{BoxError, Place, ResumeError, RunError, SourceError, TypeChange},
     graph::{Graph, StepIndex},
     resume::{Conversions, ConvertedRows, Notice, Resume, Settled, Unsettled},
@@ -230,7 +230,7 @@ pub(crate) trait SourceTask {
 
     /// Where the records come from that are being worked on: those of a block, or what was being
     /// read or pushed. Asked after a failure or a panic in the chain, so it enters no step.
-    fn origin(&mut self, block: Option<&Block>) -> Option<Origin>;
+    fn origin(&mut self, block: Option<&Block>) -> Option<FaultOrigin>;
 
     /// Writes the tokens of all partitions that have been read further since the last call.
     fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault>;
@@ -281,19 +281,6 @@ impl SourceFault {
             step => step,
         }
     }
-}
-
-/// Where the records come from that a worker was at, in the words of their source.
-#[derive(Debug)]
-pub(crate) struct Origin {
-    pub(crate) source_step: StepIndex,
-    pub(crate) partition: String,
-    /// Where the first and the last of them stand, if that is known.
-    pub(crate) positions: Option<(String, String)>,
-    /// The line of the first of them, where the partition has lines.
-    pub(crate) line: Option<u64>,
-    /// What the record says, where it is only one.
-    pub(crate) excerpt: Option<String>,
 }
 
 /// A record that failed, in the words of its source.

@@ -24,7 +24,7 @@ use timely::{
 };
 
 use super::{
-    AbortReason, Head, HeadContext, Made, News, Origin, RunState,
+    AbortReason, Head, HeadContext, Made, News, RunState,
     committer::{self, Committer},
     frontier::Time,
     in_order::{self, SharedTask},
@@ -34,11 +34,10 @@ use super::{
     threads::{Done, Gate, Keeper, Threads},
 };
 use crate::{
-    chain::{Whereabouts, Wiring},
+    chain::{FaultOrigin, Skips, Whereabouts, Wiring},
     error::{BuildError, ResumeError, RunError},
     graph::{Graph, StepIndex},
     resume::{Conversions, ConvertedRows, Notice, Resume},
-    run::Skips,
 };
 
 /// Builds the flow: once for the plan, and once on each worker.
@@ -458,7 +457,7 @@ fn difference(plan: &Graph, built: &Graph) -> Option<String> {
 /// A panic on its way to its worker, with the place of the records that the step was at.
 pub(super) struct Traced {
     pub(super) panic: Box<dyn Any + Send>,
-    pub(super) origin: Option<Origin>,
+    pub(super) origin: Option<FaultOrigin>,
 }
 
 /// The message of a panic.

@@ -3,6 +3,7 @@
 mod build;
 mod chain;
 mod change;
+mod failed_record;
 mod io;
 mod kept;
 mod line;
@@ -16,6 +17,7 @@ use std::fmt;
 pub use build::{BadName, BuildError};
 pub(crate) use chain::{Advised, Chain, help_of};
 pub use change::TypeChange;
+pub use failed_record::{Dead, OnError};
 pub(crate) use io::NoReader;
 pub use io::{SinkError, SourceError};
 pub use kept::{Kept, NotKept};

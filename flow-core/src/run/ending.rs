@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use flow_store::{End, Epoch, Execution, FailureKind, FailureRecord};
 
-use super::{Ended, Outcome, Skips, failure};
+use super::{Ended, Outcome, failure};
 use crate::{
-    chain::Whereabouts,
-    engine::{AbortReason, RunState, Stop},
+    chain::{Skips, Stop, Whereabouts},
+    engine::{AbortReason, RunState},
     error::{RunError, Safe},
     graph::Graph,
 };

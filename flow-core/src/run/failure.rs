@@ -4,7 +4,8 @@ use flow_store::{FailureKind, FailureRecord};
 
 use super::ending::Finished;
 use crate::{
-    engine::{self, AbortReason, RecordFailure},
+    chain::FaultOrigin,
+    engine::{AbortReason, RecordFailure},
     error::{NotKept, Origin, OutputError, OutputProblem, RecordError, RunError, Safe},
     graph::StepIndex,
 };
@@ -98,7 +99,7 @@ impl Finished<'_> {
         }
     }
 
-    fn origin(&self, origin: Option<engine::Origin>) -> Option<Box<Origin>> {
+    fn origin(&self, origin: Option<FaultOrigin>) -> Option<Box<Origin>> {
         let origin = origin?;
         let (first, last) = origin.positions.unzip();
         Some(Box::new(Origin {

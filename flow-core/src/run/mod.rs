@@ -7,11 +7,9 @@ mod preparing;
 mod recovery;
 mod running;
 mod settings;
-mod skips;
 mod start;
 
 pub use outcome::{Ended, Outcome, Started};
 pub(crate) use preparing::plan;
 pub use recovery::Recovery;
 pub use settings::Runner;
-pub(crate) use skips::Skips;

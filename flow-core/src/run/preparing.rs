@@ -12,11 +12,11 @@ use std::{
 use flow_store::{Epoch, FailureRecord};
 
 use super::{
-    Recovery, Runner, Skips, Started,
+    Recovery, Runner, Started,
     start::{self, As},
 };
 use crate::{
-    chain::Whereabouts,
+    chain::{Skips, Whereabouts},
     engine::{Crew, Head, Launch, Limits, News, NoCrew, RunState, launch, message_of},
     error::{BuildError, ResumeError, RunError, Safe},
     graph::Graph,

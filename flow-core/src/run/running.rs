@@ -11,12 +11,13 @@ use std::{
 use flow_store::Execution;
 
 use super::{
-    Outcome, Runner, Skips,
+    Outcome, Runner,
     ending::Finished,
     preparing::{Prepared, Unready},
     start::{self, As},
 };
 use crate::{
+    chain::Skips,
     engine::{AbortReason, News, RunState},
     error::{ResumeError, RunError},
 };

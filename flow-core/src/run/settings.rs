@@ -9,7 +9,7 @@ use crate::{
     Built,
     engine::{Build, Clock, Communication, Epochs, RunHandle, STACK},
     error::BuildError,
-    flow::Flow,
+    stream::Flow,
 };
 
 /// Runs a flow, once.

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    chain::{Batch, BoxConsumer, Fault, Port, Wiring},
+    chain::{Batch, BoxConsumer, Fault, Port, Skips, Wiring},
+    error::Dead,
     graph::StepIndex,
     record::NoKey,
-    run::Skips,
-    stream::Dead,
 };
 
 /// Takes the results of a step's function, and passes them on in batches.

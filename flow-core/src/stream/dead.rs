@@ -2,24 +2,13 @@
 
 use std::{panic::Location, rc::Rc};
 
-use serde::{Deserialize, Serialize};
-
-use super::Stream;
+use super::{Flow, Stream};
 use crate::{
     chain::{At, Batch, BoxConsumer, Branches, Consumer, Fault, Port, Wiring},
-    flow::Flow,
+    error::Dead,
     graph::{Keeps, Step, StepIndex},
     record::{KeyKind, NoKey},
 };
-
-/// A record that failed in a step, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dead<T, E> {
-    /// The record as it came to the step.
-    pub record: T,
-    /// What the step returned.
-    pub cause: E,
-}
 
 impl<T, Key> Stream<T, Key> {
     /// Replaces each item by what the function returns; items on which it fails go into the second stream.

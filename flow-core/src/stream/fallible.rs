@@ -7,23 +7,11 @@ use std::{cell::RefCell, panic::Location, rc::Rc, sync::Arc};
 
 use super::Stream;
 use crate::{
-    chain::{At, Batch, BoxConsumer, Consumer, Fault, Parent, Staged, Wiring},
-    error::Failure,
+    chain::{At, Batch, BoxConsumer, Consumer, Fault, Parent, Skips, Staged, Wiring},
+    error::{Failure, OnError},
     graph::StepIndex,
     record::{KeyKind, NoKey},
-    run::Skips,
 };
-
-/// What happens to a record that fails in a step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnError {
-    /// The flow stops at the record; the next run starts at it.
-    #[default]
-    Fail,
-    /// The record is left out, and counted in [`Outcome::skipped`](crate::Outcome::skipped).
-    Skip,
-}
 
 impl<T, Key> Stream<T, Key> {
     /// Replaces each item by what the function returns, and stops the flow where that is an error.
@@ -240,8 +228,8 @@ mod tests {
     use super::*;
     use crate::{
         chain::{Port, Whereabouts},
-        flow::Flow,
         sink,
+        stream::Flow,
     };
 
     fn wiring() -> Wiring {

@@ -1,8 +1,10 @@
 //! Streams and the steps that can follow on them: one file a family, one method a step.
 
 mod branch;
+mod built;
 mod dead;
 mod fallible;
+mod flow;
 mod key_on;
 mod map;
 mod merge;
@@ -13,15 +15,14 @@ mod values;
 
 use std::{panic::Location, rc::Rc};
 
-pub use dead::Dead;
-pub use fallible::OnError;
+pub use built::Built;
+pub use flow::Flow;
 pub use migrate::Convert;
 pub use sink::SinkStep;
 pub use stateful::Stateful;
 
 use crate::{
     chain::{At, BoxConsumer, Port, Wiring},
-    flow::Flow,
     graph::{Keeps, Step, StepIndex},
     record::NoKey,
 };

@@ -2,11 +2,10 @@
 
 use std::panic::Location;
 
-use super::Stream;
+use super::{Flow, Stream};
 use crate::{
     chain::ToOne,
     error::Failure,
-    flow::Flow,
     graph::{Facts, Keeps, StepIndex, Trace},
     names,
     record::{KeyKind, State},

@@ -5,9 +5,9 @@ use std::{fmt::Write, path::Path};
 
 use crate::{
     Built,
-    flow::Flow,
     graph::{Graph, Keeps},
     run::plan,
+    stream::Flow,
 };
 
 /// The environment variable that makes [`assert_graph!`](crate::testing::assert_graph) write the

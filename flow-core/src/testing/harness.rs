@@ -8,12 +8,11 @@ use tempfile::TempDir;
 use super::{Event, Inputs, Outputs, Seen};
 use crate::{
     Stream,
-    engine::Communication,
-    engine::{Clock, Epochs},
+    engine::{Clock, Communication, Epochs},
     error::RunError,
-    flow::Flow,
     record::KeyKind,
     run::{Outcome, Recovery, Runner},
+    stream::Flow,
 };
 
 /// Runs a dataflow over given records, with a store in a temporary directory.

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{TestSink, TestSource};
-use crate::{Stream, flow::Flow, record::KeyKind};
+use crate::{Stream, record::KeyKind, stream::Flow};
 
 /// The inputs of a dataflow under test: one stream, a tuple of up to four, or none.
 #[diagnostic::on_unimplemented(

@@ -20,8 +20,8 @@ use timely::{
 pub(crate) use self::blocks::{Block, Blocks, FailedLine, Offer, Processed, Queues, Receipt};
 use self::blocks::{Outstanding, Sharing};
 use super::{
-    AbortReason, EpochEvent, Filled, Origin, Rows, RunHandle, RunState, SourceBell, SourceFault,
-    SourceTask, Stop,
+    AbortReason, EpochEvent, Filled, Rows, RunHandle, RunState, SourceBell, SourceFault,
+    SourceTask,
     frontier::{END, Time},
     in_order::PARCEL,
     ledger::SharedFlight,
@@ -30,7 +30,7 @@ use super::{
     worker::Traced,
 };
 use crate::{
-    chain::{Fault, OutletRef},
+    chain::{Fault, FaultOrigin, OutletRef, Stop},
     graph::StepIndex,
 };
 
@@ -151,7 +151,7 @@ fn traced<R>(
 
 /// Where the records come from that a source was at. The reader that says so is user code; a panic
 /// there says nothing.
-fn origin(task: &mut dyn SourceTask, block: Option<&Block>) -> Option<Origin> {
+fn origin(task: &mut dyn SourceTask, block: Option<&Block>) -> Option<FaultOrigin> {
     catch_unwind(AssertUnwindSafe(|| task.origin(block))).unwrap_or_default()
 }
 

@@ -6,7 +6,7 @@ use super::{
     line::{Line, WholeLines, line_content},
     raw_line::RawLine,
 };
-use crate::stream::OnError;
+use crate::error::OnError;
 
 /// How lines are to be read.
 #[derive(Clone, Copy, Debug)]

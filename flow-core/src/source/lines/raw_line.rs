@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 use serde::{Deserialize, Serialize};
 
 use super::{LineError, format::LineFormat, line::Line};
-use crate::stream::Dead;
+use crate::error::Dead;
 
 /// A line as it stands in its file, and where.
 ///

@@ -14,11 +14,11 @@ use super::{
     reader::Lines,
 };
 use crate::{
+    error::{Dead, OnError},
     source::{
         At, Excerpt, FileToken, Found, Known, Next, Reader, Source, SourceError, SourceOrDead,
         UnfinishedLine, file::Files,
     },
-    stream::{Dead, OnError},
 };
 
 /// The lines of text files; made by [`TextLines::open`](crate::TextLines::open).

@@ -22,10 +22,10 @@ use super::{
     reader::{RUN_BYTES, RUN_LINES},
 };
 use crate::{
+    error::{Dead, OnError},
     source::{
         At, Excerpt, Next, NoResume, Reader, Source, SourceError, SourceOrDead, file::beginning,
     },
-    stream::{Dead, OnError},
 };
 
 /// The only partition.

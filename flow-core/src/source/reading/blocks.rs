@@ -8,10 +8,8 @@ use memchr::memchr_iter;
 
 use super::{Hand, Reading};
 use crate::{
-    chain::Fault,
-    engine::{
-        Block, Blocks, FailedLine, Offer, Origin, Processed, Receipt, RecordFailure, StopFlag,
-    },
+    chain::{Fault, FaultOrigin, StopFlag},
+    engine::{Block, Blocks, FailedLine, Offer, Processed, Receipt, RecordFailure},
     error::BoxError,
     graph::StepIndex,
     record::NoKey,
@@ -216,7 +214,7 @@ impl<S: Source> Reading<S> {
     }
 
     /// Where the lines of a block stand that were being processed.
-    pub(super) fn origin_in(&self, block: &Block) -> Origin {
+    pub(super) fn origin_in(&self, block: &Block) -> FaultOrigin {
         let (first, last) = match (self.lines.clone(), self.at.record()) {
             // A line of which a record is being made.
             (Range { end, .. }, _) if self.at.is_last() => (end, end),
@@ -229,7 +227,7 @@ impl<S: Source> Reading<S> {
         let number = |line: usize| block.line + line as u64 + 1;
         let position = |line: usize| format!("line {}", number(line));
         let line = block.bytes.split(|byte| *byte == b'\n').nth(first);
-        Origin {
+        FaultOrigin {
             source_step: self.step,
             partition: block.partition.clone(),
             positions: Some((position(first), position(last))),

@@ -17,15 +17,13 @@ use self::{
 };
 use super::{Excerpt, Next, Reader, Source, UnfinishedLine, cannot_resume, lines::LineParser};
 use crate::{
-    chain::{At, Batch, BoxConsumer, Fault, Pushed},
+    chain::{At, Batch, BoxConsumer, Fault, FaultOrigin, Pushed, Skips, StopFlag},
     engine::{
-        Block, Blocks, Filled, Origin, RecordFailure, Rows, RunHandle, SourceBell, SourceFault,
-        SourceTask, StopFlag,
+        Block, Blocks, Filled, RecordFailure, Rows, RunHandle, SourceBell, SourceFault, SourceTask,
     },
     error::{Kept, NotKept},
     graph::StepIndex,
     record::NoKey,
-    run::Skips,
 };
 
 struct Reading<S: Source> {
@@ -75,7 +73,7 @@ enum Hand {
 impl<S: Source> Reading<S> {
     /// Where the records stand that the partition that has its turn has read, or that were being
     /// pushed.
-    fn origin_of_turn(&mut self) -> Option<Origin> {
+    fn origin_of_turn(&mut self) -> Option<FaultOrigin> {
         let partition = self.partitions.get_mut(self.turn)?;
         let reader = &mut partition.reader;
         let (first, last) = match self.hand {
@@ -110,7 +108,7 @@ impl<S: Source> Reading<S> {
                 .zip(end)
                 .map(|(start, end)| (start.position, end.position));
         }
-        Some(Origin {
+        Some(FaultOrigin {
             source_step: self.step,
             partition: partition.name.clone(),
             positions,
@@ -351,7 +349,7 @@ impl<S: Source> SourceTask for Reading<S> {
         Ok(pushed)
     }
 
-    fn origin(&mut self, block: Option<&Block>) -> Option<Origin> {
+    fn origin(&mut self, block: Option<&Block>) -> Option<FaultOrigin> {
         match block {
             Some(block) => Some(self.origin_in(block)),
             None => self.origin_of_turn(),

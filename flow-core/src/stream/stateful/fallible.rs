@@ -5,9 +5,9 @@ use std::panic::Location;
 use super::{Fail, KeyAndValue, Or, Skip, Slot, Stateful, Value};
 use crate::{
     KeyedStream,
+    chain::Skips,
     error::{BoxError, Failure},
     record::{IsKeyed, Key, Record, StepState},
-    run::Skips,
     state::{Many, One},
 };
 

@@ -3,9 +3,8 @@
 use super::AndDead;
 use crate::{
     KeyedStream, Stream,
-    error::Failure,
+    error::{Failure, OnError},
     record::{IsKeyed, Key, Record, StepState},
-    stream::OnError,
 };
 
 impl<T, K> Stream<T, K> {

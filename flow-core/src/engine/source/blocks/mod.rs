@@ -19,8 +19,8 @@ use std::time::Duration;
 pub(crate) use self::queue::Queues;
 pub(super) use self::{outstanding::Outstanding, sharing::Sharing};
 use crate::{
-    chain::{Fault, Parcel},
-    engine::{RecordFailure, StopFlag},
+    chain::{Fault, Parcel, StopFlag},
+    engine::RecordFailure,
     error::BoxError,
     graph::StepIndex,
 };

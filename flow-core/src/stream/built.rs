@@ -2,15 +2,15 @@
 
 use std::{error::Error, fmt};
 
-use crate::{
-    error::{BoxError, Failure},
-    stream::SinkStep,
-};
+use super::SinkStep;
+use crate::error::{BoxError, Failure};
 
-/// What a function that builds a flow may return: nothing, or a `Result<(), E>`, so that `?` can be used in it.
+/// What a function that builds a flow may return: nothing, or a `Result<(), E>`, so that `?` can be
+/// used in it.
 ///
-/// `E` is anything that implements `std::error::Error`, a text, `anyhow::Error`, or a `Box<dyn Error>`. An error is
-/// [`BuildError::Function`](crate::BuildError::Function): nothing has been opened by then. `M` tells the cases apart.
+/// `E` is anything that implements `std::error::Error`, a text, `anyhow::Error`, or a `Box<dyn
+/// Error>`. An error is [`BuildError::Function`](crate::BuildError::Function): nothing has been
+/// opened by then. `M` tells the cases apart.
 #[diagnostic::on_unimplemented(
     message = "a dataflow can't return `{Self}`",
     label = "this function is to return nothing, or a `Result<(), E>`",
@@ -71,7 +71,8 @@ impl Built<Box<dyn Error>> for Result<(), Box<dyn Error>> {
     }
 }
 
-/// What an error and its causes say. An error that is not `Send` stays on the thread on which it was made.
+/// What an error and its causes say. An error that is not `Send` stays on the thread on which it
+/// was made.
 #[derive(Debug)]
 struct Text {
     message: String,

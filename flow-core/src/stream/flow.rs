@@ -6,8 +6,8 @@ use std::{
     rc::Rc,
 };
 
+use super::{Built, Stream};
 use crate::{
-    Built, Stream,
     chain::{InletId, Port},
     engine::Head,
     error::BuildError,
