@@ -15,7 +15,7 @@ use std::{
 use flow_store::{Epoch, Execution, FailPoint};
 
 use super::{
-    AbortReason, PendingSync, Rows, RunState, SyncOutput, ledger::Closed, message_of,
+    AbortReason, EpochRows, PendingSync, RunState, SyncOutput, ledger::Closed, message_of,
     threads::Threads,
 };
 use crate::error::{RunError, SinkError};
@@ -71,7 +71,7 @@ fn commit_all(
     workers: usize,
 ) -> Option<Execution> {
     let mut upto = vec![Epoch::default(); workers];
-    let mut pending: BTreeMap<Epoch, Rows> = BTreeMap::new();
+    let mut pending: BTreeMap<Epoch, EpochRows> = BTreeMap::new();
     while let Ok(first) = closed.recv() {
         for news in std::iter::once(first).chain(closed.try_iter()) {
             if let Some(upto) = upto.get_mut(news.worker) {
@@ -110,7 +110,7 @@ fn commit_all(
 fn commit(
     execution: Option<&mut Execution>,
     last: Epoch,
-    group: BTreeMap<Epoch, Rows>,
+    group: BTreeMap<Epoch, EpochRows>,
 ) -> Result<(), AbortReason> {
     let (mut changes, mut syncs) = (Vec::new(), BTreeMap::new());
     for (_, rows) in group {

@@ -9,7 +9,7 @@ use timely::{
     dataflow::channels::{ContainerBytes, Message, Stamp, pushers::exchange::Distributor},
 };
 
-use super::Rows;
+use super::EpochRows;
 use crate::chain::Parcel;
 
 impl Accountable for Parcel {
@@ -62,9 +62,9 @@ impl Distributor<Parcel> for ByAddress {
     fn flush<T: Clone, P: Push<Message<T, Parcel>>>(&mut self, _: &Stamp<T>, _: &mut [P]) {}
 }
 
-/// Rows on their way to the ledger of their worker.
+/// EpochRows on their way to the ledger of their worker.
 #[derive(Default)]
-pub(super) struct RowsParcel(pub(super) Rows);
+pub(super) struct RowsParcel(pub(super) EpochRows);
 
 impl Accountable for RowsParcel {
     fn record_count(&self) -> i64 {

@@ -6,8 +6,8 @@ use std::{str::FromStr, time::Duration};
 ///
 /// An epoch ends only when something has been read in it: an idle flow makes none. It also ends
 /// when the budget of what is in flight is used up
-/// ([`Runner::records_in_flight`](crate::Runner::records_in_flight)), at the end of the input, and when the flow
-/// stops.
+/// ([`Runner::records_in_flight`](crate::Runner::records_in_flight)), at the end of the input, and
+/// when the flow stops.
 ///
 /// As a text, for command lines: `every-record`, a number of records (`200`), or a duration (`7ms`,
 /// `1s`, `1h`).

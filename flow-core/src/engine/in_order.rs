@@ -26,7 +26,7 @@ use timely::{
 };
 
 use super::{
-    AbortReason, Rows, RunState, Task,
+    AbortReason, EpochRows, RunState, Task,
     container::ByAddress,
     frontier::{Time, lowest},
     outputs::{Outputs, Wires},
@@ -154,7 +154,7 @@ impl InOrder {
             if frontier == epoch {
                 break; // more may come of this epoch
             }
-            let mut rows = Rows::default();
+            let mut rows = EpochRows::default();
             task.close(epoch, &mut rows)?;
             self.outputs.send_rows(capabilities, rows);
             first.remove();
@@ -211,7 +211,7 @@ mod tests {
             }
         }
 
-        fn close(&mut self, epoch: Epoch, _: &mut Rows) -> Result<(), Fault> {
+        fn close(&mut self, epoch: Epoch, _: &mut EpochRows) -> Result<(), Fault> {
             match self.close {
                 Some(failing) if failing == epoch.to_u64() => Err(fault()),
                 _ => Ok(()),
@@ -303,7 +303,7 @@ mod tests {
             Ok(())
         }
 
-        fn close(&mut self, _: Epoch, _: &mut Rows) -> Result<(), Fault> {
+        fn close(&mut self, _: Epoch, _: &mut EpochRows) -> Result<(), Fault> {
             Ok(())
         }
     }

@@ -27,7 +27,7 @@ use timely::{
 };
 
 use super::{
-    Rows, RunState,
+    EpochRows, RunState,
     container::RowsParcel,
     frontier::{END, Time, lowest},
     outputs::Wires,
@@ -42,7 +42,7 @@ pub(crate) struct Closed {
     /// When the last of them was.
     pub(crate) at: Instant,
     /// The rows of those that had some, in order.
-    pub(crate) epochs: Vec<(Epoch, Rows)>,
+    pub(crate) epochs: Vec<(Epoch, EpochRows)>,
 }
 
 /// What the sources of a worker have read and not yet seen durable.
@@ -143,7 +143,7 @@ struct Ledger {
     /// Is at the lowest epoch that is open or not acknowledged; none at the end.
     capability: Option<Capability<Time>>,
     /// The rows of epochs that are not closed.
-    open: BTreeMap<Epoch, Rows>,
+    open: BTreeMap<Epoch, EpochRows>,
     /// The epochs that the committer has and has not acknowledged.
     sent: VecDeque<Epoch>,
     /// All epochs below are closed.
@@ -253,7 +253,7 @@ mod tests {
     use super::*;
     use crate::engine::{Clock, Epochs, Limits};
 
-    /// Rows of the epochs 1 and 2, which end at the same time.
+    /// EpochRows of the epochs 1 and 2, which end at the same time.
     fn rows<'scope>(
         scope: &Scope<'scope, Time>,
     ) -> timely::dataflow::Stream<'scope, Time, RowsParcel> {
@@ -263,7 +263,7 @@ mod tests {
             let mut capability = capabilities.pop();
             move |_| {
                 for epoch in [1, 2] {
-                    let mut rows = Rows::default();
+                    let mut rows = EpochRows::default();
                     rows.changes.remove(1, 0, b"key");
                     if let Some(capability) = &mut capability {
                         capability.downgrade(&epoch);

@@ -32,8 +32,8 @@ pub(crate) use run_state::{AbortReason, News, PartitionBell, RunState, SourceBel
 pub(crate) use source::{Block, Blocks, FailedLine, Offer, Processed, Receipt};
 pub use sync_output::SyncOutput;
 pub(crate) use task::{
-    Filled, Head, HeadContext, Made, PendingSync, RecordFailure, Rows, SourceFault, SourceTask,
-    Task,
+    EpochRows, Filled, Head, HeadContext, Operator, PendingSync, RecordFailure, SourceFault,
+    SourceTask, Task,
 };
 pub(crate) use threads::STACK;
 pub use unfinished::UnfinishedLine;

@@ -1,8 +1,8 @@
 //! When an epoch ends.
 //!
 //! All sources of a process share one open epoch. A source says what it has come to, as an
-//! [`EpochEvent`]; `decide` says whether that ends the epoch, and why. Then the number moves on, and
-//! each source follows at its next record.
+//! [`EpochEvent`]; `decide` says whether that ends the epoch, and why. Then the number moves on,
+//! and each source follows at its next record.
 
 use std::{
     sync::{

@@ -8,7 +8,7 @@ use timely::dataflow::{
     operators::{Capability, generic::builder_rc::OperatorBuilder},
 };
 
-use super::{Rows, container::RowsParcel, frontier::Time};
+use super::{EpochRows, container::RowsParcel, frontier::Time};
 use crate::chain::{InletId, OutletRef, Parcel};
 
 /// The streams between the operators built so far.
@@ -84,7 +84,7 @@ impl Outputs {
     }
 
     /// Sends rows of an epoch.
-    pub(super) fn send_rows(&mut self, capabilities: &[Capability<Time>], rows: Rows) {
+    pub(super) fn send_rows(&mut self, capabilities: &[Capability<Time>], rows: EpochRows) {
         if let (Some(capability), false) = (capabilities.last(), rows.is_empty()) {
             self.rows.activate().give(capability, &mut RowsParcel(rows));
         }

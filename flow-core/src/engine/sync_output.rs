@@ -6,8 +6,8 @@ use crate::error::SinkError;
 
 /// Makes an output durable; run on the committer's thread before the epoch is committed.
 ///
-/// When several epochs are committed together, only the `SyncOutput` of the last one is run: it stands
-/// for those before it.
+/// When several epochs are committed together, only the `SyncOutput` of the last one is run: it
+/// stands for those before it.
 pub struct SyncOutput(Box<dyn FnOnce() -> Result<(), SinkError> + Send>);
 
 impl SyncOutput {

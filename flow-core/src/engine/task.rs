@@ -14,7 +14,7 @@ use crate::{
 
 type Partitions = Box<dyn Fn() -> Result<Vec<String>, SourceError>>;
 type Settle = Box<dyn Fn(&Unsettled<'_>) -> Result<Settled, ResumeError>>;
-type Make = Box<dyn FnOnce(&mut HeadContext<'_>) -> Result<Made, RunError>>;
+type Make = Box<dyn FnOnce(&mut HeadContext<'_>) -> Result<Operator, RunError>>;
 
 /// A step that begins a chain: a source, or a step behind a shuffle. Made once for each worker.
 pub(crate) struct Head {
@@ -31,7 +31,7 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) fn new(
         step: StepIndex,
-        make: impl FnOnce(&mut HeadContext<'_>) -> Result<Made, RunError> + 'static,
+        make: impl FnOnce(&mut HeadContext<'_>) -> Result<Operator, RunError> + 'static,
     ) -> Self {
         Head {
             step,
@@ -42,14 +42,14 @@ impl Head {
         }
     }
 
-    pub(crate) fn make(self, context: &mut HeadContext<'_>) -> Result<Made, RunError> {
+    pub(crate) fn make(self, context: &mut HeadContext<'_>) -> Result<Operator, RunError> {
         context.conversions = self.conversions;
         (self.make)(context)
     }
 }
 
-/// A head, ready to run on its worker.
-pub(crate) enum Made {
+/// What a head makes on its worker.
+pub(crate) enum Operator {
     Source(Box<dyn SourceTask>),
     Step { inlet: InletId, task: Box<dyn Task> },
 }
@@ -65,7 +65,7 @@ pub(crate) struct HeadContext<'a> {
     /// Whether last lines without a newline are read.
     pub(crate) take_unfinished: bool,
     pub(crate) conversions: Conversions,
-    /// Rows for the commit that opens the execution.
+    /// EpochRows for the commit that opens the execution.
     pub(crate) opening: &'a mut Changes,
     /// What a person should know before the run starts.
     pub(crate) notices: &'a mut Vec<Notice>,
@@ -156,17 +156,17 @@ impl HeadContext<'_> {
 
 /// What a task has to write at the end of an epoch.
 #[derive(Default)]
-pub(crate) struct Rows {
+pub(crate) struct EpochRows {
     pub(crate) changes: Changes,
     pub(crate) syncs: Vec<PendingSync>,
 }
 
-impl Rows {
+impl EpochRows {
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.syncs.is_empty()
     }
 
-    pub(crate) fn append(&mut self, other: &mut Rows) {
+    pub(crate) fn append(&mut self, other: &mut EpochRows) {
         self.changes.append(&mut other.changes);
         self.syncs.append(&mut other.syncs);
     }
@@ -192,7 +192,7 @@ pub(crate) trait Task {
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault>;
 
     /// The end of an epoch in which something was received.
-    fn close(&mut self, epoch: Epoch, rows: &mut Rows) -> Result<(), Fault>;
+    fn close(&mut self, epoch: Epoch, rows: &mut EpochRows) -> Result<(), Fault>;
 }
 
 /// The partitions of a source on one worker, and the chain behind them.
@@ -233,7 +233,7 @@ pub(crate) trait SourceTask {
     fn origin(&mut self, block: Option<&Block>) -> Option<FaultOrigin>;
 
     /// Writes the tokens of all partitions that have been read further since the last call.
-    fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault>;
+    fn write_tokens(&mut self, rows: &mut EpochRows) -> Result<(), Fault>;
 
     /// The last lines of partitions at their end that were left unread.
     fn unfinished(&mut self) -> Vec<UnfinishedLine>;

@@ -1,7 +1,8 @@
 //! The threads of a run: all of them exist before any of them begins.
 //!
-//! Containers limit threads (`pids.max`, `RLIMIT_NPROC`). So each thread waits at a gate until the last one has been
-//! spawned: if one can't be, the others leave, nothing has been opened, and the start is refused.
+//! Containers limit threads (`pids.max`, `RLIMIT_NPROC`). So each thread waits at a gate until the
+//! last one has been spawned: if one can't be, the others leave, nothing has been opened, and the
+//! start is refused.
 
 use std::{
     io,

@@ -23,9 +23,13 @@ impl UnfinishedLine {
     pub fn help(&self) -> String {
         // A file of an old Macintosh is one such line.
         if self.line == 1 && self.text.trim_end_matches('\r').contains('\r') {
-            return "its lines end with a carriage return: `tr '\\r' '\\n' < in > ..` makes newlines of them".to_owned();
+            return "its lines end with a carriage return: `tr '\\r' '\\n' < in > ..` makes newlines \
+                    of them"
+                .to_owned();
         }
-        "a later run reads it when it has its newline; `--take-unfinished-lines`, or `.take_unfinished_line()` of the source in code, reads it as it is".to_owned()
+        "a later run reads it when it has its newline; `--take-unfinished-lines`, or \
+         `.take_unfinished_line()` of the source in code, reads it as it is"
+            .to_owned()
     }
 }
 

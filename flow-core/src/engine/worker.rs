@@ -24,7 +24,7 @@ use timely::{
 };
 
 use super::{
-    AbortReason, Head, HeadContext, Made, News, RunState,
+    AbortReason, Head, HeadContext, News, Operator, RunState,
     committer::{self, Committer},
     frontier::Time,
     in_order::{self, SharedTask},
@@ -404,7 +404,7 @@ impl Shared {
                 let outlets = context.wiring.outlets;
                 let (state, name) = (&self.state, graph.id(step));
                 match made {
-                    Made::Source(task) => {
+                    Operator::Source(task) => {
                         let parts = source::Parts {
                             step,
                             task,
@@ -413,7 +413,7 @@ impl Shared {
                         let (queues, flight) = (&self.queues, flight.clone());
                         source::build(&scope, &mut wires, state, queues, &name, parts, flight);
                     }
-                    Made::Step { inlet, task } => {
+                    Operator::Step { inlet, task } => {
                         let task: SharedTask = Rc::new(RefCell::new(task));
                         tasks.push(task.clone());
                         in_order::build(&scope, &mut wires, state, &name, inlet, task, outlets);

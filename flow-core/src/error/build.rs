@@ -258,8 +258,8 @@ impl BuildError {
                 format!("{place}: `{item}` reaches the sink `{id}`, errors and all")
             }
             BuildError::OptionInSink { id, item, place } => format!(
-                "{place}: `{item}` reaches the sink `{id}`, which would write `null` where there is \
-                 none"
+                "{place}: `{item}` reaches the sink `{id}`, which would write `null` where there \
+                 is none"
             ),
             BuildError::DoubleOutput {
                 output,
@@ -272,7 +272,8 @@ impl BuildError {
             BuildError::OutputInStore(error) => error.message(),
             BuildError::InputIsStore(error) => error.message(),
             BuildError::CannotResume { id, place } => format!(
-                "{place}: the source `{id}` can't go on where it was, so a restart would lose records"
+                "{place}: the source `{id}` can't go on where it was, so a restart would lose \
+                 records"
             ),
             BuildError::Source { step, place, error } => {
                 format!("source `{step}` ({place}): {}", Chain(error))
@@ -298,8 +299,8 @@ impl BuildError {
                 other,
                 schema,
             } => format!(
-                "{place}: the store can't tell the old `{old}` of `{id}` from {other}: both look like \
-                 {schema}"
+                "{place}: the store can't tell the old `{old}` of `{id}` from {other}: both look \
+                 like {schema}"
             ),
             BuildError::Ambiguous {
                 id,
@@ -312,8 +313,8 @@ impl BuildError {
                 let which = Some(path).filter(|path| !path.is_empty());
                 let which = which.map_or_else(whole, |path| format!("`{path}`"));
                 format!(
-                    "{place}: the {what} of `{id}` can't be stored as it is: {which} is an `{part}`, \
-                     and the store can't tell its `Some` from `None`"
+                    "{place}: the {what} of `{id}` can't be stored as it is: {which} is an \
+                     `{part}`, and the store can't tell its `Some` from `None`"
                 )
             }
             BuildError::NotDeterministic { worker, difference } => {

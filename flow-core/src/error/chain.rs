@@ -9,10 +9,11 @@ use super::{
     SinkError, SourceError, with_help,
 };
 
-/// Prints an error and its causes in one line: `bad line: invalid digit found in string`. What to do
-/// about them is left out: that is [`help_of`].
+/// Prints an error and its causes in one line: `bad line: invalid digit found in string`. What to
+/// do about them is left out: that is [`help_of`].
 ///
-/// Many errors say in their own text what caused them. A cause whose text is there already is left out.
+/// Many errors say in their own text what caused them. A cause whose text is there already is left
+/// out.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {

@@ -9,7 +9,8 @@ use flow_store::{Difference, Rewrite, Schema};
 pub struct TypeChange {
     /// The id of the step in the store.
     pub stored_id: String,
-    /// What is not as it was, field by field. None where the types look the same, or can't be traced.
+    /// What is not as it was, field by field. None where the types look the same, or can't be
+    /// traced.
     pub differences: Vec<Difference>,
     /// The type that was stored, if that is known.
     pub stored: Option<Schema>,
@@ -57,8 +58,8 @@ impl TypeChange {
         }
     }
 
-    /// What there is to know beside the differences, with the cause that serde gives: a line each, each
-    /// begun with a line end.
+    /// What there is to know beside the differences, with the cause that serde gives: a line each,
+    /// each begun with a line end.
     pub(crate) fn notes(&self, cause: &str) -> String {
         let mut notes = String::new();
         if !self.converted_from.is_empty() {
@@ -70,12 +71,12 @@ impl TypeChange {
         }
         if let (true, Some(field)) = (self.unchanged, missing_field(cause)) {
             notes += &format!(
-                "\nnote: the type is as it was: it has written a value without `{field}`, and reads \
-                 none without it"
+                "\nnote: the type is as it was: it has written a value without `{field}`, and \
+                 reads none without it"
             );
         } else if self.unchanged {
-            notes += "\nnote: the type looks as it did when this was stored: it has written what it \
-                      can't read, or one of its types reads less than it did";
+            notes += "\nnote: the type looks as it did when this was stored: it has written what \
+                      it can't read, or one of its types reads less than it did";
         }
         notes
     }
@@ -85,8 +86,8 @@ impl TypeChange {
         let mut hints = Vec::new();
         if let Some((from, to)) = self.maybe_renamed() {
             hints.push(format!(
-                "if `{from}` is now called `{to}`, `#[serde(alias = \"{from}\")]` on it reads what is \
-                 stored"
+                "if `{from}` is now called `{to}`, `#[serde(alias = \"{from}\")]` on it reads what \
+                 is stored"
             ));
         }
         if let (true, Some(field)) = (self.unchanged, missing_field(cause)) {
@@ -104,8 +105,9 @@ impl TypeChange {
     pub(crate) fn conversion(&self) -> &'static str {
         match self.differences.is_empty() {
             true => {
-                "put the type into a struct with one field, `struct New { v2: .. }`, which the store \
-                 can tell from what is stored, and convert that with `.migrate_from::<Old>(..)`, "
+                "put the type into a struct with one field, `struct New { v2: .. }`, which the \
+                 store can tell from what is stored, and convert that with \
+                 `.migrate_from::<Old>(..)`, "
             }
             false => "convert what is stored with `.migrate_from::<Old>(..)`, ",
         }

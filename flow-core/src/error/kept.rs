@@ -46,8 +46,8 @@ impl NotKept {
         self.kind
     }
 
-    /// The key, as text; of a token the partition, of a position the number of the output. `None` for a key that can't be
-    /// written at all.
+    /// The key, as text; of a token the partition, of a position the number of the output. `None`
+    /// for a key that can't be written at all.
     #[must_use]
     pub fn of(&self) -> Option<&str> {
         self.of.as_deref()

@@ -94,8 +94,8 @@ impl OutputInStore {
     /// What to do about it.
     #[must_use]
     pub fn help(&self) -> Option<String> {
-        let help = "give the store a directory of its own: it is backed up, replaced and removed as \
-                    a whole";
+        let help = "give the store a directory of its own: it is backed up, replaced and removed \
+                    as a whole";
         Some(help.to_owned())
     }
 
@@ -152,7 +152,8 @@ impl InputIsStore {
 
 /// What is wrong with a file that a sink writes.
 ///
-/// It is the [source](std::error::Error::source) of the [`SinkError`](super::SinkError) that a run ends with.
+/// It is the [source](std::error::Error::source) of the [`SinkError`](super::SinkError) that a run
+/// ends with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputError {
     step: String,
@@ -191,8 +192,8 @@ pub enum OutputProblem {
         /// The bytes behind them.
         behind: u64,
     },
-    /// The last run failed because someone else wrote to an output of the flow, and behind what is committed of this one there is
-    /// more, which may be theirs.
+    /// The last run failed because someone else wrote to an output of the flow, and behind what is
+    /// committed of this one there is more, which may be theirs.
     MixedTail {
         /// The bytes that are committed.
         bytes: u64,
@@ -234,8 +235,8 @@ impl OutputError {
         let (step, path) = (&self.step, self.path.display());
         Some(match self.problem {
             OutputProblem::Removed => format!(
-                "put a copy of {path} back before the next run, which cuts it to what is committed; \
-                 without one, the results in it can only be made again, with a new store"
+                "put a copy of {path} back before the next run, which cuts it to what is \
+                 committed; without one, the results in it can only be made again, with a new store"
             ),
             OutputProblem::Moved | OutputProblem::Replaced => format!(
                 "move the file back to {path} before the next run, which cuts it to what is \
@@ -243,8 +244,8 @@ impl OutputError {
                  with `--drop-state {step}`"
             ),
             OutputProblem::Changed { there, written } if there > written => format!(
-                "{path} must be written by one flow only. The next start is refused, and says how to \
-                 go on"
+                "{path} must be written by one flow only. The next start is refused, and says how \
+                 to go on"
             ),
             OutputProblem::CutShort { .. } | OutputProblem::Changed { .. } => format!(
                 "{path} must be written by one flow only; put it back as it was before the next run"
@@ -252,14 +253,14 @@ impl OutputError {
             OutputProblem::ForeignTail { bytes, .. } => format!(
                 "if others wrote them, keep them elsewhere and cut the file back with \
                  `truncate -s {bytes} {path}`, or go on behind them with `.append()` and \
-                 `--drop-state {step}`; if the store is an old one, from a backup, they are results \
-                 that the flow makes again: cut the file back"
+                 `--drop-state {step}`; if the store is an old one, from a backup, they are \
+                 results that the flow makes again: cut the file back"
             ),
             OutputProblem::MixedTail { bytes, .. } => format!(
-                "keep what is not the flow's elsewhere (`tail -c +{} {path}`), and cut the file back \
-                 with `truncate -s {bytes} {path}`: the flow makes its own part again; or go on \
-                 behind all of them with `.append()` and `--drop-state {step}`, and have that part \
-                 twice",
+                "keep what is not the flow's elsewhere (`tail -c +{} {path}`), and cut the file \
+                 back with `truncate -s {bytes} {path}`: the flow makes its own part again; or go \
+                 on behind all of them with `.append()` and `--drop-state {step}`, and have that \
+                 part twice",
                 bytes + 1
             ),
         })
@@ -278,8 +279,8 @@ impl OutputError {
                 format!("another file was put in the place of {path} while the flow wrote to it")
             }
             OutputProblem::CutShort { there, written } => format!(
-                "{path} was cut short by someone else: it has {there} bytes, and {written} had been \
-                 written"
+                "{path} was cut short by someone else: it has {there} bytes, and {written} had \
+                 been written"
             ),
             OutputProblem::Changed { there, written } => format!(
                 "{path} was changed by someone else: it has {there} bytes, and {written} had been \
@@ -291,8 +292,8 @@ impl OutputError {
             ),
             OutputProblem::MixedTail { bytes, behind } => format!(
                 "someone else wrote to an output of this flow during the last run: behind the \
-                 {bytes} bytes that are committed of {path} there are {behind}, which may not all be \
-                 of this flow"
+                 {bytes} bytes that are committed of {path} there are {behind}, which may not all \
+                 be of this flow"
             ),
         }
     }

@@ -111,7 +111,8 @@ pub enum ResumeError {
         /// The name that both would have.
         new: String,
     },
-    /// Between what a partition was and what has its name now there was more, which nobody has read.
+    /// Between what a partition was and what has its name now there was more, which nobody has
+    /// read.
     PartitionsMissed {
         /// The source.
         step: String,
@@ -216,8 +217,9 @@ impl ResumeError {
             ResumeError::PartitionRenamed { step, old, new } => {
                 let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
                 format!(
-                    "source `{step}` would read `{new}` from its beginning, and has read it already as \
-                     `{old}`: it is the same, or begins with all that was read of that one"
+                    "source `{step}` would read `{new}` from its beginning, and has read it \
+                     already as `{old}`: it is the same, or begins with all that was read of that \
+                     one"
                 )
             }
             ResumeError::RenamedToNothing { step, old, new } => {
@@ -227,8 +229,8 @@ impl ResumeError {
             ResumeError::PartitionsMeet { step, old, new } => {
                 let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
                 format!(
-                    "source `{step}` would go on as `{new}` with what it read as `{old}`, and has read \
-                     another partition under that name"
+                    "source `{step}` would go on as `{new}` with what it read as `{old}`, and has \
+                     read another partition under that name"
                 )
             }
             ResumeError::PartitionsMissed {
@@ -245,13 +247,14 @@ impl ResumeError {
                 )
             }
             ResumeError::NoSuchPartition { partition, known } => format!(
-                "no source has read a partition `{}`, so there is nothing to drop or rename; there {}",
+                "no source has read a partition `{}`, so there is nothing to drop or rename; \
+                 there {}",
                 visible_on_a_line(partition),
                 known_partitions(known)
             ),
             ResumeError::PartitionThere { partition } => format!(
-                "partition `{}` is there and is what it was, so there is nothing to drop or rename: \
-                 only one that is gone or was replaced can be",
+                "partition `{}` is there and is what it was, so there is nothing to drop or \
+                 rename: only one that is gone or was replaced can be",
                 visible_on_a_line(partition)
             ),
             ResumeError::NoLineToSkip { partition, known } => format!(
@@ -277,20 +280,26 @@ impl ResumeError {
                 change.ways_out(cause, change.conversion(), "give it up")
             }
             ResumeError::Key { stored_id, .. } => format!(
-                "other key bytes are another key, so all its state would be out of reach: convert each \
-                 key with `.rekey_from::<Old>(..)`, give the state up with `--drop-state {stored_id}`, \
-                 or bring the key type back"
+                "other key bytes are another key, so all its state would be out of reach: convert \
+                 each key with `.rekey_from::<Old>(..)`, give the state up with `--drop-state \
+                 {stored_id}`, or bring the key type back"
             ),
             ResumeError::KeysMeet { .. } => {
                 "states can't be put together: make `.rekey_from` give each key one of its own"
                     .to_owned()
             }
             ResumeError::KeysScattered { .. } => {
-                "a key may depend on nothing but the old one: no random numbers, no clock, no hasher \
-                 with a seed of its own"
+                "a key may depend on nothing but the old one: no random numbers, no clock, no \
+                 hasher with a seed of its own"
                     .to_owned()
             }
-            ResumeError::Token { gone, part, cause, change, .. } => {
+            ResumeError::Token {
+                gone,
+                part,
+                cause,
+                change,
+                ..
+            } => {
                 let part = visible_on_a_line(part);
                 let first = match gone {
                     true => format!("it is gone: give it up with `--drop-partition {part}`, "),
@@ -300,8 +309,8 @@ impl ResumeError {
             }
             ResumeError::NotKept { error, .. } => return error.help(),
             ResumeError::PartitionGone { partitions, .. } => format!(
-                "bring {} back; if a file was moved, name it as an input where it is now, and say so \
-                 with `--rename-partition {}=NEW`; or agree to leave the rest unread with {}",
+                "bring {} back; if a file was moved, name it as an input where it is now, and say \
+                 so with `--rename-partition {}=NEW`; or agree to leave the rest unread with {}",
                 it_or_them(partitions),
                 partitions.first().map_or("OLD", String::as_str),
                 drop_flags(partitions)
@@ -309,13 +318,14 @@ impl ResumeError {
             ResumeError::PartitionRenamed { old, new, .. } => {
                 let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
                 format!(
-                    "go on in it with `--rename-partition {old}={new}`; or agree to read it again with \
-                     `--drop-partition {old}`"
+                    "go on in it with `--rename-partition {old}={new}`; or agree to read it again \
+                     with `--drop-partition {old}`"
                 )
             }
             ResumeError::RenamedToNothing { .. } => "name it as an input too".to_owned(),
             ResumeError::PartitionsMeet { .. } => {
-                "one of them has to be given up with `--drop-partition`, or renamed as well".to_owned()
+                "one of them has to be given up with `--drop-partition`, or renamed as well"
+                    .to_owned()
             }
             ResumeError::PartitionsMissed { missed, .. } => {
                 let them = it_or_them(missed);
@@ -384,8 +394,8 @@ impl ResumeError {
         }
     }
 
-    /// The partition that it is about, where it is about one; of several the first, of two names the old
-    /// one.
+    /// The partition that it is about, where it is about one; of several the first, of two names
+    /// the old one.
     #[must_use]
     pub fn partition(&self) -> Option<&str> {
         match self {

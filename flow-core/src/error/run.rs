@@ -36,8 +36,8 @@ pub enum RunError {
         /// How many runs in a row have ended like this, this one included.
         times: u64,
     },
-    /// A key, state, token or position could not be written so that it is read back as what it was. The open epochs were
-    /// given up.
+    /// A key, state, token or position could not be written so that it is read back as what it was.
+    /// The open epochs were given up.
     NotKept {
         /// The step.
         step: String,
@@ -302,9 +302,11 @@ impl RunError {
         }
     }
 
-    /// The first error of this type among all that led to this one: the user's own error, as the function returned it.
+    /// The first error of this type among all that led to this one: the user's own error, as the
+    /// function returned it.
     ///
-    /// An error inside an `anyhow::Error` is found if it has been given a context; `anyhow` hides it otherwise.
+    /// An error inside an `anyhow::Error` is found if it has been given a context; `anyhow` hides
+    /// it otherwise.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -331,8 +333,8 @@ impl RunError {
         }
     }
 
-    /// Where the record came from that failed, or at which a step panicked or failed, before the first
-    /// shuffle.
+    /// Where the record came from that failed, or at which a step panicked or failed, before the
+    /// first shuffle.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
         match self {
@@ -370,9 +372,9 @@ impl RunError {
 
 /// Where the record came from at which a step panicked, as exactly as is known.
 ///
-/// Before the first shuffle records go through the steps in batches, so it is one of a batch. It is known exactly where they go
-/// one at a time: behind a source from which a step may fail that is not the first one, and in a run that follows on one that was
-/// aborted, which goes in small steps.
+/// Before the first shuffle records go through the steps in batches, so it is one of a batch. It is
+/// known exactly where they go one at a time: behind a source from which a step may fail that is
+/// not the first one, and in a run that follows on one that was aborted, which goes in small steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Origin {
@@ -415,7 +417,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The place of a record, on a line of its own: the first line of an error is the same each time that it happens.
+/// The place of a record, on a line of its own: the first line of an error is the same each time
+/// that it happens.
 fn at(origin: &Option<Box<Origin>>) -> String {
     origin
         .as_ref()
@@ -521,8 +524,8 @@ impl RecordError {
         }
     }
 
-    /// The column, from 1, at which the record's text is no JSON, or not of the type that it is read as;
-    /// none where it failed at something else.
+    /// The column, from 1, at which the record's text is no JSON, or not of the type that it is
+    /// read as; none where it failed at something else.
     #[must_use]
     pub fn column(&self) -> Option<usize> {
         self.json().map(serde_json::Error::column)
@@ -608,5 +611,76 @@ impl fmt::Display for Safe {
                 " {left} more records were taken and not processed in time: they are lost."
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::SourceError;
+
+    fn safe() -> Safe {
+        Safe {
+            epoch: Some(Epoch::first(2)),
+            exact: true,
+            unprocessed: 0,
+        }
+    }
+
+    fn record(cause: BoxError) -> RecordError {
+        RecordError {
+            step: "parse".to_owned(),
+            source_step: "orders".to_owned(),
+            partition: "in.json".to_owned(),
+            position: Some("line 6".to_owned()),
+            line: Some(6),
+            excerpt: Some("{\"n\":x}".to_owned()),
+            cause,
+            safe: safe(),
+            times: 3,
+        }
+    }
+
+    #[test]
+    fn an_error_is_its_message_then_help_then_what_is_safe_then_a_hint() {
+        let cause = SourceError::new("it is odd").and_help("even it out");
+        let error = RunError::Record(Box::new(record(cause.into())));
+        let message = "step `parse` failed at in.json, line 6: it is odd\n    {\"n\":x}";
+        assert_eq!(error.message(), message);
+        assert_eq!(error.help().as_deref(), Some("even it out"));
+        let (safe, hint) = (error.what_is_safe().unwrap(), error.hint().unwrap());
+        assert_eq!(
+            error.to_string(),
+            format!("{message}\nhelp: even it out\n{safe}\n{hint}")
+        );
+        assert_eq!((error.kind(), error.step()), ("record", Some("parse")));
+        let origin = error.origin().unwrap();
+        assert_eq!(
+            (origin.source_step.as_str(), origin.line),
+            ("orders", Some(6))
+        );
+    }
+
+    #[test]
+    fn the_column_of_a_record_is_no_text() {
+        let json = serde_json::from_str::<u64>("[").unwrap_err();
+        let column = json.column();
+        let error = record(json.into());
+        assert_eq!(error.column(), Some(column));
+        assert!(!error.beside_column().contains("column"));
+        assert_eq!(record("odd".into()).column(), None);
+    }
+
+    #[test]
+    fn the_help_of_a_cause_is_not_in_the_middle_of_a_message() {
+        let inner = SourceError::new("no file").and_help("name one");
+        let outer = SourceError::caused_by("not read", inner);
+        assert_eq!(outer.message(), "not read: no file");
+        assert_eq!(outer.to_string(), "not read: no file\nhelp: name one");
+        let both = outer.and_help("or none");
+        assert!(
+            both.to_string()
+                .ends_with("\nhelp: name one\nhelp: or none")
+        );
     }
 }

@@ -237,7 +237,8 @@ const ALWAYS: usize = 64;
 /// How many workers a processor can have where that is more than [`ALWAYS`].
 const EACH: usize = 16;
 
-/// Refuses more workers than there are key groups, or than are of use: what is wrong, and what to do.
+/// Refuses more workers than there are key groups, or than are of use: what is wrong, and what to
+/// do.
 fn few_enough(workers: usize) -> Result<(), (String, String)> {
     let help = "run it with about as many workers as there are processors".to_owned();
     let groups = usize::from(KEY_GROUPS);

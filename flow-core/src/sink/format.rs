@@ -195,8 +195,8 @@ fn not_json(record: &impl Serialize, error: serde_json::Error) -> SinkError {
         "make it an `Option`, leave such records out before the sink, or have `null` written with \
          `.nan_as_null()`"
     } else if cause.contains("key must be a string") {
-        "the keys of an object are texts: make the keys of the map texts in a `map` before the sink, or \
-         make the map a list of pairs, as `map.into_iter().collect::<Vec<_>>()` does"
+        "the keys of an object are texts: make the keys of the map texts in a `map` before the \
+         sink, or make the map a list of pairs, as `map.into_iter().collect::<Vec<_>>()` does"
     } else {
         return SinkError::caused_by(message, error);
     };

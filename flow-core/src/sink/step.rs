@@ -7,7 +7,7 @@ use flow_store::{Checked, End, Epoch, Look, decode, encode};
 use super::{NoResume, OutputId, Shards, Sink, Writer};
 use crate::{
     chain::{At, Fault, InletId, Parcel, Plain, recycle},
-    engine::{Head, HeadContext, Made, PendingSync, Rows, Task},
+    engine::{EpochRows, Head, HeadContext, Operator, PendingSync, Task},
     error::{BuildError, Kept, NotKept, ResumeError, RunError},
     graph::StepIndex,
     record::State,
@@ -19,7 +19,7 @@ pub(crate) fn head<S: Sink>(index: StepIndex, inlet: InletId, sink: S) -> Head {
     Head::new(index, move |context| {
         let mut checked = Checked::default();
         let outputs = open(&sink, context, &mut checked)?;
-        Ok(Made::Step {
+        Ok(Operator::Step {
             inlet,
             task: Box::new(Writing::<S::Writer> {
                 step: index,
@@ -197,7 +197,7 @@ impl<W: Writer<Item: crate::record::Record, Position: State>> Task for Writing<W
         Ok(())
     }
 
-    fn close(&mut self, epoch: Epoch, rows: &mut Rows) -> Result<(), Fault> {
+    fn close(&mut self, epoch: Epoch, rows: &mut EpochRows) -> Result<(), Fault> {
         self.at.enter();
         let Some((shard, writer)) = self.outputs.first_mut() else {
             return Ok(());

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     chain::{At, Fault, InletId, Keyed, Parcel, Wiring, recycle},
-    engine::{Head, Made, Rows, Task},
+    engine::{EpochRows, Head, Operator, Task},
     error::BoxError,
     graph::StepIndex,
     record::{Key, Record, StateCodec},
@@ -49,7 +49,7 @@ where
             emit,
             types: std::marker::PhantomData,
         });
-        Ok(Made::Step { inlet, task })
+        Ok(Operator::Step { inlet, task })
     })
 }
 
@@ -116,7 +116,7 @@ where
         self.emit.flush()
     }
 
-    fn close(&mut self, _: Epoch, rows: &mut Rows) -> Result<(), Fault> {
+    fn close(&mut self, _: Epoch, rows: &mut EpochRows) -> Result<(), Fault> {
         self.at.enter();
         self.table
             .snapshot(self.number, &self.codec, &mut rows.changes)

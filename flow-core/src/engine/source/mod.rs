@@ -20,7 +20,7 @@ use timely::{
 pub(crate) use self::blocks::{Block, Blocks, FailedLine, Offer, Processed, Queues, Receipt};
 use self::blocks::{Outstanding, Sharing};
 use super::{
-    AbortReason, EpochEvent, Filled, Rows, RunHandle, RunState, SourceBell, SourceFault,
+    AbortReason, EpochEvent, EpochRows, Filled, RunHandle, RunState, SourceBell, SourceFault,
     SourceTask,
     frontier::{END, Time},
     in_order::PARCEL,
@@ -387,7 +387,7 @@ impl Driver {
             return Ok(());
         };
         self.outputs.send(capabilities, 1);
-        let mut rows = Rows::default();
+        let mut rows = EpochRows::default();
         self.task.write_tokens(&mut rows)?;
         self.outputs.send_rows(capabilities, rows);
         self.read_in_epoch = false;

@@ -19,7 +19,8 @@ use super::{Excerpt, Next, Reader, Source, UnfinishedLine, cannot_resume, lines:
 use crate::{
     chain::{At, Batch, BoxConsumer, Fault, FaultOrigin, Pushed, Skips, StopFlag},
     engine::{
-        Block, Blocks, Filled, RecordFailure, Rows, RunHandle, SourceBell, SourceFault, SourceTask,
+        Block, Blocks, EpochRows, Filled, RecordFailure, RunHandle, SourceBell, SourceFault,
+        SourceTask,
     },
     error::{Kept, NotKept},
     graph::StepIndex,
@@ -418,7 +419,7 @@ impl<S: Source> SourceTask for Reading<S> {
         Ok(more)
     }
 
-    fn write_tokens(&mut self, rows: &mut Rows) -> Result<(), Fault> {
+    fn write_tokens(&mut self, rows: &mut EpochRows) -> Result<(), Fault> {
         self.at.enter();
         for partition in &mut self.partitions {
             if !std::mem::take(&mut partition.moved) {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     chain::Port,
-    engine::{Head, HeadContext, Made, PartitionBell},
+    engine::{Head, HeadContext, Operator, PartitionBell},
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     graph::StepIndex,
     record::NoKey,
@@ -37,7 +37,7 @@ pub(crate) fn head<S: Source>(
         let partitions = open(&*source, context, &mut checked)?;
         context.wiring.may_rest = true;
         let chain = port.build(&mut context.wiring);
-        Ok(Made::Source(Box::new(Reading::<S> {
+        Ok(Operator::Source(Box::new(Reading::<S> {
             step: index,
             id: context.id(),
             at: context.wiring.whereabouts.of(index),

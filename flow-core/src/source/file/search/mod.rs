@@ -499,15 +499,15 @@ fn copied<T>(name: &str, copy: &str, goes_on: bool) -> Found<T> {
     // Where nothing had been read, the copy is an input as any other.
     let rename = match goes_on {
         true => format!(
-            ", with `--rename-partition {name}={copy}`, which goes on there and reads {name} from its \
-             beginning"
+            ", with `--rename-partition {name}={copy}`, which goes on there and reads {name} from \
+             its beginning"
         ),
         false => String::new(),
     };
     Found::Unclear {
         why: format!(
-            "{name} may have been copied and emptied, or only copied: it and {copy} both begin with \
-             what was read of it"
+            "{name} may have been copied and emptied, or only copied: it and {copy} both begin \
+             with what was read of it"
         ),
         help: format!(
             "if it was emptied, name {copy} as an input too{rename}. If it was only copied, move \
