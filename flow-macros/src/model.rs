@@ -67,7 +67,7 @@ impl Place {
 
 /// What a method does, judged by its name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     /// Begins a stream.
     Source,
     /// Keeps a state; its first argument is a function.
@@ -82,7 +82,7 @@ enum Kind {
 
 /// The names of the methods. A name that other types have too does no harm if the step keeps
 /// nothing: its row is looked up only by a step that was made at that place.
-const METHODS: &[(Kind, &[&str])] = &[
+pub(crate) const METHODS: &[(Kind, &[&str])] = &[
     (Kind::Source, &["source", "source_or_dead"]),
     (
         Kind::Stateful,
@@ -112,30 +112,17 @@ const METHODS: &[(Kind, &[&str])] = &[
             "into_keyed",
             "key_on",
             "map",
-            "map_batch",
             "map_values",
             "rekey_on",
             "try_filter_map",
             "try_filter_map_or_dead",
             "try_filter_map_with",
-            "try_flat_map",
-            "try_flat_map_with",
             "try_map",
             "try_map_or_dead",
             "try_map_with",
         ],
     ),
-    (
-        Kind::Plain,
-        &[
-            "broadcast",
-            "drop_key",
-            "flatten",
-            "merge",
-            "redistribute",
-            "with_key",
-        ],
-    ),
+    (Kind::Plain, &["drop_key", "merge"]),
     (
         Kind::Same,
         &[

@@ -3,9 +3,10 @@
 //! `tests/expansions` has one item a file, and its expansion beside it.
 //! `UPDATE_EXPECT=1 cargo test -p flow-macros` writes the expansions.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use proc_macro2::{Delimiter, Group, LineColumn, TokenStream, TokenTree};
+use quote::ToTokens;
 
 use crate::expand;
 
@@ -332,4 +333,54 @@ fn what_is_a_function() {
         let item = format!("{word} fn f() {{}}");
         assert!(message(&item).contains("a dataflow can't be"), "{item}");
     }
+}
+
+/// The public methods of `impl` blocks for one of these types that return a stream.
+fn methods_that_return_streams(directory: &Path, of: &[&str]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.append(&mut methods_that_return_streams(&path, of));
+            continue;
+        }
+        let file = syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap();
+        for item in file.items {
+            let syn::Item::Impl(block) = item else {
+                continue;
+            };
+            let syn::Type::Path(self_type) = &*block.self_ty else {
+                continue;
+            };
+            let name = self_type.path.segments.last().unwrap().ident.to_string();
+            if block.trait_.is_some() || !of.contains(&name.as_str()) {
+                continue;
+            }
+            for item in block.items {
+                let syn::ImplItem::Fn(method) = item else {
+                    continue;
+                };
+                let (signature, vis) = (&method.sig, &method.vis);
+                let output = signature.output.to_token_stream().to_string();
+                let is_stream = ["Stream", "AndDead", "Self"]
+                    .iter()
+                    .any(|to| output.contains(to));
+                if matches!(vis, syn::Visibility::Public(_)) && is_stream {
+                    found.insert(signature.ident.to_string());
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_macro_knows_every_method_that_returns_a_stream() {
+    let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../flow-core/src");
+    let mut in_core = methods_that_return_streams(&core, &["Stream", "Flow"]);
+    // Of a trait, and the constructor of a flow.
+    in_core.insert("clone".to_owned());
+    let known = crate::model::METHODS.iter().flat_map(|(_, names)| *names);
+    let known: BTreeSet<String> = known.map(|name| (*name).to_owned()).collect();
+    assert_eq!(known, in_core);
 }

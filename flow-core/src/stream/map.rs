@@ -1,13 +1,11 @@
-//! Stateless steps named as on `Iterator`.
-//!
-//! They see whole items: `T`, or `(K, T)` on a keyed stream, and what they give out has no key.
+//! `map`, and `map_values` on a keyed stream.
 
-use std::{convert::Infallible, panic::Location};
+use std::panic::Location;
 
 use super::Stream;
 use crate::{
-    chain::{At, Batch, BoxConsumer, Consumer, Fault, Parent, Wiring},
-    record::{KeyKind, NoKey},
+    chain::{At, Batch, BoxConsumer, Consumer, Fault},
+    record::{IsKeyed, KeyKind, NoKey},
 };
 
 impl<T, Key> Stream<T, Key> {
@@ -39,92 +37,7 @@ impl<T, Key> Stream<T, Key> {
         })
     }
 
-    /// Keeps the items for which the function is true.
-    ///
-    /// ```
-    /// # use flow::prelude::*;
-    /// # use flow::{sink, source};
-    /// # let (out, seen) = sink::collect();
-    /// # Runner::new(move |flow| {
-    /// flow.source(source::from_iter(1..=4u64)).filter(|n| n % 2 == 0).sink(out.clone());
-    /// # }).run().unwrap();
-    /// # assert_eq!(seen.take(), [2, 4]);
-    /// ```
-    #[track_caller]
-    pub fn filter<F>(self, mut f: F) -> Stream<Key::Item<T>>
-    where
-        Key: KeyKind,
-        T: 'static,
-        F: FnMut(&Key::Item<T>) -> bool + 'static,
-    {
-        self.chain("filter", Location::caller(), |at, _, next| {
-            Box::new(Pick::new(at, next, move |pair| {
-                f(Key::item_ref(&pair)).then(|| (NoKey, Key::item(pair)))
-            }))
-        })
-    }
-
-    /// Replaces each item, or drops it where the function returns `None`.
-    ///
-    /// ```
-    /// # use flow::prelude::*;
-    /// # use flow::{sink, source};
-    /// # let (out, seen) = sink::collect();
-    /// # Runner::new(move |flow| {
-    /// let words = flow.source(source::from_iter(["1", "x", "3"].map(String::from)));
-    /// words.filter_map(|word| word.parse::<u64>().ok()).sink(out.clone());
-    /// # }).run().unwrap();
-    /// # assert_eq!(seen.take(), [1, 3]);
-    /// ```
-    #[track_caller]
-    pub fn filter_map<U, F>(self, mut f: F) -> Stream<U>
-    where
-        Key: KeyKind,
-        T: 'static,
-        U: 'static,
-        F: FnMut(Key::Item<T>) -> Option<U> + 'static,
-    {
-        self.chain("filter_map", Location::caller(), |at, _, next| {
-            Box::new(Pick::new(at, next, move |pair| {
-                Some((NoKey, f(Key::item(pair))?))
-            }))
-        })
-    }
-
-    /// Replaces each item by any number of others.
-    ///
-    /// An iterator that makes very many items of one is asked for some thousand at a time, which are worked on before it is
-    /// asked for more. So they are never all in memory, unless the chain holds a step that may fail or is entered by a
-    /// [`merge`](Stream::merge) or from a stateful step, or several workers share the lines of one file.
-    ///
-    /// ```
-    /// # use flow::prelude::*;
-    /// # use flow::{sink, source};
-    /// # let (out, seen) = sink::collect();
-    /// # Runner::new(move |flow| {
-    /// let lines = flow.source(source::from_iter(["a b", "", "c"].map(String::from)));
-    /// let words = lines
-    ///     .flat_map(|line| line.split_whitespace().map(String::from).collect::<Vec<_>>());
-    /// words.sink(out.clone());
-    /// # }).run().unwrap();
-    /// # assert_eq!(seen.take(), ["a", "b", "c"]);
-    /// ```
-    #[track_caller]
-    pub fn flat_map<I, F>(self, mut f: F) -> Stream<I::Item>
-    where
-        Key: KeyKind,
-        T: 'static,
-        I: IntoIterator + 'static,
-        I::Item: 'static,
-        F: FnMut(Key::Item<T>) -> I + 'static,
-    {
-        self.chain("flat_map", Location::caller(), |at, wiring, next| {
-            let items = move |pair| f(Key::item(pair)).into_iter().map(|item| (NoKey, item));
-            Box::new(Many::new(at, wiring, next, items))
-        })
-    }
-
-    /// Looks at each item as it passes.
+    /// Replaces the value of each record and keeps its key.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -132,22 +45,21 @@ impl<T, Key> Stream<T, Key> {
     /// # let (out, seen) = sink::collect();
     /// # Runner::new(move |flow| {
     /// let numbers = flow.source(source::from_iter(1..=2u64));
-    /// numbers.inspect(|n| eprintln!("saw {n}")).sink(out.clone());
+    /// let keyed = numbers.key_on(|n| n % 2).map_values(|n| n * 10);
+    /// keyed.map(|(parity, n)| (parity, n)).sink(out.clone());
     /// # }).run().unwrap();
-    /// # assert_eq!(seen.take(), [1, 2]);
+    /// # assert_eq!(seen.take(), [(1, 10), (0, 20)]);
     /// ```
     #[track_caller]
-    pub fn inspect<F>(self, mut f: F) -> Stream<Key::Item<T>>
+    pub fn map_values<U, F>(self, mut f: F) -> Stream<U, Key>
     where
-        Key: KeyKind,
+        Key: IsKeyed + 'static,
         T: 'static,
-        F: FnMut(&Key::Item<T>) + 'static,
+        U: 'static,
+        F: FnMut(T) -> U + 'static,
     {
-        self.chain("inspect", Location::caller(), |at, _, next| {
-            Box::new(Each::new(at, next, move |pair| {
-                f(Key::item_ref(&pair));
-                (NoKey, Key::item(pair))
-            }))
+        self.chain("map_values", Location::caller(), |at, _, next| {
+            Box::new(Each::new(at, next, move |(key, value)| (key, f(value))))
         })
     }
 }
@@ -174,135 +86,6 @@ impl<T, U, F: FnMut(T) -> U> Consumer<T> for Each<F, U> {
     }
 
     fn resume(&mut self) -> Result<bool, Fault> {
-        self.next.resume()
-    }
-}
-
-/// A step that makes at most one record of each.
-pub(super) struct Pick<F, U> {
-    at: At,
-    f: F,
-    out: Batch<U>,
-    next: BoxConsumer<U>,
-}
-
-impl<F, U> Pick<F, U> {
-    pub(super) fn new(at: At, next: BoxConsumer<U>, f: F) -> Self {
-        let out = Batch::new();
-        Pick { at, f, out, next }
-    }
-}
-
-impl<T, U, F: FnMut(T) -> Option<U>> Consumer<T> for Pick<F, U> {
-    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
-        let f = |record| Ok::<_, Infallible>((self.f)(record));
-        batch.try_filter_map(&self.at, &mut self.out, f, |never, _| match never {})?;
-        self.next.push_batch(&mut self.out)
-    }
-
-    fn resume(&mut self) -> Result<bool, Fault> {
-        self.next.resume()
-    }
-}
-
-/// The most records that are passed on at a time.
-const PASSED: usize = 1024;
-
-/// The number of records of a batch after which a step rests, where it may.
-const RESTS: usize = 8 * PASSED;
-
-/// A step that makes any number of records of each.
-pub(super) struct Many<F, T, I, U> {
-    at: At,
-    f: F,
-    out: Batch<U>,
-    next: BoxConsumer<U>,
-    may_rest: bool,
-    /// Where it rests: what it makes of the record in hand, and the records behind that one.
-    items: Option<(I, Parent)>,
-    rest: std::vec::IntoIter<(T, Parent)>,
-}
-
-impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Many<F, T, I, U> {
-    pub(super) fn new(at: At, wiring: &mut Wiring, next: BoxConsumer<U>, f: F) -> Self {
-        // What it has passed on can't be taken back, so nothing that comes later may fail.
-        let may_rest = wiring.may_rest && wiring.fallible.is_empty();
-        wiring.rests |= may_rest;
-        Many {
-            at,
-            f,
-            out: Batch::new(),
-            next,
-            may_rest,
-            items: None,
-            rest: Vec::new().into_iter(),
-        }
-    }
-
-    /// Passes on what an iterator gives out, and returns it where the step rests before its end.
-    fn pass_on(
-        &mut self,
-        mut items: I,
-        parent: Parent,
-        passed: &mut usize,
-    ) -> Result<Option<I>, Fault> {
-        loop {
-            let room = PASSED.saturating_sub(self.out.len());
-            self.out.extend(&mut items, room, parent);
-            if self.out.len() < PASSED {
-                return Ok(None);
-            }
-            *passed += self.out.len();
-            self.next.push_batch(&mut self.out)?;
-            if self.may_rest && (self.next.resume()? || *passed >= RESTS) {
-                return Ok(Some(items));
-            }
-            // The iterator is user code too.
-            self.at.enter();
-        }
-    }
-}
-
-impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Consumer<T> for Many<F, T, I, U> {
-    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
-        self.out.restart(batch);
-        let at = self.at.clone();
-        let mut passed = 0;
-        let mut drained = batch.drain(&at);
-        while let Some((record, parent)) = drained.next() {
-            let items = (self.f)(record);
-            self.items = self
-                .pass_on(items, parent, &mut passed)?
-                .map(|items| (items, parent));
-            if self.items.is_some() {
-                self.rest = drained.collect::<Vec<_>>().into_iter();
-                return Ok(());
-            }
-        }
-        self.next.push_batch(&mut self.out)
-    }
-
-    fn resume(&mut self) -> Result<bool, Fault> {
-        if self.next.resume()? {
-            return Ok(true);
-        }
-        let mut passed = 0;
-        self.at.enter();
-        let mut next = self.items.take();
-        while let Some((items, parent)) = next {
-            self.items = self
-                .pass_on(items, parent, &mut passed)?
-                .map(|items| (items, parent));
-            if self.items.is_some() {
-                return Ok(true);
-            }
-            let rest = self.rest.next();
-            next = rest.map(|(record, parent)| ((self.f)(record), parent));
-        }
-        if self.out.is_empty() {
-            return Ok(false);
-        }
-        self.next.push_batch(&mut self.out)?;
         self.next.resume()
     }
 }

@@ -1,17 +1,23 @@
-//! Streams and the steps that can follow on them: one file a family, one method a step.
+//! Streams and the steps that can follow on them: one file for each operator.
 
 mod branch;
 mod built;
 mod dead;
+mod drop_key;
 mod fallible;
+mod filter;
+mod filter_map;
+mod flat_map;
 mod flow;
+mod inspect;
+mod into_keyed;
 mod key_on;
 mod map;
 mod merge;
 mod migrate;
+mod rekey_on;
 mod sink;
 pub mod stateful;
-mod values;
 
 use std::{panic::Location, rc::Rc};
 

@@ -1,0 +1,60 @@
+//! `filter`, and `filter_values` on a keyed stream.
+
+use std::panic::Location;
+
+use super::{Stream, filter_map::Pick};
+use crate::record::{IsKeyed, KeyKind, NoKey};
+
+impl<T, Key> Stream<T, Key> {
+    /// Keeps the items for which the function is true.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// flow.source(source::from_iter(1..=4u64)).filter(|n| n % 2 == 0).sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [2, 4]);
+    /// ```
+    #[track_caller]
+    pub fn filter<F>(self, mut f: F) -> Stream<Key::Item<T>>
+    where
+        Key: KeyKind,
+        T: 'static,
+        F: FnMut(&Key::Item<T>) -> bool + 'static,
+    {
+        self.chain("filter", Location::caller(), |at, _, next| {
+            Box::new(Pick::new(at, next, move |pair| {
+                f(Key::item_ref(&pair)).then(|| (NoKey, Key::item(pair)))
+            }))
+        })
+    }
+
+    /// Keeps the records for whose value the function is true, with their keys.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let (out, seen) = sink::collect();
+    /// # Runner::new(move |flow| {
+    /// let numbers = flow.source(source::from_iter(1..=4u64));
+    /// let keyed = numbers.key_on(|n| n % 2).filter_values(|n| *n > 2);
+    /// keyed.map(|(parity, n)| (parity, n)).sink(out.clone());
+    /// # }).run().unwrap();
+    /// # assert_eq!(seen.take(), [(1, 3), (0, 4)]);
+    /// ```
+    #[track_caller]
+    pub fn filter_values<F>(self, mut f: F) -> Stream<T, Key>
+    where
+        Key: IsKeyed + 'static,
+        T: 'static,
+        F: FnMut(&T) -> bool + 'static,
+    {
+        self.chain("filter_values", Location::caller(), |at, _, next| {
+            Box::new(Pick::new(at, next, move |(key, value)| {
+                f(&value).then_some((key, value))
+            }))
+        })
+    }
+}
