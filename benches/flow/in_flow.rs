@@ -115,8 +115,7 @@ fn check(event: Event) -> std::result::Result<Event, &'static str> {
 }
 
 #[dataflow]
-pub(crate) fn cart_join(events: Stream<Event>, join: &Join, tally: &SharedTally) {
-    let mut events = events;
+pub(crate) fn cart_join(mut events: Stream<Event>, join: &Join, tally: &SharedTally) {
     for _ in 0..join.more_steps {
         events = events.map(another_step);
     }

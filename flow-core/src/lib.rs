@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod formats;
 mod graph;
+mod lock;
 mod names;
 mod record;
 mod resume;

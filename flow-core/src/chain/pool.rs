@@ -4,7 +4,9 @@
 //! its memory left to the allocator, each batch would be allocated, grown and freed, and freed on another
 //! thread than it came from. So the receiver hands it back to the outlet.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use crate::lock::Mutex;
 
 /// A batch with more room than this is not kept: a step that makes many records of one must not hold on to
 /// the memory of its largest batch.
@@ -52,7 +54,7 @@ impl<B: Reuse + Default> Pool<B> {
     /// An empty batch.
     pub(crate) fn take(&self) -> Box<B> {
         let kept = {
-            let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut batches = self.batches.lock();
             batches.pop()
         };
         let mut batch = kept.unwrap_or_default();
@@ -72,7 +74,7 @@ pub(crate) fn recycle<B: Reuse>(mut batch: Box<B>) {
     if batch.room() > LARGEST {
         return;
     }
-    let mut batches = pool.batches.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut batches = pool.batches.lock();
     if batches.len() < pool.most {
         batches.push(batch);
     }
@@ -84,7 +86,7 @@ mod tests {
     use crate::chain::Plain;
 
     fn waiting(pool: &Pool<Plain<u64>>) -> usize {
-        pool.batches.lock().unwrap().len()
+        pool.batches.lock().len()
     }
 
     #[test]

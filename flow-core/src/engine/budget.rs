@@ -14,14 +14,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
 use flow_store::Epoch;
+
+use crate::lock::Mutex;
 
 /// What may be in flight.
 #[derive(Clone, Copy, Debug)]
@@ -141,10 +140,6 @@ pub(crate) struct Budget {
     ended: Mutex<VecDeque<EndedEpoch>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Budget {
     /// `max_age` is that of an epoch.
     pub(crate) fn new(limits: Limits, max_age: Duration) -> Self {
@@ -201,7 +196,7 @@ impl Budget {
     /// something or [withdraws](Budget::withdraw).
     pub(crate) fn reserve(&self, source: usize, read: u64, records: u64, bytes_each: u64) -> Grant {
         let limit = self.limit(read);
-        let mut in_flight = lock(&self.in_flight);
+        let mut in_flight = self.in_flight.lock();
         if limit.saturating_sub(in_flight.records) < records && limit == self.adapted.load(SeqCst) {
             self.felt.store(true, SeqCst);
         }
@@ -236,27 +231,27 @@ impl Budget {
     /// Gives back what a source has taken and did not need: it does not count for its share.
     pub(crate) fn refund(&self, source: usize, records: u64, bytes: u64) {
         self.release(records, bytes);
-        if let Some(share) = lock(&self.in_flight).shares.get_mut(source) {
+        if let Some(share) = self.in_flight.lock().shares.get_mut(source) {
             share.taken = share.taken.saturating_sub(records);
         }
     }
 
     /// Whether there is room for a record of this size, whoever's turn it is.
     pub(crate) fn has_room(&self, read: u64, bytes_each: u64) -> bool {
-        self.room(&lock(&self.in_flight), self.limit(read), bytes_each) > 0
+        self.room(&self.in_flight.lock(), self.limit(read), bytes_each) > 0
     }
 
     /// Whether a source would get something now.
     pub(crate) fn has_turn(&self, source: usize, read: u64, bytes_each: u64) -> bool {
         let limit = self.limit(read);
-        let mut in_flight = lock(&self.in_flight);
+        let mut in_flight = self.in_flight.lock();
         self.room(&in_flight, limit, bytes_each) > 0
             && self.turn(&mut in_flight, source, limit, bytes_each) > 0
     }
 
     /// Notes that a source has nothing to read: others need not wait for it. True if some wait.
     pub(crate) fn withdraw(&self, source: usize) -> bool {
-        let mut in_flight = lock(&self.in_flight);
+        let mut in_flight = self.in_flight.lock();
         if let Some(share) = in_flight.shares.get_mut(source) {
             share.waits = false;
         }
@@ -265,31 +260,33 @@ impl Budget {
 
     /// Adds the weight of an open epoch, which goes with its records.
     pub(crate) fn weigh_epoch(&self) -> u64 {
-        lock(&self.in_flight).bytes += EPOCH_BYTES;
+        self.in_flight.lock().bytes += EPOCH_BYTES;
         EPOCH_BYTES
     }
 
     /// Gives back what has become durable, or was not used.
     pub(crate) fn release(&self, records: u64, bytes: u64) {
-        let mut in_flight = lock(&self.in_flight);
+        let mut in_flight = self.in_flight.lock();
         in_flight.records -= records;
         in_flight.bytes -= bytes;
     }
 
     pub(crate) fn records_in_flight(&self) -> u64 {
-        lock(&self.in_flight).records
+        self.in_flight.lock().records
     }
 
     /// Notes that an epoch has ended at the sources.
     pub(crate) fn ended(&self, epoch: Epoch, at: Instant) {
         let records = self.records_in_flight();
-        lock(&self.ended).push_back(EndedEpoch { epoch, at, records });
+        self.ended
+            .lock()
+            .push_back(EndedEpoch { epoch, at, records });
     }
 
     /// Notes that all workers have closed every epoch below `upto`, and lets as much be in flight
     /// as fits that. True if that is more than it was.
     pub(crate) fn closed(&self, upto: Epoch, at: Instant) -> bool {
-        let mut ended = lock(&self.ended);
+        let mut ended = self.ended.lock();
         let mut closed = Vec::new();
         while let Some(epoch) = ended.front().filter(|ended| ended.epoch < upto) {
             closed.push((at.saturating_duration_since(epoch.at), epoch.records));

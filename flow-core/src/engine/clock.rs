@@ -2,11 +2,13 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
+
+use crate::lock::{Mutex, MutexGuard};
 
 /// The clock of a run: the system's, or one that a test moves by hand.
 ///
@@ -42,7 +44,7 @@ type Listener = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl Manual {
     fn lock(&self) -> MutexGuard<'_, ManualState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     task::Waker,
 };
 
 use flow_store::Epoch;
 
 use super::{AbortReason, Clock, EpochEvent, RunState};
+use crate::lock::{Mutex, MutexGuard};
 
 /// Watches and stops a run from another thread.
 ///
@@ -178,7 +179,7 @@ impl RunHandle {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -5,16 +5,14 @@
 //! and each source follows at its next record.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
 use flow_store::Epoch;
 
 use super::Epochs;
+use crate::lock::{Mutex, MutexGuard};
 
 /// What a source has come to that may end the open epoch.
 #[derive(Clone, Copy, Debug)]
@@ -138,7 +136,7 @@ impl OpenEpoch {
     }
 
     fn last_end(&self) -> MutexGuard<'_, LastEnd> {
-        self.last_end.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last_end.lock()
     }
 
     fn contents(&self) -> Contents {

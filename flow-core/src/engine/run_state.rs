@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
         mpsc::Sender,
     },
@@ -21,6 +21,7 @@ use crate::{
     chain::{Fault, FaultOrigin, Stop, StopFlag},
     error::SinkError,
     graph::StepIndex,
+    lock::Mutex,
 };
 
 /// Why an execution was given up.
@@ -184,10 +185,6 @@ impl std::task::Wake for PartitionBell {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl RunState {
     pub(crate) fn new(
         first: Epoch,
@@ -257,11 +254,11 @@ impl RunState {
 
     /// Notes last lines that were left unread.
     pub(crate) fn add_unfinished(&self, mut lines: Vec<UnfinishedLine>) {
-        lock(&self.unfinished).append(&mut lines);
+        self.unfinished.lock().append(&mut lines);
     }
 
     pub(crate) fn take_unfinished(&self) -> Vec<UnfinishedLine> {
-        let mut lines = std::mem::take(&mut *lock(&self.unfinished));
+        let mut lines = std::mem::take(&mut *self.unfinished.lock());
         lines.sort_by(|one, other| {
             (&one.step, &one.partition).cmp(&(&other.step, &other.partition))
         });
@@ -280,7 +277,7 @@ impl RunState {
             Wake::Nobody => {}
             Wake::Waiting => self.ring_waiting(),
             Wake::Source(number) => {
-                if let Some(bell) = lock(&self.sources).get(number) {
+                if let Some(bell) = self.sources.lock().get(number) {
                     bell.ring_if_waiting();
                 }
             }
@@ -338,7 +335,7 @@ impl RunState {
     /// Wakes those that wait for epochs to land: a ledger has noted some.
     pub(crate) fn landed(&self) {
         if self.waits.load(SeqCst) && self.waits.swap(false, SeqCst) {
-            let waiting = std::mem::take(&mut *lock(&self.waiting));
+            let waiting = std::mem::take(&mut *self.waiting.lock());
             waiting.into_iter().for_each(Waker::wake);
         }
         self.end_if_given_up();
@@ -347,9 +344,9 @@ impl RunState {
     /// Whether every epoch below has landed: it is durable, and each worker has given its part of
     /// the budget back. If not, the waker is woken when more has landed.
     pub(crate) fn has_landed(&self, epoch: Epoch, waker: &Waker) -> bool {
-        lock(&self.waiting).push(waker.clone());
+        self.waiting.lock().push(waker.clone());
         self.waits.store(true, SeqCst);
-        let ledgers = lock(&self.ledgers);
+        let ledgers = self.ledgers.lock();
         ledgers.iter().all(|ledger| ledger.landed.has(epoch))
     }
 
@@ -373,7 +370,7 @@ impl RunState {
 
     /// Lets all sources stop at their next record, because this one fails.
     pub(crate) fn fail(&self, failure: RecordFailure) {
-        lock(&self.failures).record.get_or_insert(failure);
+        self.failures.lock().record.get_or_insert(failure);
         self.stopping.fail();
         self.tell(News::Stopping);
         self.ring_all();
@@ -398,7 +395,7 @@ impl RunState {
     /// Tells the thread that waits for the run.
     pub(crate) fn tell(&self, news: News) {
         // Nobody listens any more when the run is over.
-        let _ = lock(&self.news).send(news);
+        let _ = self.news.lock().send(news);
     }
 
     pub(crate) fn aborted(&self) -> bool {
@@ -407,7 +404,7 @@ impl RunState {
 
     /// Gives the execution up: from now on no operator does anything.
     pub(crate) fn abort(&self, why: AbortReason) {
-        lock(&self.failures).aborted.get_or_insert(why);
+        self.failures.lock().aborted.get_or_insert(why);
         self.abort.store(true, SeqCst);
         self.tell(News::Aborted);
         self.ring_all();
@@ -427,7 +424,7 @@ impl RunState {
     /// Gives up the epochs from this one on, which whoever calls keeps from being complete. Those
     /// before it become durable, then the run ends.
     pub(crate) fn give_up_from(&self, epoch: Epoch, why: Fault) {
-        lock(&self.failures).gave_up.get_or_insert(why);
+        self.failures.lock().gave_up.get_or_insert(why);
         self.given_up.fetch_min(epoch.to_u64(), SeqCst);
         self.end_if_given_up();
     }
@@ -438,11 +435,13 @@ impl RunState {
         if from == END {
             return;
         }
-        let all = lock(&self.ledgers)
+        let all = self
+            .ledgers
+            .lock()
             .iter()
             .all(|ledger| ledger.landed.has(from));
         if all {
-            let why = lock(&self.failures).gave_up.take();
+            let why = self.failures.lock().gave_up.take();
             if let Some(why) = why {
                 self.abort(AbortReason::GaveUp(why));
             }
@@ -451,14 +450,14 @@ impl RunState {
 
     /// Takes out what went wrong: what aborted the run, and the record that it was stopping for.
     pub(crate) fn take_failures(&self) -> (Option<AbortReason>, Option<RecordFailure>) {
-        let mut failures = lock(&self.failures);
+        let mut failures = self.failures.lock();
         (failures.aborted.take(), failures.record.take())
     }
 
     // ---- waking
 
     pub(crate) fn add_source(&self, activator: SyncActivator) -> Arc<SourceBell> {
-        let mut sources = lock(&self.sources);
+        let mut sources = self.sources.lock();
         let bell = Arc::new(SourceBell {
             number: sources.len(),
             activator,
@@ -471,7 +470,7 @@ impl RunState {
     /// Adds the ledger of a worker, which notes what has landed there.
     pub(crate) fn add_ledger(&self, activator: SyncActivator) -> Arc<Landed> {
         let landed: Arc<Landed> = Arc::default();
-        lock(&self.ledgers).push(LedgerBell {
+        self.ledgers.lock().push(LedgerBell {
             activator,
             landed: landed.clone(),
         });
@@ -479,19 +478,19 @@ impl RunState {
     }
 
     fn ring_ledgers(&self) {
-        for ledger in lock(&self.ledgers).iter() {
+        for ledger in self.ledgers.lock().iter() {
             let _ = ledger.activator.activate();
         }
     }
 
     fn ring_all(&self) {
-        for bell in lock(&self.sources).iter() {
+        for bell in self.sources.lock().iter() {
             bell.ring();
         }
     }
 
     pub(crate) fn ring_waiting(&self) {
-        for bell in lock(&self.sources).iter() {
+        for bell in self.sources.lock().iter() {
             bell.ring_if_waiting();
         }
     }

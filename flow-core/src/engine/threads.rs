@@ -4,14 +4,13 @@
 //! last one has been spawned: if one can't be, the others leave, nothing has been opened, and the
 //! start is refused.
 
-use std::{
-    io,
-    sync::{Arc, Condvar, Mutex, PoisonError},
-    thread,
-};
+use std::{io, sync::Arc, thread};
 
 use super::{News, RunState};
-use crate::error::RunError;
+use crate::{
+    error::RunError,
+    lock::{Condvar, Mutex},
+};
 
 /// The stack of a thread of a run. The steps of a chain call each other, so a chain of
 /// `MOST_STEPS` has to fit, in a debug build too, and user code behind it. The memory is the
@@ -28,7 +27,7 @@ pub(super) struct Gate {
 impl Gate {
     /// Opens the gate, once: threads go on, or leave.
     pub(super) fn open(&self, go: bool) {
-        let mut opened = self.go.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.go.lock();
         opened.get_or_insert(go);
         drop(opened);
         self.opened.notify_all();
@@ -36,11 +35,11 @@ impl Gate {
 
     /// Whether the thread may go on.
     pub(super) fn wait(&self) -> bool {
-        let mut go = self.go.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut go = self.go.lock();
         loop {
             match *go {
                 Some(go) => return go,
-                None => go = self.opened.wait(go).unwrap_or_else(PoisonError::into_inner),
+                None => go = self.opened.wait(go),
             }
         }
     }

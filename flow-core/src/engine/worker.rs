@@ -10,7 +10,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         mpsc::{Receiver, Sender, channel},
     },
     time::{Duration, Instant},
@@ -37,6 +37,7 @@ use crate::{
     chain::{FaultOrigin, Skips, Whereabouts, Wiring},
     error::{BuildError, ResumeError, RunError},
     graph::{Graph, StepIndex},
+    lock::Mutex,
     resume::{Conversions, ConvertedRows, Notice, Resume},
 };
 
@@ -427,7 +428,7 @@ impl Shared {
 }
 
 fn take<T: Default>(slots: &Mutex<Vec<T>>, index: usize) -> Option<T> {
-    let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slots = slots.lock();
     slots.get_mut(index).map(std::mem::take)
 }
 

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use flow_store::{CodecError, text_of};
@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 use crate::{
     error::{Kept, NotKept},
     graph::StepIndex,
+    lock::{Mutex, MutexGuard},
     record::Key,
 };
 
@@ -38,7 +39,7 @@ impl<K: Key> Keys<K> {
     fn part(&self, key: &K) -> (MutexGuard<'_, HashTable<(K, u64)>>, u64) {
         let hash = self.hasher.hash_one(key);
         let part = &self.parts[(hash >> 32) as usize % self.parts.len()];
-        (part.lock().unwrap_or_else(PoisonError::into_inner), hash)
+        (part.lock(), hash)
     }
 
     /// Adds a key whose bytes have this hash; refuses it if it is equal to one with other bytes.
@@ -79,7 +80,7 @@ pub(crate) struct AllKeys(Mutex<HashMap<StepIndex, Arc<dyn Any + Send + Sync>>>)
 
 impl AllKeys {
     pub(crate) fn of<K: Key>(&self, step: StepIndex) -> Option<Arc<Keys<K>>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let keys = all
             .entry(step)
             .or_insert_with(|| Arc::new(Keys::<K>::new()));

@@ -1,9 +1,9 @@
 //! A vector as a sink, for tests.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::{NoResume, OutputId, Shards, Sink, SinkError, SyncOutput, Writer};
-use crate::record::Record;
+use crate::{lock::Mutex, record::Record};
 
 /// Collects records, in the order in which they arrive at one worker, and hands them to the test.
 ///
@@ -48,13 +48,13 @@ impl<T> Collected<T> {
     /// Takes the records that have been collected so far.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 
     /// The number of records that are there now.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.0.lock().len()
     }
 
     /// Whether there are none.
@@ -91,7 +91,7 @@ impl<T: Record> Writer for CollectSink<T> {
     }
 
     fn write(&mut self, items: &mut Vec<T>) -> Result<(), SinkError> {
-        let mut collected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut collected = self.0.lock();
         collected.append(items);
         Ok(())
     }

@@ -4,13 +4,14 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc,
         mpsc::{SendError, TrySendError},
     },
     task::Waker,
 };
 
 use super::{At, Next, NoResume, Reader, Source, SourceError};
+use crate::lock::{Condvar, Mutex, MutexGuard};
 
 /// How many records are read in one run.
 const RUN: usize = 256;
@@ -99,7 +100,7 @@ enum Run {
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -129,7 +130,7 @@ impl<T> Sender<T> {
     pub fn send(&self, record: T) -> Result<(), SendError<T>> {
         let mut state = self.0.lock();
         while !state.is_closed() && state.queue.len() >= state.capacity {
-            state = (self.0.room.wait(state)).unwrap_or_else(PoisonError::into_inner);
+            state = self.0.room.wait(state);
         }
         if state.is_closed() {
             return Err(SendError(record));

@@ -61,13 +61,12 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// # assert!(error.to_string().contains("it is broken"));
 /// # assert_eq!(seen.take(), [0, 1, 2]);
 /// ```
-pub fn poll<F, I>(every: Duration, poll: F) -> PollSource<I::Item, NoResume>
+pub fn poll<F, I>(every: Duration, mut poll: F) -> PollSource<I::Item, NoResume>
 where
     F: FnMut() -> Result<I, SourceError> + 'static,
     I: IntoIterator,
     I::Item: 'static,
 {
-    let mut poll = poll;
     PollSource::new(every, NoResume, move |_| {
         let records = poll()?.into_iter();
         Ok(records.map(|record| (record, NoResume)).collect())
@@ -106,14 +105,13 @@ where
 /// # }).clock(clock).run().unwrap_err();
 /// # assert_eq!(seen.take(), ["row 1", "row 2"]);
 /// ```
-pub fn poll_with_token<F, I, T, P>(every: Duration, poll: F) -> PollSource<T, FnToken<P>>
+pub fn poll_with_token<F, I, T, P>(every: Duration, mut poll: F) -> PollSource<T, FnToken<P>>
 where
     F: FnMut(Option<&P>) -> Result<I, SourceError> + 'static,
     I: IntoIterator<Item = (T, P)>,
     T: 'static,
     P: Clone + Serialize + DeserializeOwned + 'static,
 {
-    let mut poll = poll;
     PollSource::new(every, FnToken::Start, move |last| {
         let last = match last {
             FnToken::Start => None,

@@ -1,12 +1,14 @@
 //! A sink that keeps its items, exactly once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use flow_store::Epoch;
-
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::sink::{Guarantee, IntoSink, OutputId, Shards, Sink, SinkError, SyncOutput, Writer};
+use crate::{
+    lock::{Mutex, MutexGuard},
+    sink::{Guarantee, IntoSink, OutputId, Shards, Sink, SinkError, SyncOutput, Writer},
+};
 
 /// A sink that keeps its items over any number of runs. When a run starts, it takes back the items
 /// that an aborted run wrote in epochs that were not durable. Its clones are one sink.
@@ -101,7 +103,7 @@ impl<T> TestSink<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

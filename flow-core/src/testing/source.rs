@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::Waker,
     time::Duration,
 };
 
 use crate::{
     engine::RunHandle,
+    lock::{Mutex, MutexGuard},
     source::{At, Excerpt, Next, Reader, Source, SourceError},
 };
 
@@ -145,7 +146,7 @@ impl<T> TestSource<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Fed<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

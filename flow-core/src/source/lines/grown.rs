@@ -45,10 +45,9 @@ pub(super) fn skip_rest_of_line(
 }
 
 /// As much of what follows where a file stands as tells whether it is a line's end.
-pub(super) fn rest_of_line(file: &File, name: &str) -> Result<Vec<u8>, SourceError> {
+pub(super) fn rest_of_line(mut file: &File, name: &str) -> Result<Vec<u8>, SourceError> {
     let mut rest = Vec::new();
     let read = file.take(3).read_to_end(&mut rest);
-    let mut file = file;
     read.and_then(|read| file.seek_relative(-i64::try_from(read).unwrap_or_default()))
         .map_err(|error| SourceError::caused_by(format!("{name}: can't be read"), error))?;
     Ok(match memchr(b'\n', &rest) {

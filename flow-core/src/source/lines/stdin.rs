@@ -5,10 +5,7 @@ use std::{
     io::{self, ErrorKind, Read},
     marker::PhantomData,
     path::PathBuf,
-    sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
     task::Waker,
 };
 
@@ -23,6 +20,7 @@ use super::{
 };
 use crate::{
     error::{Dead, OnError},
+    lock::{Condvar, Mutex, MutexGuard},
     source::{
         At, Excerpt, Next, NoResume, Reader, Source, SourceError, SourceOrDead, file::beginning,
     },
@@ -381,7 +379,7 @@ enum Chunk {
 
 impl Pipe {
     fn lock(&self) -> MutexGuard<'_, PipeState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Starts the thread, which reads when a run does.
@@ -457,10 +455,7 @@ impl Pipe {
         loop {
             let mut state = self.lock();
             while state.is_paused || state.chunks.len() >= AHEAD {
-                state = self
-                    .room
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.room.wait(state);
             }
             drop(state);
             let waited = wait_for_stdin();

@@ -3,13 +3,13 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
 };
 
 use super::{Block, Processed};
-use crate::{engine::SourceBell, graph::StepIndex};
+use crate::{engine::SourceBell, graph::StepIndex, lock::Mutex};
 
 /// What the sources of all workers share.
 pub(crate) struct Queues {
@@ -48,10 +48,6 @@ pub(super) struct Helper {
     waits: AtomicBool,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Queues {
     pub(crate) fn new(workers: usize, fixed: Option<usize>) -> Self {
         Queues {
@@ -72,7 +68,7 @@ impl Queues {
             jobs: Mutex::default(),
             helpers: Mutex::default(),
         };
-        let mut queues = lock(&self.of_steps);
+        let mut queues = self.of_steps.lock();
         let queue = queues.entry(step).or_insert_with(|| Arc::new(new()));
         (self.busy.len() > 1).then(|| queue.clone())
     }
@@ -100,7 +96,7 @@ impl Queue {
             bell,
             waits: AtomicBool::new(false),
         });
-        lock(&self.helpers).push(helper.clone());
+        self.helpers.lock().push(helper.clone());
         helper
     }
 
@@ -116,26 +112,28 @@ impl Queue {
 
     /// Leaves a block, and calls a worker that waits for one.
     pub(super) fn put(&self, job: Job) {
-        lock(&self.jobs).push_back(job);
+        self.jobs.lock().push_back(job);
         let waits =
             |helper: &&Arc<Helper>| self.is_idle(helper.worker) && helper.waits.swap(false, SeqCst);
-        if let Some(helper) = lock(&self.helpers).iter().find(waits) {
+        if let Some(helper) = self.helpers.lock().iter().find(waits) {
             helper.bell.ring();
         }
     }
 
     /// Takes the block that has been here longest.
     pub(super) fn pop(&self) -> Option<Job> {
-        lock(&self.jobs).pop_front()
+        self.jobs.lock().pop_front()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        lock(&self.jobs).is_empty()
+        self.jobs.lock().is_empty()
     }
 
     /// Removes the blocks of an owner that nobody has begun.
     pub(super) fn remove(&self, returns: &Arc<Returns>) {
-        lock(&self.jobs).retain(|job| !Arc::ptr_eq(&job.returns, returns));
+        self.jobs
+            .lock()
+            .retain(|job| !Arc::ptr_eq(&job.returns, returns));
     }
 }
 
@@ -156,7 +154,7 @@ impl Returns {
 
     /// Leaves what came of a block, with its buffer.
     pub(super) fn put(&self, number: u64, processed: Processed, block: Block) {
-        let refused = match &mut *lock(&self.processed) {
+        let refused = match &mut *self.processed.lock() {
             Some(there) => there.insert(number, (processed, block)),
             None => Some((processed, block)),
         };
@@ -166,19 +164,19 @@ impl Returns {
     }
 
     pub(super) fn has(&self, number: u64) -> bool {
-        let processed = lock(&self.processed);
+        let processed = self.processed.lock();
         processed
             .as_ref()
             .is_some_and(|there| there.contains_key(&number))
     }
 
     pub(super) fn take(&self, number: u64) -> Option<(Processed, Block)> {
-        lock(&self.processed).as_mut()?.remove(&number)
+        self.processed.lock().as_mut()?.remove(&number)
     }
 
     /// Drops what is here, and what still comes.
     pub(super) fn close(&self) {
-        let there = lock(&self.processed).take();
+        let there = self.processed.lock().take();
         drop(there);
     }
 }
