@@ -150,13 +150,7 @@ fn die(keys: u64, scratch: &Scratch) -> Result<Own> {
         true => all(keys)?,
         false => Changes::new(),
     };
-    let mut execution = look.start(Start {
-        manifest: &manifest,
-        flow_name: "bench",
-        workers: 1,
-        build: "",
-        changes: &changes,
-    })?;
+    let mut execution = look.start(Start::new("bench", &manifest, &changes))?;
     let mut random = Random::new();
     for _ in 0..3 {
         let changes = random.changes(keys, 1000)?;
@@ -183,14 +177,8 @@ fn step() -> StepSpec {
 fn start(directory: &Path, retain: Retain, keys: u64) -> Result<Execution> {
     let look = Look::at(directory)?.retaining(retain);
     let manifest = look.reconcile(&[step()], &Agreed::default())?;
-    let start = Start {
-        manifest: &manifest,
-        flow_name: "bench",
-        workers: 1,
-        build: "",
-        changes: &all(keys)?,
-    };
-    Ok(look.start(start)?)
+    let rows = all(keys)?;
+    Ok(look.start(Start::new("bench", &manifest, &rows))?)
 }
 
 fn all(keys: u64) -> std::result::Result<Changes, CodecError> {

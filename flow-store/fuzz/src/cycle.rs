@@ -87,13 +87,7 @@ pub(crate) fn start(look: Look, changes: &Changes) -> Result<Execution, StoreErr
         }
     };
     let manifest = look.reconcile(&flow, &Agreed::default())?;
-    look.start(Start {
-        manifest: &manifest,
-        flow_name: "fuzzed",
-        workers: 1,
-        build: "",
-        changes,
-    })
+    look.start(Start::new("fuzzed", &manifest, changes))
 }
 
 /// Goes on with a store that a look found nothing wrong with: commits that fold, a way back, a

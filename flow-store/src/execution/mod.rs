@@ -301,13 +301,7 @@ mod tests {
         let mut execution = look
             .reconcile(&[], &Agreed::default())
             .and_then(|manifest| {
-                look.start(crate::Start {
-                    manifest: &manifest,
-                    flow_name: "fenced",
-                    workers: 1,
-                    build: "",
-                    changes: &Changes::new(),
-                })
+                look.start(crate::Start::new("fenced", &manifest, &Changes::new()))
             })
             .unwrap();
         execution.commit(Epoch::first(1), []).unwrap();

@@ -42,6 +42,32 @@ pub struct Start<'a> {
     pub changes: &'a Changes,
 }
 
+impl<'a> Start<'a> {
+    /// A start with one worker, of a program that has no name for its build.
+    ///
+    /// ```
+    /// use flow_store::{Agreed, Changes, End, Look, Start};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let look = Look::at(directory.path())?;
+    /// let manifest = look.reconcile(&[], &Agreed::default())?;
+    /// let changes = Changes::new();
+    /// let start = Start { workers: 2, ..Start::new("orders", &manifest, &changes) };
+    /// look.start(start)?.end(End::Finished)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn new(flow_name: &'a str, manifest: &'a Manifest, changes: &'a Changes) -> Self {
+        Start {
+            manifest,
+            flow_name,
+            workers: 1,
+            build: "",
+            changes,
+        }
+    }
+}
+
 impl Look {
     /// Starts an execution.
     ///

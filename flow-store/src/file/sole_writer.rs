@@ -250,13 +250,8 @@ mod tests {
 
     fn start(look: Look, bytes: &Shared) -> Execution {
         let manifest = look.reconcile(&[], &Agreed::default()).unwrap();
-        let start = Start {
-            manifest: &manifest,
-            flow_name: "shared",
-            workers: 1,
-            build: "",
-            changes: &Changes::new(),
-        };
+        let nothing = Changes::new();
+        let start = Start::new("shared", &manifest, &nothing);
         look.start_over(bytes.clone(), &start).unwrap()
     }
 

@@ -31,9 +31,7 @@ impl Look {
     /// # let changes = Changes::new();
     /// let look = Look::at(directory.path())?.retaining(Retain::Epochs(10));
     /// # let manifest = look.reconcile(&[], &Agreed::default())?;
-    /// # let mut execution = look.start(Start {
-    /// #     manifest: &manifest, flow_name: "f", workers: 1, build: "", changes: &changes,
-    /// # })?;
+    /// # let mut execution = look.start(Start::new("f", &manifest, &changes))?;
     /// // start an execution, and ..
     /// execution.commit(Epoch::first(1), [&changes])?;
     /// execution.commit(Epoch::first(1).next(), [&changes])?;

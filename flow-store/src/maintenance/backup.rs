@@ -30,9 +30,7 @@ impl Look {
     /// # let look = Look::at(&path)?;
     /// # let manifest = look.reconcile(&[], &Agreed::default())?;
     /// # let changes = Changes::new();
-    /// # look.start(Start {
-    /// #     manifest: &manifest, flow_name: "f", workers: 1, build: "", changes: &changes,
-    /// # })?.end(End::Finished)?;
+    /// # look.start(Start::new("f", &manifest, &changes))?.end(End::Finished)?;
     /// let look = Look::at(&path)?;
     /// look.backup(&target, &mut |_done, _all| ())?;
     /// assert_eq!(Look::at(&target)?.epoch(), look.epoch());

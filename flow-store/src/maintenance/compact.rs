@@ -45,9 +45,7 @@ impl Look {
     /// # let look = Look::at(directory.path())?;
     /// # let manifest = look.reconcile(&[], &Agreed::default())?;
     /// # let changes = Changes::new();
-    /// # look.start(Start {
-    /// #     manifest: &manifest, flow_name: "f", workers: 1, build: "", changes: &changes,
-    /// # })?.end(End::Finished)?;
+    /// # look.start(Start::new("f", &manifest, &changes))?.end(End::Finished)?;
     /// let compacted = Look::at(directory.path())?.compact(&mut |_done, _all| ())?;
     /// assert!(compacted.after <= compacted.before);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

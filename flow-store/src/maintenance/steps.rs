@@ -60,9 +60,7 @@ impl Look {
     /// # let look = Look::at(directory.path())?;
     /// # let manifest = look.reconcile(&flow, &Agreed::default())?;
     /// # let changes = Changes::new();
-    /// # look.start(Start {
-    /// #     manifest: &manifest, flow_name: "f", workers: 1, build: "", changes: &changes,
-    /// # })?.end(End::Finished)?;
+    /// # look.start(Start::new("f", &manifest, &changes))?.end(End::Finished)?;
     /// let dropped = Look::at(directory.path())?.drop_step("counts")?;
     /// assert_eq!((dropped.step.id.as_str(), dropped.rows), ("counts", 0));
     ///
@@ -265,13 +263,7 @@ mod tests {
     }
 
     fn start<'a>(manifest: &'a crate::Manifest, changes: &'a Changes) -> Start<'a> {
-        Start {
-            manifest,
-            flow_name: "f",
-            workers: 1,
-            build: "",
-            changes,
-        }
+        Start::new("f", manifest, changes)
     }
 
     /// Without a count of its own a drop would be unseen by a start whose manifest is older: the

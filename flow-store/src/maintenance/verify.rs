@@ -67,9 +67,7 @@ impl Look {
     /// # let look = Look::at(directory.path())?;
     /// # let manifest = look.reconcile(&[], &Agreed::default())?;
     /// # let changes = Changes::new();
-    /// # look.start(Start {
-    /// #     manifest: &manifest, flow_name: "f", workers: 1, build: "", changes: &changes,
-    /// # })?.end(End::Finished)?;
+    /// # look.start(Start::new("f", &manifest, &changes))?.end(End::Finished)?;
     /// let verified = Look::at(directory.path())?.verify(&mut |_done, _all| ())?;
     /// assert_eq!((verified.rows, verified.damaged), (0, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

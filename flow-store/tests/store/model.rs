@@ -516,13 +516,8 @@ fn restart(
     // I7: on what the store is now, in a copy of it, a manifest of before starts nothing
     let killed = home.killed();
     let before = fs::read(killed.part()).unwrap();
-    let start = Start {
-        manifest: &older,
-        flow_name: "older",
-        workers: 1,
-        build: "",
-        changes: &Changes::new(),
-    };
+    let nothing = Changes::new();
+    let start = Start::new("older", &older, &nothing);
     let error = killed.look().start(start).unwrap_err();
     prop_assert!(
         matches!(error, StoreError::Lock(LockError::Changed { .. })),

@@ -320,13 +320,11 @@ fn what_a_start_would_refuse_is_found_without_starting() {
     let check = |home: &Home, manifest: Option<&Manifest>, changes: &Changes| {
         let look = Look::read(home.store()).unwrap();
         let own = look.reconcile(&[step("joiner"), step("other")], &Agreed::default());
-        look.check_start(&Start {
-            manifest: manifest.unwrap_or(&own.unwrap()),
-            flow_name: "cart_join",
-            workers: 1,
-            build: "",
+        look.check_start(&Start::new(
+            "cart_join",
+            manifest.unwrap_or(&own.unwrap()),
             changes,
-        })
+        ))
     };
     for home in stores() {
         let before = [

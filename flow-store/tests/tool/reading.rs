@@ -252,16 +252,10 @@ fn keys_of_all_kinds() {
         i128::MIN,
         "\u{9b}2J\u{7f}\u{202e}\n",
     ];
-    look.start(Start {
-        manifest: &manifest,
-        flow_name: "keys",
-        workers: 1,
-        build: "",
-        changes: &changes,
-    })
-    .unwrap()
-    .end(End::Finished)
-    .unwrap();
+    look.start(Start::new("keys", &manifest, &changes))
+        .unwrap()
+        .end(End::Finished)
+        .unwrap();
     let lines = home.run(&["export", "store", "keys"]).ok();
     assert_eq!(lines.lines().count() as u64, count);
     for line in lines.lines() {

@@ -21,13 +21,8 @@ pub(super) fn make(disk: &Disk) -> Result<Execution, StoreError> {
     let look = Look::over_nothing(Path::new("simulated"));
     let flow = flow_of(&first_steps());
     let manifest = look.reconcile(&flow, &Agreed::default())?;
-    let start = Start {
-        manifest: &manifest,
-        flow_name: "simulated",
-        workers: 1,
-        build: "",
-        changes: &Changes::new(),
-    };
+    let nothing = Changes::new();
+    let start = Start::new("simulated", &manifest, &nothing);
     look.start_over(disk.clone(), &start)
 }
 
@@ -195,13 +190,7 @@ fn start(
     after.executions.push((number, before.epoch, false));
     after.ended = false;
     history.attempt(disk, after);
-    let start = Start {
-        manifest: &manifest,
-        flow_name: "simulated",
-        workers: 1,
-        build: "",
-        changes: &changes,
-    };
+    let start = Start::new("simulated", &manifest, &changes);
     match look.start_over(disk.clone(), &start) {
         Ok(execution) => {
             history.acknowledge(disk);
