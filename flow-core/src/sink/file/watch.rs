@@ -53,13 +53,16 @@ impl Watch {
 
     /// Refuses a file that has been removed, replaced or moved since, or is shorter than what was
     /// written.
-    pub(super) fn check(&self, open: &Metadata, written: u64) -> Result<(), SinkError> {
+    pub(super) fn check(&self, open: &File, written: u64) -> Result<(), SinkError> {
         let lost = |problem| {
             Err(SinkError::because(OutputError::new(
                 &self.step, &self.name, problem,
             )))
         };
-        let there = open.len();
+        let unreadable = |error| {
+            SinkError::caused_by(format!("{} can't be checked", self.name.display()), error)
+        };
+        let there = open.metadata().map_err(unreadable)?.len();
         if there < written {
             return lost(OutputProblem::CutShort { there, written });
         }
@@ -68,7 +71,10 @@ impl Watch {
         };
         match fs::metadata(&self.path) {
             Ok(named) if FileId::of_open(&named).as_ref() == Some(file) => Ok(()),
-            _ if is_unlinked(open) => lost(OutputProblem::Removed),
+            // Asked after the name: it may have been removed just before.
+            _ if open.metadata().is_ok_and(|open| is_unlinked(&open)) => {
+                lost(OutputProblem::Removed)
+            }
             Ok(_) => lost(OutputProblem::Replaced),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => lost(OutputProblem::Moved),
@@ -99,12 +105,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out");
         let file = File::create(&path).unwrap();
-        let open = file.metadata().unwrap();
-        Watch::new("out", &path, &file).check(&open, 0).unwrap();
+        Watch::new("out", &path, &file).check(&file, 0).unwrap();
         // Moved away, with another file in its place, and with none.
         fs::rename(&path, directory.path().join("out.1")).unwrap();
-        Watch::new("out", &path, &file).check(&open, 0).unwrap_err();
+        Watch::new("out", &path, &file).check(&file, 0).unwrap_err();
         File::create(&path).unwrap();
-        Watch::new("out", &path, &file).check(&open, 0).unwrap_err();
+        Watch::new("out", &path, &file).check(&file, 0).unwrap_err();
     }
 }

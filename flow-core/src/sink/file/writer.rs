@@ -193,7 +193,7 @@ impl Writer for FileWriter {
                     SinkError::caused_by(format!("{} can't be synced", name.display()), error)
                 };
                 file.sync_data().map_err(failed)?;
-                watch.check(&file.metadata().map_err(failed)?, length)
+                watch.check(&file, length)
             })
         });
         Ok((self.position(), sync))
