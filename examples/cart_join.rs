@@ -1,8 +1,9 @@
-//! Run with `cargo run --example cart_join`: joins orders and payments of a shopping cart, fails on a bad line, and
-//! goes on where it was once the bug is fixed.
+//! Run with `cargo run --example cart_join`: joins orders and payments of a shopping cart, fails on
+//! a bad line, and goes on where it was once the bug is fixed.
 //!
-//! As a program: `cargo run --example cart_join -- run examples/cart-join.json --recover state`. Its input has a line
-//! per order or payment; its output is a line per event, with the cart as it then is.
+//! As a program: `cargo run --example cart_join -- run examples/cart-join.json --recover state`.
+//! Its input has a line per order or payment; its output is a line per event, with the cart as it
+//! then is.
 
 use std::path::PathBuf;
 
@@ -127,13 +128,15 @@ fn story() -> Result<(), Box<dyn std::error::Error>> {
     };
     let fixed = ["--skip-invalid"];
     run(
-        "Line 6 of the input is no event. The run stops exactly there, and keeps all that came before:",
+        "Line 6 of the input is no event. The run stops exactly there, and keeps all that came \
+         before:",
         &[],
         1,
     )
     .and_then(|()| {
         run(
-            "The bug is fixed: bad lines are left out. The run goes on behind line 6 and has forgotten no order:",
+            "The bug is fixed: bad lines are left out. The run goes on behind line 6 and has \
+             forgotten no order:",
             &fixed,
             0,
         )

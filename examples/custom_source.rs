@@ -1,7 +1,8 @@
-//! Run with `cargo run --example custom_source`: a source and a sink of one's own, both of which go on where they were.
+//! Run with `cargo run --example custom_source`: a source and a sink of one's own, both of which go
+//! on where they were.
 //!
-//! The source reads a queue of readings; the sink keeps the highest reading of each sensor in a file that is replaced as
-//! a whole. The flow is stopped in the middle and run again.
+//! The source reads a queue of readings; the sink keeps the highest reading of each sensor in a
+//! file that is replaced as a whole. The flow is stopped in the middle and run again.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +25,8 @@ struct Reading {
     celsius: f64,
 }
 
-/// A queue that keeps its messages and lets a consumer read from any offset, as brokers do. Each topic is a partition.
+/// A queue that keeps its messages and lets a consumer read from any offset, as brokers do. Each
+/// topic is a partition.
 #[derive(Clone, Default)]
 struct Broker(Arc<Mutex<BTreeMap<String, Vec<Reading>>>>);
 
@@ -114,8 +116,8 @@ impl Reader for TopicReader {
     }
 }
 
-/// A file with the latest record for each sensor. Its position is the whole table, so a run that goes on starts from the table of
-/// the last durable epoch, whatever the file shows.
+/// A file with the latest record for each sensor. Its position is the whole table, so a run that
+/// goes on starts from the table of the last durable epoch, whatever the file shows.
 #[derive(Clone)]
 struct TableFile {
     path: PathBuf,

@@ -1,4 +1,5 @@
-//! What users get wrong, and what happens to them: one clear error each, nothing lost, nothing rewritten.
+//! What users get wrong, and what happens to them: one clear error each, nothing lost, nothing
+//! rewritten.
 #![cfg(test)]
 
 mod support;
@@ -948,7 +949,8 @@ fn a_flow_may_grow_by_a_sink() {
 
 #[test]
 fn a_full_device_is_an_error_and_not_a_loss() {
-    // A size limit of the shell stands for the device: the signal it sends is left to the program as an error.
+    // A size limit of the shell stands for the device: the signal it sends is left to the program
+    // as an error.
     let words = Words::with("ant\n".repeat(100_000));
     let limited = format!(
         "trap '' XFSZ; ulimit -f 500 && exec {} run in --recover state --output out --epoch 1000",

@@ -1,4 +1,5 @@
-//! What is wrong with a flow as it is built: found before anything is opened, all at once, with places.
+//! What is wrong with a flow as it is built: found before anything is opened, all at once, with
+//! places.
 #![cfg(test)]
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -75,7 +76,8 @@ fn two_sources_and_two_sinks_of_one_kind_without_names() {
     assert_eq!(
         said[0],
         format!(
-            "{at}: `from_iter_source` is made more than once, by a loop or a closure\nhelp: give each its own id: \
+            "{at}: `from_iter_source` is made more than once, by a loop or a closure\nhelp: give \
+             each its own id: \
              `.named(format!(\"from_iter_source-{{name}}\"))`"
         )
     );
@@ -105,7 +107,8 @@ fn any_number_of_sinks_that_keep_nothing() {
     assert_eq!(outcome.unwrap().records, 3);
 }
 
-/// The first program that anybody writes: lines from one file to another, nothing named, and it resumes.
+/// The first program that anybody writes: lines from one file to another, nothing named, and it
+/// resumes.
 #[test]
 fn a_source_and_a_sink_of_one_kind() {
     let directory = tempfile::tempdir().unwrap();

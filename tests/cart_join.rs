@@ -1,4 +1,5 @@
-//! The story that this project grew from, with its program: a bad line, the fix, one more run, more input.
+//! The story that this project grew from, with its program: a bad line, the fix, one more run, more
+//! input.
 #![cfg(test)]
 
 mod support;
@@ -43,7 +44,8 @@ fn parse<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Vec<Value> {
     lines.into_iter().map(parse).collect()
 }
 
-/// The results are the expected ones: in their order with one worker, else in the order of each user.
+/// The results are the expected ones: in their order with one worker, else in the order of each
+/// user.
 #[track_caller]
 fn assert_results(results: &str, expected: &[&str], workers: &str) {
     let (mut results, mut expected) = (parse(results.lines()), parse(expected));
@@ -202,7 +204,8 @@ fn the_story_with_settings_that_change_from_run_to_run() {
     for first in 0..EPOCHS.len() {
         for to in [To::Stdout, To::File] {
             let epochs = EPOCHS.iter().cycle().skip(first);
-            // Several workers only: an order that one worker gives is not asked of the runs before it.
+            // Several workers only: an order that one worker gives is not asked of the runs before
+            // it.
             let workers = ["2", "4", "3"].iter().cycle().skip(first);
             tell(
                 to,

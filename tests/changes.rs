@@ -1,4 +1,5 @@
-//! Types that change between two runs: what is read as it is, what is converted, and what is refused.
+//! Types that change between two runs: what is read as it is, what is converted, and what is
+//! refused.
 #![cfg(test)]
 
 mod support;
@@ -205,21 +206,26 @@ change!(an_option_is_added: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
 
 change!(a_field_is_added_without_a_default: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
     { struct Cart { paid: u32, note: String } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: missing field `note`
+"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this \
+ type: missing field `note`
   `Cart.note` is new: String
 help: `#[serde(default)]` on a new field reads what was stored without it
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
+help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
 change!(a_field_is_removed:
     { struct Cart { paid: u32, note: String } } Cart { paid: 1, note: String::new() } =>
-    { struct Cart { paid: u32 } } "[(7, Cart { paid: 1 })]", Read(&["`Cart.note` is gone: it was String"]));
+    { struct Cart { paid: u32 } } "[(7, Cart { paid: 1 })]", Read(&["`Cart.note` is gone: it was \
+        String"]));
 
 change!(a_field_is_removed_and_unknown_ones_are_denied:
     { struct Cart { paid: u32, note: String } } Cart { paid: 1, note: String::new() } =>
     { #[serde(deny_unknown_fields)] struct Cart { paid: u32 } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: unknown field `note`, expected `paid`
+"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this \
+ type: unknown field `note`, expected `paid`
   `Cart.note` is gone: it was String
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32, note: String }"));
+help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart { paid: u32, note: String }"));
 
 change!(a_field_is_renamed_with_an_alias: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
     { struct Cart { #[serde(alias = "paid")] cents: u32 } }
@@ -227,12 +233,14 @@ change!(a_field_is_renamed_with_an_alias: { struct Cart { paid: u32 } } Cart { p
 
 change!(a_field_is_renamed_without_an_alias: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
     { struct Cart { cents: u32 } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: missing field `cents`
+"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this \
+ type: missing field `cents`
   `Cart.paid` is gone: it was u32
   `Cart.cents` is new: u32
 help: if `paid` is now called `cents`, `#[serde(alias = \"paid\")]` on it reads what is stored
 help: `#[serde(default)]` on a new field reads what was stored without it
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
+help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
 change!(fields_are_reordered: { struct Cart { a: u32, b: String } } Cart { a: 1, b: "x".into() } =>
     { struct Cart { b: String, a: u32 } }
@@ -243,13 +251,16 @@ change!(a_number_is_widened: { struct Cart { paid: u32 } } Cart { paid: u32::MAX
     "[(7, Cart { paid: 4294967295 })]", Read(&["`Cart.paid` was u32 and is u64"]));
 
 change!(a_number_is_narrowed_and_fits: { struct Cart { paid: u64 } } Cart { paid: 200 } =>
-    { struct Cart { paid: u8 } } "[(7, Cart { paid: 200 })]", Read(&["`Cart.paid` was u64 and is u8"]));
+    { struct Cart { paid: u8 } } "[(7, Cart { paid: 200 })]", Read(&["`Cart.paid` was u64 and is \
+        u8"]));
 
 change!(a_number_is_narrowed_and_does_not_fit: { struct Cart { paid: u64 } } Cart { paid: 300 } =>
     { struct Cart { paid: u8 } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: invalid value: integer `300`, expected u8
+"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this \
+ type: invalid value: integer `300`, expected u8
   `Cart.paid` was u64 and is u8
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u64 }"));
+help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart { paid: u64 }"));
 
 change!(a_field_becomes_optional: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
     { struct Cart { paid: Option<u32> } }
@@ -257,15 +268,18 @@ change!(a_field_becomes_optional: { struct Cart { paid: u32 } } Cart { paid: 1 }
 
 change!(a_field_is_no_longer_optional: { struct Cart { paid: Option<u32> } } Cart { paid: None } =>
     { struct Cart { paid: u32 } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: invalid type: unit value, expected u32
+"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this \
+ type: invalid type: unit value, expected u32
   `Cart.paid` was Option<u32> and is u32
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: Option<u32> }"));
+help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart { paid: Option<u32> }"));
 
 change!(a_field_is_retyped: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
     { struct Cart { paid: String } } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.paid` was u32 and is String
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
 change!(a_list_becomes_a_set:
     { struct Cart { items: Vec<String> } } Cart { items: vec!["a".into()] } =>
@@ -277,34 +291,41 @@ change!(a_list_becomes_a_map:
     { struct Cart { items: std::collections::BTreeMap<String, u32> } } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.items` was [String] and is Map<String, u32>
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { items: [String] }"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart { items: [String] }"));
 
 change!(a_field_deep_inside_is_retyped:
     { struct Item { price: u32 } struct Cart { items: Vec<Option<Item>> } }
     Cart { items: vec![Some(Item { price: 3 })] } =>
     { struct Item { price: f64 } struct Cart { items: Vec<Option<Item>> } }
-    "[(7, Cart { items: [Some(Item { price: 3.0 })] })]", Read(&["`Cart.items[].price` was u32 and is f64"]));
+    "[(7, Cart { items: [Some(Item { price: 3.0 })] })]", Read(&["`Cart.items[].price` was u32 \
+     and is f64"]));
 
 change!(a_struct_becomes_an_enum: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
     { enum Cart { Open, Paid(u32) } } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart` was struct Cart { paid: u32 } and is enum Cart { Open, Paid(u32) }
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
 change!(a_variant_is_added: { enum Cart { Open, Paid(u32) } } Cart::Paid(1) =>
-    { enum Cart { Open, Lost, Paid(u32) } } "[(7, Paid(1))]", Read(&["`Cart::Lost` is a new variant"]));
+    { enum Cart { Open, Lost, Paid(u32) } } "[(7, Paid(1))]", Read(&["`Cart::Lost` is a new \
+        variant"]));
 
 change!(a_variant_that_is_not_stored_is_removed: { enum Cart { Open, Lost } } Cart::Open =>
     { enum Cart { Open } } "[(7, Open)]", Read(&["variant `Cart::Lost` is gone"]));
 
 change!(a_variant_that_is_stored_is_removed: { enum Cart { Open, Lost } } Cart::Lost =>
     { enum Cart { Open } } "", Refused(
-"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this type: unknown variant `Lost`, expected `Open`
+"the state of step `cart` for key 7 can't be read as `Cart`: the bytes cannot be read as this \
+ type: unknown variant `Lost`, expected `Open`
   variant `Cart::Lost` is gone
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: enum Cart { Open, Lost }"));
+help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state \
+cart`, or go back to the type that is stored: enum Cart { Open, Lost }"));
 
 change!(a_variant_is_renamed_with_an_alias: { enum Cart { Open, Lost } } Cart::Lost =>
-    { enum Cart { Open, #[serde(alias = "Lost")] Gone } } "[(7, Gone)]", Read(&["`Cart::Gone` is a new variant"]));
+    { enum Cart { Open, #[serde(alias = "Lost")] Gone } } "[(7, Gone)]", Read(&["`Cart::Gone` is \
+        a new variant"]));
 
 change!(variants_are_reordered: { enum Cart { Open, Lost } } Cart::Lost =>
     { enum Cart { Lost, Open } } "[(7, Lost)]", Read(&["`Cart` has another order"]));
@@ -317,13 +338,15 @@ change!(a_tuple_gets_longer: { struct Cart(u32, u32); } Cart(1, 2) =>
     { struct Cart(u32, u32, u32); } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart` was struct Cart(u32, u32) and is struct Cart(u32, u32, u32)
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart(u32, u32)"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart(u32, u32)"));
 
 change!(an_array_gets_longer: { struct Cart { a: [u8; 3] } } Cart { a: [1, 2, 3] } =>
     { struct Cart { a: [u8; 4] } } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.a` was [u8; 3] and is [u8; 4]
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state cart`, or go back to the type that is stored: struct Cart { a: [u8; 3] }"));
+help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+cart`, or go back to the type that is stored: struct Cart { a: [u8; 3] }"));
 
 change!(a_type_that_cant_be_traced_is_read_while_it_can_be:
     { struct Cart { a: u8 } } Cart { a: 1 } =>
@@ -416,12 +439,14 @@ fn a_migration_of_another_type_is_no_help() {
     store.put([(1u64, Text { text: "42".into() })]);
     let only = |cart: KeyedStream<u64, ()>| cart.migrate_from::<Euros>(of_euros);
     assert_eq!(store.go_on::<u64, Cents>(only).unwrap_err(),
-"the state of step `cart` for key 1 can't be read as `Cents`: the bytes cannot be read as this type: missing field `cents`
+"the state of step `cart` for key 1 can't be read as `Cents`: the bytes cannot be read as this \
+ type: missing field `cents`
   `Cents.text` is gone: it was String
   `Cents.cents` is new: u64
 note: `.migrate_from` reads struct Euros { euros: u32 }, which is not what is stored
 help: `#[serde(default)]` on a new field reads what was stored without it
-help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to the type that is stored: struct Text { text: String }");
+help: convert what is stored with `.migrate_from::<Old>(..)`, give it up with `--drop-state \
+cart`, or go back to the type that is stored: struct Text { text: String }");
 }
 
 #[test]
@@ -469,10 +494,14 @@ const REKEYED: &str = "the keys of step `cart` are converted:";
 fn another_key_is_refused() {
     let store = Store::new();
     store.put([(1u64, Cents { cents: 5 })]);
-    assert_eq!(store.go_on::<String, Cents>(|cart| cart).unwrap_err(),
-"the key of step `cart` (PLACE) is not what it was in the store in STORE:
+    assert_eq!(
+        store.go_on::<String, Cents>(|cart| cart).unwrap_err(),
+        "the key of step `cart` (PLACE) is not what it was in the store in STORE:
   it was u64 and is String
-help: other keys have other bytes, so what is stored would be out of reach. Convert each key with `.rekey_from::<Old>(..)`, give the rows up with `--drop-state cart`, or go back to the key that is stored: u64");
+help: other keys have other bytes, so what is stored would be out of reach. Convert each key with \
+`.rekey_from::<Old>(..)`, give the rows up with `--drop-state cart`, or go back to the key that \
+is stored: u64"
+    );
     // Even where the bytes might be the same.
     let error = store.go_on::<u32, Cents>(|cart| cart).unwrap_err();
     assert!(error.contains("it was u64 and is u32"), "{error}");
@@ -504,7 +533,8 @@ fn lower_case<S: serde::Serializer>(name: &str, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(&name.to_lowercase())
 }
 
-/// A shape is that of what is read. Where only the writing has changed, the state of the key would be lost.
+/// A shape is that of what is read. Where only the writing has changed, the state of the key would
+/// be lost.
 #[test]
 fn a_key_that_is_now_written_in_another_way_is_refused() {
     #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, serde::Deserialize)]
@@ -596,7 +626,8 @@ fn keys_can_change_places() {
     struct Turned(u8, u8);
     let store = Store::new().workers(3);
     store.put((0..16u8).map(|n| ((n / 4, n % 4), Cents { cents: n.into() })));
-    // A pair is written as a struct of two is, but the two are said to be told apart by their types.
+    // A pair is written as a struct of two is, but the two are said to be told apart by their
+    // types.
     #[derive(
         Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
     )]
@@ -673,7 +704,8 @@ fn a_migration_makes_the_state_of_its_step() {
     });
     assert_eq!(
         error,
-        "PLACE `.migrate_from` makes a `u32`, but `sums` keeps a `Cents`\nhelp: give it a function that makes a `Cents`"
+        "PLACE `.migrate_from` makes a `u32`, but `sums` keeps a `Cents`\nhelp: give it a \
+         function that makes a `Cents`"
     );
 }
 
@@ -688,7 +720,8 @@ fn a_migration_stands_behind_a_step_that_keeps_state() {
     });
     assert_eq!(
         error,
-        "PLACE `map` keeps no state, so there is nothing to convert\nhelp: put `.migrate_from` and `.rekey_from` right behind the step that keeps it"
+        "PLACE `map` keeps no state, so there is nothing to convert\nhelp: put `.migrate_from` \
+         and `.rekey_from` right behind the step that keeps it"
     );
 }
 
@@ -708,11 +741,14 @@ fn a_type_that_only_changed_its_meaning_cant_be_told_apart() {
     });
     assert_eq!(
         error,
-        "PLACE the store can't tell the old `Sum` of `sums` from the present one: both look like struct Cents { cents: u64 }\nhelp: give a field that changed its meaning another name, so that stored ones are never taken for new ones"
+        "PLACE the store can't tell the old `Sum` of `sums` from the present one: both look like \
+         struct Cents { cents: u64 }\nhelp: give a field that changed its meaning another name, \
+         so that stored ones are never taken for new ones"
     );
 }
 
-/// What can't be traced looks like everything else that can't: the help of both errors leads to what works.
+/// What can't be traced looks like everything else that can't: the help of both errors leads to
+/// what works.
 #[test]
 fn a_type_that_cant_be_traced_is_converted_into_a_struct_with_one_field() {
     #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -735,15 +771,19 @@ fn a_type_that_cant_be_traced_is_converted_into_a_struct_with_one_field() {
     let store = Store::new();
     store.put([(1u64, Old::Euros { euros: 5 })]);
     let error = store.go_on::<u64, New>(|cart| cart).unwrap_err();
-    let help = "help: put the type into a struct with one field, `struct New { v2: .. }`, which the store can tell from what is \
-                stored, and convert that with `.migrate_from::<Old>(..)`, give it up with `--drop-state cart`, or go back to \
+    let help = "help: put the type into a struct with one field, `struct New { v2: .. }`, which \
+        the store can tell from what is \
+                stored, and convert that with `.migrate_from::<Old>(..)`, give it up with \
+                `--drop-state cart`, or go back to \
                 the type that was stored";
     assert!(error.ends_with(help), "{error}");
     let error = store.go_on::<u64, New>(|cart| cart.migrate_from(of_old));
     assert_eq!(
         error.unwrap_err(),
-        "PLACE the store can't tell the old `Old` of `cart` from the present one: both look like ?\nhelp: put the present \
-         type into a struct with one field, `struct New { v2: .. }`: what shows as `?` can't be traced, and a field with a \
+        "PLACE the store can't tell the old `Old` of `cart` from the present one: both look like \
+         ?\nhelp: put the present \
+         type into a struct with one field, `struct New { v2: .. }`: what shows as `?` can't be \
+         traced, and a field with a \
          name can"
     );
     let into_kept = |cart: KeyedStream<u64, ()>| cart.migrate_from(|old| Kept { v2: of_old(old) });
@@ -778,7 +818,9 @@ fn a_type_that_messagepack_cant_hold_is_refused() {
     });
     assert_eq!(
         error,
-        "PLACE the state of `see` can't be stored as it is: `Seen.last` is an `Option<Option<u64>>`, and the store can't tell its `Some` from `None`\nhelp: use an enum of your own, or one `Option` less"
+        "PLACE the state of `see` can't be stored as it is: `Seen.last` is an \
+         `Option<Option<u64>>`, and the store can't tell its `Some` from `None`\nhelp: use an \
+         enum of your own, or one `Option` less"
     );
     let error = refused(|flow| {
         let numbers = flow.source(source::from_iter(0..3u64)).key_on(|_| Some(()));
@@ -794,7 +836,8 @@ fn a_type_that_messagepack_cant_hold_is_refused() {
     );
 }
 
-/// What serde would read and is refused all the same: it would be taken for something that it never was.
+/// What serde would read and is refused all the same: it would be taken for something that it never
+/// was.
 mod no_value_is_taken_for_another {
     use super::*;
     use std::collections::BTreeMap;
@@ -878,7 +921,9 @@ fn two_old_types_of_one_look_cant_be_told_apart() {
     });
     assert_eq!(
         error,
-        "PLACE the store can't tell the old `Second` of `sums` from the old `First`: both look like struct First { amount: u64 }\nhelp: give a field that changed its meaning another name, so that stored ones are never taken for new ones"
+        "PLACE the store can't tell the old `Second` of `sums` from the old `First`: both look \
+         like struct First { amount: u64 }\nhelp: give a field that changed its meaning another \
+         name, so that stored ones are never taken for new ones"
     );
 }
 
@@ -994,7 +1039,8 @@ fn a_converted_key_that_is_not_what_its_bytes_are_is_refused() {
     let error = store.go_on::<Shown, Cents>(rekey("one")).unwrap_err();
     assert!(
         error.starts_with(
-            "step `cart`: the key {\"id\":1}, of type `Shown`, can't be kept: it is not equal to what its bytes are read as\nhelp: "
+            "step `cart`: the key {\"id\":1}, of type `Shown`, can't be kept: it is not equal to \
+             what its bytes are read as\nhelp: "
         ),
         "{error}"
     );
@@ -1011,7 +1057,8 @@ fn a_conversion_of_keys_that_is_another_on_each_worker_is_refused() {
         cart.rekey_from(move |old: u64| format!("{old}-{}", state.hash_one(old)))
     };
     let error = store.go_on::<String, Cents>(rekey).unwrap_err();
-    let says = "`.rekey_from` of step `cart` did not convert each key in the same way on all workers: of 100 stored states ";
+    let says = "`.rekey_from` of step `cart` did not convert each key in the same way on all \
+        workers: of 100 stored states ";
     assert!(
         error.starts_with(says) && error.contains("no random numbers"),
         "{error}"
@@ -1074,7 +1121,8 @@ fn what_may_be_dropped_is_called_as_the_store_calls_it() {
 
 // ---- tokens
 
-/// Counts to three in each of its partitions and stops there; its token is a `T` that holds the number.
+/// Counts to three in each of its partitions and stops there; its token is a `T` that holds the
+/// number.
 struct Count<T>(PhantomData<T>, &'static [&'static str]);
 
 struct CountReader<T> {
@@ -1239,9 +1287,11 @@ fn tokens_change_as_states_do() {
     );
     assert_eq!(run::<Renamed>(&store), Ok((0, vec![])));
     assert_eq!(run::<Retyped>(&store).unwrap_err(),
-"where `count` stood in `all` can't be read as `Retyped`: the bytes cannot be read as this type: missing field `next`
+"where `count` stood in `all` can't be read as `Retyped`: the bytes cannot be read as this type: \
+ missing field `next`
   `Retyped.number` is gone: it was u64
   `Retyped.next` is new: String
 help: `#[serde(default)]` on a new field reads what was stored without it
-help: start that step anew with `--drop-state count`, or go back to the type that is stored: struct Renamed { number: u64 }");
+help: start that step anew with `--drop-state count`, or go back to the type that is stored: \
+struct Renamed { number: u64 }");
 }

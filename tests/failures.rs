@@ -1,4 +1,5 @@
-//! Failures in user code, wherever it is called: a typed error that names the step, nobody hangs, and the next run is right.
+//! Failures in user code, wherever it is called: a typed error that names the step, nobody hangs,
+//! and the next run is right.
 #![cfg(test)]
 
 use std::{
@@ -90,7 +91,8 @@ impl std::hash::Hash for Bomb {
     }
 }
 
-/// Counts bombs by themselves: as records, keys and states they are cloned, dropped, compared and written.
+/// Counts bombs by themselves: as records, keys and states they are cloned, dropped, compared and
+/// written.
 fn counted(place: Place) -> impl Fn(Stream<u64>) -> Stream<u64> {
     move |numbers| {
         let bombs = numbers.map(move |n| Bomb { n: n % 100, place });
@@ -401,7 +403,8 @@ fn a_failure_while_the_flow_stops_for_another_one_is_told_too() {
         let checked = numbers.try_map(|n| if n == 1 { Err("one") } else { Ok(n) });
         checked.sink(Never);
     });
-    // As many records are in flight from the beginning, so the first epoch is open when the second one fails.
+    // As many records are in flight from the beginning, so the first epoch is open when the second
+    // one fails.
     let runner = runner
         .workers(2)
         .epochs(Epochs::every(Duration::from_secs(3600)));

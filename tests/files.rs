@@ -234,7 +234,8 @@ fn one_new_output_under_two_spellings_is_refused_before_anything_is_made() {
     assert!(!output.exists() && !store.exists());
 }
 
-/// One file is one partition, whatever it is called: read twice, all that it holds would count twice.
+/// One file is one partition, whatever it is called: read twice, all that it holds would count
+/// twice.
 #[test]
 fn a_file_under_another_name_is_not_read_again() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,7 +1,8 @@
-//! A disk that is full: the run ends with one error that says what is safe, and goes on when there is room again.
+//! A disk that is full: the run ends with one error that says what is safe, and goes on when there
+//! is room again.
 //!
-//! Two kinds of full disks: a file system of a few hundred KiB, which only root can mount, and a limit on the size of
-//! a file (`ulimit -f`), which everyone can set.
+//! Two kinds of full disks: a file system of a few hundred KiB, which only root can mount, and a
+//! limit on the size of a file (`ulimit -f`), which everyone can set.
 #![cfg(test)]
 
 mod support;
@@ -100,7 +101,8 @@ impl Words {
         })
     }
 
-    /// A run has met a full disk: it says so once, and how far everything is safe; nothing of that is lost.
+    /// A run has met a full disk: it says so once, and how far everything is safe; nothing of that
+    /// is lost.
     #[track_caller]
     fn check_full(&mut self, ended: Ended, cause: &str) {
         let text = ended.stderr.clone();
@@ -205,7 +207,8 @@ impl Drop for SmallDisk<'_> {
     }
 }
 
-/// Runs on a small file system that is made a little larger after each run, until there is room for all.
+/// Runs on a small file system that is made a little larger after each run, until there is room for
+/// all.
 fn on_a_small_disk(store: &'static str, output: &'static str) {
     let mut words = Words::new(store, output);
     let at = words.work.path("disk");

@@ -47,8 +47,8 @@ impl Words {
         self.0.run(&program("words"), &[&flow, options].concat())
     }
 
-    /// Runs the flow in this process so that no record is read before the one before it is durable: each has an
-    /// epoch and a commit of its own.
+    /// Runs the flow in this process so that no record is read before the one before it is durable:
+    /// each has an epoch and a commit of its own.
     fn run_slowly(
         &self,
         workers: usize,
@@ -109,8 +109,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A finished run of several, each with its own number of workers; and for every epoch that it could be brought back to: the
-/// state there is that of a run which had read no further, and from there all comes out as it had.
+/// A finished run of several, each with its own number of workers; and for every epoch that it
+/// could be brought back to: the state there is that of a run which had read no further, and from
+/// there all comes out as it had.
 #[test]
 fn from_every_epoch_that_is_retained_all_comes_out_as_it_had() {
     let flow = Words::new();
@@ -150,8 +151,8 @@ fn from_every_epoch_that_is_retained_all_comes_out_as_it_had() {
         // The numbers of the epochs that were given up are not used again.
         assert!(flow.look(Look::epoch) > retained[retained.len() - 1]);
     }
-    // The first is the start of the first execution, where nothing had been read; then it is a record less each time,
-    // but for the starts of the others.
+    // The first is the start of the first execution, where nothing had been read; then it is a
+    // record less each time, but for the starts of the others.
     assert_eq!(retained[0], Epoch::opening(1));
     assert_eq!((read[0], read[1], read[29], read[31]), (30, 29, 3, 1));
     seen.dedup();
@@ -237,7 +238,8 @@ fn an_epoch_that_is_not_retained_is_refused_and_nothing_is_changed() {
     flow.run(&last_again).expect(0);
     let resumed = flow.look(|look| look.last_execution().unwrap().clone());
     assert_eq!((resumed.number, resumed.went_back_from), (2, Some(last)));
-    // But once: what comes after it is not to be given up because the program is started with the same words.
+    // But once: what comes after it is not to be given up because the program is started with the
+    // same words.
     flow.run(&last_again)
         .one_error(REFUSED, ["execution 2 has gone back to epoch"]);
     // A run that retains nothing says what it forgets.

@@ -1,4 +1,5 @@
-//! What a file was and what it is now: moved, rotated, replaced, copied, gone. What was read is neither read again nor missed.
+//! What a file was and what it is now: moved, rotated, replaced, copied, gone. What was read is
+//! neither read again nor missed.
 #![cfg(test)]
 
 use std::{
@@ -175,7 +176,8 @@ fn rotation_goes_on_from_run_to_run() {
     place.write("app.log", "0\n");
     place.reads(&["app.log"], "0");
     for round in 1..5 {
-        // What was written to the last file after it had been rotated and read is not missed either.
+        // What was written to the last file after it had been rotated and read is not missed
+        // either.
         if round > 1 {
             place.append("app.log.1", &format!("late-{round}\n"));
         }
@@ -717,7 +719,8 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
                 // All of it had been read before it changed.
                 Ok(outcome) => assert_eq!((outcome.records, before.lines().count()), (10, 10)),
             }
-            // No record is put together of two contents, and none of the new one follows the old ones.
+            // No record is put together of two contents, and none of the new one follows the old
+            // ones.
             let mut seen = seen.take();
             seen.sort();
             let old: Vec<&str> = before.lines().collect();
@@ -808,7 +811,8 @@ fn lines(begin: &str, count: usize) -> String {
         .collect()
 }
 
-/// Nothing of what is there is read twice or left out; what was not read of the one before is out of sight, and that is said.
+/// Nothing of what is there is read twice or left out; what was not read of the one before is out
+/// of sight, and that is said.
 #[test]
 fn another_file_that_begins_with_the_little_that_was_read_goes_on_as_that_and_is_told() {
     let header = format!("{}\n", "name,".repeat(30));
@@ -838,7 +842,8 @@ fn another_file_that_begins_with_the_little_that_was_read_goes_on_as_that_and_is
     }
 }
 
-/// As an editor does it, or who restores a backup: the inputs with the store, all of them files of other numbers.
+/// As an editor does it, or who restores a backup: the inputs with the store, all of them files of
+/// other numbers.
 #[test]
 fn a_directory_that_was_copied_is_gone_on_from() {
     let place = Place::new();
@@ -902,7 +907,8 @@ fn what_lies_beside_a_rotated_file_is_not_always_of_its_rotation() {
     }
 }
 
-/// The name of a compressed file says when its content was written, and its time says when it was compressed.
+/// The name of a compressed file says when its content was written, and its time says when it was
+/// compressed.
 #[test]
 fn a_file_that_was_packed_by_hand_is_told_by_its_name() {
     let place = Place::new();
@@ -1088,7 +1094,8 @@ fn a_link_that_skips_a_file_is_told() {
     }
 }
 
-/// As `logrotate` does it with `compress` and `delaycompress`: what is packed has the time of what it was.
+/// As `logrotate` does it with `compress` and `delaycompress`: what is packed has the time of what
+/// it was.
 #[test]
 fn a_rotated_file_that_was_packed_meanwhile_is_not_missed() {
     let place = Place::new();
@@ -1157,7 +1164,8 @@ fn a_missed_file_is_given_up_once() {
     assert_eq!(lines.unwrap(), ["b"]);
     // What is left of the rotated one is not finished.
     place.reads(&["app.log"], "");
-    // The same start again, as a program that is restarted with the same arguments does it; not a slip of the pen.
+    // The same start again, as a program that is restarted with the same arguments does it; not a
+    // slip of the pen.
     let again = place.read_with(&["app.log"], place.dropping("app.log.1"));
     assert_eq!(again.unwrap(), [""; 0]);
     for name in ["app.lgo.1", "other/app.log.1", "app.log.old"] {
@@ -1301,7 +1309,8 @@ fn new_content_that_repeats_what_was_read_is_not_taken_for_it() {
         place.append("app.log", "more\n");
         place.reads(&["app.log"], "more");
     }
-    // A copy that nothing was cut after, when it is out of the way; and one that is older than the file.
+    // A copy that nothing was cut after, when it is out of the way; and one that is older than the
+    // file.
     let place = Place::new();
     place.write("app.log.1", &tick.repeat(100));
     place.write("app.log", &tick.repeat(100));

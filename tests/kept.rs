@@ -1,5 +1,5 @@
-//! What a commit makes durable can be read back and is what it was, or the run stops before the commit and says which
-//! step, key and type.
+//! What a commit makes durable can be read back and is what it was, or the run stops before the
+//! commit and says which step, key and type.
 #![cfg(test)]
 
 use std::{
@@ -11,7 +11,8 @@ use std::{
 use flow::{CodecError, Kept, NotKept, RunError, Stream, testing::Harness};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// A flow with one step, which keeps a state for even and for odd numbers and gives out what `f` says.
+/// A flow with one step, which keeps a state for even and for odd numbers and gives out what `f`
+/// says.
 fn keeping<S>(f: fn(&mut S, u64) -> String) -> Harness<Stream<u64>, Stream<String>>
 where
     S: Default + Serialize + DeserializeOwned + 'static,
@@ -122,7 +123,8 @@ fn a_field_that_is_left_out_without_a_default_stops_the_run() {
     let (_, error) = refused(test.feed(4..5).run());
     assert_eq!(
         error.to_string(),
-        "the state of key 0, of type `Orders`, can't be kept: it is written, and cannot be read back: missing field \
+        "the state of key 0, of type `Orders`, can't be kept: it is written, and cannot be read \
+         back: missing field \
          `open`\nhelp: a field that is sometimes not written needs `#[serde(default)]` to be read"
     );
 }
@@ -233,7 +235,8 @@ fn a_state_that_cannot_be_written_names_its_key() {
         let text = error.to_string();
         assert!(
             text.starts_with(
-                "step `states`: the state of key 1, of type `At`, can't be kept: the value cannot be written as \
+                "step `states`: the state of key 1, of type `At`, can't be kept: the value cannot \
+                 be written as \
                  MessagePack: five is no number\n"
             ),
             "{text}"
@@ -285,8 +288,10 @@ fn what_was_written_and_cannot_be_read_is_not_taken_for_another_type() {
     let error = test.run().unwrap_err().to_string();
     assert_eq!(
         error,
-        "the state of step `states` for key 0 can't be read as `Cart`: the bytes cannot be read as this type: missing \
-         field `note`\nnote: the type is as it was: it has written a value without `note`, and reads none without \
+        "the state of step `states` for key 0 can't be read as `Cart`: the bytes cannot be read \
+         as this type: missing \
+         field `note`\nnote: the type is as it was: it has written a value without `note`, and \
+         reads none without \
          it\nhelp: put `#[serde(default)]` on `note`, which reads what is stored"
     );
     LENIENT.store(true, SeqCst);
@@ -295,9 +300,12 @@ fn what_was_written_and_cannot_be_read_is_not_taken_for_another_type() {
     let error = test.run().unwrap_err().to_string();
     assert_eq!(
         error,
-        "the state of step `states` for key 0 can't be read as `Cart`: the bytes cannot be read as this type: ten is \
-         too many\nnote: the type looks as it did when this was stored: it has written what it can't read, or one of \
-         its types reads less than it did\nhelp: put the type into a struct with one field, `struct New { v2: .. }`, which the store can tell from what is \
+        "the state of step `states` for key 0 can't be read as `Cart`: the bytes cannot be read \
+         as this type: ten is \
+         too many\nnote: the type looks as it did when this was stored: it has written what it \
+         can't read, or one of \
+         its types reads less than it did\nhelp: put the type into a struct with one field, \
+         `struct New { v2: .. }`, which the store can tell from what is \
          stored, and convert that with `.migrate_from::<Old>(..)`, give it up \
          with `--drop-state states`, or have its `Deserialize` read what is stored"
     );
@@ -370,6 +378,7 @@ fn a_key_that_cannot_be_written_is_an_error_of_its_record() {
     );
     assert_eq!(
         error.to_string(),
-        "a key, of type `Never`, can't be kept: the value cannot be written as MessagePack: it is odd"
+        "a key, of type `Never`, can't be kept: the value cannot be written as MessagePack: it is \
+         odd"
     );
 }

@@ -1,5 +1,5 @@
-//! How bytes become lines and records: all kinds of line ends, what is no text, what is no JSON, what is too long; from one
-//! file, from very many, from standard input.
+//! How bytes become lines and records: all kinds of line ends, what is no text, what is no JSON,
+//! what is too long; from one file, from very many, from standard input.
 #![cfg(test)]
 
 mod support;
@@ -340,7 +340,8 @@ fn a_line_that_cannot_be_read_goes_where_it_is_kept() {
     }
 }
 
-/// Values in lines of which some are not UTF-8: in a value, in a field that nobody reads, in the middle of a character.
+/// Values in lines of which some are not UTF-8: in a value, in a field that nobody reads, in the
+/// middle of a character.
 fn partly_text() -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in 0..3000_u32 {
@@ -642,8 +643,8 @@ fn standard_input_goes_with_a_store_and_with_a_stop() {
     running.wait().expect(0).says(["stopped: 1 record read"]);
 }
 
-/// What was read of standard input can't be read again: a stop takes no more, and what was taken comes out. The program is this
-/// test, with a file for its output.
+/// What was read of standard input can't be read again: a stop takes no more, and what was taken
+/// comes out. The program is this test, with a file for its output.
 #[test]
 fn what_was_taken_of_standard_input_before_a_stop_comes_out() {
     const OUT: &str = "TEST_TAKES_STANDARD_INPUT";
@@ -682,8 +683,8 @@ fn what_was_taken_of_standard_input_before_a_stop_comes_out() {
     assert_eq!(work.text("out"), lines);
 }
 
-/// A stop takes no more, also where standard input is waited for: what comes later is for whoever reads it then. The program is
-/// this test.
+/// A stop takes no more, also where standard input is waited for: what comes later is for whoever
+/// reads it then. The program is this test.
 #[test]
 fn what_comes_to_standard_input_after_a_stop_is_not_taken() {
     const OUT: &str = "TEST_LEAVES_STANDARD_INPUT";
@@ -698,7 +699,8 @@ fn what_comes_to_standard_input_after_a_stop_is_not_taken() {
         stop.set(runner.handle()).unwrap();
         assert_eq!(runner.run().unwrap().records, 1);
         std::fs::write(&path, "").unwrap();
-        // The right program passes whatever this takes. In a wrong one the thread takes the line meanwhile.
+        // The right program passes whatever this takes. In a wrong one the thread takes the line
+        // meanwhile.
         while !Path::new(&path).with_file_name("late").exists() {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -726,7 +728,8 @@ fn what_comes_to_standard_input_after_a_stop_is_not_taken() {
     assert_eq!(work.text("out"), "late\n");
 }
 
-/// A start reads nothing yet, and has the thread that will: `check` leaves standard input to the run that follows.
+/// A start reads nothing yet, and has the thread that will: `check` leaves standard input to the
+/// run that follows.
 #[test]
 fn a_check_takes_nothing_of_standard_input() {
     let work = Workdir::new();

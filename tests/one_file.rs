@@ -228,7 +228,8 @@ fn the_results_and_their_order_are_those_of_one_worker() {
     }
 }
 
-/// An output on each worker gets what the worker with the file has read, in order, whoever has worked it off.
+/// An output on each worker gets what the worker with the file has read, in order, whoever has
+/// worked it off.
 #[test]
 fn a_sink_on_each_worker_sees_the_order_of_the_file() {
     let shop = Shop::with(orders(0..2000));
@@ -249,7 +250,8 @@ fn a_sink_on_each_worker_sees_the_order_of_the_file() {
 
 #[test]
 fn records_that_are_left_out_are_counted_once_however_the_runs_end() {
-    /// More than what is left of a block, and the records of another one up to one that is left out.
+    /// More than what is left of a block, and the records of another one up to one that is left
+    /// out.
     const AHEAD: u64 = 15;
     let line = |n| match n % 10 {
         4 => "no order\n".to_owned(),
@@ -276,7 +278,8 @@ fn records_that_are_left_out_are_counted_once_however_the_runs_end() {
                 let orders = orders.inspect(move |order| {
                     furthest.fetch_max(order.n, SeqCst);
                     if order.n == stop_at {
-                        // Where a block behind this one is under way on another worker, it has left out some of its own.
+                        // Where a block behind this one is under way on another worker, it has left
+                        // out some of its own.
                         let deadline = Instant::now() + Duration::from_secs(1);
                         let is_ahead = || furthest.load(SeqCst) > stop_at + AHEAD;
                         while workers > 1 && !is_ahead() && Instant::now() < deadline {
@@ -300,8 +303,8 @@ fn records_that_are_left_out_are_counted_once_however_the_runs_end() {
                 *count += of_step.map_or(0, |(_, count)| *count);
             }
         }
-        // What has been read and not pushed at a stop is counted again. There are two stops, and a source reads at most 256
-        // records at a time, with 64 bad lines among them.
+        // What has been read and not pushed at a stop is counted again. There are two stops, and a
+        // source reads at most 256 records at a time, with 64 bad lines among them.
         let again = 2 * 64;
         let counted = skipped[0];
         assert!(
@@ -323,7 +326,8 @@ fn records_that_are_left_out_are_counted_once_however_the_runs_end() {
 
 // ---- failures
 
-/// A line that is no order anywhere: first, last or in between, of the first block, the last one or another.
+/// A line that is no order anywhere: first, last or in between, of the first block, the last one or
+/// another.
 #[test]
 fn a_failure_stops_exactly_there_and_the_next_run_starts_at_it() {
     const LINES: usize = 33;

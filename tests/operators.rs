@@ -1,4 +1,5 @@
-//! Operators one by one: what they give out, that keyed streams keep their keys, and that what they keep survives a crash.
+//! Operators one by one: what they give out, that keyed streams keep their keys, and that what they
+//! keep survives a crash.
 #![cfg(test)]
 
 use std::collections::BTreeMap;
@@ -384,7 +385,8 @@ fn an_error_of_a_stateful_step_ends_the_run() {
     }
 }
 
-/// In a dataflow, functions give their names to the steps, and a `let` gives its first name to a closure.
+/// In a dataflow, functions give their names to the steps, and a `let` gives its first name to a
+/// closure.
 #[test]
 fn steps_with_options_have_ids() {
     fn add_up(sum: &mut u64, n: u64) -> u64 {

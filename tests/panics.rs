@@ -1,8 +1,8 @@
-//! A thousand panics in user code, wherever it is called: no run hangs, each ends with an error that names the step, and
-//! the next runs come to the same results.
+//! A thousand panics in user code, wherever it is called: no run hangs, each ends with an error
+//! that names the step, and the next runs come to the same results.
 //!
-//! One panic is never injected: the one in a `Drop` that runs because of another panic. It ends the process, as
-//! everywhere in Rust, and is then a kill (`tests/kill`).
+//! One panic is never injected: the one in a `Drop` that runs because of another panic. It ends the
+//! process, as everywhere in Rust, and is then a kill (`tests/kill`).
 #![cfg(test)]
 
 use std::{
@@ -473,8 +473,8 @@ const ANYWHERE: &[&str] = &[
 /// A place, and the steps that may be named.
 type Place = (&'static str, &'static [&'static str]);
 
-/// Each place, and the steps that the error may name: one for code of a step, several for a trait of a type, which is
-/// called wherever a value of it is.
+/// Each place, and the steps that the error may name: one for code of a step, several for a trait
+/// of a type, which is called wherever a value of it is.
 const PLACES: [Place; 45] = [
     ("build", &[NONE]),
     ("partitions", &["numbers"]),
@@ -781,7 +781,8 @@ fn no_panic_shows_in_what_comes_out() {
     }
 }
 
-/// What batches between workers are made of when they travel as bytes, as they do between processes.
+/// What batches between workers are made of when they travel as bytes, as they do between
+/// processes.
 #[test]
 fn no_panic_in_a_batch_of_bytes_shows_in_what_comes_out() {
     be_quiet();

@@ -1,9 +1,10 @@
-//! What a commit makes durable can be read back and is what it was, or the run stops before the commit and says which step,
-//! key and type.
+//! What a commit makes durable can be read back and is what it was, or the run stops before the
+//! commit and says which step, key and type.
 //!
-//! `tests/kept.rs` has what is refused, with its message; `tests/types` tries the types of other crates in every shape. Here
-//! are the programs in which users met what they could not read again, on a real store, and what becomes of it behind the
-//! refusal: the store is whole, and the program goes on when it is mended.
+//! `tests/kept.rs` has what is refused, with its message; `tests/types` tries the types of other
+//! crates in every shape. Here are the programs in which users met what they could not read again,
+//! on a real store, and what becomes of it behind the refusal: the store is whole, and the program
+//! goes on when it is mended.
 #![cfg(test)]
 
 mod support;
@@ -78,8 +79,8 @@ impl Story {
         })
     }
 
-    /// Sets the state of the key `k` to one value after the other, and says what it was each time. A run goes on behind the
-    /// values that the runs before it have set.
+    /// Sets the state of the key `k` to one value after the other, and says what it was each time.
+    /// A run goes on behind the values that the runs before it have set.
     fn set<S>(&self, states: &[S]) -> Result<Vec<String>, RunError>
     where
         S: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static,
@@ -130,7 +131,8 @@ fn not_kept<T: Debug>(ended: Result<T, RunError>, step: &str) -> NotKept {
     *error
 }
 
-/// The last of some keys can't be one: the run ends before it is durable. When it is replaced, all are counted, each once.
+/// The last of some keys can't be one: the run ends before it is durable. When it is replaced, all
+/// are counted, each once.
 #[track_caller]
 fn refuses_last_key<K>(keys: &[K], text: Option<&str>, fixed: K) -> CodecError
 where
@@ -320,7 +322,8 @@ fn a_key_that_cannot_be_read_is_refused() {
     assert_eq!(cause, CodecError::SomeOfNothing);
 }
 
-/// The last of some states can't be kept: the run ends before it is durable. When it is replaced, the flow goes on.
+/// The last of some states can't be kept: the run ends before it is durable. When it is replaced,
+/// the flow goes on.
 #[track_caller]
 fn refuses_last_state<S>(states: &[S], fixed: S) -> CodecError
 where
@@ -497,8 +500,8 @@ fn a_state_is_no_deeper_than_it_can_be_read() {
     );
 }
 
-/// The limit of the promise: bytes that are the same for two values can't tell which of them it was. It is documented
-/// beside the promise.
+/// The limit of the promise: bytes that are the same for two values can't tell which of them it
+/// was. It is documented beside the promise.
 #[test]
 fn variants_without_a_tag_and_with_the_same_fields_cannot_be_told_apart() {
     #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
-//! What goes from worker to worker: it keeps its order for each key, and survives being packed as bytes.
+//! What goes from worker to worker: it keeps its order for each key, and survives being packed as
+//! bytes.
 #![cfg(test)]
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Every source that ships: where it stands after records that were skipped, filtered, failed or given a stream of
-//! their own, and that a run after its end has nothing to do.
+//! Every source that ships: where it stands after records that were skipped, filtered, failed or
+//! given a stream of their own, and that a run after its end has nothing to do.
 #![cfg(test)]
 
 use std::{
@@ -155,7 +155,8 @@ impl Test {
         self.upto = upto;
     }
 
-    /// Of four records the second is filtered out, the third skipped, and the fourth gets a stream of its own.
+    /// Of four records the second is filtered out, the third skipped, and the fourth gets a stream
+    /// of its own.
     fn run(&self, workers: usize, epochs: Epochs, is_mended: bool) -> Result<Outcome, RunError> {
         let [input, good, dead] = ["in", "good", "dead"].map(|name| self.path(name));
         let (open, upto) = (self.shipped.open, self.upto);
@@ -448,11 +449,13 @@ fn copy_and_truncate(from: &Path, to: &Path) {
     fs::write(from, "new\n".repeat(5_000)).unwrap();
 }
 
-/// A file that was read to its end may be rotated before the last of its records have been processed.
+/// A file that was read to its end may be rotated before the last of its records have been
+/// processed.
 #[test]
 fn a_file_may_go_when_it_has_been_read_and_not_processed() {
     let rotations: [Rotation; 2] = [move_away, copy_and_truncate];
-    // One run of lines; and two, of which the last one is more than what is read at a time, with what is before it.
+    // One run of lines; and two, of which the last one is more than what is read at a time, with
+    // what is before it.
     let lengths: [(usize, usize); 2] = [(200, 0), (256, 64)];
     for ((rotate, (short, long)), fallible) in rotations
         .into_iter()
@@ -506,7 +509,8 @@ fn a_file_may_go_when_it_has_been_read_and_not_processed() {
     }
 }
 
-/// A file that rests while others are read has to be opened to see whether it is still the one that was read.
+/// A file that rests while others are read has to be opened to see whether it is still the one that
+/// was read.
 #[test]
 fn a_file_that_went_while_it_rested_is_named() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Steps that are renamed, removed, added, or of another kind between two runs, also in nested dataflows: what is said, and
-//! each way out.
+//! Steps that are renamed, removed, added, or of another kind between two runs, also in nested
+//! dataflows: what is said, and each way out.
 #![cfg(test)]
 
 mod support;
@@ -117,8 +117,10 @@ fn removed(flow: &Flow) {
     end(by_parity(flow).map_values(|n| n));
 }
 
-const UNKNOWN: &str = "the store in STORE has a step that the flow has not: `count` (state, stateful_map)\nhelp: if a \
-    step was renamed, say `.renamed_from(\"count\")` where it is now; if what it held may go, start with `--drop-state count`";
+const UNKNOWN: &str = "the store in STORE has a step that the flow has not: `count` (state, \
+    stateful_map)\nhelp: if a \
+    step was renamed, say `.renamed_from(\"count\")` where it is now; if what it held may go, \
+    start with `--drop-state count`";
 
 #[test]
 fn a_renamed_step_says_its_old_name() {
@@ -174,7 +176,8 @@ fn a_step_to_drop_must_be_there() {
         .unwrap_err();
     assert_eq!(
         error,
-        "there is no step `cuont` to drop in the store in STORE: it has `numbers` (source, from_iter), `count` (state, \
+        "there is no step `cuont` to drop in the store in STORE: it has `numbers` (source, \
+         from_iter), `count` (state, \
          stateful_map)"
     );
 }
@@ -211,7 +214,8 @@ fn a_step_of_another_kind_is_another_step() {
             .named("numbers"));
     };
     let error = store.run(flow).unwrap_err();
-    let kinds = "step `count` is a source step, and the store in STORE has it as a state step\nhelp: give it another name with \
+    let kinds = "step `count` is a source step, and the store in STORE has it as a state \
+        step\nhelp: give it another name with \
         `.named(…)`, or start with `--drop-state count`";
     assert!(
         error.starts_with("tests/steps.rs:") && error.ends_with(kinds),
@@ -332,7 +336,8 @@ fn a_dataflow_that_is_used_twice_needs_a_scope_for_each_use() {
     };
     assert_eq!(id, "carts.count");
     assert!(error.to_string().ends_with(
-        "is made more than once: the dataflow around it is used twice, or a loop makes it\nhelp: put each use in a scope of its own: \
+        "is made more than once: the dataflow around it is used twice, or a loop makes it\nhelp: \
+         put each use in a scope of its own: \
          `flow::scope(\"eu\", || ..)`"
     ));
 

@@ -1,4 +1,5 @@
-//! The testing kit: what its events do, exactly and in every run, whatever the machine is busy with.
+//! The testing kit: what its events do, exactly and in every run, whatever the machine is busy
+//! with.
 #![cfg(test)]
 
 use std::{
@@ -178,7 +179,8 @@ fn a_pause_moves_a_manual_clock_and_waits_for_the_systems() {
     assert_eq!(run.join().unwrap().unwrap().ended, Ended::Stopped);
 }
 
-/// Events are read, as records are: a process that starts anew with the same events does not meet them again.
+/// Events are read, as records are: a process that starts anew with the same events does not meet
+/// them again.
 #[test]
 fn events_count_as_read_for_a_source_that_remembers_nothing() {
     let home = tempfile::tempdir().unwrap();
@@ -300,7 +302,8 @@ fn items_come_with_their_epoch_their_worker_and_their_run() {
     }
 }
 
-/// By a clock that stands still epochs are as long as they are said to be from the first one on, also in the run after an abort.
+/// By a clock that stands still epochs are as long as they are said to be from the first one on,
+/// also in the run after an abort.
 #[test]
 fn epochs_do_not_depend_on_the_machine() {
     let mut test = Harness::new(|numbers: Stream<u64>| numbers.map(|n| n));

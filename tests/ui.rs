@@ -1,4 +1,5 @@
-//! What the compiler says to a user: programs that must compile and run, and the messages of those that must not.
+//! What the compiler says to a user: programs that must compile and run, and the messages of those
+//! that must not.
 //!
 //! `TRYBUILD=overwrite cargo test --test ui` writes the messages down as they are now.
 

@@ -1,4 +1,5 @@
-//! A crate of a user's own, outside of this workspace: written, compiled, run, broken and run again.
+//! A crate of a user's own, outside of this workspace: written, compiled, run, broken and run
+//! again.
 #![cfg(test)]
 
 mod support;
@@ -246,7 +247,8 @@ exact = ["serde_json/arbitrary_precision"]
         self.cargo(&["build", "--features", feature]);
         let program = self.directory.path(&format!("program {feature}"));
         fs::copy(target().join("debug").join(self.name), &program).unwrap();
-        // The next run of this test has it in another directory: what was built of it would only pile up.
+        // The next run of this test has it in another directory: what was built of it would only
+        // pile up.
         self.cargo(&["clean", "--package", self.name]);
         program
     }
@@ -381,8 +383,8 @@ fn a_crate_that_calls_the_library_by_another_name() {
     }
 }
 
-/// A dependency that switches on `arbitrary_precision` of serde_json, or no longer does, changes how every number of the
-/// program is read and written.
+/// A dependency that switches on `arbitrary_precision` of serde_json, or no longer does, changes
+/// how every number of the program is read and written.
 #[test]
 fn numbers_of_a_program_that_keeps_them_as_text() {
     let values = Crate::new("values", "flow", VALUES);

@@ -1,4 +1,5 @@
-//! Sources that have nothing to read for a while: they hold nobody up, and are asked no more than they want.
+//! Sources that have nothing to read for a while: they hold nobody up, and are asked no more than
+//! they want.
 #![cfg(test)]
 
 use std::{
@@ -68,7 +69,8 @@ fn start(runner: Runner) -> (RunHandle, JoinHandle<Result<Outcome, RunError>>) {
     (handle, std::thread::spawn(move || runner.run()))
 }
 
-/// Waits until something holds; gives up, and fails the test, after a time in which it must have come to hold.
+/// Waits until something holds; gives up, and fails the test, after a time in which it must have
+/// come to hold.
 fn until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
@@ -412,8 +414,8 @@ fn read_ahead(
     (records, run.join().unwrap().unwrap())
 }
 
-/// A slow step does not make its epochs as long as all that may be in flight: they become durable, and a stop has
-/// little to wait for.
+/// A slow step does not make its epochs as long as all that may be in flight: they become durable,
+/// and a stop has little to wait for.
 #[test]
 fn no_more_is_read_than_a_slow_step_gets_through() {
     for workers in [1, 2] {
@@ -451,7 +453,8 @@ fn an_epoch_becomes_durable_while_a_slow_step_goes_on() {
     }
 }
 
-/// Two sources of one worker, with a step behind a shuffle that is slow; each of its records says which source it is of.
+/// Two sources of one worker, with a step behind a shuffle that is slow; each of its records says
+/// which source it is of.
 fn two_sources(
     workers: usize,
     counts: [u64; 2],
@@ -513,7 +516,8 @@ fn a_source_that_has_come_to_its_end_keeps_no_other_waiting() {
     }
 }
 
-/// A sink whose first epoch does not become durable before something arrives, or some time has passed.
+/// A sink whose first epoch does not become durable before something arrives, or some time has
+/// passed.
 #[derive(Clone)]
 struct Held {
     until: Arc<Mutex<Option<Receiver<u64>>>>,
@@ -559,7 +563,8 @@ impl Writer for Held {
     }
 }
 
-/// An epoch has rows, messages and bookkeeping of its own, so thousands of epochs of one record each are not small.
+/// An epoch has rows, messages and bookkeeping of its own, so thousands of epochs of one record
+/// each are not small.
 #[test]
 fn an_open_epoch_takes_room_beside_its_records() {
     let (sender, receiver) = channel();
@@ -620,8 +625,8 @@ impl Hanging {
     }
 }
 
-/// Runs a flow of a slow step over 5,000 lines, stops it where the step hangs, lets it end, and runs it again. Returns how many
-/// records the first run began.
+/// Runs a flow of a slow step over 5,000 lines, stops it where the step hangs, lets it end, and
+/// runs it again. Returns how many records the first run began.
 fn stopped_at(slow: Slow, quick: usize, workers: usize) -> usize {
     let directory = tempfile::tempdir().unwrap();
     let input = directory.path().join("in");

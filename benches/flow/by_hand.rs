@@ -1,5 +1,5 @@
-//! The same by hand on timely, as one would write it with care: a source, an exchange by user, a hash map behind it, a
-//! sink. Nothing is kept, and a line that can't be parsed ends the input.
+//! The same by hand on timely, as one would write it with care: a source, an exchange by user, a
+//! hash map behind it, a sink. Nothing is kept, and a line that can't be parsed ends the input.
 
 use std::{
     hash::BuildHasher,

@@ -1,4 +1,5 @@
-//! The work that all programs do: the cart join. Each event changes the cart of its user, and gives a summary of it.
+//! The work that all programs do: the cart join. Each event changes the cart of its user, and gives
+//! a summary of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

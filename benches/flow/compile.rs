@@ -1,5 +1,5 @@
-//! How long a user waits for the compiler: a crate with a flow of fifty steps, beside the same functions in a plain loop.
-//! Each is built again after one of its functions has changed.
+//! How long a user waits for the compiler: a crate with a flow of fifty steps, beside the same
+//! functions in a plain loop. Each is built again after one of its functions has changed.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,8 @@ pub(crate) struct Compile {
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// With five that keep a state, each of which needs a key before and a map behind, these are fifty steps.
+/// With five that keep a state, each of which needs a key before and a map behind, these are fifty
+/// steps.
 const MAPS: u32 = 35;
 const STATES: u32 = 5;
 

@@ -49,7 +49,8 @@ fn user_id(user: u32) -> String {
     text
 }
 
-/// Those of the first `events` events that are of one partition: the users are dealt to the partitions.
+/// Those of the first `events` events that are of one partition: the users are dealt to the
+/// partitions.
 pub(crate) fn partition(users: u32, events: u32, partition: u32, partitions: u32) -> Vec<Packed> {
     let own = |event: &Packed| event.user % partitions == partition;
     Generator::new(users, events).filter(own).collect()

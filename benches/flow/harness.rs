@@ -1,5 +1,5 @@
-//! Measures rows: the sides of a group take turns, round after round, so that a ratio is of two runs that were next to
-//! each other, and holds on a machine whose speed changes.
+//! Measures rows: the sides of a group take turns, round after round, so that a ratio is of two
+//! runs that were next to each other, and holds on a machine whose speed changes.
 
 use std::collections::BTreeMap;
 

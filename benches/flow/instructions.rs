@@ -1,8 +1,9 @@
 //! `-- --instructions`: how many instructions the hot paths take, as callgrind counts them.
 //!
-//! Times on a machine that others use say little about a change of a few percent; these counts differ by less than one
-//! percent from run to run. A program is run over N events and over 2 N; the difference is what N events take, without
-//! the start and the end. Nothing in it depends on the time: see `repeatable` in `side.rs`.
+//! Times on a machine that others use say little about a change of a few percent; these counts
+//! differ by less than one percent from run to run. A program is run over N events and over 2 N;
+//! the difference is what N events take, without the start and the end. Nothing in it depends on
+//! the time: see `repeatable` in `side.rs`.
 
 use std::{fs, process::Command};
 
@@ -17,14 +18,15 @@ const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/flow/instru
 /// What a count may differ by: another processor has other versions of `memcpy`.
 const TOLERANCE: f64 = 0.03;
 
-/// The same for what is mostly threads that wait for each other, and may go round once more before they find out.
+/// The same for what is mostly threads that wait for each other, and may go round once more before
+/// they find out.
 const WAITING: f64 = 0.06;
 
 const EVENTS: u32 = 40_000;
 const EPOCH: u32 = 1000;
 
-/// A path that is counted: its name, the program, how many of what is counted are in [`EVENTS`] events, and what the count may
-/// differ by.
+/// A path that is counted: its name, the program, how many of what is counted are in [`EVENTS`]
+/// events, and what the count may differ by.
 type Path = (&'static str, Join, u32, f64);
 
 fn paths() -> [Path; 7] {
@@ -70,7 +72,8 @@ fn paths() -> [Path; 7] {
 pub(crate) fn main(names: &[String], record: bool, scratch: &Scratch) -> Result<()> {
     let recorded = fs::read_to_string(RECORDED).unwrap_or_default();
     let mut text = String::from(
-        "# Instructions, as `cargo bench --bench flow -- --instructions` counts them; `--record` writes this file.\n",
+        "# Instructions, as `cargo bench --bench flow -- --instructions` counts them; `--record` \
+         writes this file.\n",
     );
     let mut worse = Vec::new();
     for (name, join, parts, tolerance) in paths() {
@@ -115,7 +118,8 @@ fn count_in(recorded: &str, name: &str) -> Option<f64> {
     count.parse().ok()
 }
 
-/// The least of a few runs: threads that wait for each other take some more instructions now and then.
+/// The least of a few runs: threads that wait for each other take some more instructions now and
+/// then.
 fn least(join: Join, scratch: &Scratch) -> Result<f64> {
     let mut least = f64::INFINITY;
     for _ in 0..3 {

@@ -1,5 +1,5 @@
-//! Reads JSON lines for the sides that are written by hand, as flow does it: whole blocks of lines are checked for UTF-8,
-//! and each line is parsed from text.
+//! Reads JSON lines for the sides that are written by hand, as flow does it: whole blocks of lines
+//! are checked for UTF-8, and each line is parsed from text.
 
 use std::{
     fs::File,

@@ -1,4 +1,5 @@
-//! `cargo bench --bench flow`: what flow costs beside other ways to do the same. `docs/performance.md` explains each row.
+//! `cargo bench --bench flow`: what flow costs beside other ways to do the same.
+//! `docs/performance.md` explains each row.
 //!
 //! `cargo bench --bench flow -- --help` lists the options.
 
@@ -48,7 +49,8 @@ struct Args {
     #[arg(long)]
     verbose: bool,
 
-    /// Count the instructions of the hot paths with valgrind, and compare them with the recorded ones
+    /// Count the instructions of the hot paths with valgrind, and compare them with the recorded
+    /// ones
     #[arg(long)]
     instructions: bool,
 

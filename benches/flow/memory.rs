@@ -1,5 +1,5 @@
-//! `-- --memory-over-time`: backpressure shown. The memory of three flows in which records can pile up, over the records
-//! that have been read, as a picture.
+//! `-- --memory-over-time`: backpressure shown. The memory of three flows in which records can pile
+//! up, over the records that have been read, as a picture.
 
 use std::{
     fmt::Write as _,
@@ -67,7 +67,8 @@ pub(crate) fn draw(records: u64, picture: &Path, scratch: &Scratch) -> Result<()
         let own = |name| report.own.get(name).cloned().unwrap_or_default();
         let points: Vec<_> = own("records").into_iter().zip(own("memory")).collect();
         println!(
-            "{label}: {records} records in {:.1} s, {:.0} MB at first, {:.0} MB at the end, {:.0} MB at most",
+            "{label}: {records} records in {:.1} s, {:.0} MB at first, {:.0} MB at the end, {:.0} \
+             MB at most",
             report.nanoseconds / 1e9,
             points.first().map_or(0.0, |(_, memory)| memory / MB),
             points.last().map_or(0.0, |(_, memory)| memory / MB),
@@ -343,7 +344,8 @@ fn svg(lines: &[Line], records: f64) -> String {
     ));
     let middle = f64::midpoint(TOP, BOTTOM);
     put(format!(
-        "<text transform=\"translate(16 {middle}) rotate(-90)\" text-anchor=\"middle\">resident memory, MB</text>"
+        "<text transform=\"translate(16 {middle}) rotate(-90)\" text-anchor=\"middle\">resident \
+         memory, MB</text>"
     ));
     let at = y(budget);
     put(format!(

@@ -1,4 +1,5 @@
-//! Going on: the states of many keys are read back, by a flow from its store, and by a plain program from a flat file.
+//! Going on: the states of many keys are read back, by a flow from its store, and by a plain
+//! program from a flat file.
 
 use std::{
     fs::File,

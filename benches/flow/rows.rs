@@ -40,7 +40,8 @@ pub(crate) enum Value {
     Time(Side, Side),
     /// The most memory that the first ever had, over that of the second.
     Memory(Side, Side),
-    /// What each of so many parts adds: the time of the first without that of the second, over that of the second.
+    /// What each of so many parts adds: the time of the first without that of the second, over that
+    /// of the second.
     Each(Side, Side, u32),
     /// The time for each event, over so many nanoseconds.
     PerEvent(Side, f64),

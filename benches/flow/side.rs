@@ -1,5 +1,5 @@
-//! What is measured runs in a process of its own, so that none inherits the memory of another: this program, called with
-//! a [`Side`] as its argument, prints a [`Report`].
+//! What is measured runs in a process of its own, so that none inherits the memory of another: this
+//! program, called with a [`Side`] as its argument, prints a [`Report`].
 
 use std::{
     collections::BTreeMap,
@@ -45,9 +45,9 @@ pub(crate) struct Join {
     pub(crate) epoch: Option<u64>,
     /// With recovery.
     pub(crate) store: bool,
-    /// Nothing depends on the time: the clock stands still, and one epoch becomes durable after the other instead of as many
-    /// as come together. Epochs of up to a thousand records are below the limit with which every run begins, which then
-    /// does not follow the flow.
+    /// Nothing depends on the time: the clock stands still, and one epoch becomes durable after the
+    /// other instead of as many as come together. Epochs of up to a thousand records are below the
+    /// limit with which every run begins, which then does not follow the flow.
     pub(crate) repeatable: bool,
     /// Stateless steps before the join.
     pub(crate) more_steps: u32,
@@ -92,7 +92,8 @@ impl Side {
         }
     }
 
-    /// The work that sides have in common must have the same checksum. `None` if there is no checksum.
+    /// The work that sides have in common must have the same checksum. `None` if there is no
+    /// checksum.
     pub(crate) fn same_work(&self) -> Option<(u32, u32)> {
         match self {
             Side::Join(join) => Some((join.users, join.events)),
@@ -153,7 +154,8 @@ pub(crate) fn timed(work: impl FnOnce() -> Result<Tally>) -> Result<Report> {
     })
 }
 
-/// Memory of this process in bytes, by its name in `/proc/self/status`; nothing where there is no such file.
+/// Memory of this process in bytes, by its name in `/proc/self/status`; nothing where there is no
+/// such file.
 pub(crate) fn memory(name: &str) -> Result<f64> {
     let Ok(status) = fs::read_to_string("/proc/self/status") else {
         return Ok(0.0);

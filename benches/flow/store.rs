@@ -1,4 +1,5 @@
-//! What the recovery store costs by itself, without a flow: programs that measure for themselves and give out ratios.
+//! What the recovery store costs by itself, without a flow: programs that measure for themselves
+//! and give out ratios.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +25,8 @@ use crate::{
 pub(crate) enum Store {
     /// Commits of so many of the keys, beside append and sync of the same bytes.
     Commit { keys: u64, rows: u64, rounds: u32 },
-    /// So many commits one after the other: how large the file becomes, and how long the longest takes.
+    /// So many commits one after the other: how large the file becomes, and how long the longest
+    /// takes.
     Grow { keys: u64, commits: u32 },
     /// Opens what a kill has left, so many times.
     Reopen { keys: u64, times: u32 },
@@ -104,7 +106,8 @@ fn grow(keys: u64, commits: u32, scratch: &Scratch) -> Result<Own> {
     ]))
 }
 
-/// What all files of a directory take of the disk; redb leaves holes in its file, so its length says more than that.
+/// What all files of a directory take of the disk; redb leaves holes in its file, so its length
+/// says more than that.
 fn size(directory: &Path) -> io::Result<u64> {
     let mut size = 0;
     for entry in directory.read_dir()? {
@@ -138,8 +141,8 @@ fn reopen(keys: u64, times: u32, scratch: &Scratch) -> Result<Own> {
     Ok(own)
 }
 
-/// Says in a file how long the opening took, without the commit of the start, and dies without ending anything. What is not
-/// there yet is made.
+/// Says in a file how long the opening took, without the commit of the start, and dies without
+/// ending anything. What is not there yet is made.
 fn die(keys: u64, scratch: &Scratch) -> Result<Own> {
     let directory = scratch.path().join("killed");
     let began = Instant::now();

@@ -9,12 +9,14 @@ use std::{
 /// How many symbolic links a path is followed through, as the system does.
 const MOST_LINKS: usize = 40;
 
-/// A file as the system knows it: symbolic and hard links to it, and all spellings of its path, are the same.
+/// A file as the system knows it: symbolic and hard links to it, and all spellings of its path, are
+/// the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum FileId {
     /// A file that is there.
     There { device: u64, inode: u64 },
-    /// A file that is not there yet, or on a system that does not number files: where the path leads.
+    /// A file that is not there yet, or on a system that does not number files: where the path
+    /// leads.
     At(PathBuf),
 }
 
@@ -42,7 +44,8 @@ impl FileId {
         None
     }
 
-    /// The file that standard output goes to; none for terminals, pipes and devices, which nobody reads back.
+    /// The file that standard output goes to; none for terminals, pipes and devices, which nobody
+    /// reads back.
     #[cfg(unix)]
     pub(crate) fn of_stdout() -> Option<FileId> {
         use std::os::fd::AsFd;
@@ -57,7 +60,8 @@ impl FileId {
     }
 }
 
-/// Where a path leads, through links to files that are not there yet too: absolute, if the system can say.
+/// Where a path leads, through links to files that are not there yet too: absolute, if the system
+/// can say.
 pub(crate) fn target(path: &Path) -> PathBuf {
     let mut path = path.to_path_buf();
     for _ in 0..MOST_LINKS {

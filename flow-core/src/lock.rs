@@ -1,7 +1,7 @@
 //! The locks of std without their poison.
 //!
-//! A panic ends the run, which then reports it. What is locked here is never left half changed by code
-//! of the user, so the threads that clean up may look at it.
+//! A panic ends the run, which then reports it. What is locked here is never left half changed by
+//! code of the user, so the threads that clean up may look at it.
 
 use std::sync::{self, PoisonError};
 

@@ -33,11 +33,12 @@ pub(crate) fn is_option(type_name: &str) -> bool {
     type_name.starts_with("core::option::Option<")
 }
 
-/// Whether a value of the type is, or has in it, one of the generic type `wanted`, given with its path. What a type of the
-/// user's own does with its parameters is its own affair: only tuples, arrays, references and types of std are looked into.
+/// Whether a value of the type is, or has in it, one of the generic type `wanted`, given with its
+/// path. What a type of the user's own does with its parameters is its own affair: only tuples,
+/// arrays, references and types of std are looked into.
 ///
-/// No trait of stable Rust tells a `Result` from every other type, so the name must do. A name of another form would be
-/// overlooked, and nothing is refused that is none.
+/// No trait of stable Rust tells a `Result` from every other type, so the name must do. A name of
+/// another form would be overlooked, and nothing is refused that is none.
 pub(crate) fn holds(type_name: &str, wanted: &str) -> bool {
     // What is around the present place: whether a value of it has values of its parameters.
     let mut around = Vec::new();

@@ -14,12 +14,12 @@ use flow_store::{Checked, CodecError, Schema};
 
 /// A value that owns its data: it can be read from bytes that are gone afterwards.
 ///
-/// Holds for every type that implements `Deserialize` and has no lifetime in it. A `&str` borrows its text, and so does a struct
-/// that has one, be it a `&'static str`: nobody keeps the text that it would be read from. `String` owns it, and for a
-/// few fixed texts there are enums.
+/// Holds for every type that implements `Deserialize` and has no lifetime in it. A `&str` borrows
+/// its text, and so does a struct that has one, be it a `&'static str`: nobody keeps the text that
+/// it would be read from. `String` owns it, and for a few fixed texts there are enums.
 ///
-/// It is `DeserializeOwned` under a name that says what to do, for the compiler names it where a type borrows:
-/// "`&str` must implement `OwnsItsData`".
+/// It is `DeserializeOwned` under a name that says what to do, for the compiler names it where a
+/// type borrows: "`&str` must implement `OwnsItsData`".
 pub trait OwnsItsData<'any>: Deserialize<'any> {}
 
 #[diagnostic::do_not_recommend]
@@ -32,7 +32,8 @@ impl<'any, T: Deserialize<'any>> OwnsItsData<'any> for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be written to the store",
     label = "the store would have to keep a `{Self}`",
-    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or to what it contains; it must own its data"
+    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or to what it contains; it must \
+        own its data"
 )]
 pub trait State: 'static {
     /// Appends the value's MessagePack bytes, if they can be read back.
@@ -75,7 +76,8 @@ impl<T: Serialize + for<'any> OwnsItsData<'any> + 'static> State for T {
 #[diagnostic::on_unimplemented(
     message = "`{S}` can't be kept as the state of a step: it can't be written to the store",
     label = "the state of this step is `{S}`",
-    note = "add `#[derive(Serialize, Deserialize)]` to `{S}`, or to what it contains; it must own its data"
+    note = "add `#[derive(Serialize, Deserialize)]` to `{S}`, or to what it contains; it must own \
+        its data"
 )]
 pub trait StepState<S> {
     /// How `S` is written and read.
@@ -110,7 +112,8 @@ pub struct StateCodec<S> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be sent to another worker",
     label = "this step moves each `{Self}` to the worker that it belongs to",
-    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or to what it contains; it must also be `Send` and own its data"
+    note = "add `#[derive(Serialize, Deserialize)]` to `{Self}`, or to what it contains; it must \
+        also be `Send` and own its data"
 )]
 pub trait Record: Send + 'static {
     /// Appends the record's MessagePack bytes.
@@ -138,15 +141,17 @@ impl<T: Serialize + for<'any> OwnsItsData<'any> + Send + 'static> Record for T {
 /// A value that records are grouped by.
 ///
 /// Holds for every type that implements `Serialize`, `Deserialize`, `Hash`, `Eq` and `Clone`, is
-/// `Send` and borrows nothing. Two keys are the same if and only if their MessagePack bytes are. With a store a step refuses
-/// a key for which that does not hold, when the key is new: one with a finer `Eq` (a field that is not written), which is not equal to
-/// what its bytes are read as, and one with a coarser `Eq` (text that ignores case, times in two time zones), which is
-/// equal to another key with other bytes.
+/// `Send` and borrows nothing. Two keys are the same if and only if their MessagePack bytes are.
+/// With a store a step refuses a key for which that does not hold, when the key is new: one with a
+/// finer `Eq` (a field that is not written), which is not equal to what its bytes are read as, and
+/// one with a coarser `Eq` (text that ignores case, times in two time zones), which is equal to
+/// another key with other bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
     label = "the records that come to this step have the key `{Self}`",
     note = "`NoKey` stands for a stream without a key: give it one with `.key_on(..)`",
-    note = "a key is `Serialize + Deserialize + Hash + Eq + Clone`, `Send`, and owns its data: derive what is missing"
+    note = "a key is `Serialize + Deserialize + Hash + Eq + Clone`, `Send`, and owns its data: \
+        derive what is missing"
 )]
 pub trait Key: Hash + Eq + Clone + Send + 'static {
     /// Appends the key's canonical bytes: its MessagePack with field names.
@@ -229,7 +234,8 @@ pub struct NoKey;
 #[diagnostic::on_unimplemented(
     message = "this stream has a key already",
     label = "its records have the key `{Self}`",
-    note = "`.rekey_on(..)` gives them another key; for a key of two parts give both to one `.key_on(..)`: `|x| (x.a.clone(), x.b)`"
+    note = "`.rekey_on(..)` gives them another key; for a key of two parts give both to one \
+        `.key_on(..)`: `|x| (x.a.clone(), x.b)`"
 )]
 pub trait IsUnkeyed {}
 

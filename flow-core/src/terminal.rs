@@ -1,7 +1,8 @@
 //! Writing to what others read: a terminal, a pipe, a log collector.
 //!
-//! Whoever shares such a descriptor may have made it non-blocking, may not read, or may be gone. So a write waits until the
-//! descriptor takes something, no longer than it may, and no byte is written twice or left out.
+//! Whoever shares such a descriptor may have made it non-blocking, may not read, or may be gone. So
+//! a write waits until the descriptor takes something, no longer than it may, and no byte is
+//! written twice or left out.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -11,7 +12,8 @@ use std::{
 /// How long a message waits for its reader. A flow does not wait for whoever reads its messages.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// As much as a pipe takes without blocking when it takes anything: POSIX has no smaller `PIPE_BUF`.
+/// As much as a pipe takes without blocking when it takes anything: POSIX has no smaller
+/// `PIPE_BUF`.
 const SOME: usize = 512;
 
 /// A descriptor that is written to.
@@ -25,8 +27,8 @@ pub trait Descriptor: Write {}
 #[cfg(not(unix))]
 impl<T: Write> Descriptor for T {}
 
-/// Writes a message to standard error, as far as that is possible. What can't be written is left out: no message changes what
-/// a program does.
+/// Writes a message to standard error, as far as that is possible. What can't be written is left
+/// out: no message changes what a program does.
 pub fn say(text: &str) {
     let _ = write_within(&mut io::stderr(), text.as_bytes(), PATIENCE);
 }
@@ -42,7 +44,8 @@ pub fn can_say() -> bool {
 /// # Errors
 /// Those of the descriptor, other than that it would block.
 pub fn write_all(out: &mut impl Descriptor, mut bytes: &[u8]) -> io::Result<()> {
-    // A writer may hold something back, as `Stdout` does, so what it has taken is given up only with the flush.
+    // A writer may hold something back, as `Stdout` does, so what it has taken is given up only
+    // with the flush.
     while !bytes.is_empty() {
         match out.write(bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -60,7 +63,8 @@ pub fn write_all(out: &mut impl Descriptor, mut bytes: &[u8]) -> io::Result<()> 
 
 /// Waits where a write would have blocked; other errors come back.
 fn wait_after(out: &impl Descriptor, error: io::Error) -> io::Result<()> {
-    /// A reader that is waited for may have gone over to another descriptor; so look again now and then.
+    /// A reader that is waited for may have gone over to another descriptor; so look again now and
+    /// then.
     const LOOK: Duration = Duration::from_secs(1);
     match error.kind() {
         ErrorKind::Interrupted => Ok(()),
@@ -96,7 +100,8 @@ fn write_within(out: &mut impl Descriptor, mut bytes: &[u8], within: Duration) -
     Ok(())
 }
 
-/// Waits until the descriptor takes something, or has an error to tell; false if it does not in this time.
+/// Waits until the descriptor takes something, or has an error to tell; false if it does not in
+/// this time.
 #[cfg(unix)]
 fn is_writable(out: &impl std::os::fd::AsFd, within: Duration) -> io::Result<bool> {
     use rustix::{

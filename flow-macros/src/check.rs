@@ -97,7 +97,8 @@ fn bad_name(at: Span, name: &str) -> syn::Error {
     let message = match name {
         "" => "a name can't be empty\nhelp: give it a word, or leave the call out".to_owned(),
         name => format!(
-            "`{name}` can't be the name of a step: ids are names joined by periods, so it would look like that of a nested \
+            "`{name}` can't be the name of a step: ids are names joined by periods, so it would \
+             look like that of a nested \
             step\nhelp: use another sign: `{}`",
             name.replace('.', "-")
         ),
@@ -106,7 +107,8 @@ fn bad_name(at: Span, name: &str) -> syn::Error {
 }
 
 fn borrowed_key(at: Span) -> syn::Error {
-    let message = "a key owns its data, and this is a reference into its record, which goes on without it\n\
+    let message = "a key owns its data, and this is a reference into its record, which goes on \
+        without it\n\
         help: give out a copy: `.clone()`, or `.to_owned()` for a text";
     syn::Error::new(at, message)
 }

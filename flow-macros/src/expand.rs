@@ -91,7 +91,8 @@ fn no_function() -> syn::Error {
 
 fn not_plain(word: &Ident) -> syn::Error {
     let message = format!(
-        "a dataflow can't be `{word}`: the function only says which steps there are, and runs when the flow is built\n\
+        "a dataflow can't be `{word}`: the function only says which steps there are, and runs \
+         when the flow is built\n\
         help: take `{word}` away; what the steps do is in the functions that they are given"
     );
     syn::Error::new(word.span(), message)

@@ -85,7 +85,8 @@ fn places(tokens: TokenStream, name: &str) -> Vec<LineColumn> {
 
 #[test]
 fn a_row_stands_where_its_method_stands() {
-    let source = "#[dataflow] fn f() {\n    a.key_on(k)\n        .stateful_map(g)\n  .\n stateful_map(h);\n}";
+    let source = "#[dataflow] fn f() {\n    a.key_on(k)\n        .stateful_map(g)\n  .\n \
+        stateful_map(h);\n}";
     let expansion = expand(source);
     let methods: Vec<_> = ["key_on", "stateful_map"]
         .into_iter()
@@ -136,12 +137,14 @@ fn what_may_stand_under_one_id() {
         "if eu { a.stateful_map(f) } else { a.map(g).stateful_map(f) }",
         "match x { 1 => a.stateful_map(f), 2 => b.stateful_map(f), _ => { c.stateful_map(f) } }",
         "#[cfg(unix)] let x = a.stateful_map(f); #[cfg(not(unix))] let x = b.stateful_map(f);",
-        "flow::scope(\"eu\", || a.stateful_map(f)); scope(\"us\", || a.stateful_map(f)); a.stateful_map(f);",
+        "flow::scope(\"eu\", || a.stateful_map(f)); scope(\"us\", || a.stateful_map(f)); \
+         a.stateful_map(f);",
         "flow::scope(name, || a.stateful_map(f)); flow::scope(other, || a.stateful_map(f));",
         "fn inner() { a.stateful_map(f) } a.stateful_map(f);",
         "m!(a.stateful_map(f), b.stateful_map(f));",
         "a.stateful().map(f); a.map(f);",
-        "a.stateful_map(f); let (f, dead) = b.branch(|x| x); let (f, other) = b.try_map_or_dead(|x| x);",
+        "a.stateful_map(f); let (f, dead) = b.branch(|x| x); let (f, other) = \
+         b.try_map_or_dead(|x| x);",
     ] {
         assert_eq!(errors(right), [""; 0], "{right}");
     }
@@ -149,7 +152,8 @@ fn what_may_stand_under_one_id() {
         "a.stateful_map(f); b.stateful_map(x::f);",
         "let f = a.stateful_map(|x, y| x + y); b.stateful_map_opt(f);",
         "a.stateful_map(f).named(\"g\"); b.stateful_map_with_key(g);",
-        "a.stateful_map(f).named(\"g\").renamed_from(\"old\"); b.stateful_map(h).renamed_from(\"old\").named(\"g\");",
+        "a.stateful_map(f).named(\"g\").renamed_from(\"old\"); \
+         b.stateful_map(h).renamed_from(\"old\").named(\"g\");",
         "a.stateful_map(f).named(\"f\").stateful_map(f);",
         "if eu { a.stateful_map(f) } else { b } a.stateful_map(f);",
         "if eu { a.stateful_map(f); } if us { a.stateful_map(f); }",
@@ -217,7 +221,8 @@ fn what_sources_may_be_called() {
 #[test]
 fn what_a_key_may_be() {
     for right in [
-        "a.key_on(|x| x.clone()); a.key_on(|x| *x.y); a.key_on(key); a.rekey_on(|x| (x.a, &x.b).len());",
+        "a.key_on(|x| x.clone()); a.key_on(|x| *x.y); a.key_on(key); a.rekey_on(|x| (x.a, \
+         &x.b).len());",
         "a.map(|x| &x.y); a.key_on(|x| x.as_str().to_owned()); a.key_on(|x| { f(&x.y) });",
     ] {
         assert_eq!(errors(right), [""; 0], "{right}");
@@ -308,7 +313,8 @@ fn what_is_a_function() {
     let message = |item: &str| expand(&format!("#[dataflow] {item}")).to_string();
     for right in [
         "fn f() {}",
-        "#[must_use = \"x\"] pub(in crate::x) fn f<const N: usize>() -> [u8; { 3 }] where [(); { N }]: {}",
+        "#[must_use = \"x\"] pub(in crate::x) fn f<const N: usize>() -> [u8; { 3 }] where [(); { \
+         N }]: {}",
         "pub fn half(typed: , rest) {}",
     ] {
         assert!(!message(right).contains("compile_error"), "{right}");

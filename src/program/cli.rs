@@ -171,7 +171,8 @@ pub(super) fn clash<A: Args>() -> Option<String> {
         "the fields"
     };
     Some(format!(
-        "{fields}: {}\nhelp: rename {one}, or give the option another name: `#[arg(long = \"..\")]`",
+        "{fields}: {}\nhelp: rename {one}, or give the option another name: `#[arg(long \
+         = \"..\")]`",
         clashes.join(", ")
     ))
 }

@@ -1,4 +1,5 @@
-//! `source::from_channel`: other threads send, the flow reads without polling, and neither waits for the other for ever.
+//! `source::from_channel`: other threads send, the flow reads without polling, and neither waits
+//! for the other for ever.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -231,8 +232,8 @@ fn an_idle_channel_holds_up_no_other_source() {
     assert_eq!(run.join().unwrap().unwrap().records, 10_001);
 }
 
-/// A stop comes in the middle of what a source has taken: the step asks for it at its first record. What was not processed then
-/// is still in the channel.
+/// A stop comes in the middle of what a source has taken: the step asks for it at its first record.
+/// What was not processed then is still in the channel.
 #[test]
 fn what_a_stop_leaves_unread_stays_in_the_channel() {
     for workers in [1, 2] {

@@ -1,4 +1,5 @@
-//! `source::poll`: polls when it is time by the clock of the run, retries, and goes on behind the last durable record.
+//! `source::poll`: polls when it is time by the clock of the run, retries, and goes on behind the
+//! last durable record.
 
 use std::{
     iter,
@@ -189,7 +190,8 @@ fn what_is_polled_without_a_token_can_not_resume() {
     assert!(matches!(run(true), RunError::Record(_)));
 }
 
-/// A table of rows that grows; each poll gets those behind the last one that was read. Every few records the run is cut short.
+/// A table of rows that grows; each poll gets those behind the last one that was read. Every few
+/// records the run is cut short.
 #[test]
 fn a_poll_with_a_token_goes_on_behind_the_last_durable_record() {
     for epochs in [
@@ -267,8 +269,8 @@ fn polls_that_are_for_ever_apart_come_once() {
     assert_eq!(seen.unwrap(), [1]);
 }
 
-/// What was polled and can't be polled again is processed before a stop, as far as there is time. What was processed is kept, and
-/// what was not is counted.
+/// What was polled and can't be polled again is processed before a stop, as far as there is time.
+/// What was processed is kept, and what was not is counted.
 #[test]
 fn a_stop_that_can_not_process_all_that_was_taken_says_how_much_it_was() {
     const ALL: u64 = 10_000;

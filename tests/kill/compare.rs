@@ -1,7 +1,7 @@
 //! Outputs, held against those of a run that nobody killed.
 //!
-//! A line's key is what stands before its first space or comma. The lines of a key keep their order whatever happens;
-//! lines of different keys may change places.
+//! A line's key is what stands before its first space or comma. The lines of a key keep their order
+//! whatever happens; lines of different keys may change places.
 
 use std::collections::BTreeMap;
 

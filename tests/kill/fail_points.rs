@@ -30,7 +30,8 @@ struct Series<'a> {
 }
 
 impl Series<'_> {
-    /// Has the flow die when it passes a point for the `passing`th time; what the store knew before and knows then.
+    /// Has the flow die when it passes a point for the `passing`th time; what the store knew before
+    /// and knows then.
     fn kill(&mut self, point: &'static str, passing: u64, interval: &str) -> Stored {
         let epochs = self.random.one_of(&["every-record", "3", "1ms", "20ms"]);
         let workers = match point {

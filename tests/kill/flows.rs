@@ -48,7 +48,8 @@ pub(crate) static FLOWS: [Flow; 6] = [
         outputs: &[("results", "out", RECORDS)],
         whole: OnceLock::new(),
     },
-    // Words are counted over all files, so the counts of a word show each one that is lost or comes twice.
+    // Words are counted over all files, so the counts of a word show each one that is lost or comes
+    // twice.
     Flow {
         name: "words",
         program: "flows",
@@ -222,8 +223,8 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// What holds whenever the flow is not running, after it was at `before`. Returns what the store knows now, and
-    /// whether there is output that it does not know of.
+    /// What holds whenever the flow is not running, after it was at `before`. Returns what the
+    /// store knows now, and whether there is output that it does not know of.
     pub(crate) fn check(&self, before: &Stored, context: &str) -> (Stored, bool) {
         let stored = self.stored();
         // I1, I2, I6: the store is at an epoch of the last execution, or as it was.
@@ -260,8 +261,8 @@ impl<'a> Job<'a> {
         (stored, tail)
     }
 
-    /// The flow has come to the end of its input: the output is that of a run that nobody killed, and one more run
-    /// has nothing to do.
+    /// The flow has come to the end of its input: the output is that of a run that nobody killed,
+    /// and one more run has nothing to do.
     pub(crate) fn check_end(&self, ended: Ended, context: &str) {
         ended.expect(0).says(["flow: finished: "]);
         let outputs = self.outputs();

@@ -1,8 +1,10 @@
-//! `kill -9`, for real: flows are killed again and again, and what comes out is what comes out without any kill.
+//! `kill -9`, for real: flows are killed again and again, and what comes out is what comes out
+//! without any kill.
 //!
 //! `cargo test --test kill` kills at least 200 times at random, and once or more at each fail point
-//! (`flow-store/src/hooks/fail_point.rs`) of each flow. `FLOW_KILLS=2000` sets another number of random kills (`just kills`);
-//! `FLOW_KILL_SEED=..`, which a failed run prints, repeats its choices.
+//! (`flow-store/src/hooks/fail_point.rs`) of each flow. `FLOW_KILLS=2000` sets another number of
+//! random kills (`just kills`); `FLOW_KILL_SEED=..`, which a failed run prints, repeats its
+//! choices.
 #![cfg(test)]
 
 mod compare;

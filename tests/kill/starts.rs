@@ -1,4 +1,5 @@
-//! Kills and signals at certain places in the life of a flow: before its start, before its first epoch, behind a tail.
+//! Kills and signals at certain places in the life of a flow: before its start, before its first
+//! epoch, behind a tail.
 
 use std::{path::PathBuf, sync::LazyLock};
 
@@ -166,8 +167,8 @@ fn the_tail_that_a_kill_leaves_goes_when_the_next_run_starts() {
                 stop_at(&paced, "20", workers);
             }
             let committed = paced.out();
-            // After two of some 70 records together the epoch stays open, and the records of 1 KB that are left are more than
-            // the file's buffer holds.
+            // After two of some 70 records together the epoch stays open, and the records of 1 KB
+            // that are left are more than the file's buffer holds.
             let options = ["--upto", "120", "--epoch", "1h", "--workers", workers];
             let mut running = paced.start(&options);
             running.wait_until("it has written a tail", |_| {

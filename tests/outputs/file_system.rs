@@ -109,7 +109,8 @@ fn check_sees_a_store_that_a_run_could_not_make() {
     }
 }
 
-/// As where a program writes its log for all, and what rotates it makes files that only root may read.
+/// As where a program writes its log for all, and what rotates it makes files that only root may
+/// read.
 #[test]
 fn a_rotated_file_that_the_flow_may_not_read_is_named() {
     for read in ["", "ant\nbee\n"] {

@@ -30,7 +30,8 @@ impl Sink for Told {
     fn open(&self, output: &OutputId, resume: Option<String>) -> Result<Nowhere, SinkError> {
         let mut opened = self.opened.lock().unwrap();
         opened.push((output.clone(), resume.clone()));
-        // The identity of the first opening: what a sink keeps whose identity is to survive a rename.
+        // The identity of the first opening: what a sink keeps whose identity is to survive a
+        // rename.
         Ok(Nowhere(resume.unwrap_or_else(|| output.step().to_owned())))
     }
 }

@@ -1,4 +1,5 @@
-//! An output that is removed, moved, replaced or cut while a flow writes it: noticed at the next commit.
+//! An output that is removed, moved, replaced or cut while a flow writes it: noticed at the next
+//! commit.
 
 use std::{
     error::Error,
@@ -24,7 +25,8 @@ const RECORDS: u64 = 20;
 
 type Change = Arc<dyn Fn(&Path) + Send + Sync>;
 
-/// Numbers, of which the second half comes once some of the output is durable and it has been changed.
+/// Numbers, of which the second half comes once some of the output is durable and it has been
+/// changed.
 #[derive(Clone)]
 struct Numbers {
     output: PathBuf,

@@ -116,6 +116,7 @@ fn a_record_that_is_no_json_is_named_by_its_beginning() {
         matches!(&error, RunError::Step { step, .. } if step == "out"),
         "{text}"
     );
-    let says = "the record can't be written as JSON (it begins with `[40,{`): key must be a string\nhelp: the keys of an object are texts";
+    let says = "the record can't be written as JSON (it begins with `[40,{`): key must be a \
+        string\nhelp: the keys of an object are texts";
     assert!(text.contains(says), "{text}");
 }

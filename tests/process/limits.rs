@@ -36,8 +36,8 @@ fn threads_that_cannot_be_started_are_an_error_and_change_nothing() {
     }
 }
 
-/// With one thread more each time, until the flow has enough. The system's limit counts the threads of a user, so each try
-/// has a user of its own, which only root can give it.
+/// With one thread more each time, until the flow has enough. The system's limit counts the threads
+/// of a user, so each try has a user of its own, which only root can give it.
 #[test]
 fn whichever_thread_cannot_be_started_the_flow_ends_with_an_error() {
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| {

@@ -1,4 +1,5 @@
-//! A process that behaves: signals at any time, readers that are gone or slow, limits of the system.
+//! A process that behaves: signals at any time, readers that are gone or slow, limits of the
+//! system.
 #![cfg(unix)]
 #![cfg(test)]
 

@@ -85,7 +85,8 @@ fn a_hangup_commits_what_was_read() {
     running.wait().expect(0).says(["flow: stopped: "]);
 }
 
-/// As `nohup` has it for SIGHUP, and a shell without job control for the SIGINT of what runs in the background.
+/// As `nohup` has it for SIGHUP, and a shell without job control for the SIGINT of what runs in the
+/// background.
 #[test]
 fn a_signal_that_was_ignored_before_stays_ignored() {
     for signal in ["HUP", "INT", "TERM"] {

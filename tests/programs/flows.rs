@@ -1,5 +1,5 @@
-//! Run by the tests of this project (`tests/kill`): five flows from files to files, which take their time so that a kill
-//! finds them at work.
+//! Run by the tests of this project (`tests/kill`): five flows from files to files, which take
+//! their time so that a kill finds them at work.
 
 mod throttle;
 
@@ -44,7 +44,8 @@ enum Shape {
     DeadLetters,
     /// Lines as they are, without any state
     Copy,
-    /// Carts again, from one file whose lines all workers work off: not the file takes its time, but a step
+    /// Carts again, from one file whose lines all workers work off: not the file takes its time,
+    /// but a step
     OneFile,
 }
 

@@ -1,7 +1,9 @@
-//! Run by the tests of this project (`tests/kill.rs`): a flow that takes its time, so that a kill finds it at work.
+//! Run by the tests of this project (`tests/kill.rs`): a flow that takes its time, so that a kill
+//! finds it at work.
 //!
-//! Each partition of its source gives out the numbers from 0 on, one an interval. Each number goes to one of five keys
-//! of its partition, whose running totals show every number that was lost, repeated, or out of its order.
+//! Each partition of its source gives out the numbers from 0 on, one an interval. Each number goes
+//! to one of five keys of its partition, whose running totals show every number that was lost,
+//! repeated, or out of its order.
 
 use std::{
     path::PathBuf,

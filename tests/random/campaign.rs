@@ -27,7 +27,8 @@ use crate::{
 /// For how long a case that failed is made smaller.
 const SHRINK: Duration = Duration::from_secs(60);
 
-/// How many small cases there are unless the environment says otherwise, and how many for each large one.
+/// How many small cases there are unless the environment says otherwise, and how many for each
+/// large one.
 const NUMBER: u64 = 2_000;
 const SMALL_FOR_EACH_LARGE: u64 = 50;
 

@@ -63,14 +63,15 @@ impl After<'_> {
         !matches!(self.result, Ok(_) | Err(RunError::Record(_)))
     }
 
-    /// The run came to the end of its input, or one of the faults that have happened is how it ended.
+    /// The run came to the end of its input, or one of the faults that have happened is how it
+    /// ended.
     fn it_ended_as_planned(&self) -> Holds {
         let faults = || self.happened.iter();
         let is_as_planned = match self.result {
             Ok(outcome) if self.happened.is_empty() => outcome.ended == Ended::Finished,
             Ok(outcome) => {
-                // What fails behind records that were no longer wanted is not heard: in a source, or in lines of a file that
-                // were worked off ahead of others.
+                // What fails behind records that were no longer wanted is not heard: in a source,
+                // or in lines of a file that were worked off ahead of others.
                 let are_no_more = |fault: &Fault| match fault {
                     Fault::Stop(_) | Fault::SourceError(_) => true,
                     Fault::Bug(_) => !self.aborts(*fault) && self.reads_files(),
@@ -160,7 +161,8 @@ impl After<'_> {
         Ok(())
     }
 
-    /// The states are those of exactly the records before the tokens, now and at each epoch that is retained.
+    /// The states are those of exactly the records before the tokens, now and at each epoch that is
+    /// retained.
     fn states_are_right(&self) -> Holds {
         self.are_states_of(self.durable, self.now)?;
         for then in self.retained {
@@ -187,8 +189,8 @@ impl After<'_> {
         Ok(())
     }
 
-    /// What is committed is what comes of exactly the records before the tokens. Behind it may stand only what will come
-    /// next, and nothing unless the run was aborted.
+    /// What is committed is what comes of exactly the records before the tokens. Behind it may
+    /// stand only what will come next, and nothing unless the run was aborted.
     fn output_is_right(&self, sink: usize, kind: SinkKind) -> Holds {
         let in_order = self.case.description.nodes[sink].in_order;
         let (now, full) = (self.now.output(sink), self.full.output(sink));
@@ -213,7 +215,8 @@ impl After<'_> {
                 within(in_order, now, &committed, now)
             }
             SinkKind::Collect => {
-                // It gets everything that was not durable before, and has forgotten nothing that is now.
+                // It gets everything that was not durable before, and has forgotten nothing that is
+                // now.
                 let before = self.before.results.output(sink);
                 let got = [before, &self.collected[&sink].take()].concat();
                 within(in_order, now, &got, most)

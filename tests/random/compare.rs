@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::description::Item;
 
-/// Says what is wrong unless `least` is a beginning of `got`, and that one of `most`: lane by lane and in their order, or, where
-/// there is no order, as a part.
+/// Says what is wrong unless `least` is a beginning of `got`, and that one of `most`: lane by lane
+/// and in their order, or, where there is no order, as a part.
 pub(crate) fn within(
     in_order: bool,
     least: &[Item],

@@ -1,9 +1,11 @@
-//! Random flows as data: a list of steps, each behind an earlier one, and what the functions in them compute.
+//! Random flows as data: a list of steps, each behind an earlier one, and what the functions in
+//! them compute.
 //!
-//! Two things are made of a description: the flow itself (`build`) and what must come of it (`reference`). Every
-//! description is a flow whose results do not depend on time or on the number of workers. To see to that, a record carries
-//! its *lane*, the way by which it came: records of one lane have one order. A key that is made of the lane keeps them
-//! in order; behind a key that brings lanes together, steps only do what does not depend on the order.
+//! Two things are made of a description: the flow itself (`build`) and what must come of it
+//! (`reference`). Every description is a flow whose results do not depend on time or on the number
+//! of workers. To see to that, a record carries its *lane*, the way by which it came: records of
+//! one lane have one order. A key that is made of the lane keeps them in order; behind a key that
+//! brings lanes together, steps only do what does not depend on the order.
 
 use std::fmt;
 
@@ -213,7 +215,8 @@ pub(crate) fn id(node: usize) -> String {
 }
 
 impl Description {
-    /// The steps that take the records of a step, in the order in which they are attached; a merge with itself twice.
+    /// The steps that take the records of a step, in the order in which they are attached; a merge
+    /// with itself twice.
     pub(crate) fn consumers(&self, of: usize) -> Vec<usize> {
         let mut consumers = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {

@@ -42,7 +42,8 @@ pub(crate) enum Fault {
     CloseError(At),
     SyncError(At),
     SyncPanic(At),
-    /// The process is killed as a tape is being synced: what is there then is what the next run finds.
+    /// The process is killed as a tape is being synced: what is there then is what the next run
+    /// finds.
     Kill(At),
 }
 
@@ -189,7 +190,8 @@ impl Probe {
         Ok(())
     }
 
-    /// A tape is made durable. This is on the committer's thread, so nobody writes to the store meanwhile.
+    /// A tape is made durable. This is on the committer's thread, so nobody writes to the store
+    /// meanwhile.
     pub(crate) fn sync(&self, node: usize) -> Result<(), &'static str> {
         for armed in &self.faults {
             match armed.fault {

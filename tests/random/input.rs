@@ -1,5 +1,5 @@
-//! Random input, and what gives it out: a source with partitions, pauses, and a token that is an index; or files with a line
-//! for each moment, which is blank where it is no record.
+//! Random input, and what gives it out: a source with partitions, pauses, and a token that is an
+//! index; or files with a line for each moment, which is blank where it is no record.
 
 use std::{fs, path::Path, sync::Arc, task::Waker, thread, time::Duration};
 

@@ -1,8 +1,9 @@
-//! Random flows over random input with random crashes, against an interpreter that knows none of that.
+//! Random flows over random input with random crashes, against an interpreter that knows none of
+//! that.
 //!
-//! After each run the store and the outputs must hold what the interpreter makes of exactly the records before the stored
-//! tokens; after the last one, of all of them. A case that fails says how it is made again; `FLOW_RANDOM_CASES=100000` makes
-//! a long campaign.
+//! After each run the store and the outputs must hold what the interpreter makes of exactly the
+//! records before the stored tokens; after the last one, of all of them. A case that fails says how
+//! it is made again; `FLOW_RANDOM_CASES=100000` makes a long campaign.
 #![cfg(test)]
 
 mod build;

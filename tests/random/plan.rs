@@ -1,4 +1,5 @@
-//! Random crash plans: a series of runs, each with its settings, and what goes wrong in each of them.
+//! Random crash plans: a series of runs, each with its settings, and what goes wrong in each of
+//! them.
 
 use std::time::Duration;
 
@@ -42,7 +43,8 @@ pub(crate) struct Run {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Runs that may end in any way, one that comes to the end of the input, and one that has nothing to do.
+/// Runs that may end in any way, one that comes to the end of the input, and one that has nothing
+/// to do.
 pub(crate) type Plan = Vec<Run>;
 
 /// A fault before it is known what flow it is for.
@@ -65,8 +67,8 @@ enum Kind {
 }
 
 impl RawFault {
-    /// What is drawn, or something like it that is possible in this flow. `all` is what comes of the whole input, of which
-    /// about `left` of `of` parts are still to be read.
+    /// What is drawn, or something like it that is possible in this flow. `all` is what comes of
+    /// the whole input, of which about `left` of `of` parts are still to be read.
     fn over(
         self,
         description: &Description,

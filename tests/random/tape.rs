@@ -1,4 +1,5 @@
-//! The test's own exactly-once sink: it keeps what is written in memory, and fails where it is told.
+//! The test's own exactly-once sink: it keeps what is written in memory, and fails where it is
+//! told.
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +44,8 @@ impl Tape {
         *self.lock() = copy;
     }
 
-    /// The items up to a position in each shard, in the order in which they were written, and how many there are behind.
+    /// The items up to a position in each shard, in the order in which they were written, and how
+    /// many there are behind.
     ///
     /// Fails where a position is behind what has been made durable.
     pub(crate) fn upto(

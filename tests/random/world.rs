@@ -1,4 +1,5 @@
-//! What there is outside of the runs of a case: the store and the outputs, which runs find as the last one left them.
+//! What there is outside of the runs of a case: the store and the outputs, which runs find as the
+//! last one left them.
 
 use std::{
     collections::BTreeMap,
@@ -175,7 +176,8 @@ impl<'a> World<'a> {
         );
         let tapes = self.outside.tapes.clone();
         move || {
-            // The store first: nobody writes to it now, but outputs may still grow behind what is committed.
+            // The store first: nobody writes to it now, but outputs may still grow behind what is
+            // committed.
             copy(&from.join("state"), &to.join("state"));
             copy(&from, &to);
             let tapes = tapes.iter().map(|(node, tape)| (*node, tape.copy()));

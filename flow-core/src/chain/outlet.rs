@@ -56,8 +56,8 @@ pub(crate) type OutletRef = Rc<RefCell<dyn Outlet>>;
 
 /// Sends each record to the worker that its key belongs to.
 ///
-/// A record's key is encoded and hashed when it comes, so that one which can't be is an error of its
-/// record. Records are sorted by worker when they are settled.
+/// A record's key is encoded and hashed when it comes, so that one which can't be is an error of
+/// its record. Records are sorted by worker when they are settled.
 pub(crate) struct Shuffle<K, V> {
     inlet: InletId,
     at: At,
@@ -153,7 +153,8 @@ fn hash_all(bytes: &mut Vec<u8>, ends: &mut Vec<usize>, hashes: &mut Vec<u64>) {
     ends.clear();
 }
 
-/// Moves all records of `from` behind those of `to`; where there are none, the vectors change places.
+/// Moves all records of `from` behind those of `to`; where there are none, the vectors change
+/// places.
 fn move_all<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
     if to.is_empty() {
         std::mem::swap(from, to);

@@ -149,8 +149,8 @@ impl Parcel {
 
 /// Records that go by their keys.
 ///
-/// The hashes stand by themselves: so a table can look ahead over them, and records move from one vector to
-/// another as they are.
+/// The hashes stand by themselves: so a table can look ahead over them, and records move from one
+/// vector to another as they are.
 pub(crate) struct Keyed<K, V> {
     /// The hash of the bytes of each record's key.
     pub(crate) hashes: Vec<u64>,

@@ -1,15 +1,15 @@
 //! Emptied batches, kept to be filled again.
 //!
-//! A batch is filled by an outlet and emptied by the step that receives it, often on another worker. Were
-//! its memory left to the allocator, each batch would be allocated, grown and freed, and freed on another
-//! thread than it came from. So the receiver hands it back to the outlet.
+//! A batch is filled by an outlet and emptied by the step that receives it, often on another
+//! worker. Were its memory left to the allocator, each batch would be allocated, grown and freed,
+//! and freed on another thread than it came from. So the receiver hands it back to the outlet.
 
 use std::sync::Arc;
 
 use crate::lock::Mutex;
 
-/// A batch with more room than this is not kept: a step that makes many records of one must not hold on to
-/// the memory of its largest batch.
+/// A batch with more room than this is not kept: a step that makes many records of one must not
+/// hold on to the memory of its largest batch.
 const LARGEST: usize = 8192;
 
 /// A batch that can be used again.

@@ -32,8 +32,8 @@ impl<T: 'static> Port<T> {
         })
     }
 
-    /// Attaches nothing any more. What is behind a chain that is too long is refused, and must not overflow the stack when
-    /// it is dropped.
+    /// Attaches nothing any more. What is behind a chain that is too long is refused, and must not
+    /// overflow the stack when it is dropped.
     pub(crate) fn close(&self) {
         self.closed.set(true);
     }
@@ -48,7 +48,8 @@ impl<T: 'static> Port<T> {
     /// Makes the chain behind this port. Called once, by the step whose output it is.
     pub(crate) fn build(&self, wiring: &mut Wiring) -> BoxConsumer<T> {
         let attached = std::mem::take(&mut *self.attached.borrow_mut());
-        // In reverse: what is built first runs last, so a step finds in `wiring` what runs after it.
+        // In reverse: what is built first runs last, so a step finds in `wiring` what runs after
+        // it.
         let mut consumers: Vec<_> = attached
             .into_iter()
             .rev()

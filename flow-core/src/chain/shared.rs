@@ -1,7 +1,8 @@
 //! A chain that several streams lead into: what `merge` makes.
 //!
 //! All operators of a worker run on its thread, one after the other, so they can share the steps
-//! behind a merge. That keeps a failure there exact: the record is still on the chain of its source.
+//! behind a merge. That keeps a failure there exact: the record is still on the chain of its
+//! source.
 
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 

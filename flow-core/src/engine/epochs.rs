@@ -95,7 +95,8 @@ impl Default for Epochs {
 /// A text that says nothing about epochs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected `every-record`, a number of records such as `200`, or a duration such as `7ms`, `1s`, `1h`"
+    "expected `every-record`, a number of records such as `200`, or a duration such as `7ms`, \
+     `1s`, `1h`"
 )]
 pub struct ParseEpochsError;
 

@@ -23,7 +23,8 @@ impl UnfinishedLine {
     pub fn help(&self) -> String {
         // A file of an old Macintosh is one such line.
         if self.line == 1 && self.text.trim_end_matches('\r').contains('\r') {
-            return "its lines end with a carriage return: `tr '\\r' '\\n' < in > ..` makes newlines \
+            return "its lines end with a carriage return: `tr '\\r' '\\n' < in > ..` makes \
+                newlines \
                     of them"
                 .to_owned();
         }

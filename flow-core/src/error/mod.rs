@@ -55,8 +55,10 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the error of a step",
     label = "this step fails with a `{Self}`",
-    note = "a type of your own implements `std::error::Error` (thiserror does it with a derive) and owns its data; a `String` will do too",
-    note = "a `Box<dyn Error>` has to be `Send + Sync` as well: return a `Result<_, flow::BoxError>`"
+    note = "a type of your own implements `std::error::Error` (thiserror does it with a derive) \
+        and owns its data; a `String` will do too",
+    note = "a `Box<dyn Error>` has to be `Send + Sync` as well: return a `Result<_, \
+        flow::BoxError>`"
 )]
 pub trait Failure {
     /// The error as the run reports it.

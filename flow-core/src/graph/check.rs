@@ -39,7 +39,8 @@ fn no_name(graph: &Graph, errors: &mut Vec<BuildError>) {
     }
 }
 
-/// Names that can't be part of an id: of steps, scopes and dataflows, and those that they had before.
+/// Names that can't be part of an id: of steps, scopes and dataflows, and those that they had
+/// before.
 fn bad_names(graph: &Graph, errors: &mut Vec<BuildError>) {
     let mut scopes = HashSet::new();
     for step in &graph.steps {

@@ -52,10 +52,11 @@ pub enum Keeps {
     Positions,
 }
 
-/// The most steps that a record may go through between its source, or a shuffle, and the next shuffle or sink.
+/// The most steps that a record may go through between its source, or a shuffle, and the next
+/// shuffle or sink.
 ///
-/// They call each other, so each takes some of its thread's stack: [`STACK`](crate::engine::STACK) has room for them, in a
-/// debug build too.
+/// They call each other, so each takes some of its thread's stack: [`STACK`](crate::engine::STACK)
+/// has room for them, in a debug build too.
 pub(crate) const MOST_STEPS: usize = 1000;
 
 /// One step of a flow.
@@ -95,7 +96,8 @@ pub(crate) struct Facts {
     pub(crate) inputs: Vec<PathBuf>,
     /// What a sink writes to, where opening it twice would be wrong.
     pub(crate) output: Option<Output>,
-    /// How many steps lead here from the last source or shuffle, this one included; none where it is one of these.
+    /// How many steps lead here from the last source or shuffle, this one included; none where it
+    /// is one of these.
     pub(crate) depth: usize,
     /// A sink that would write an `Option` of the stream as it is.
     pub(crate) may_write_null: bool,

@@ -89,8 +89,9 @@ impl ScopePath {
         path + id
     }
 
-    /// Every name that a step called one of `ids` may have had before, without its present one: below this path
-    /// as it is and as it was, and by itself, for a step that was not nested or nested elsewhere.
+    /// Every name that a step called one of `ids` may have had before, without its present one:
+    /// below this path as it is and as it was, and by itself, for a step that was not nested or
+    /// nested elsewhere.
     pub(crate) fn former(&self, id: &str, former_ids: &[String]) -> Vec<String> {
         let mut paths = vec![String::new()];
         for (name, former) in &self.scopes {
@@ -158,7 +159,8 @@ pub(crate) fn id_at(place: &Location<'_>) -> Option<&'static str> {
         let sites = frames.iter().rev().find_map(|frame| frame.sites)?;
         let mut ids = sites.rows.iter().filter(|(at, _)| *at == place);
         let (_, id) = ids.next()?;
-        // A body that a macro has made has one place for all its calls: then the table says nothing.
+        // A body that a macro has made has one place for all its calls: then the table says
+        // nothing.
         ids.all(|(_, other)| other == id).then_some(*id)
     })
 }

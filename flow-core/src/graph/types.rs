@@ -16,7 +16,8 @@ impl PartialEq for Trace {
 
 impl Eq for Trace {}
 
-/// What tracing has found, which takes a while and is the same each time. It says nothing about which types a step has.
+/// What tracing has found, which takes a while and is the same each time. It says nothing about
+/// which types a step has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traced(OnceLock<Schemas>);
 

@@ -30,7 +30,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), CodecError> {
         return Ok(());
     }
     Err(CodecError::Decode(
-        "it has a JSON number that was written with the feature `arbitrary_precision` of `serde_json`, and this program is built without it"
+        "it has a JSON number that was written with the feature `arbitrary_precision` of \
+         `serde_json`, and this program is built without it"
             .to_owned(),
     ))
 }

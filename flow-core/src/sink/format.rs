@@ -17,8 +17,10 @@ use super::{
 #[diagnostic::on_unimplemented(
     message = "records of type `{T}` can't end in a `{Self}`",
     label = "the records that arrive here are of type `{T}`",
-    note = "lines of JSON need `#[derive(Serialize)]` on the record, lines of text need `Display`, any other sink takes its own `Item`",
-    note = "a `Result` is the work of a step that may fail: give its function to `try_map` instead of `map`",
+    note = "lines of JSON need `#[derive(Serialize)]` on the record, lines of text need \
+        `Display`, any other sink takes its own `Item`",
+    note = "a `Result` is the work of a step that may fail: give its function to `try_map` \
+        instead of `map`",
     note = "a future is never run: a step is an ordinary function, not an `async` one"
 )]
 pub trait IntoSink<T> {
@@ -131,7 +133,8 @@ impl<S> LineSink<Text, S> {
 #[diagnostic::on_unimplemented(
     message = "`{T}` can't be written as a line of {Self}",
     label = "the records that arrive here are of type `{T}`",
-    note = "a line of JSON needs `#[derive(Serialize)]` on the record, a line of text needs `Display`"
+    note = "a line of JSON needs `#[derive(Serialize)]` on the record, a line of text needs \
+        `Display`"
 )]
 pub trait LineFormat<T>: 'static {
     /// Whether some records can't be written like this.

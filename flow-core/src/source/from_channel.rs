@@ -18,15 +18,18 @@ const RUN: usize = 256;
 
 /// Records that other threads send: a channel, with its source for the flow.
 ///
-/// At most `capacity` records (at least 1) wait in the channel. When it is full, [`send`](Sender::send) waits until the flow has
-/// read some, so a slow flow slows its senders. The input ends when the last [`Sender`] has been dropped. When the run has
-/// ended otherwise, sending is an error that gives the record back.
+/// At most `capacity` records (at least 1) wait in the channel. When it is full,
+/// [`send`](Sender::send) waits until the flow has read some, so a slow flow slows its senders. The
+/// input ends when the last [`Sender`] has been dropped. When the run has ended otherwise, sending
+/// is an error that gives the record back.
 ///
-/// What was sent can't be sent again, so the source can't resume: records that had been read and were not durable are lost in a
-/// crash. Under a store the flow has to agree to that with [`lossy`](Source::lossy). Records that a run has not processed when it
-/// stops stay in the channel, for another run in the same process.
+/// What was sent can't be sent again, so the source can't resume: records that had been read and
+/// were not durable are lost in a crash. Under a store the flow has to agree to that with
+/// [`lossy`](Source::lossy). Records that a run has not processed when it stops stay in the
+/// channel, for another run in the same process.
 ///
-/// The source is a handle: clone it into the function that builds the flow, which runs several times.
+/// The source is a handle: clone it into the function that builds the flow, which runs several
+/// times.
 ///
 /// ```
 /// use flow::prelude::*;
@@ -46,8 +49,9 @@ const RUN: usize = 256;
 /// # assert_eq!(seen.take(), [10, 20, 30]);
 /// ```
 ///
-/// A thread that must not wait, such as one of an async runtime, uses [`try_send`](Sender::try_send). So does a step of the same flow, which
-/// would otherwise wait for itself.
+/// A thread that must not wait, such as one of an async runtime, uses
+/// [`try_send`](Sender::try_send). So does a step of the same flow, which would otherwise wait for
+/// itself.
 #[must_use]
 pub fn from_channel<T: Send + 'static>(capacity: usize) -> (Sender<T>, ChannelSource<T>) {
     let shared = Arc::new(Shared {
@@ -68,7 +72,8 @@ pub fn from_channel<T: Send + 'static>(capacity: usize) -> (Sender<T>, ChannelSo
 /// Sends records to a flow; made by [`from_channel`]. Its clones send to the same flow.
 pub struct Sender<T>(Arc<Shared<T>>);
 
-/// The source of what is sent; made by [`from_channel`]. Its clones are one source, of which one run has one.
+/// The source of what is sent; made by [`from_channel`]. Its clones are one source, of which one
+/// run has one.
 pub struct ChannelSource<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
@@ -144,7 +149,8 @@ impl<T> Sender<T> {
     /// Sends a record if there is room.
     ///
     /// # Errors
-    /// When the channel is full, the run has ended, or there will be none. The record comes back in the error.
+    /// When the channel is full, the run has ended, or there will be none. The record comes back in
+    /// the error.
     pub fn try_send(&self, record: T) -> Result<(), TrySendError<T>> {
         let mut state = self.0.lock();
         if state.is_closed() {

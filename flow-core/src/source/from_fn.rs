@@ -7,14 +7,17 @@ use super::{At, Excerpt, Next, Reader, Source, SourceError};
 /// How many records are read in one run.
 const RUN: usize = 256;
 
-/// Records from a function that is told how many of them have been read: it returns an iterator over the rest.
+/// Records from a function that is told how many of them have been read: it returns an iterator
+/// over the rest.
 ///
-/// `open(read)` is called when the flow starts: with 0 the first time, and then with the number of records that were
-/// durable. Flow counts them. `next` is called on a worker, so an iterator that waits (for a socket, say) holds up its epoch:
-/// [`from_channel`](super::from_channel) takes records from a thread that may wait.
+/// `open(read)` is called when the flow starts: with 0 the first time, and then with the number of
+/// records that were durable. Flow counts them. `next` is called on a worker, so an iterator that
+/// waits (for a socket, say) holds up its epoch: [`from_channel`](super::from_channel) takes
+/// records from a thread that may wait.
 ///
 /// [`try_from_fn`] is for a function that may fail, and
-/// [`from_fn_with_token`](super::from_fn_with_token) for one that needs more than a number to find its place.
+/// [`from_fn_with_token`](super::from_fn_with_token) for one that needs more than a number to find
+/// its place.
 ///
 /// ```
 /// # use flow::prelude::*;
@@ -38,7 +41,8 @@ where
 /// Like [`from_fn`], for a function that may fail: when it opens its input, or at a record.
 ///
 /// # Errors
-/// The flow stops exactly at a record that is an error, and the next run starts at it. If `open` fails, the start is refused.
+/// The flow stops exactly at a record that is an error, and the next run starts at it. If `open`
+/// fails, the start is refused.
 ///
 /// ```
 /// # use flow::prelude::*;

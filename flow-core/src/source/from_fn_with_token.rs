@@ -9,16 +9,20 @@ use super::{At, Next, Reader, Source, SourceError};
 /// How many records are read in one run.
 const RUN: usize = 256;
 
-/// Records from a function that says, with each record, where to go on behind it: an offset, an id, the time of a change.
+/// Records from a function that says, with each record, where to go on behind it: an offset, an id,
+/// the time of a change.
 ///
-/// `open(resume)` is called when the flow starts, with `None` the first time and then with the token of the
-/// last durable record. It returns an iterator of `(record, token)`, where the token is what `open` needs to
-/// go on *behind* that record. `next` is called on a worker and should not wait.
+/// `open(resume)` is called when the flow starts, with `None` the first time and then with the
+/// token of the last durable record. It returns an iterator of `(record, token)`, where the token
+/// is what `open` needs to go on *behind* that record. `next` is called on a worker and should not
+/// wait.
 ///
-/// Where the number of records that have been read is enough to go on, [`from_fn`](super::from_fn) counts them.
+/// Where the number of records that have been read is enough to go on, [`from_fn`](super::from_fn)
+/// counts them.
 ///
 /// # Errors
-/// The flow stops exactly at a record that is an error, and the next run starts at it. If `open` fails, the start is refused.
+/// The flow stops exactly at a record that is an error, and the next run starts at it. If `open`
+/// fails, the start is refused.
 ///
 /// ```
 /// # use flow::prelude::*;

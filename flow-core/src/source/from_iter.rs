@@ -9,9 +9,9 @@ const RUN: usize = 256;
 
 /// Records from something that can be iterated again from the start: a range, a vector, an array.
 ///
-/// The token is how many records have been read; a run that goes on skips that many. `next` is called on
-/// a worker, so an iterator that waits (for a socket, say) holds up its epoch: read such input with a
-/// [`Source`] of your own.
+/// The token is how many records have been read; a run that goes on skips that many. `next` is
+/// called on a worker, so an iterator that waits (for a socket, say) holds up its epoch: read such
+/// input with a [`Source`] of your own.
 ///
 /// ```
 /// # use flow::prelude::*;

@@ -1,9 +1,9 @@
 //! Sources: where records come from, and how to go on reading where a run ended.
 //!
-//! A source has partitions, which are read independently. The framework owns the position: it asks a
-//! reader for a token whenever an epoch ends, stores it with the state of that epoch, and hands it
-//! back when the flow starts again. A record that a later step skips, drops or fails on has still
-//! been read.
+//! A source has partitions, which are read independently. The framework owns the position: it asks
+//! a reader for a token whenever an epoch ends, stores it with the state of that epoch, and hands
+//! it back when the flow starts again. A record that a later step skips, drops or fails on has
+//! still been read.
 
 mod file;
 mod from_channel;
@@ -96,30 +96,33 @@ pub trait Source: 'static {
     /// The names of the partitions: short, and the same in each run, for tokens are kept by them.
     ///
     /// # Errors
-    /// Whatever keeps the partitions from being listed. The run ends before anything has been changed.
+    /// Whatever keeps the partitions from being listed. The run ends before anything has been
+    /// changed.
     fn partitions(&self) -> Result<Vec<String>, SourceError>;
 
-    /// The files that are read, if the source reads files: a flow that would write to one of them is refused before
-    /// anything is opened. They need not be there. By default there are none.
+    /// The files that are read, if the source reads files: a flow that would write to one of them
+    /// is refused before anything is opened. They need not be there. By default there are none.
     fn files(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 
     /// Opens one partition where `at` says; see [`At`] for what the three openings mean.
     ///
-    /// With a store, the first token of the reader is stored with the commit that starts the run. From then on the partition
-    /// is opened at a token, even if nothing of it was read, and the flow notices when it is gone.
+    /// With a store, the first token of the reader is stored with the commit that starts the run.
+    /// From then on the partition is opened at a token, even if nothing of it was read, and the
+    /// flow notices when it is gone.
     ///
     /// # Errors
     /// When it can't be opened, or when its content no longer fits the token. The message names the
     /// partition. The run ends before anything has been changed.
     fn open(&self, partition: &str, at: At<Self::Token>) -> Result<Self::Reader, SourceError>;
 
-    /// Where the partitions are that the store knows. Asked once at each start from a store, with all of them.
+    /// Where the partitions are that the store knows. Asked once at each start from a store, with
+    /// all of them.
     ///
-    /// Partitions can get other names, as files do that are moved or rotated: what was read under one name must neither be read
-    /// again under another one nor be missed. By default a partition is what it was if it is [listed](Source::partitions), and
-    /// otherwise gone.
+    /// Partitions can get other names, as files do that are moved or rotated: what was read under
+    /// one name must neither be read again under another one nor be missed. By default a partition
+    /// is what it was if it is [listed](Source::partitions), and otherwise gone.
     ///
     /// `listed` is sorted. Returns one answer for each of `known`, in their order.
     ///
@@ -183,20 +186,22 @@ pub trait Source: 'static {
         false
     }
 
-    /// The token of a partition of which a person says that it has another name: without what tells it from others of the same
-    /// content.
+    /// The token of a partition of which a person says that it has another name: without what tells
+    /// it from others of the same content.
     #[doc(hidden)]
     fn renamed(&self, token: Self::Token) -> Self::Token {
         token
     }
 
-    /// What makes records of lines that were read on another worker, where the source reads lines of files.
+    /// What makes records of lines that were read on another worker, where the source reads lines
+    /// of files.
     #[doc(hidden)]
     fn line_parser(&self) -> Option<LineParser<Self::Item>> {
         None
     }
 
-    /// The token behind the rest of a line that was read before it was finished, where the source reads lines of files.
+    /// The token behind the rest of a line that was read before it was finished, where the source
+    /// reads lines of files.
     #[doc(hidden)]
     fn skip_rest_of_line(
         &self,
@@ -209,8 +214,8 @@ pub trait Source: 'static {
         )))
     }
 
-    /// Agrees that a source which can't resume loses what was read and is not durable when the flow crashes, and what nobody has
-    /// read when it stops.
+    /// Agrees that a source which can't resume loses what was read and is not durable when the flow
+    /// crashes, and what nobody has read when it stops.
     #[must_use]
     fn lossy(self) -> Lossy<Self>
     where
@@ -228,10 +233,10 @@ pub trait Source: 'static {
 
 /// Where a partition is to be opened.
 ///
-/// A source that simply begins at the beginning treats [`Start`](At::Start) and [`New`](At::New) alike, with
-/// [`token`](At::token). The difference matters where a source begins elsewhere. "From the latest message on" is for `Start`
-/// only: a partition that is `New` appeared while the flow was responsible for the source, perhaps while it was stopped, and
-/// what it holds would be lost.
+/// A source that simply begins at the beginning treats [`Start`](At::Start) and [`New`](At::New)
+/// alike, with [`token`](At::token). The difference matters where a source begins elsewhere. "From
+/// the latest message on" is for `Start` only: a partition that is `New` appeared while the flow
+/// was responsible for the source, perhaps while it was stopped, and what it holds would be lost.
 ///
 /// ```
 /// use flow::source::At;
@@ -249,8 +254,8 @@ pub trait Source: 'static {
 pub enum At<T> {
     /// The flow begins with this source: it has no store, or a store that does not know the source.
     Start,
-    /// The store knows the source, but not this partition: it appeared after the last start, or was given up with
-    /// `--drop-partition` and is back.
+    /// The store knows the source, but not this partition: it appeared after the last start, or was
+    /// given up with `--drop-partition` and is back.
     New,
     /// Where it stood.
     Token(T),
@@ -291,40 +296,48 @@ pub struct Known<T> {
 /// Where a partition is that the store knows: the answer of [`Source::find`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<T> {
-    /// It is what it was, under its name; or it is no partition any more, and need not be: it had been finished.
+    /// It is what it was, under its name; or it is no partition any more, and need not be: it had
+    /// been finished.
     Same,
-    /// It is not there, or something else has its name. The start is refused unless it had been finished, or the user gives it up.
+    /// It is not there, or something else has its name. The start is refused unless it had been
+    /// finished, or the user gives it up.
     Lost,
     /// It has another name now, for certain.
     Moved {
-        /// The name that it has now, which need not be [listed](Source::partitions): it is read all the same.
+        /// The name that it has now, which need not be [listed](Source::partitions): it is read all
+        /// the same.
         to: String,
         /// The token to go on from.
         token: T,
-        /// A partition that must not be read before this one has come to its end: the one that has its name now.
+        /// A partition that must not be read before this one has come to its end: the one that has
+        /// its name now.
         before: Option<String>,
-        /// What would be left unread though it came between the two: the start is refused until it is listed or given up.
+        /// What would be left unread though it came between the two: the start is refused until it
+        /// is listed or given up.
         missed: Vec<String>,
     },
-    /// Something else has its name, which begins with the little that was read, and is read on as it. What the one that was read had
-    /// behind that can't be read any more: the start says so.
+    /// Something else has its name, which begins with the little that was read, and is read on as
+    /// it. What the one that was read had behind that can't be read any more: the start says so.
     Replaced {
         /// The token to go on from.
         token: T,
     },
-    /// It looks like a listed partition that the store does not know. The start is refused until the user says what it is.
+    /// It looks like a listed partition that the store does not know. The start is refused until
+    /// the user says what it is.
     Perhaps {
         /// The name of that one.
         to: String,
     },
-    /// What became of it can't be told. The start is refused unless the user gives it up or says what it is called now.
+    /// What became of it can't be told. The start is refused unless the user gives it up or says
+    /// what it is called now.
     Unclear {
         /// The reason, with the name of the partition.
         why: String,
         /// What to do about it.
         help: String,
     },
-    /// It had been read to its end, was not listed then, and will not come back: what is kept of it can go.
+    /// It had been read to its end, was not listed then, and will not come back: what is kept of it
+    /// can go.
     Forgotten,
 }
 
@@ -335,36 +348,39 @@ pub trait Reader: 'static {
     /// Where the reader stands.
     type Token;
 
-    /// Appends a run of records to `out`, which comes in empty: a few hundred at most, or about 64 KiB.
+    /// Appends a run of records to `out`, which comes in empty: a few hundred at most, or about 64
+    /// KiB.
     ///
-    /// It never blocks: when there is nothing to read now, it returns [`Next::Idle`] and wakes `waker`
-    /// from another thread when there is, or [`Next::IdleUntil`]. [`Next::Ready`] with nothing appended
-    /// means that the reader wants to be asked again. It is called again only when all records of the
-    /// last run have been used.
+    /// It never blocks: when there is nothing to read now, it returns [`Next::Idle`] and wakes
+    /// `waker` from another thread when there is, or [`Next::IdleUntil`]. [`Next::Ready`] with
+    /// nothing appended means that the reader wants to be asked again. It is called again only when
+    /// all records of the last run have been used.
     ///
-    /// Each partition has a waker of its own, the same one in each call. A wake counts from the moment of the call on:
-    /// one that comes before `read` has returned `Idle` is not lost, and one that comes when nobody waits does nothing.
-    /// So a reader hands the waker on first and then looks whether there is something to read.
+    /// Each partition has a waker of its own, the same one in each call. A wake counts from the
+    /// moment of the call on: one that comes before `read` has returned `Idle` is not lost, and one
+    /// that comes when nobody waits does nothing. So a reader hands the waker on first and then
+    /// looks whether there is something to read.
     ///
     /// # Errors
     /// When the next record can't be read. The records appended before are good, and
     /// `token(out.len())` is where the bad one starts: the flow stops exactly there.
     fn read(&mut self, out: &mut Vec<Self::Item>, waker: &Waker) -> Result<Next, SourceError>;
 
-    /// Tells the reader of its run, once, before the first `read`. A reader that returns [`Next::IdleUntil`] takes the time from
-    /// [`RunHandle::clock`], so that a test can move it by hand.
+    /// Tells the reader of its run, once, before the first `read`. A reader that returns
+    /// [`Next::IdleUntil`] takes the time from [`RunHandle::clock`], so that a test can move it by
+    /// hand.
     fn set_run(&mut self, run: &RunHandle) {
         let _ = run;
     }
 
-    /// Where record `index` of the last run starts. `index` equal to the run's length is where the next
-    /// unread record starts, skipped ones counted; before the first run it is where the reader was
-    /// opened: `token(0)` is asked then, and stored.
+    /// Where record `index` of the last run starts. `index` equal to the run's length is where the
+    /// next unread record starts, skipped ones counted; before the first run it is where the reader
+    /// was opened: `token(0)` is asked then, and stored.
     fn token(&self, index: usize) -> Self::Token;
 
-    /// Fails if what was read is not what the source holds any more: a file that was overwritten. Called when an epoch ends in
-    /// which the partition was read, before its token is stored: then nothing of the epoch becomes durable. By default it does
-    /// nothing.
+    /// Fails if what was read is not what the source holds any more: a file that was overwritten.
+    /// Called when an epoch ends in which the partition was read, before its token is stored: then
+    /// nothing of the epoch becomes durable. By default it does nothing.
     ///
     /// # Errors
     /// What has happened, with the name of the partition.
@@ -372,14 +388,17 @@ pub trait Reader: 'static {
         Ok(())
     }
 
-    /// Whether it has taken records, from wherever they come, that it has not appended to a run yet.
+    /// Whether it has taken records, from wherever they come, that it has not appended to a run
+    /// yet.
     ///
-    /// A reader that can't resume ([`NoResume`]) is asked this when the flow stops, and again after each read that follows: it is
-    /// read as long as it has some, so that a stop loses nothing that was taken. Records of its last run are processed in
-    /// any case. From the first time on it takes no more. By default it has none.
+    /// A reader that can't resume ([`NoResume`]) is asked this when the flow stops, and again after
+    /// each read that follows: it is read as long as it has some, so that a stop loses nothing that
+    /// was taken. Records of its last run are processed in any case. From the first time on it
+    /// takes no more. By default it has none.
     ///
-    /// When half the time of [`Runner::drain_within`](crate::Runner::drain_within) is over, what has not been processed is left, and
-    /// counted in [`Outcome::unprocessed`](crate::Outcome::unprocessed).
+    /// When half the time of [`Runner::drain_within`](crate::Runner::drain_within) is over, what
+    /// has not been processed is left, and counted in
+    /// [`Outcome::unprocessed`](crate::Outcome::unprocessed).
     fn has_taken(&mut self) -> bool {
         false
     }
@@ -390,27 +409,29 @@ pub trait Reader: 'static {
         u64::from(self.has_taken())
     }
 
-    /// Takes back what is left of the last run, where that can wait for another run. Returns what can't: it is processed
-    /// before the flow stops.
+    /// Takes back what is left of the last run, where that can wait for another run. Returns what
+    /// can't: it is processed before the flow stops.
     #[doc(hidden)]
     fn take_back(&mut self, rest: VecDeque<Self::Item>) -> VecDeque<Self::Item> {
         rest
     }
 
-    /// How many bytes the records of the last run hold beyond their own size, for the budget of what is in
-    /// flight.
+    /// How many bytes the records of the last run hold beyond their own size, for the budget of
+    /// what is in flight.
     fn run_bytes(&self) -> usize {
         0
     }
 
-    /// How many records the last run left out because they could not be read, where the source has been told to.
+    /// How many records the last run left out because they could not be read, where the source has
+    /// been told to.
     fn run_skipped(&self) -> u64 {
         0
     }
 
-    /// A last line that `read` has left unread at the end, because its writer may not have finished it. Then the partition is not
-    /// finished either, and a later start misses it if it is gone. By default there is none. A reader that wraps the one of
-    /// [`TextLines`](crate::TextLines) or its like returns what that one does.
+    /// A last line that `read` has left unread at the end, because its writer may not have finished
+    /// it. Then the partition is not finished either, and a later start misses it if it is gone. By
+    /// default there is none. A reader that wraps the one of [`TextLines`](crate::TextLines) or its
+    /// like returns what that one does.
     fn unfinished(&mut self) -> Option<UnfinishedLine> {
         None
     }
@@ -440,11 +461,11 @@ pub trait Reader: 'static {
 pub enum Next {
     /// Ask again.
     Ready,
-    /// Nothing now; ask again at this time of the run's clock ([`RunHandle::clock`]), or when the waker is woken. A time that
-    /// has passed is the same as [`Ready`](Next::Ready).
+    /// Nothing now; ask again at this time of the run's clock ([`RunHandle::clock`]), or when the
+    /// waker is woken. A time that has passed is the same as [`Ready`](Next::Ready).
     IdleUntil(Instant),
-    /// Nothing now; ask again when the waker is woken. If nobody keeps a clone of the waker, that never happens: the
-    /// partition stays idle until the run is stopped.
+    /// Nothing now; ask again when the waker is woken. If nobody keeps a clone of the waker, that
+    /// never happens: the partition stays idle until the run is stopped.
     Idle,
     /// Nothing any more in this run.
     End,
@@ -461,11 +482,13 @@ pub struct Excerpt {
     pub text: Option<String>,
 }
 
-/// A source that can hand over what it can't read; see [`Flow::source_or_dead`](crate::Flow::source_or_dead).
+/// A source that can hand over what it can't read; see
+/// [`Flow::source_or_dead`](crate::Flow::source_or_dead).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no records that can't be read",
     label = "a source whose every record can be read",
-    note = "`flow.source(..)` is enough for it; sources of lines, such as `JsonLines::open`, have lines that can't be read",
+    note = "`flow.source(..)` is enough for it; sources of lines, such as `JsonLines::open`, have \
+        lines that can't be read",
     note = "a step that may fail hands its bad records over with `try_map_or_dead`"
 )]
 pub trait SourceOrDead: Source {

@@ -23,19 +23,23 @@ const RUN: usize = 256;
 /// Polls are no closer to each other.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// A wait for a time of day is no longer, so that it notices when the clock is set or the machine has slept.
+/// A wait for a time of day is no longer, so that it notices when the clock is set or the machine
+/// has slept.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Records from a function that is called again and again: the rows that are new, the weather by now.
+/// Records from a function that is called again and again: the rows that are new, the weather by
+/// now.
 ///
 /// The first call comes at once, each further one `every` so much time after the one before; with
-/// [`aligned`](PollSource::aligned) they come at full minutes, say. An error fails the flow, unless it is to
-/// [retry](PollSource::retry). The function is called on a worker, which can do nothing else meanwhile: what takes long belongs
-/// on a thread of its own, with [`from_channel`](super::from_channel).
+/// [`aligned`](PollSource::aligned) they come at full minutes, say. An error fails the flow, unless
+/// it is to [retry](PollSource::retry). The function is called on a worker, which can do nothing
+/// else meanwhile: what takes long belongs on a thread of its own, with
+/// [`from_channel`](super::from_channel).
 ///
-/// What was polled may not be there any more at the next call, so a stop waits until all of it has been processed, and the source
-/// can't resume: records that had been read and were not durable are lost in a crash. Under a store the flow has to agree to
-/// that with [`lossy`](Source::lossy). Where the same records can be asked for again, [`poll_with_token`] loses none.
+/// What was polled may not be there any more at the next call, so a stop waits until all of it has
+/// been processed, and the source can't resume: records that had been read and were not durable are
+/// lost in a crash. Under a store the flow has to agree to that with [`lossy`](Source::lossy).
+/// Where the same records can be asked for again, [`poll_with_token`] loses none.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -73,11 +77,11 @@ where
     })
 }
 
-/// Like [`poll`], for a function that says with each record where to go on behind it: a run that resumes asks for what comes
-/// after the last durable record.
+/// Like [`poll`], for a function that says with each record where to go on behind it: a run that
+/// resumes asks for what comes after the last durable record.
 ///
-/// The function gets the token of the last record that was read, `None` if there was none. It returns `(record, token)`, where the
-/// token is what it needs to go on *behind* that record.
+/// The function gets the token of the last record that was read, `None` if there was none. It
+/// returns `(record, token)`, where the token is what it needs to go on *behind* that record.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -126,7 +130,8 @@ where
 /// Asks for what comes behind a token.
 type Poll<T, P> = dyn FnMut(&P) -> Result<VecDeque<(T, P)>, SourceError>;
 
-/// Records from a function that is called again and again; made by [`poll`] and [`poll_with_token`].
+/// Records from a function that is called again and again; made by [`poll`] and
+/// [`poll_with_token`].
 pub struct PollSource<T, P> {
     poll: Rc<RefCell<Poll<T, P>>>,
     start: P,
@@ -164,22 +169,24 @@ impl<T, P> PollSource<T, P> {
         }
     }
 
-    /// Polls at full multiples of the interval by the wall clock, in UTC: with an hour, at each full hour. The first poll comes
-    /// at the first such time.
+    /// Polls at full multiples of the interval by the wall clock, in UTC: with an hour, at each
+    /// full hour. The first poll comes at the first such time.
     #[must_use]
     pub fn aligned(self) -> Self {
         self.aligned_to(Timestamp::UNIX_EPOCH)
     }
 
-    /// Polls at a time of the wall clock, and at full multiples of the interval before and after it.
+    /// Polls at a time of the wall clock, and at full multiples of the interval before and after
+    /// it.
     #[must_use]
     pub fn aligned_to(mut self, time: Timestamp) -> Self {
         self.schedule.aligned_to = Some(time);
         self
     }
 
-    /// Polls again after an error: after `wait`, then after twice as long, and so on, but not longer than the interval. The flow
-    /// fails when so many retries in a row have failed too. Each failed poll is logged as a warning.
+    /// Polls again after an error: after `wait`, then after twice as long, and so on, but not
+    /// longer than the interval. The flow fails when so many retries in a row have failed too. Each
+    /// failed poll is logged as a warning.
     #[must_use]
     pub fn retry(mut self, times: u32, wait: Duration) -> Self {
         self.retry = Retry { times, wait };

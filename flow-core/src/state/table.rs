@@ -484,8 +484,10 @@ mod tests {
         assert_eq!(error.kind(), Kept::Key);
         assert_eq!(
             error.to_string(),
-            "the key {\"id\":1}, of type `Id`, can't be kept: it is not equal to what its bytes are read as\nhelp: a key is \
-             what its bytes are. Write all that `Eq` compares, without `#[serde(skip)]` and as it is, or normalise the key \
+            "the key {\"id\":1}, of type `Id`, can't be kept: it is not equal to what its bytes \
+             are read as\nhelp: a key is \
+             what its bytes are. Write all that `Eq` compares, without `#[serde(skip)]` and as it \
+             is, or normalise the key \
              before it becomes one"
         );
         find(&mut table, &id(1, "")).unwrap();

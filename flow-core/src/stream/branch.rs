@@ -10,11 +10,12 @@ use crate::{
 };
 
 impl<T, Key> Stream<T, Key> {
-    /// Splits the stream in two: the items for which the function is true go into the first stream, all others into the
-    /// second one.
+    /// Splits the stream in two: the items for which the function is true go into the first stream,
+    /// all others into the second one.
     ///
-    /// The function sees whole items: `&T`, or `&(K, T)` on a keyed stream. Both streams keep the key. Both must be used; for one
-    /// of them only there is [`filter`](Stream::filter) or [`filter_values`](Stream::filter_values).
+    /// The function sees whole items: `&T`, or `&(K, T)` on a keyed stream. Both streams keep the
+    /// key. Both must be used; for one of them only there is [`filter`](Stream::filter) or
+    /// [`filter_values`](Stream::filter_values).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -42,7 +43,8 @@ impl<T, Key> Stream<T, Key> {
         step.key = super::key_name::<Key>();
         let mut other = step.clone();
         let index = self.flow.add_step(step);
-        // It takes the same input, so that each of the two is refused by itself when it is not used.
+        // It takes the same input, so that each of the two is refused by itself when it is not
+        // used.
         other.set_name(format!("{} (false)", other.own_name()));
         let other = self.flow.add_step(other);
 

@@ -11,10 +11,11 @@ use crate::{
 };
 
 impl<T, Key> Stream<T, Key> {
-    /// Replaces each item by what the function returns; items on which it fails go into the second stream.
+    /// Replaces each item by what the function returns; items on which it fails go into the second
+    /// stream.
     ///
-    /// The second stream is as durable as any other: a file at its end holds each failed record exactly once. Each item is
-    /// cloned before the function gets it.
+    /// The second stream is as durable as any other: a file at its end holds each failed record
+    /// exactly once. Each item is cloned before the function gets it.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -45,8 +46,8 @@ impl<T, Key> Stream<T, Key> {
         })
     }
 
-    /// Replaces each item by what the function returns, or leaves it out; items on which it fails go into the second
-    /// stream, as with [`try_map_or_dead`](Stream::try_map_or_dead).
+    /// Replaces each item by what the function returns, or leaves it out; items on which it fails
+    /// go into the second stream, as with [`try_map_or_dead`](Stream::try_map_or_dead).
     ///
     /// ```
     /// # use flow::prelude::*;

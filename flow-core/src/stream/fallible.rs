@@ -1,7 +1,7 @@
 //! Stateless steps that may fail.
 //!
-//! A record that fails before the first shuffle stops the flow exactly at it: everything before it is
-//! made durable, and the next run starts at it.
+//! A record that fails before the first shuffle stops the flow exactly at it: everything before it
+//! is made durable, and the next run starts at it.
 
 use std::{cell::RefCell, panic::Location, rc::Rc, sync::Arc};
 
@@ -176,7 +176,8 @@ impl<T, U, E: Failure, F: FnMut(T) -> Result<Option<U>, E>> Consumer<T> for Try<
             }
             None => Err(at.fault(error.into_error()).of(parent)),
         });
-        // Those before it are good. One of them may still fail later; then that is the first failure.
+        // Those before it are good. One of them may still fail later; then that is the first
+        // failure.
         self.next.push_batch(&mut self.out)?;
         failure
     }

@@ -36,7 +36,8 @@ impl<T, Key> Stream<T, Key> {
         })
     }
 
-    /// Replaces the value of each record and keeps its key, or drops the record where the function returns `None`.
+    /// Replaces the value of each record and keeps its key, or drops the record where the function
+    /// returns `None`.
     ///
     /// ```
     /// # use flow::prelude::*;

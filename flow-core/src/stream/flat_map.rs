@@ -11,9 +11,10 @@ use crate::{
 impl<T, Key> Stream<T, Key> {
     /// Replaces each item by any number of others.
     ///
-    /// An iterator that makes very many items of one is asked for some thousand at a time, which are worked on before it is
-    /// asked for more. So they are never all in memory, unless the chain holds a step that may fail or is entered by a
-    /// [`merge`](Stream::merge) or from a stateful step, or several workers share the lines of one file.
+    /// An iterator that makes very many items of one is asked for some thousand at a time, which
+    /// are worked on before it is asked for more. So they are never all in memory, unless the chain
+    /// holds a step that may fail or is entered by a [`merge`](Stream::merge) or from a stateful
+    /// step, or several workers share the lines of one file.
     ///
     /// ```
     /// # use flow::prelude::*;

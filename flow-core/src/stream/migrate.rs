@@ -13,7 +13,8 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "this is no function of `{Old}`",
     label = "it would be given each stored `{Old}`",
-    note = "`.migrate_from::<Old>(..)` takes a function `Fn(Old) -> State`: from the type that the step kept before to the one that it keeps"
+    note = "`.migrate_from::<Old>(..)` takes a function `Fn(Old) -> State`: from the type that \
+        the step kept before to the one that it keeps"
 )]
 pub trait Convert<Old>: Fn(Old) -> <Self as Convert<Old>>::New {
     /// What it is converted to.
@@ -29,15 +30,17 @@ where
 }
 
 impl<T, Key> Stream<T, Key> {
-    /// Says how the states of the step that made this stream are made of the type that they had before.
+    /// Says how the states of the step that made this stream are made of the type that they had
+    /// before.
     ///
-    /// When the store still holds states of the type `Old`, all of them are read and converted before the run
-    /// begins: with the run they are all stored as the present type, or, if one can't be read, nothing is
-    /// changed. When the store holds the present type, nothing is done, so the line may stay as long as there
-    /// may be an old store somewhere. A step that changed several times has one line for each type.
+    /// When the store still holds states of the type `Old`, all of them are read and converted
+    /// before the run begins: with the run they are all stored as the present type, or, if one
+    /// can't be read, nothing is changed. When the store holds the present type, nothing is done,
+    /// so the line may stay as long as there may be an old store somewhere. A step that changed
+    /// several times has one line for each type.
     ///
-    /// Types are told apart by what they look like: `Old` may have any name. What can't be traced (see the
-    /// chapter on changes in `docs/recovery.md`) can't be told apart.
+    /// Types are told apart by what they look like: `Old` may have any name. What can't be traced
+    /// (see the chapter on changes in `docs/recovery.md`) can't be told apart.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -65,8 +68,8 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(true, 5)]);
     /// ```
     ///
-    /// That the function gives the state of this step is checked when the flow is built, before anything is
-    /// opened: the stream's type does not name the state.
+    /// That the function gives the state of this step is checked when the flow is built, before
+    /// anything is opened: the stream's type does not name the state.
     pub fn migrate_from<Old: State>(self, convert: impl Convert<Old> + 'static) -> Self {
         let old = old::<Old, _>(&convert, Old::schema);
         self.flow
@@ -78,11 +81,12 @@ impl<T, Key> Stream<T, Key> {
         self
     }
 
-    /// Says how the keys of the step that made this stream are made of the type that they had before.
+    /// Says how the keys of the step that made this stream are made of the type that they had
+    /// before.
     ///
-    /// Other keys have other bytes and belong to other workers, so a changed key type is refused without
-    /// this. With it, the stored states are given their new keys before the run begins, all or none; two old
-    /// keys that become the same one are refused.
+    /// Other keys have other bytes and belong to other workers, so a changed key type is refused
+    /// without this. With it, the stored states are given their new keys before the run begins, all
+    /// or none; two old keys that become the same one are refused.
     ///
     /// ```
     /// # use flow::prelude::*;

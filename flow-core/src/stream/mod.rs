@@ -43,9 +43,9 @@ use crate::{
 /// of one key stay in order through it. Nothing is promised between keys or partitions, except that
 /// with one worker nothing changes places.
 ///
-/// Each worker has a copy of every function that a step is given, and sees some of the records: a closure that keeps
-/// something from one record to the next sees only what its worker does. What is to be kept belongs in the state of a
-/// stateful step.
+/// Each worker has a copy of every function that a step is given, and sees some of the records: a
+/// closure that keeps something from one record to the next sees only what its worker does. What is
+/// to be kept belongs in the state of a stateful step.
 #[must_use = "a stream does nothing until it reaches a sink"]
 pub struct Stream<T, Key = NoKey> {
     flow: Flow,
@@ -79,8 +79,9 @@ impl<T: 'static, Key: 'static> Stream<T, Key> {
 impl<T, Key> Stream<T, Key> {
     /// Gives the step that made this stream an id of its own.
     ///
-    /// For a step that keeps something, the id is what the store knows it by. A name is not empty, has no period, since
-    /// periods join the names of nested dataflows, has no control character, and is at most 255 bytes long.
+    /// For a step that keeps something, the id is what the store knows it by. A name is not empty,
+    /// has no period, since periods join the names of nested dataflows, has no control character,
+    /// and is at most 255 bytes long.
     pub fn named(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.flow.change_step(self.step, |step| step.set_name(id));
@@ -90,8 +91,8 @@ impl<T, Key> Stream<T, Key> {
     /// Says which id the step that made this stream had before: what the store holds under that id
     /// becomes this step's.
     ///
-    /// The id is the one that it had in the same dataflow, or, for a step that was elsewhere, its whole id as
-    /// messages and `flow-store steps` give it: `carts.joiner`.
+    /// The id is the one that it had in the same dataflow, or, for a step that was elsewhere, its
+    /// whole id as messages and `flow-store steps` give it: `carts.joiner`.
     pub fn renamed_from(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.flow

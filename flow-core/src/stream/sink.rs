@@ -15,11 +15,11 @@ use crate::{
 impl<T, Key> Stream<T, Key> {
     /// Ends the stream in a sink.
     ///
-    /// The sink's id is its kind (`json_lines`). Of two sinks of one kind whose positions are stored, such as two files,
-    /// one needs a name: [`SinkStep::named`].
+    /// The sink's id is its kind (`json_lines`). Of two sinks of one kind whose positions are
+    /// stored, such as two files, one needs a name: [`SinkStep::named`].
     ///
-    /// A `Result` in a record is refused when the flow is built: [`try_map`](Stream::try_map) is for functions that may fail.
-    /// So is an `Option` that would become a line of JSON.
+    /// A `Result` in a record is refused when the flow is built: [`try_map`](Stream::try_map) is
+    /// for functions that may fail. So is an `Option` that would become a line of JSON.
     ///
     /// ```
     /// # use flow::prelude::*;

@@ -76,7 +76,8 @@ pub fn check_graph<R: Built<M>, M>(flow: impl Fn(&Flow) -> R, path: impl AsRef<P
     assert!(
         graph == expected,
         "the flow keeps other things than {name} says\n--- in the file\n{expected}--- now\n{graph}\
-         help: a step that was renamed needs `.renamed_from(\"old\")`, a state that changed fields that serde can \
+         help: a step that was renamed needs `.renamed_from(\"old\")`, a state that changed \
+         fields that serde can \
          read or `.migrate_from`; {UPDATE}=1 writes the file"
     );
 }

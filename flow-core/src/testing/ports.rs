@@ -9,8 +9,10 @@ use crate::{Stream, record::KeyKind, stream::Flow};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the input of a dataflow under test",
     label = "this is no stream without a key, and no tuple of such streams",
-    note = "the harness of a dataflow from `Stream<A>` to `Stream<B>` is a `Harness<Stream<A>, Stream<B>>`",
-    note = "a dataflow with several inputs gets them as a tuple: `Harness::new(|(orders, payments)| join(orders, payments))`"
+    note = "the harness of a dataflow from `Stream<A>` to `Stream<B>` is a `Harness<Stream<A>, \
+        Stream<B>>`",
+    note = "a dataflow with several inputs gets them as a tuple: `Harness::new(|(orders, \
+        payments)| join(orders, payments))`"
 )]
 pub trait Inputs: Sized + 'static {
     /// The sources that feed them: a [`TestSource`] for each.

@@ -119,8 +119,8 @@ fn outcome(attach: Attach, len: u64) -> Outcome {
     }
 }
 
-/// The refusal names the step. Epochs before it may be durable: what they hold is read, and is what it was, by a program
-/// that goes on without the values that are still to come.
+/// The refusal names the step. Epochs before it may be durable: what they hold is read, and is what
+/// it was, by a program that goes on without the values that are still to come.
 fn check_refusal(state: &Path, attach: Attach, len: u64, error: &RunError) -> Result<(), String> {
     if !error.to_string().contains("`kept`") {
         return Err("the refusal does not name the step".to_owned());

@@ -3,7 +3,8 @@
 use crate::shapes::Shape::{Optional, Untagged};
 use crate::shapes::{ALL, BUFFERED, Sample, Shape, expect, keys_and_states_of, states_of};
 
-/// A test for each type: its name, its type, some values of it, and the shapes in which it is refused.
+/// A test for each type: its name, its type, some values of it, and the shapes in which it is
+/// refused.
 ///
 /// A `key` can be hashed, so it is tried as a key too.
 macro_rules! types {

@@ -95,7 +95,8 @@ fn to_be_made(path: &Path) -> Result<Found, SinkError> {
     let mut notices = Vec::new();
     if !synced && cfg!(unix) {
         notices.push(format!(
-            "{}: the file system can't make a directory durable, so a power failure may take a new file away",
+            "{}: the file system can't make a directory durable, so a power failure may take a \
+             new file away",
             path.display()
         ));
     }
@@ -121,7 +122,8 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<Option<String>, SinkError
             // The length of the file also shows what another run writes, only later.
             Err(TryLockError::Error(error)) if os::has_no_locks(&error) => {
                 return Ok(Some(format!(
-                    "{name}: the file system has no locks ({error}), so a second run that writes to it is noticed only when both have written"
+                    "{name}: the file system has no locks ({error}), so a second run that writes \
+                     to it is noticed only when both have written"
                 )));
             }
             Err(TryLockError::Error(error)) => {

@@ -71,7 +71,8 @@ impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
             .keep_or_dead("stateful_map", Location::caller(), F::codec(), f)
     }
 
-    /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them, or fails.
+    /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them, or
+    /// fails.
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> AndDead<I::Item, T, K, E>
     where

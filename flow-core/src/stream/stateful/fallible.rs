@@ -120,7 +120,8 @@ impl<T, K, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
             .keep_one("stateful_map", Location::caller(), F::codec(), f)
     }
 
-    /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them, or fails.
+    /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them, or
+    /// fails.
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> KeyedStream<K, I::Item>
     where

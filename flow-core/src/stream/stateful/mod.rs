@@ -1,7 +1,8 @@
 //! Steps that keep a state for each key.
 //!
-//! [`Stream::stateful`] begins one, its options follow, and the function comes last: by then the compiler knows the types of all
-//! of its arguments, so a closure needs none but that of its state. The usual ones have a short name.
+//! [`Stream::stateful`] begins one, its options follow, and the function comes last: by then the
+//! compiler knows the types of all of its arguments, so a closure needs none but that of its state.
+//! The usual ones have a short name.
 
 mod dead;
 mod fallible;
@@ -50,7 +51,8 @@ pub enum Skip {}
 /// A record on which the function fails goes into a second stream.
 pub enum OrDead {}
 
-/// What the function of a step is given as its state: [`Always`] an `S`, [`Perhaps`] an `Option<S>`.
+/// What the function of a step is given as its state: [`Always`] an `S`, [`Perhaps`] an
+/// `Option<S>`.
 pub trait Slot<S> {
     /// The type behind the `&mut`.
     type State;
@@ -90,8 +92,9 @@ impl<T, K> Stream<T, K> {
     /// | [`or_skip`](Stateful::or_skip) | `.. -> Result<W, E>` | the record is left out and counted |
     /// | [`or_dead`](Stateful::or_dead) | `.. -> Result<W, E>` | the record goes into a second stream, with the error |
     ///
-    /// Options go together: `.stateful().with_key().optional().or_dead().flat_map(f)`. The usual steps have short names, such as
-    /// [`stateful_map`](Stream::stateful_map), where id, state and order are explained.
+    /// Options go together: `.stateful().with_key().optional().or_dead().flat_map(f)`. The usual
+    /// steps have short names, such as [`stateful_map`](Stream::stateful_map), where id, state and
+    /// order are explained.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -152,7 +155,8 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
 
     /// Lets the function decide whether a key has a state: it gets a `&mut Option<S>`.
     ///
-    /// `None` comes in where the key has no state. Where `None` is left, the key and its row in the store are forgotten.
+    /// `None` comes in where the key has no state. Where `None` is left, the key and its row in the
+    /// store are forgotten.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -178,8 +182,8 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
 
     /// Lets the function return a `Result`: an error ends the run.
     ///
-    /// The step stands behind a shuffle, so a failure aborts the run: what is not yet durable is given up, and the next run
-    /// reads it again.
+    /// The step stands behind a shuffle, so a failure aborts the run: what is not yet durable is
+    /// given up, and the next run reads it again.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -223,11 +227,12 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
         Stateful::of(self.stream)
     }
 
-    /// Lets the function return a `Result`: a record on which it fails goes into a second stream, as
-    /// [`Dead`](crate::Dead), with its key and the error.
+    /// Lets the function return a `Result`: a record on which it fails goes into a second stream,
+    /// as [`Dead`](crate::Dead), with its key and the error.
     ///
-    /// The state is as it was before the call: state and value are cloned for each record. The second stream is as durable as
-    /// any other: a file at its end holds each failed record exactly once.
+    /// The state is as it was before the call: state and value are cloned for each record. The
+    /// second stream is as durable as any other: a file at its end holds each failed record exactly
+    /// once.
     ///
     /// A closure takes its id from the first name: `let (balances, dead) = ..`.
     ///
@@ -263,8 +268,8 @@ where
     T: Record,
     K: Key,
 {
-    /// Adds a step behind a shuffle that keeps a state for each key: what its function makes of a record is taken by what
-    /// `emit` makes.
+    /// Adds a step behind a shuffle that keeps a state for each key: what its function makes of a
+    /// record is taken by what `emit` makes.
     fn keep<S, W, R, E>(
         &self,
         kind: &str,

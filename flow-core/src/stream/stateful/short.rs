@@ -45,7 +45,8 @@ impl<T, K> Stream<T, K> {
     }
 
     /// Replaces each value by any number of others, with a state for its key at hand: as
-    /// [`stateful_map`](Stream::stateful_map), where `f(&mut state, value)` returns an iterator, a `Vec`, an `Option`.
+    /// [`stateful_map`](Stream::stateful_map), where `f(&mut state, value)` returns an iterator, a
+    /// `Vec`, an `Option`.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -77,8 +78,9 @@ impl<T, K> Stream<T, K> {
 
     /// Like [`stateful_map`](Stream::stateful_map), for a function that may fail.
     ///
-    /// The step stands behind a shuffle, so a failure aborts the run: what is not yet durable is given up, and the next run
-    /// reads it again. See [`try_stateful_map_with`](Stream::try_stateful_map_with) for going on.
+    /// The step stands behind a shuffle, so a failure aborts the run: what is not yet durable is
+    /// given up, and the next run reads it again. See
+    /// [`try_stateful_map_with`](Stream::try_stateful_map_with) for going on.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -109,10 +111,11 @@ impl<T, K> Stream<T, K> {
         self.stateful().or_fail().map(f)
     }
 
-    /// Like [`try_stateful_map`](Stream::try_stateful_map), with a choice of what happens to a record that fails.
+    /// Like [`try_stateful_map`](Stream::try_stateful_map), with a choice of what happens to a
+    /// record that fails.
     ///
-    /// With [`OnError::Skip`] the record is left out and counted, and the state is as it was before the call: it is cloned for
-    /// each record.
+    /// With [`OnError::Skip`] the record is left out and counted, and the state is as it was before
+    /// the call: it is cloned for each record.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -179,8 +182,8 @@ impl<T, K> Stream<T, K> {
         self.stateful().with_key().map(f)
     }
 
-    /// Like [`stateful_map_with_key`](Stream::stateful_map_with_key), for a function that may fail: an error ends the run, as
-    /// with [`try_stateful_map`](Stream::try_stateful_map).
+    /// Like [`stateful_map_with_key`](Stream::stateful_map_with_key), for a function that may fail:
+    /// an error ends the run, as with [`try_stateful_map`](Stream::try_stateful_map).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -211,8 +214,9 @@ impl<T, K> Stream<T, K> {
         self.stateful().with_key().or_fail().map(f)
     }
 
-    /// Like [`try_stateful_map`](Stream::try_stateful_map); records on which the function fails go into the second stream, as
-    /// with [`try_map_or_dead`](Stream::try_map_or_dead), each with its key.
+    /// Like [`try_stateful_map`](Stream::try_stateful_map); records on which the function fails go
+    /// into the second stream, as with [`try_map_or_dead`](Stream::try_map_or_dead), each with its
+    /// key.
     ///
     /// The state is as it was before the call: state and value are cloned for each record.
     ///
