@@ -117,11 +117,11 @@ impl Story {
 fn not_kept<T: Debug>(ended: Result<T, RunError>, step: &str) -> NotKept {
     let error = ended.unwrap_err();
     let text = error.to_string();
-    let RunError::NotKept {
-        step: named, error, ..
-    } = error
-    else {
-        panic!("{error}");
+    let (named, error) = match error {
+        RunError::NotKept { step, error, .. } => (step, error),
+        // Before the first shuffle it is the failure of a record.
+        RunError::Record(record) => (record.step, record.cause.downcast().unwrap()),
+        error => panic!("{error}"),
     };
     assert_eq!(named, step, "{text}");
     for part in [step, error.type_name(), error.of().unwrap_or_default()] {

@@ -14,7 +14,6 @@ const EXEMPT: [&str; 5] = [
 ];
 
 #[test]
-#[ignore = "until the tree is reflowed"]
 fn lines_have_at_most_100_columns() {
     let mut wide = Vec::new();
     for file in files() {
