@@ -116,3 +116,47 @@ fn a_stop_in_the_middle_of_a_record_that_becomes_very_many_has_all_of_it() {
         assert!(rest.into_iter().eq(2 * EACH..5 * EACH));
     }
 }
+
+/// A record of a source that can't resume goes alone if a step may fail. The next one waits while a
+/// step rests inside it.
+#[test]
+fn what_rests_in_one_record_is_not_lost_to_the_next_one() {
+    let (sender, channel) = source::from_channel(1000);
+    let (out, seen) = sink::collect();
+    let runner = Runner::new(move |flow| {
+        let many = |n: u64| (0..if n == 300 { 50_000 } else { 1 }).map(move |_| n);
+        let numbers = flow.source(channel.clone());
+        let good = numbers.try_map(Ok::<u64, String>);
+        good.flat_map(many).sink(out.clone());
+    });
+    (0..400).for_each(|n| sender.send(n).unwrap());
+    drop(sender);
+    assert_eq!(runner.run().unwrap().records, 400);
+    assert_eq!(seen.take().len(), 50_000 + 399);
+}
+
+/// A step that may not rest pushes more than once, into a branch with a step that does.
+#[test]
+fn a_step_that_rests_in_a_later_branch_gets_one_batch_at_a_time() {
+    for fails_at in [None, Some(250)] {
+        let ((out, seen), (other, tried)) = (sink::collect(), sink::collect());
+        let runner = Runner::new(move |flow| {
+            let numbers = flow.source(source::from_iter(0..300u64));
+            let many = numbers.flat_map(|n| (0..20u64).map(move |m| (n, m)));
+            let check = move |(n, m): (u64, u64)| match fails_at == Some(n) && m == 19 {
+                true => Err("the last one of this record"),
+                false => Ok(n),
+            };
+            many.clone()
+                .try_map(check)
+                .sink(other.clone())
+                .named("tried");
+            let more = many.flat_map(|(n, _)| (0..10).map(move |_| n));
+            more.sink(out.clone()).named("more");
+        });
+        let records = fails_at.unwrap_or(300);
+        assert_eq!(runner.run().is_err(), fails_at.is_some());
+        assert_eq!(tried.take().len() as u64, records * 20);
+        assert_eq!(seen.take().len() as u64, records * 200);
+    }
+}

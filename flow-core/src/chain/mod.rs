@@ -202,7 +202,11 @@ impl At {
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
-        first.is_ok() && place.is_some()
+        match first {
+            Ok(_) => place.is_some(),
+            // What comes behind the cut is thrown away, so no step need begin it.
+            Err(cut) => cut < WHOLE && place.is_some_and(|place| place >= cut),
+        }
     }
 
     /// Notes the record at which the step panics.

@@ -125,7 +125,11 @@ impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Many<F, T, I, U> {
             }
             *passed += self.out.len();
             self.next.push_batch(&mut self.out)?;
-            if self.may_rest && (self.next.resume()? || *passed >= RESTS) {
+            if !self.may_rest {
+                // A step behind this one may rest. It gets no other batch before it is resumed, and
+                // all of it stays in this push, which may still fail.
+                while self.next.resume()? {}
+            } else if self.next.resume()? || *passed >= RESTS {
                 return Ok(Some(items));
             }
             // The iterator is user code too.

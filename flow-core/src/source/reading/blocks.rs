@@ -216,12 +216,12 @@ impl<S: Source> Reading<S> {
     /// Where the lines of a block stand that were being processed.
     pub(super) fn origin_in(&self, block: &Block) -> FaultOrigin {
         let (first, last) = match (self.lines.clone(), self.at.record()) {
-            // A line of which a record is being made.
-            (Range { end, .. }, _) if self.at.is_last() => (end, end),
             (_, Some(place)) => {
                 let line = self.line_of(place as usize);
                 (line, line)
             }
+            // A line of which a record is being made.
+            (Range { end, .. }, _) if self.at.is_last() => (end, end),
             (Range { start, end }, None) => (start, end.saturating_sub(1)),
         };
         let number = |line: usize| block.line + line as u64 + 1;

@@ -334,13 +334,17 @@ impl<S: Source> SourceTask for Reading<S> {
             while pushed < count && !stop.is_set() {
                 let one = self.push_records(1, stop);
                 pushed += one.map_err(|fault| fault.behind(pushed))?;
+                if self.rests {
+                    // It may rest inside this record: nothing else is pushed before it is resumed.
+                    break;
+                }
             }
         } else {
             pushed = self.push_records(count, stop)?;
         }
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             // A run is pushed to its end before the next partition has its turn.
-            if partition.run.is_empty() && partition.failure.is_none() {
+            if partition.run.is_empty() && partition.failure.is_none() && pushed == count {
                 if let Some(lines) = partition.reader.file_lines() {
                     lines.run_is_over();
                 }
