@@ -54,9 +54,13 @@ fn as_many_as_was_said_and_those_of_a_duration() {
     assert_eq!(retained(&home.look()).len(), 9);
     let until = home.look().retained();
     assert!(until.is_sorted_by_key(|it| (it.epoch, it.until)));
-    // of a time that is over nothing is left but what is younger
-    drop(run(&home, &flow(), Retain::For(Duration::from_nanos(1))));
-    assert!(retained(&home.look()).len() < 5);
+    // Of a time that is over, only what is younger is left. Times are in milliseconds, and several
+    // epochs may share one, so one run may have to keep more.
+    let forgets = (0..50).any(|_| {
+        drop(run(&home, &flow(), Retain::For(Duration::from_nanos(1))));
+        retained(&home.look()).len() < 5
+    });
+    assert!(forgets);
     drop(run(&home, &flow(), Retain::Nothing));
     assert_eq!(retained(&home.look()), []);
 }
