@@ -1,5 +1,5 @@
 //! Run with `cargo run --example cart_join`: joins orders and payments of a shopping cart, fails on
-//! a bad line, and goes on where it was once the bug is fixed.
+//! a bad line, and resumes where it stopped once the bug is fixed.
 //!
 //! As a program: `cargo run --example cart_join -- run examples/cart-join.json --recover state`.
 //! Its input has a line per order or payment; its output is a line per event, with the cart as it

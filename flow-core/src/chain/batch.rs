@@ -8,8 +8,7 @@
 
 use std::thread;
 
-use super::StopFlag;
-use super::{At, Fault};
+use super::{At, Fault, StopFlag};
 
 /// The source record that a record came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +29,7 @@ impl Parent {
 /// The parents of some records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Parents {
-    /// Not tracked: behind a shuffle, and where a step may rest inside a batch.
+    /// Not tracked: behind a shuffle.
     Unknown,
     /// The record at place n came from the source's record n.
     Same,
@@ -115,11 +114,7 @@ pub(crate) struct Batch<T> {
 impl<T> Batch<T> {
     /// An empty one, for what a step is going to make.
     pub(crate) fn new() -> Self {
-        Batch {
-            records: Vec::new(),
-            parents: Parents::Unknown,
-            stop: None,
-        }
+        Batch::untracked(Vec::new())
     }
 
     /// The records of a source's push: each is its own parent.
@@ -431,6 +426,8 @@ impl Drop for InHand<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
     use crate::{chain::Whereabouts, graph::StepIndex};
 
@@ -482,6 +479,31 @@ mod tests {
         twice(&mut untracked, &mut out);
         assert!(!out.is_tracked());
         assert_eq!(pairs(&mut out), [(1, None), (2, None), (2, None)]);
+    }
+
+    #[test]
+    fn a_stop_cuts_a_push_once_and_nothing_behind_the_cut_is_begun() {
+        let (at, stop) = (at(), StopFlag::default());
+        let step = |stops_at: Option<u64>| {
+            let (mut begun, mut out) = (Vec::new(), Batch::new());
+            let mut batch = Batch::of_source((0..10).collect()).until(&stop);
+            let f = |n| {
+                begun.push(n);
+                if stops_at == Some(n) {
+                    stop.ask();
+                }
+                Ok::<_, Infallible>(Some(n))
+            };
+            let made = batch.try_filter_map(&at, &mut out, f, |never, _| match never {});
+            made.unwrap();
+            begun
+        };
+        at.begin();
+        assert_eq!(step(Some(3)), [0, 1, 2, 3]);
+        assert_eq!(at.cut(), Some(4));
+        // Another branch, which gets the same records.
+        assert_eq!(step(None), [0, 1, 2, 3]);
+        assert_eq!(at.cut(), Some(4));
     }
 
     #[test]

@@ -44,8 +44,8 @@ pub(crate) trait Consumer<T> {
     /// parents has been passed on.
     ///
     /// A step that makes many records of one [may rest](Wiring::may_rest) before it has passed on
-    /// all of them, unless the batch [is tracked](Batch::is_tracked). Then nothing may be pushed
-    /// before [`resume`](Consumer::resume) has returned false.
+    /// all of them. Then nothing may be pushed before [`resume`](Consumer::resume) has returned
+    /// false.
     fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault>;
 
     /// Resumes what a batch has left behind, a bounded part of it; false when nothing is left.

@@ -9,7 +9,7 @@
 //! further ahead of it than by its part of the limit, so the one that happens to be woken first
 //! does not take everything.
 //!
-//! What is measured is the time from the end of an epoch at the sources until all workers have
+//! The budget measures the time from the end of an epoch at the sources until all workers have
 //! closed it, without the commit.
 
 use std::{
@@ -236,7 +236,7 @@ impl Budget {
         }
     }
 
-    /// Whether there is room for a record of this size, whoever's turn it is.
+    /// Whether there is room for a record of this size. Turns do not count here.
     pub(crate) fn has_room(&self, read: u64, bytes_each: u64) -> bool {
         self.room(&self.in_flight.lock(), self.limit(read), bytes_each) > 0
     }

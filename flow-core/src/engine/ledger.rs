@@ -191,7 +191,7 @@ impl Ledger {
             // worker.
             self.state.budget.closed(upto, at);
         } else {
-            // The committer outlives the workers, unless it failed: then it has aborted the run.
+            // The committer ends before the workers only if it failed. Then it aborted the run.
             let _ = self.committer.send(Closed {
                 worker: self.worker,
                 upto,

@@ -293,7 +293,7 @@ impl RunState {
         self.ring_waiting();
     }
 
-    /// Whether there is room in the budget for a record of this size, whoever's turn it is.
+    /// Whether the budget has room for a record of this size. Turns do not count here.
     pub(crate) fn has_room(&self, bytes_each: u64) -> bool {
         self.budget.has_room(self.records_read(), bytes_each)
     }
@@ -421,8 +421,8 @@ impl RunState {
         self.stop() == Stop::Asked && !self.aborted()
     }
 
-    /// Gives up the epochs from this one on, which whoever calls keeps from being complete. Those
-    /// before it become durable, then the run ends.
+    /// Gives up this epoch and later ones. The caller keeps them from being complete. Earlier epochs
+    /// become durable, then the run ends.
     pub(crate) fn give_up_from(&self, epoch: Epoch, why: Fault) {
         self.failures.lock().gave_up.get_or_insert(why);
         self.given_up.fetch_min(epoch.to_u64(), SeqCst);

@@ -307,6 +307,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_skipped_behind_a_failed_record_does_not_count() {
+        let at = Whereabouts::new().of(StepIndex(0));
+        let mut skipped = Skipped::new(StepIndex(0), Arc::new(Skips::none()));
+        let mut batch = Batch::of_source((0..10_u64).collect());
+        for (_, parent) in batch.drain(&at) {
+            skipped.add(parent, "odd");
+        }
+        skipped.take_back(4);
+        assert_eq!(skipped.parents.len(), 4);
+        skipped.settle();
+        assert!(skipped.parents.is_empty());
+    }
+
     /// How many steps of the chain that `steps` makes may fail, and whether one may rest.
     fn kind(steps: impl FnOnce(Stream<u64>)) -> (usize, bool) {
         let port = Port::new();

@@ -128,7 +128,7 @@ struct Driver {
     timer: Option<Instant>,
     /// The last push may have left something behind.
     unfinished: bool,
-    /// Whether it has noticed the stop of the run.
+    /// Whether it has seen that the run stops.
     stops: bool,
     /// How many records are pushed at a time: fewer where the steps up to the next shuffle are
     /// slow, so that no push takes much longer than a turn. One at first: it may take minutes, and
@@ -136,8 +136,8 @@ struct Driver {
     at_a_time: u64,
 }
 
-/// Has a source run user code. A panic goes on with the place of the records that it was at. This
-/// is a matter of batches: no record is looked at twice.
+/// Calls user code of a source. A panic is passed on with the position of the records in hand. This
+/// costs something for each batch, and nothing for each record.
 fn traced<R>(
     task: &mut dyn SourceTask,
     block: Option<&Block>,

@@ -14,7 +14,7 @@ use crate::{chain::Fault, engine::EpochEvent};
 
 /// How a source goes on that may hand out blocks.
 pub(in crate::engine::source) enum Sharing {
-    /// Something has been done.
+    /// It made progress.
     Done,
     /// It has to wait for a block to return.
     Wait,
