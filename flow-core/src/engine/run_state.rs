@@ -421,8 +421,8 @@ impl RunState {
         self.stop() == Stop::Asked && !self.aborted()
     }
 
-    /// Gives up this epoch and later ones. The caller keeps them from being complete. Earlier epochs
-    /// become durable, then the run ends.
+    /// Gives up this epoch and later ones. The caller keeps them from being complete. Earlier
+    /// epochs become durable, then the run ends.
     pub(crate) fn give_up_from(&self, epoch: Epoch, why: Fault) {
         self.failures.lock().gave_up.get_or_insert(why);
         self.given_up.fetch_min(epoch.to_u64(), SeqCst);
