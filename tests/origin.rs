@@ -143,6 +143,41 @@ fn a_key_that_cannot_be_encoded_names_its_record() {
     assert_eq!(test.outputs().len(), 55);
 }
 
+/// A number that can't be copied if it is 55.
+#[derive(Serialize, Deserialize)]
+struct Single(u64);
+
+impl Clone for Single {
+    fn clone(&self) -> Self {
+        Single(poison(self.0))
+    }
+}
+
+/// The step is the one whose records are copied, also behind a branch that has had its copy.
+#[test]
+fn a_record_that_panics_when_it_is_copied_is_named() {
+    fn three(numbers: Stream<Single>) -> Stream<u64> {
+        let numbers = numbers.named("single");
+        let small = numbers.clone().filter(|Single(n)| *n < 10);
+        let even = numbers.clone().filter(|Single(n)| n % 2 == 0);
+        small.merge(even).merge(numbers).map(|Single(n)| n)
+    }
+    let chains: [fn(Stream<u64>) -> Stream<u64>; 3] = [
+        |numbers| three(numbers.map(Single)),
+        |numbers| three(numbers.flat_map(|n| [Single(n), Single(n)])),
+        |numbers| {
+            let (small, large) = numbers.branch(|n| *n < 10);
+            small.map(|n| n).merge(three(large.map(Single)))
+        },
+    ];
+    for chain in chains {
+        let error = batches(chain).run().unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("step `single` panicked"), "{text}");
+        assert_eq!(range(&error), ["event 56", "event 56"]);
+    }
+}
+
 /// A number that can't be read from 55.
 #[derive(Deserialize)]
 #[serde(from = "u64")]
@@ -177,7 +212,13 @@ fn the_lines_of_a_file_are_named_whichever_worker_has_them() {
         let numbers = numbers.named("numbers").map(|Checked(n)| n);
         numbers.sink(sink::from_fn(|_: u64| ()));
     };
-    for build in [batch, fallible, reading] {
+    let fork: Build = |flow, path| {
+        let singles = flow.source(JsonLines::open::<Single>(path));
+        let singles = singles.named("numbers");
+        let odd = singles.clone().filter(|Single(n)| n % 2 == 1);
+        odd.merge(singles).sink(sink::from_fn(|_: Single| ()));
+    };
+    for build in [batch, fallible, reading, fork] {
         for workers in [1, 2, 3] {
             for block in [1, 7, 64] {
                 let input = path.clone();

@@ -350,12 +350,14 @@ impl<T> Batch<T> {
         kept
     }
 
-    /// A copy of all records into `copy`.
-    pub(crate) fn copy(&self, copy: &mut Batch<T>, duplicate: fn(&T) -> T) {
+    /// A copy of all records into `copy`, for a fork of what the step `at` has made.
+    pub(crate) fn copy(&self, at: &At, copy: &mut Batch<T>, duplicate: fn(&T) -> T) {
+        at.enter();
         copy.records.clear();
-        copy.records.extend(self.records.iter().map(duplicate));
         copy.parents.clone_from(&self.parents);
         copy.stop.clone_from(&self.stop);
+        let made = Made { at, out: copy };
+        made.out.records.extend(self.records.iter().map(duplicate));
     }
 }
 
@@ -463,7 +465,7 @@ mod tests {
             mapped.keep_before(4);
             let mut all = Batch::of_source(vec![100]);
             let mut copy = Batch::new();
-            mapped.copy(&mut copy, Clone::clone);
+            mapped.copy(&at(), &mut copy, Clone::clone);
             all.append(&mut mapped);
             all.append(&mut copy);
             assert_eq!(

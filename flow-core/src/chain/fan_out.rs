@@ -1,6 +1,6 @@
 //! A stream that is used several times, and one that is not used.
 
-use super::{Batch, BoxConsumer, Consumer, Fault};
+use super::{At, Batch, BoxConsumer, Consumer, Fault};
 
 /// The first failure among branches that get their records one branch after the other.
 #[derive(Default)]
@@ -35,14 +35,17 @@ impl Branches {
 
 /// Gives every record to each of several consumers.
 pub(crate) struct FanOut<T> {
+    /// The step that made the records: their `Clone` is laid at its door.
+    at: At,
     consumers: Vec<BoxConsumer<T>>,
     duplicate: fn(&T) -> T,
     copy: Batch<T>,
 }
 
 impl<T> FanOut<T> {
-    pub(crate) fn new(consumers: Vec<BoxConsumer<T>>, duplicate: fn(&T) -> T) -> Self {
+    pub(crate) fn new(at: At, consumers: Vec<BoxConsumer<T>>, duplicate: fn(&T) -> T) -> Self {
         FanOut {
+            at,
             consumers,
             duplicate,
             copy: Batch::new(),
@@ -55,7 +58,7 @@ impl<T> Consumer<T> for FanOut<T> {
         let mut branches = Branches::default();
         if let Some((last, others)) = self.consumers.split_last_mut() {
             for consumer in others {
-                batch.copy(&mut self.copy, self.duplicate);
+                batch.copy(&self.at, &mut self.copy, self.duplicate);
                 branches.push(consumer, &mut self.copy)?;
             }
             branches.push(last, batch)?;

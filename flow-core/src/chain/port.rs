@@ -19,7 +19,8 @@ pub(crate) type Duplicate<T> = fn(&T) -> T;
 /// The output of a step: what has been attached to it so far.
 pub(crate) struct Port<T> {
     attached: RefCell<Vec<Attach<T>>>,
-    duplicate: RefCell<Option<Duplicate<T>>>,
+    /// How records are copied where the port has several consumers, and the step that made them.
+    fork: Cell<Option<(StepIndex, Duplicate<T>)>>,
     closed: Cell<bool>,
 }
 
@@ -27,7 +28,7 @@ impl<T: 'static> Port<T> {
     pub(crate) fn new() -> Rc<Self> {
         Rc::new(Port {
             attached: RefCell::new(Vec::new()),
-            duplicate: RefCell::new(None),
+            fork: Cell::new(None),
             closed: Cell::new(false),
         })
     }
@@ -56,9 +57,12 @@ impl<T: 'static> Port<T> {
             .map(|make| make(wiring))
             .collect();
         consumers.reverse();
-        match (consumers.len(), *self.duplicate.borrow()) {
+        match (consumers.len(), self.fork.get()) {
             (1, _) => consumers.remove(0),
-            (_, Some(duplicate)) => Box::new(FanOut::new(consumers, duplicate)),
+            (_, Some((step, duplicate))) => {
+                let at = wiring.whereabouts.of(step);
+                Box::new(FanOut::new(at, consumers, duplicate))
+            }
             // Only a cloned stream can be used twice, and an unused one is refused before this.
             (_, None) => Box::new(super::fan_out::Nowhere),
         }
@@ -66,9 +70,9 @@ impl<T: 'static> Port<T> {
 }
 
 impl<T> Port<T> {
-    /// From now on the port may have several consumers.
-    pub(crate) fn allow_fan_out(&self, duplicate: Duplicate<T>) {
-        *self.duplicate.borrow_mut() = Some(duplicate);
+    /// From now on the port, the output of `step`, may have several consumers.
+    pub(crate) fn allow_fan_out(&self, step: StepIndex, duplicate: Duplicate<T>) {
+        self.fork.set(Some((step, duplicate)));
     }
 }
 

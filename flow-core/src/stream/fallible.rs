@@ -297,7 +297,8 @@ mod tests {
             let seen = Rc::new(RefCell::new(Vec::new()));
             let branch = |bad, step| fails_at(bad, step, Box::new(Collect(seen.clone())));
             let branches = vec![branch(first, 0), branch(second, 1)];
-            let mut fan_out = crate::chain::FanOut::new(branches, Clone::clone);
+            let at = Whereabouts::new().of(StepIndex(2));
+            let mut fan_out = crate::chain::FanOut::new(at, branches, Clone::clone);
             let mut batch = Batch::of_source((0..10).collect());
             let fault = fan_out.push_batch(&mut batch).unwrap_err();
             assert_eq!(

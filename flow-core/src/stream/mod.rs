@@ -58,7 +58,7 @@ pub type KeyedStream<K, V> = Stream<V, K>;
 
 impl<T: Clone, Key: Clone> Clone for Stream<T, Key> {
     fn clone(&self) -> Self {
-        self.port.allow_fan_out(Clone::clone);
+        self.port.allow_fan_out(self.step, Clone::clone);
         Stream {
             flow: self.flow.clone(),
             step: self.step,
