@@ -13,7 +13,9 @@ use std::{
 };
 
 use flow::{
-    BuildError, Clock, Ended, Epochs, Recovery, RunError, RunHandle, Runner, sink,
+    BuildError, Clock, Ended, Epochs, Recovery, RunError, RunHandle, Runner,
+    prelude::{Deserialize, Serialize},
+    sink,
     source::{self, At, ChannelSource, Next, NoResume, Reader, Source, SourceError},
 };
 
@@ -289,6 +291,48 @@ fn a_record_that_fails_takes_no_other_one_with_it() {
                 let sent = if first { sent } else { sent.map(|n| n) };
                 let check = |n: u64| if n == 300 { Err("300") } else { Ok(n) };
                 sent.try_map(check).sink(out.clone());
+            })
+        };
+        let error = run().run().unwrap_err();
+        assert!(matches!(error, RunError::Record(_)), "{error}");
+        run().run().unwrap();
+        let expected = (0..1000).filter(|n| *n != 300);
+        assert_eq!(seen.take(), expected.collect::<Vec<u64>>());
+    }
+}
+
+/// A number that has no bytes if it is 300.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+struct Odd(u64);
+
+impl Serialize for Odd {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            300 => Err(serde::ser::Error::custom("300 has no form")),
+            n => n.serialize(to),
+        }
+    }
+}
+
+/// The same where no step fails but the key of a record has no bytes, also behind a merge.
+#[test]
+fn a_key_that_fails_takes_no_other_record_with_it() {
+    for merged in [false, true] {
+        let (sender, channel) = source::from_channel(1000);
+        (0..1000u64).for_each(|n| sender.send(n).unwrap());
+        drop(sender);
+        let (out, seen) = sink::collect();
+        let run = || {
+            let (channel, out) = (channel.clone(), out.clone());
+            Runner::new(move |flow| {
+                let mut sent = flow.source(channel.clone()).named("sent");
+                if merged {
+                    let small = sent.clone().filter(|_| false);
+                    sent = sent.merge(small);
+                }
+                let keyed = sent.key_on(|n| Odd(*n));
+                let last = keyed.stateful_map(|_: &mut (), n: u64| n).named("last");
+                last.map(|(_, n)| n).sink(out.clone());
             })
         };
         let error = run().run().unwrap_err();

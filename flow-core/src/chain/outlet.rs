@@ -87,6 +87,7 @@ impl<K: Key, V: Record> Shuffle<K, V> {
             staged: (0..wiring.workers).map(|_| pool.take()).collect(),
             pool,
         }));
+        wiring.keys_may_fail |= !K::is_plain();
         wiring.outlets.push(outlet.clone());
         Box::new(Into(outlet))
     }

@@ -90,6 +90,9 @@ pub(crate) struct Wiring {
     /// The steps of the chain that may fail. No step rests that runs before one of them, so that
     /// nothing of a record leaves before it has passed them all.
     pub(crate) fallible: BTreeSet<StepIndex>,
+    /// Whether the chain leads to a shuffle by a key that may have no bytes, which is a failure of
+    /// its record too.
+    pub(crate) keys_may_fail: bool,
     /// Whether a step may rest while it makes many records of one, so that what it has made is sent
     /// and taken in meanwhile. Not in a chain that several streams lead into: what rests belongs to
     /// the epoch of one of them.
@@ -113,6 +116,7 @@ impl Wiring {
             outlets: Vec::new(),
             others: Vec::new(),
             fallible: BTreeSet::new(),
+            keys_may_fail: false,
             may_rest: false,
             rests: false,
             skips,

@@ -23,6 +23,7 @@ struct Made<T> {
     outlets: Vec<OutletRef>,
     others: Vec<StagedRef>,
     fallible: BTreeSet<StepIndex>,
+    keys_may_fail: bool,
 }
 
 impl<T: 'static> Shared<T> {
@@ -56,9 +57,11 @@ impl<T: 'static> Merge<T> {
                 outlets: own.outlets,
                 others: own.others,
                 fallible: own.fallible,
+                keys_may_fail: own.keys_may_fail,
             }
         });
         wiring.fallible.extend(&made.fallible);
+        wiring.keys_may_fail |= made.keys_may_fail;
         for outlet in &made.outlets {
             // Two branches of one source may meet again here.
             if !wiring.outlets.iter().any(|known| Rc::ptr_eq(known, outlet)) {

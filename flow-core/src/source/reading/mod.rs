@@ -49,6 +49,8 @@ struct Reading<S: Source> {
     pushed: Pushed,
     /// The steps of the chain that may fail.
     fallible: BTreeSet<StepIndex>,
+    /// Whether a key at the end of the chain may have no bytes.
+    keys_may_fail: bool,
     /// Whether a step of the chain may rest in the middle of a batch.
     rests: bool,
     skips: Arc<Skips>,
@@ -201,6 +203,13 @@ impl<S: Source> Reading<S> {
         Err(SourceFault::Record { pushed, failure })
     }
 
+    /// Whether each record is pushed alone: where it can't be read again, what is behind one that
+    /// fails is not lost in a batch with it. What has not been begun has not been read.
+    fn goes_alone(&self) -> bool {
+        let keys_fail = self.keys_may_fail && !self.rests;
+        cannot_resume::<S>() && (keys_fail || !self.fallible.is_empty())
+    }
+
     /// A push of these records, which a stop may cut where a step may fail, and nothing is lost.
     fn batch_of(&self, records: Vec<(NoKey, S::Item)>, stop: &StopFlag) -> Batch<(NoKey, S::Item)> {
         self.at.begin();
@@ -328,9 +337,7 @@ impl<S: Source> SourceTask for Reading<S> {
             partition.moved = true;
         }
         let mut pushed = 0;
-        if cannot_resume::<S>() && !self.fallible.is_empty() {
-            // A record that can't be read again goes alone: what is behind one that fails is not
-            // lost in a batch with it. What has not been begun has not been read.
+        if self.goes_alone() {
             while pushed < count && !stop.is_set() {
                 let one = self.push_records(1, stop);
                 pushed += one.map_err(|fault| fault.behind(pushed))?;

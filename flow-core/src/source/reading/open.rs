@@ -51,6 +51,7 @@ pub(crate) fn head<S: Source>(
             holes: Vec::new(),
             pushed: context.wiring.pushed(),
             fallible: std::mem::take(&mut context.wiring.fallible),
+            keys_may_fail: context.wiring.keys_may_fail,
             rests: context.wiring.rests,
             skips: context.wiring.skips.clone(),
             hand: Hand::Read,
