@@ -422,9 +422,10 @@ pub trait Reader: 'static {
         0
     }
 
-    /// How many records the last run left out because they could not be read, where the source has
-    /// been told to.
-    fn run_skipped(&self) -> u64 {
+    /// How many records the last run left out before its record `index`, or `token(index)`, because
+    /// they could not be read and the source was told to skip those.
+    fn skipped_before(&self, index: usize) -> u64 {
+        let _ = index;
         0
     }
 

@@ -7,6 +7,7 @@ mod line;
 mod parser;
 mod raw_line;
 mod reader;
+mod skipped;
 mod source;
 mod stdin;
 

@@ -281,8 +281,8 @@ impl<T: 'static> Reader for LinesReader<T> {
         self.lines.token(index)
     }
 
-    fn run_skipped(&self) -> u64 {
-        self.lines.run_skipped()
+    fn skipped_before(&self, index: usize) -> u64 {
+        self.lines.skipped_before(index)
     }
 
     fn run_bytes(&self) -> usize {

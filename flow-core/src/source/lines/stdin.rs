@@ -17,6 +17,7 @@ use super::{
     parser::{BadLine, LineOptions, LineParser, log_skipped},
     raw_line::{OrDead, RawLine},
     reader::{RUN_BYTES, RUN_LINES},
+    skipped::Skipped,
 };
 use crate::{
     error::{Dead, OnError},
@@ -96,7 +97,7 @@ impl<F: LineFormat> Source for StdinSource<F> {
             offset: 0,
             line: 0,
             starts: Vec::new(),
-            run_skipped: 0,
+            skipped: Skipped::default(),
             in_long_line: false,
             ended: false,
             stops: false,
@@ -134,7 +135,7 @@ pub struct StdinReader<T> {
     line: u64,
     /// Where in the buffer each record of the last run starts, and how many lines come before it.
     starts: Vec<(usize, u64)>,
-    run_skipped: u64,
+    skipped: Skipped,
     /// What comes next belongs to a line that was too long.
     in_long_line: bool,
     ended: bool,
@@ -168,7 +169,7 @@ impl<T> StdinReader<T> {
                 BadLine::Dead(record) => Some(record),
                 BadLine::Skipped(error) => {
                     log_skipped(&self.step, NAME, self.line, &error);
-                    self.run_skipped += 1;
+                    self.skipped.add(self.starts.len());
                     None
                 }
             },
@@ -188,7 +189,7 @@ impl<T> StdinReader<T> {
         self.offset += self.used as u64;
         self.used = 0;
         self.starts.clear();
-        self.run_skipped = 0;
+        self.skipped.clear();
     }
 
     /// Passes over what is there of a line that was too long.
@@ -274,8 +275,8 @@ impl<T: 'static> Reader for StdinReader<T> {
         PIPE.lines_behind(&self.buffer[self.used..])
     }
 
-    fn run_skipped(&self) -> u64 {
-        self.run_skipped
+    fn skipped_before(&self, index: usize) -> u64 {
+        self.skipped.before(index)
     }
 
     fn run_bytes(&self) -> usize {
@@ -304,9 +305,9 @@ impl<T: 'static> Reader for StdinReader<T> {
 
 impl<T> StdinReader<T> {
     fn begin_run_of_long_line(&mut self) {
-        let skipped = self.run_skipped;
+        let skipped = std::mem::take(&mut self.skipped);
         self.begin_run();
-        self.run_skipped = skipped;
+        self.skipped = skipped;
     }
 }
 

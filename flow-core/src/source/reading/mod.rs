@@ -187,11 +187,11 @@ impl<S: Source> Reading<S> {
         let Some(partition) = self.partitions.get_mut(self.turn) else {
             return Ok(0);
         };
+        partition.pushed += ended.as_ref().map_or(count, |(pushed, _)| *pushed);
+        self.skips.add_many(self.step, partition.take_skipped());
         let Some((pushed, fault)) = ended else {
-            partition.pushed += count;
             return Ok(count);
         };
-        partition.pushed += pushed;
         // It has not been read to its end: the next run starts at this record.
         partition.at_end = false;
         let Some(fault) = fault else {
@@ -288,9 +288,9 @@ impl<S: Source> SourceTask for Reading<S> {
                 partition.bell.woken();
                 let next = partition.reader.read(&mut out, &partition.waker);
                 partition.pushed = 0;
+                partition.skipped = 0;
                 partition.moved = true;
-                self.skips
-                    .add_many(self.step, partition.reader.run_skipped());
+                self.skips.add_many(self.step, partition.take_skipped());
                 if !out.is_empty() {
                     partition.bytes_each =
                         size_of::<S::Item>() + partition.reader.run_bytes() / out.len();

@@ -172,6 +172,7 @@ fn open<S: Source>(
             reader,
             run: VecDeque::new(),
             pushed: 0,
+            skipped: 0,
             bytes_each: 0,
             at_end: false,
             idle: None,

@@ -16,6 +16,9 @@ pub(super) struct Partition<S: Source> {
     pub(super) run: VecDeque<S::Item>,
     /// How many records of the last read have been pushed.
     pub(super) pushed: usize,
+    /// How many records that the last read left out have been counted: those before the next one
+    /// to push, as the token stands behind them.
+    pub(super) skipped: u64,
     pub(super) bytes_each: usize,
     pub(super) at_end: bool,
     pub(super) bell: Arc<PartitionBell>,
@@ -38,6 +41,14 @@ impl<S: Source> Partition<S> {
     /// Whether there is something to read that can't be taken again, now that the run stops.
     pub(super) fn has_taken(&mut self) -> bool {
         !self.failed && self.reader.has_taken()
+    }
+
+    /// How many records that were left out come before the next one to push, and have not been
+    /// counted yet.
+    pub(super) fn take_skipped(&mut self) -> u64 {
+        let skipped = self.reader.skipped_before(self.pushed);
+        let counted = std::mem::replace(&mut self.skipped, skipped);
+        skipped.saturating_sub(counted)
     }
 
     /// A last line that was left unread.

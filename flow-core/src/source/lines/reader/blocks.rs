@@ -66,7 +66,7 @@ impl Lines {
         // Tokens are now those of blocks.
         self.starts.clear();
         self.run_bytes = 0;
-        self.run_skipped = 0;
+        self.skipped.clear();
         self.rest();
         Some(block)
     }

@@ -16,6 +16,7 @@ use super::{
     input::Input,
     line::{EXCERPT, excerpt_of, line_content},
     parser::{BadLine, LineOptions, LineParser, log_skipped},
+    skipped::Skipped,
 };
 use crate::source::{
     At, Excerpt, FileToken, Next, SourceError, UnfinishedLine,
@@ -56,7 +57,7 @@ pub struct Lines {
     /// What `offer` found last: how many lines, and how many bytes they are.
     offered: (usize, usize),
     run_bytes: usize,
-    run_skipped: u64,
+    skipped: Skipped,
     /// The last line that was read had no end: what comes next must be that end.
     open_line: bool,
     /// The end of the file has been reached: where that is, and a last line that was left unread
@@ -111,7 +112,7 @@ impl Lines {
             ahead: Position::default(),
             offered: (0, 0),
             run_bytes: 0,
-            run_skipped: 0,
+            skipped: Skipped::default(),
             open_line,
             end: None,
             line: Vec::new(),
@@ -135,7 +136,7 @@ impl Lines {
         out.reserve(self.starts.len());
         self.starts.clear();
         self.run_bytes = 0;
-        self.run_skipped = 0;
+        self.skipped.clear();
         self.input.open().map_err(|error| self.unreadable(error))?;
         self.input.begin_run();
         let next = self.read_run::<F>(out, parser)?;
@@ -217,7 +218,7 @@ impl Lines {
                             out.push(record);
                         }
                         BadLine::Skipped(error) | BadLine::Fails(error) => {
-                            self.run_skipped += 1;
+                            self.skipped.add(self.starts.len());
                             log_skipped(&self.step, &self.name, self.next.line, &error);
                         }
                     }
@@ -452,8 +453,8 @@ impl Lines {
         self.run_bytes
     }
 
-    pub(in crate::source) fn run_skipped(&self) -> u64 {
-        self.run_skipped
+    pub(in crate::source) fn skipped_before(&self, index: usize) -> u64 {
+        self.skipped.before(index)
     }
 
     pub(in crate::source) fn excerpt(&self, at: &FileToken) -> Excerpt {
