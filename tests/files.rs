@@ -5,11 +5,12 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use flow::{
-    BuildError, OnError, Outcome, Recovery, ResumeError, RunError, Runner, TextLines, sink,
-    sink::Collected, source,
+    BuildError, OnError, Outcome, Recovery, ResumeError, RunError, RunHandle, Runner, TextLines,
+    sink, sink::Collected, source,
 };
 
 fn append(path: &Path, text: &str) {
@@ -344,4 +345,41 @@ fn a_file_that_is_gone_before_anything_of_it_was_read_is_missed() {
     assert_eq!(partitions, std::slice::from_ref(&later));
     let agreed = Recovery::at(&store).drop_partition(later);
     assert_eq!(run(vec![first], agreed).unwrap().records, 1);
+}
+
+/// What comes before the next line is known from when the file was read, also where a stop cuts
+/// what was read of it.
+#[test]
+fn a_file_that_moves_during_its_last_lines_does_not_fail_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let [path, moved] = ["in", "moved"].map(|name| directory.path().join(name));
+    // The lines behind the stop are longer than what is kept of a file at its end.
+    let line = |n| format!("{n} {}", "x".repeat(300));
+    let lines: Vec<String> = (0..100).map(line).collect();
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let run = |stops: bool| {
+        let (out, seen) = sink::collect();
+        let (path, moved) = (path.clone(), moved.clone());
+        let stop: Arc<OnceLock<RunHandle>> = Arc::default();
+        let handle = stop.clone();
+        let runner = Runner::new(move |flow| {
+            let (from, to, stop) = (path.clone(), moved.clone(), stop.clone());
+            let lines = flow.source(TextLines::open(&path)).named("lines");
+            let passed = lines.try_map(move |line| {
+                if stops && line.starts_with("97 ") {
+                    fs::rename(&from, &to)?;
+                    stop.get().unwrap().stop();
+                }
+                Ok::<_, std::io::Error>(line)
+            });
+            passed.sink(out.clone());
+        });
+        let runner = runner.recover(Recovery::at(directory.path().join("state")));
+        handle.set(runner.handle()).unwrap();
+        runner.run().unwrap();
+        seen.take()
+    };
+    assert_eq!(run(true), lines[..98]);
+    fs::rename(&moved, &path).unwrap();
+    assert_eq!(run(false), lines[98..]);
 }
