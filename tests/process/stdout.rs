@@ -41,6 +41,7 @@ fn a_non_blocking_standard_output_gets_each_line_once() {
 /// `flow run .. | jq`, and Ctrl-C: the reader is gone before the flow has written what it was at.
 #[test]
 fn a_stop_whose_reader_is_gone_commits_what_it_had_read_and_no_more() {
+    let mut given_up = 0;
     for (signal, status) in [("INT", 130), ("TERM", 0)] {
         for workers in ["1", "3"] {
             let work = Workdir::new();
@@ -65,6 +66,13 @@ fn a_stop_whose_reader_is_gone_commits_what_it_had_read_and_no_more() {
             let ended = running.wait().expect(status).says(["flow: stopped: "]);
             assert!(!ended.stderr.contains("error"), "{ended}");
             reader.read_to_string(&mut out).unwrap();
+            let look = flow_store::Look::read(work.path("state")).unwrap();
+            let how = &look.last_execution().unwrap().ended.as_ref().unwrap().1;
+            if let flow_store::End::Aborted { failure, .. } = how {
+                assert_eq!(failure.step.as_deref(), Some("text_lines"), "{failure:?}");
+                given_up += 1;
+            }
+            drop(look);
 
             let ended = run("0", "1s", None).wait().expect(0);
             out += &ended.stdout;
@@ -75,6 +83,7 @@ fn a_stop_whose_reader_is_gone_commits_what_it_had_read_and_no_more() {
             assert!(again < 60, "what had come out was committed");
         }
     }
+    assert!(given_up > 0, "no sink gave up");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flow_store::{End, Epoch, Execution, FailureKind, FailureRecord};
+use flow_store::{End, Epoch, Execution, FailureRecord};
 
 use super::{Ended, Outcome, failure};
 use crate::{
@@ -60,10 +60,7 @@ impl Finished<'_> {
             Some(error) => End::Failed(failure::for_store(error)),
             // Not `Stopped`: outputs may hold more than is durable. No record is suspected.
             None if let Some(fault) = &given_up => End::Aborted {
-                failure: FailureRecord::new(
-                    FailureKind::Step,
-                    format!("it was stopped, and {}", fault.cause()),
-                ),
+                failure: failure::of_sink_that_gave_up(self.graph, fault),
                 in_flight: 0,
                 foreign: None,
             },

@@ -4,10 +4,10 @@ use flow_store::{FailureKind, FailureRecord};
 
 use super::ending::Finished;
 use crate::{
-    chain::FaultOrigin,
+    chain::{Fault, FaultOrigin},
     engine::{AbortReason, RecordFailure},
     error::{NotKept, Origin, OutputError, OutputProblem, RecordError, RunError, Safe},
-    graph::StepIndex,
+    graph::{Graph, StepIndex},
 };
 
 impl Finished<'_> {
@@ -173,6 +173,14 @@ fn of_record(error: &RecordError) -> FailureRecord {
     failure.source = Some(error.source_step.clone());
     failure.partition = Some(error.partition.clone());
     failure.position.clone_from(&error.position);
+    failure
+}
+
+/// Nobody read the output of a sink any more when the run was stopped.
+pub(super) fn of_sink_that_gave_up(graph: &Graph, fault: &Fault) -> FailureRecord {
+    let error = format!("it was stopped, and {}", fault.cause());
+    let mut failure = FailureRecord::new(FailureKind::Step, error);
+    failure.step = Some(graph.id(fault.step()));
     failure
 }
 
