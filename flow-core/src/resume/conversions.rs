@@ -1,4 +1,4 @@
-//! Reading what was stored as another type.
+//! Reading values that were stored as another type.
 
 use std::any::Any;
 
@@ -7,7 +7,7 @@ use flow_store::CodecError;
 /// Reads a value of another type as a `T`.
 pub(crate) type Read<T> = Box<dyn Fn(&[u8]) -> Result<T, CodecError>>;
 
-/// Reads the bytes of an old type and makes a value of the present one.
+/// Reads the bytes of an old type and makes a value of the present type.
 pub(crate) struct Conversion(Box<dyn Any>);
 
 impl Conversion {
@@ -16,7 +16,7 @@ impl Conversion {
         Conversion(Box::new(read))
     }
 
-    /// The function, if it makes a `T`: the check of the graph makes sure that it does.
+    /// The function, if it makes a `T`. The check of the graph makes sure that it does.
     pub(crate) fn reader<T: 'static>(&self) -> Option<&Read<T>> {
         self.0.downcast_ref()
     }

@@ -1,17 +1,17 @@
-//! Whether the workers, together, took each row of a step whose keys are converted once.
+//! Whether the workers together took each row of a step with converted keys exactly once.
 
 use crate::graph::StepIndex;
 
-/// What a worker took of a step whose keys are converted, of which every worker reads all rows.
+/// The rows that a worker took of a step whose keys are converted.
 ///
-/// Rows are counted, and the hashes of their old keys are added up, so that one which two workers
-/// took does not make up for one that none did.
+/// Every worker reads all rows of such a step. It counts them and adds up the hashes of their old
+/// keys. With the hashes, a row that two workers took can't hide one that no worker took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConvertedRows {
     pub(crate) step: StepIndex,
-    /// Of all rows that there are.
+    /// The number of all rows, and the sum of their hashes.
     pub(crate) all: (u64, u64),
-    /// Of those that the worker took.
+    /// The same of the rows that the worker took.
     pub(crate) own: (u64, u64),
 }
 
@@ -21,7 +21,7 @@ impl ConvertedRows {
         sum.1 = sum.1.wrapping_add(flow_store::hash(key));
     }
 
-    /// The step of which the workers, together, did not take each row once.
+    /// Finds a step whose rows the workers together did not take exactly once.
     pub(crate) fn scattered(taken: &[ConvertedRows]) -> Option<ConvertedRows> {
         taken.iter().find_map(|first| {
             let mut sum = ConvertedRows {

@@ -1,4 +1,4 @@
-//! The keys that a step has on all workers, to find two that are equal and have other bytes.
+//! The keys of a step on all workers, to find two that are equal but have other bytes.
 
 use std::{
     any::Any,
@@ -19,7 +19,7 @@ use crate::{
 
 /// The keys of a step, each with the hash of its bytes.
 ///
-/// Bytes say which worker has a key, so one that is equal to it may be on any other.
+/// The bytes of a key choose its worker, so an equal key with other bytes may be on any other.
 pub(crate) struct Keys<K> {
     hasher: RandomState,
     parts: [Part<K>; 64],
@@ -35,14 +35,14 @@ impl<K: Key> Keys<K> {
         }
     }
 
-    /// Where a key is, and its hash: that of `Hash`, which is one for all that are equal.
+    /// The part of the table for a key, and its hash by `Hash`, which equal keys share.
     fn part(&self, key: &K) -> (MutexGuard<'_, HashTable<(K, u64)>>, u64) {
         let hash = self.hasher.hash_one(key);
         let part = &self.parts[(hash >> 32) as usize % self.parts.len()];
         (part.lock(), hash)
     }
 
-    /// Adds a key whose bytes have this hash; refuses it if it is equal to one with other bytes.
+    /// Adds a key whose bytes have this hash. Refuses a key that equals one with other bytes.
     pub(crate) fn add(&self, bytes: u64, key: &K) -> Result<(), NotKept> {
         let (mut part, hash) = self.part(key);
         match part.find(hash, |(known, _)| known == key) {
@@ -70,11 +70,11 @@ impl<K: Key> Keys<K> {
 
 fn text<K: Key>(key: &K) -> Option<String> {
     let mut bytes = Vec::new();
-    // It has been written before.
+    // An error is not expected, because the key has been encoded before.
     key.encode(&mut bytes).ok().map(|()| text_of(&bytes))
 }
 
-/// The keys of all steps, for each worker to take while it is built.
+/// The keys of all steps. Workers fetch those of their steps while they are built.
 #[derive(Default)]
 pub(crate) struct AllKeys(Mutex<HashMap<StepIndex, Arc<dyn Any + Send + Sync>>>);
 

@@ -1,4 +1,4 @@
-//! What a run resumes from: the store as it was looked at, and what was made of it.
+//! What a run resumes from: a look at the store, and what a start made of it.
 
 mod conversions;
 mod converted_rows;
@@ -23,37 +23,37 @@ use crate::{
     graph::{Graph, StepIndex},
 };
 
-/// Tokens and positions are not spread by key: all have group 0.
+/// The group of tokens and positions, which are not spread by key.
 pub(crate) const NO_GROUP: u16 = 0;
 
-/// What a run goes on from.
+/// What a run resumes from.
 pub(crate) struct Resume {
     pub(crate) look: Look,
     pub(crate) manifest: Manifest,
-    /// The place of each step in the manifest, for those that are in it.
+    /// The place in the manifest of each step; `None` for steps that it does not hold.
     pub(crate) places: Vec<Option<usize>>,
-    /// The keys that all workers have.
+    /// The keys on all workers.
     pub(crate) keys: AllKeys,
-    /// What has been made of the partitions of each source.
+    /// What was settled about the partitions of each source.
     pub(crate) settled: Vec<(StepIndex, Settled)>,
-    /// Those of which the rest of a line is not to be read.
+    /// Partitions of which the rest of a line is left unread.
     pub(crate) skip_rest_of_line: BTreeSet<String>,
 }
 
 impl Resume {
-    /// The number by which the store knows a step.
+    /// The number of a step in the store.
     pub(crate) fn number(&self, step: StepIndex) -> Option<u16> {
         let place = (*self.places.get(step.as_usize())?)?;
         self.manifest.numbers.get(place).copied()
     }
 
-    /// How the rows of a step are to be written anew, if they are.
+    /// How the rows of a step are to be rewritten, if at all.
     pub(crate) fn rewrite(&self, step: StepIndex) -> Option<&Rewrite> {
         let place = (*self.places.get(step.as_usize())?)?;
         self.manifest.rewrites.get(place)?.as_ref()
     }
 
-    /// How the type of what a step keeps has changed.
+    /// How the type of the values that a step keeps has changed.
     pub(crate) fn change(&self, graph: &Graph, step: StepIndex) -> TypeChange {
         let stored = self.stored(step);
         let id = stored.map_or_else(|| graph.id(step), |stored| stored.id.clone());
@@ -72,7 +72,7 @@ impl Resume {
         change
     }
 
-    /// The step of the store whose rows a step goes on from.
+    /// The stored step whose rows this step resumes from.
     pub(crate) fn stored(&self, step: StepIndex) -> Option<&StoredStep> {
         let number = match self.rewrite(step) {
             Some(rewrite) => rewrite.from,

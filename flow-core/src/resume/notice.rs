@@ -1,20 +1,20 @@
-//! What a person should know before a run starts.
+//! Notices before a run starts.
 
 use std::fmt;
 
 use flow_store::visible_on_a_line;
 
-/// What a person should know before a run starts; it starts all the same.
+/// A notice before a run starts. It does not keep the run from starting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// What is different from what the store holds, and was accepted.
+    /// A difference from the store that was accepted.
     Store(flow_store::Notice),
-    /// Of an output, such as what the start cuts off.
+    /// A remark about an output, such as what the start cuts off.
     Output {
-        /// The sink.
+        /// The id of the sink.
         step: String,
-        /// What there is to know.
+        /// The remark.
         text: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Where the partitions of a source go on.
+//! Where the partitions of a source resume.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,38 +10,38 @@ use flow_store::Row;
 use super::Renames;
 use crate::error::TypeChange;
 
-/// What a source goes on from.
+/// What a start knows of a source before it settles where its partitions resume.
 pub(crate) struct Unsettled<'a> {
     /// The id of the step.
     pub(crate) step: &'a str,
-    /// The rows of its partitions.
+    /// The stored rows of its partitions.
     pub(crate) rows: Vec<Row>,
-    /// How the type of its tokens changed.
+    /// How the type of its tokens has changed.
     pub(crate) change: TypeChange,
-    /// The partitions that it has, sorted.
+    /// The partitions that it lists, sorted.
     pub(crate) listed: &'a [String],
-    /// Those that the user gives up.
+    /// Partitions that the user gives up.
     pub(crate) dropped: &'a BTreeSet<String>,
-    /// Those of which the user says what they are called now.
+    /// Partitions that the user has renamed.
     pub(crate) renames: &'a Renames,
-    /// Whether the flow writes a file.
+    /// Whether the flow writes to this file.
     pub(crate) is_output: &'a dyn Fn(&Path) -> bool,
 }
 
-/// What a start has made of the partitions of a source.
+/// Where the partitions of a source resume, as settled by a start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settled {
-    /// Those that are read, sorted: the listed ones, and others to which listed ones have moved.
+    /// The partitions to read, sorted: the listed ones, and others to which listed ones have moved.
     pub(crate) partitions: Vec<String>,
-    /// The rows of those that have moved, by their new names.
+    /// The rows of moved partitions, by their new names.
     pub(crate) moved: BTreeMap<String, Vec<u8>>,
-    /// Those whose rows in the store do not count any more.
+    /// Partitions whose stored rows no longer count.
     pub(crate) given_up: BTreeSet<String>,
-    /// Which partition is read only when which other one has come to its end.
+    /// Pairs: the first partition is read only when the second has come to its end.
     pub(crate) after: Vec<(String, String)>,
-    /// Which has moved where.
+    /// Pairs of an old name and a new name.
     pub(crate) moves: Vec<(String, String)>,
-    /// Those that are read on in something else of their name.
+    /// Partitions that resume in something else that has their name now.
     pub(crate) replaced: Vec<String>,
     /// The partitions that the store knows.
     pub(crate) known: Vec<String>,

@@ -1,13 +1,13 @@
-//! Partitions of which the user says what they are called now.
+//! Partitions that the user has renamed.
 
-/// What the user says that partitions are called now.
+/// The renames that the user gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Renames(Vec<Rename>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Rename {
     Pair(String, String),
-    /// `OLD=NEW`; where each of them ends is known when the partitions are.
+    /// `OLD=NEW`. Only the names of the partitions show which `=` separates the two.
     Text(String),
 }
 
@@ -20,14 +20,14 @@ impl Renames {
         self.0.push(Rename::Text(text));
     }
 
-    /// What a partition is called now.
+    /// The new name of a partition.
     pub(crate) fn of(&self, name: &str, listed: &[String]) -> Option<String> {
         let mut new = self.0.iter().filter_map(|rename| rename.of(name, listed));
         new.next()
     }
 
-    /// One that is about no partition that a source had, neither under its old name nor, as after a
-    /// start with the same renaming, under its new one.
+    /// The old name of a rename that matches no partition of a source: neither its old name, nor
+    /// its new name, which is stored after a start with the same rename.
     pub(crate) fn unused(
         &self,
         is_used: impl Fn(&dyn Fn(&str, &[String]) -> bool) -> bool,

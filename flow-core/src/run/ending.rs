@@ -17,10 +17,10 @@ pub(super) struct Finished<'a> {
     pub(super) graph: &'a Graph,
     pub(super) state: &'a RunState,
     pub(super) whereabouts: &'a [Whereabouts],
-    /// The last durable epoch, with a store.
+    /// The last durable epoch; `None` without a store.
     pub(super) durable: Option<Epoch>,
     pub(super) drain: Duration,
-    /// How the runs before this one failed, and how many in a row.
+    /// How the runs before this one failed, and how many of them in a row.
     pub(super) failed_before: Option<(FailureRecord, u64)>,
 }
 
@@ -31,7 +31,7 @@ impl Finished<'_> {
         skips: &[Arc<Skips>],
     ) -> Result<Outcome, RunError> {
         let (aborted, record) = self.state.take_failures();
-        // Nobody read the output any more when the run was stopped, which is no failure.
+        // Losing the reader of the output is no failure if the run was stopped.
         let (aborted, given_up) = match (aborted, &record) {
             (Some(AbortReason::GaveUp(fault)), None) => (None, Some(fault)),
             (aborted, _) => (aborted, None),
@@ -58,7 +58,7 @@ impl Finished<'_> {
                 foreign: failure::written_by_others(error),
             },
             Some(error) => End::Failed(failure::for_store(error)),
-            // Not `Stopped`: outputs may hold more than is durable. No record is suspected.
+            // Not `Stopped`, because outputs may hold more than is durable. No record is suspected.
             None if let Some(fault) = &given_up => End::Aborted {
                 failure: failure::of_sink_that_gave_up(self.graph, fault),
                 in_flight: 0,

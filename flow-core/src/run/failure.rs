@@ -1,4 +1,4 @@
-//! From what went wrong in the engine to what the user reads.
+//! Turns failures of the engine into errors for the user.
 
 use flow_store::{FailureKind, FailureRecord};
 
@@ -27,7 +27,7 @@ impl Finished<'_> {
         RunError::Record(Box::new(error))
     }
 
-    /// How many runs in a row have failed like this, with this one.
+    /// How many runs in a row have failed like this, this one included.
     fn times(&self, failure: &FailureRecord) -> u64 {
         match &self.failed_before {
             Some((before, times)) if before.is_like(failure) => times + 1,
@@ -88,7 +88,7 @@ impl Finished<'_> {
                 safe,
             },
             AbortReason::Commit(error) => RunError::Commit { error, safe },
-            // Only where a record failed too; otherwise it is no error.
+            // Reached only if a record failed too. Otherwise these are no errors.
             AbortReason::CutShort | AbortReason::GaveUp(_) => RunError::CutShort { safe },
             AbortReason::TimedOut => RunError::StopTimedOut {
                 limit: self.drain,
@@ -116,7 +116,7 @@ impl Finished<'_> {
         step.map_or_else(|| "unknown".to_owned(), |step| self.graph.id(step))
     }
 
-    /// Where the workers were last seen.
+    /// The step in which each worker was last seen.
     fn places(&self) -> String {
         let places = self.whereabouts.iter().enumerate().map(|(worker, at)| {
             let step = self.step_name(at.get());
@@ -126,7 +126,7 @@ impl Finished<'_> {
     }
 }
 
-/// A failure as the store remembers it: what failed and where, for a later run to compare.
+/// A failure as the store records it: what failed and where, so that a later run can compare.
 pub(super) fn for_store(error: &RunError) -> FailureRecord {
     let of_step = |kind, step: &str, origin: Option<&Origin>| {
         let mut failure = FailureRecord::new(kind, error.to_string());
@@ -134,7 +134,7 @@ pub(super) fn for_store(error: &RunError) -> FailureRecord {
         if let Some(origin) = origin {
             failure.source = Some(origin.source_step.clone());
             failure.partition = Some(origin.partition.clone());
-            // A range depends on how large the batches were.
+            // A range depends on the sizes of the batches, so two runs can't be compared by it.
             failure.position = origin.first.clone().filter(|_| origin.first == origin.last);
         }
         failure
@@ -176,7 +176,7 @@ fn of_record(error: &RecordError) -> FailureRecord {
     failure
 }
 
-/// Nobody read the output of a sink any more when the run was stopped.
+/// The failure of a sink whose output had no reader any more when the run was stopped.
 pub(super) fn of_sink_that_gave_up(graph: &Graph, fault: &Fault) -> FailureRecord {
     let error = format!("it was stopped, and {}", fault.cause());
     let mut failure = FailureRecord::new(FailureKind::Step, error);
@@ -184,7 +184,7 @@ pub(super) fn of_sink_that_gave_up(graph: &Graph, fault: &Fault) -> FailureRecor
     failure
 }
 
-/// The sink to whose output someone else has written, if the run failed at that.
+/// The id of the sink whose output someone else has written to, if that is why the run failed.
 pub(super) fn written_by_others(error: &RunError) -> Option<String> {
     let output: &OutputError = error.caused_by()?;
     match output.problem() {

@@ -1,4 +1,4 @@
-//! Running a flow: its settings, preparing a run, running it, ending it.
+//! Running a flow: its settings, its preparation, the run, and its end.
 
 mod ending;
 mod failure;

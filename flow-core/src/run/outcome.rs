@@ -6,56 +6,61 @@ use flow_store::Epoch;
 
 use crate::{engine::UnfinishedLine, resume::Notice};
 
-/// What is known when a run has been accepted and starts to read.
+/// What a run knows when it has been accepted and starts to read.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Started {
-    /// The durable epoch that it goes on from; `None` without a store and in a new one.
+    /// The durable epoch that it resumes from. `None` without a store, and with a new one.
     pub resumed_from: Option<Epoch>,
-    /// What is different from what the store holds, and was accepted; and what a person should know
-    /// of the outputs.
+    /// Differences from the store that were accepted, and remarks about outputs.
     pub notices: Vec<Notice>,
 }
 
-/// How a run ended that did not fail.
+/// The result of a successful run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Whether it came to the end of its input or was stopped.
+    /// Whether the run reached the end of its input or was stopped.
     pub ended: Ended,
-    /// How many records its sources have read: those that a step has skipped are among them, and
-    /// those that a source itself has skipped, because no record could be made of them.
+    /// Number of records that the sources have read.
+    ///
+    /// It includes the records that a step has skipped. It also includes those that a source has
+    /// skipped because it could not make a record of them.
     pub records: u64,
-    /// The steps that skipped records, by id, and how many.
+    /// The ids of the steps that skipped records, each with the number of records.
     pub skipped: Vec<(String, u64)>,
-    /// Last lines that were left unread, because they have no newline at their end.
+    /// Last lines that were left unread because they do not end with a newline.
     pub unfinished: Vec<UnfinishedLine>,
-    /// How many of `records` were given up, because the run was stopped and nobody read its output
-    /// any more. They belong to epochs of which some results could not be written; with a store,
-    /// the next run reads them again.
+    /// How many of `records` were given up because the run was stopped and its output had no reader
+    /// any more.
+    ///
+    /// Some results of their epochs could not be written. With a store, the next run reads these
+    /// records again.
     pub given_up: u64,
-    /// How many records were taken from where they can't be taken again, and not processed before
-    /// the run stopped: it did not get through them in half the time of
-    /// [`Runner::drain_within`](crate::Runner::drain_within). They are lost, and not among
-    /// `records`. A reader of your own that [has taken](crate::source::Reader::has_taken) records
-    /// beyond its last run counts as one more.
+    /// How many records were taken from an input that can't be read again, but were not processed
+    /// before the run stopped.
+    ///
+    /// The run did not get to them within half the time of
+    /// [`Runner::drain_within`](crate::Runner::drain_within). They are lost, and `records` does not
+    /// count them. If a reader of your own [has taken](crate::source::Reader::has_taken) records
+    /// beyond its last run, it counts as one more.
     pub unprocessed: u64,
-    /// The last durable epoch; `None` without a store. Where nothing is durable yet, it [is the
+    /// The last durable epoch; `None` without a store. If nothing is durable yet, it [is the
     /// start](Epoch::is_start).
     pub epoch: Option<Epoch>,
 }
 
-/// Why a run ended that did not fail.
+/// Why a successful run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// All sources have come to their end.
+    /// All sources have reached the end of their input.
     Finished,
-    /// It was stopped; a later run goes on from there.
+    /// It was stopped. The next run resumes where it stopped.
     Stopped,
 }
 
 impl Outcome {
-    /// That of a run which was stopped while it started.
+    /// The outcome of a run that was stopped while it started.
     pub(super) fn before_it_began(epoch: Option<Epoch>) -> Self {
         Outcome {
             ended: Ended::Stopped,
@@ -68,7 +73,7 @@ impl Outcome {
         }
     }
 
-    /// How many records were skipped, over all steps.
+    /// Number of records that were skipped, over all steps.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped.iter().map(|(_, count)| count).sum()

@@ -1,4 +1,5 @@
-//! All that a start does before the store is changed: plan, check, look, and build the workers.
+//! Everything that a start does before it changes the store: plan, check, look, and build the
+//! workers.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -23,7 +24,7 @@ use crate::{
     resume::{Notice, Resume},
 };
 
-/// A run that is ready to start: all workers are built, and nothing has been changed.
+/// A run that is ready to start: all workers are built, and nothing has been changed yet.
 pub(super) struct Prepared {
     pub(super) graph: Graph,
     pub(super) resume: Option<Arc<Resume>>,
@@ -39,7 +40,7 @@ pub(super) struct Prepared {
 }
 
 impl Runner {
-    /// The flow as it would be run: built and checked, nothing opened.
+    /// Builds and checks the flow, and returns its graph. Opens nothing.
     ///
     /// # Errors
     /// Everything that is wrong with the flow.
@@ -52,15 +53,19 @@ impl Runner {
         plan(&*self.build, store)
     }
 
-    /// Does all that a start does before the store is changed, and then stops: opens inputs and
-    /// outputs, compares steps and types, reads every stored state, converts what has to be
-    /// converted. Nothing is changed, not even the text of the store's lock file, and others may
-    /// read the store meanwhile.
+    /// Checks whether a run would start, and changes nothing.
     ///
-    /// What a run would be told when it starts is returned: what is different, and was accepted.
+    /// It does everything that a start does before it changes the store:
+    /// - opens inputs and outputs,
+    /// - compares steps and types,
+    /// - reads every stored state,
+    /// - converts keys and states where the flow says so.
+    ///
+    /// It does not even change the text of the store's lock file, and others may read the store
+    /// meanwhile. It returns what [`on_start`](Runner::on_start) of a run would get.
     ///
     /// # Errors
-    /// Those with which [`run`](Runner::run) would not start.
+    /// Those with which [`run`](Runner::run) would refuse to start.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -94,7 +99,7 @@ impl Runner {
         Ok(started)
     }
 
-    /// All that a start does before the store is changed.
+    /// Does everything that a start does before it changes the store.
     pub(super) fn prepare(&self, how: As) -> Result<Prepared, Unready> {
         self.check()?;
         let (graph, heads) = self.plan()?;
@@ -183,7 +188,7 @@ impl Runner {
         })
     }
 
-    /// Leaves a start that was told to stop.
+    /// Ends a start that was told to stop.
     fn go_on(&self, how: As, resumed_from: Option<Epoch>) -> Result<(), Unready> {
         match how == As::Start && self.handle.is_stopped() {
             true => Err(Unready::Stopped(resumed_from)),
@@ -194,7 +199,7 @@ impl Runner {
 
 /// Why a run did not get ready.
 pub(super) enum Unready {
-    /// It was told to stop; what it would have gone on from, where that was known.
+    /// It was told to stop. Holds the epoch that it would have resumed from, if that was known.
     Stopped(Option<Epoch>),
     Failed(RunError),
 }
@@ -220,7 +225,7 @@ impl<E: Into<RunError>> From<E> for Unready {
     }
 }
 
-/// Builds a flow without running it, and checks it.
+/// Builds and checks a flow without running it.
 pub(crate) fn plan(
     build: &dyn Fn() -> Result<(Graph, Vec<Head>), BuildError>,
     store: Option<&Path>,
@@ -236,7 +241,7 @@ pub(crate) fn plan(
     }
 }
 
-/// Drops what the plan was made of: sources and sinks, which are user code.
+/// Drops what the plan was made of. Its sources and sinks are user code, so this may panic.
 fn forget(heads: Vec<Head>) -> Result<(), BuildError> {
     catch_unwind(AssertUnwindSafe(|| drop(heads))).map_err(|panic| BuildError::Panicked {
         step: None,

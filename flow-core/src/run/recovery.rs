@@ -1,4 +1,4 @@
-//! Where a flow keeps what it needs to go on, and what its user agrees to give up.
+//! Where a flow keeps its state, and what its user agrees to give up.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ use crate::resume::Renames;
 /// ```no_run
 /// # use flow::prelude::*;
 /// # fn build(_: &Flow) {}
-/// // The step `old_totals` is gone from the flow: give its state up.
+/// // The step `old_totals` is gone from the flow: give up its state.
 /// Runner::new(build).recover(Recovery::at("state").drop_state("old_totals")).run()?;
 /// # Ok::<(), RunError>(())
 /// ```
@@ -30,7 +30,7 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Keeps the store in this directory, which is created where it is absent.
+    /// Keeps the store in this directory, which is created if it is absent.
     pub fn at(directory: impl Into<PathBuf>) -> Self {
         Recovery {
             directory: directory.into(),
@@ -43,39 +43,44 @@ impl Recovery {
         }
     }
 
-    /// Gives up all that the store keeps for a step: `--drop-state STEP`.
+    /// Gives up everything that the store keeps for a step: `--drop-state STEP`.
     #[must_use]
     pub fn drop_state(mut self, id: impl Into<String>) -> Self {
         self.drop_steps.insert(id.into());
         self
     }
 
-    /// Agrees that a partition which is gone, or whose name something else has now, will not be
-    /// read to its end: `--drop-partition P`. What has its name is read from its beginning.
+    /// Agrees that a partition will not be read to its end: `--drop-partition P`.
+    ///
+    /// The partition must be gone, or something else must have its name now. Whatever has its name
+    /// is read from the beginning.
     #[must_use]
     pub fn drop_partition(mut self, name: impl Into<String>) -> Self {
         self.drop_partitions.insert(name.into());
         self
     }
 
-    /// Goes on behind a line that was read before its writer had finished it, and keeps what was
-    /// read of it: `--skip-rest-of-line P`.
+    /// Resumes behind a line that was read before its writer had finished it, and keeps the part
+    /// that was read: `--skip-rest-of-line P`.
     ///
     /// Only [`take_unfinished_line`](crate::source::LinesSource::take_unfinished_line) reads such
-    /// lines. If the line then grows, a start is refused until this says that its rest is not to be
-    /// read.
+    /// lines. If the line has grown since, a start is refused until you agree with this method to
+    /// leave its rest unread.
     #[must_use]
     pub fn skip_rest_of_line(mut self, partition: impl Into<String>) -> Self {
         self.skip_rest_of_line.insert(partition.into());
         self
     }
 
-    /// Says that the partition which was read as `old` is called `new` now: `--rename-partition
+    /// Says that the partition which was read as `old` is now called `new`: `--rename-partition
     /// OLD=NEW`.
     ///
-    /// It goes on where it stood, after the source has checked that it is what was read. What is
-    /// called `old` now, if there is something, begins anew. The source has to list `new`. A file
-    /// that was moved or rotated on one file system is found without this; a copy is not.
+    /// The source has to list `new`. It checks that `new` begins with what was read of `old`, and
+    /// resumes where `old` stood. If there is something called `old` now, it is read from the
+    /// beginning.
+    ///
+    /// A file that was moved or rotated within one file system is found without this. A copy is
+    /// not.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -106,7 +111,7 @@ impl Recovery {
         self
     }
 
-    /// The same from `OLD=NEW`, where either name may have a `=` itself.
+    /// The same from the text `OLD=NEW`, where either name may contain a `=`.
     #[doc(hidden)]
     #[must_use]
     pub fn rename_partition_text(mut self, text: impl Into<String>) -> Self {
@@ -117,8 +122,8 @@ impl Recovery {
     /// Keeps epochs before the last one restorable, for [`from_epoch`](Recovery::from_epoch):
     /// `--retain R`.
     ///
-    /// What a commit replaces is then stored too. A run without this forgets what earlier ones have
-    /// retained.
+    /// Each commit then also stores the rows that it replaces. A run without this setting forgets
+    /// the epochs that earlier runs have retained.
     ///
     /// ```no_run
     /// # use flow::prelude::*;
@@ -135,22 +140,22 @@ impl Recovery {
         self
     }
 
-    /// Goes back to an epoch that the store retains, and goes on from there: `--from-epoch E`.
+    /// Rolls back to an epoch that the store retains, and resumes from there: `--from-epoch E`.
     ///
-    /// States, positions in the input and positions in the outputs become what they were; file
-    /// sinks cut off what they had written since. What was committed after that epoch is given up
-    /// for good, and the store remembers that this was done. `flow-store epochs` lists what is
-    /// retained.
+    /// States, positions in the input and positions in the outputs become what they were. File
+    /// sinks cut off what they have written since. Everything that was committed after that epoch
+    /// is given up for good, and the store records the rollback. `flow-store epochs` lists the
+    /// retained epochs.
     ///
-    /// A start that would go back to the same epoch a second time is refused, so that a program
-    /// which is restarted with the same arguments does not lose its progress each time.
+    /// A second start with the same epoch is refused. So a program that is restarted with the same
+    /// arguments does not lose its progress each time.
     #[must_use]
     pub fn from_epoch(mut self, epoch: Epoch) -> Self {
         self.from_epoch = Some(epoch);
         self
     }
 
-    /// The directory.
+    /// The directory of the store.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory

@@ -22,7 +22,7 @@ use crate::{
     error::{ResumeError, RunError},
 };
 
-/// How long the threads of a run may still take once it has been given up.
+/// How long the threads of a run may still take after the run has been given up.
 const GRACE: Duration = Duration::from_secs(2);
 
 impl Runner {
@@ -31,8 +31,8 @@ impl Runner {
     /// A run that is stopped while it starts has read nothing and changed nothing.
     ///
     /// # Errors
-    /// See [`RunError`]. Before anything is read, everything that could be wrong is checked: an
-    /// error then has changed nothing.
+    /// See [`RunError`]. Everything that can be checked is checked before anything is read. An
+    /// error of these checks has changed nothing.
     pub fn run(mut self) -> Result<Outcome, RunError> {
         let prepared = match self.prepare(As::Start) {
             Ok(prepared) => prepared,
@@ -53,12 +53,12 @@ impl Runner {
             mut crew,
         } = prepared;
         flow_store::FailPoint::Restored.pass();
-        // From here on the store may be changed.
+        // From here on, the store may be changed.
         if !self.handle.begin() {
             crew.dismiss(&news, GRACE);
             return Ok(Outcome::before_it_began(started.resumed_from));
         }
-        // What goes goes first: a partition that was given up may begin anew.
+        // Removals go first, because a partition that was given up may begin anew.
         let mut opening = dropped;
         opening.append(&mut crew.opening);
         let execution = match resume.map(Arc::try_unwrap) {
@@ -93,8 +93,8 @@ impl Runner {
         }
         let committed = crew.go(execution);
         let hung = !wait(&state, &news, self.drain);
-        // Workers that have come to rest by themselves have seen everything committed. Others may
-        // have left a commit under way, which may hang as anything may.
+        // Workers that came to rest by themselves have seen every commit. After an abort a commit
+        // may still be under way, and it may hang.
         let execution = match (hung, state.aborted()) {
             (true, _) => None,
             (false, true) => committed.recv_timeout(self.drain).unwrap_or_default(),
@@ -115,10 +115,10 @@ impl Runner {
     }
 }
 
-/// Waits until the workers are done; false if they are not in spite of all.
+/// Waits until the workers are done. Returns false if they hang even after an abort.
 fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
     let mut deadline: Option<Instant> = None;
-    // Until when sources may begin something that they had taken before the stop.
+    // Until then, sources may begin to process records that they had taken before the stop.
     let mut late: Option<Instant> = None;
     let mut timed_out = false;
     loop {
@@ -137,8 +137,8 @@ fn wait(state: &RunState, news: &Receiver<News>, drain: Duration) -> bool {
                 }
             }
             Err(RecvTimeoutError::Timeout) if late.take().is_some() => state.be_late(),
-            // Whoever is in the middle of something may finish it; what was too slow already gets
-            // little.
+            // Work that is under way may be finished. A run that was too slow already gets little
+            // time.
             Ok(News::Aborted) if timed_out => deadline = Some(Instant::now() + GRACE),
             Ok(News::Aborted) => {
                 late = None;

@@ -1,4 +1,4 @@
-//! What is set before a flow runs.
+//! The settings of a run.
 
 use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     stream::Flow,
 };
 
-/// Runs a flow, once.
+/// Runs a flow once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,11 +58,12 @@ pub(super) type Told = Box<dyn FnOnce(&Started) + Send>;
 impl Runner {
     /// Runs the flow that `build` makes.
     ///
-    /// `build` is called once to plan and check the flow and then once on each worker, and must do
-    /// the same each time. A `#[dataflow]` function with only a `&Flow` can be given as it is.
+    /// `build` is called once to plan and check the flow, and then once on each worker. It must do
+    /// the same each time. A `#[dataflow]` function that takes only a `&Flow` can be passed as it
+    /// is.
     ///
-    /// It returns nothing, or a `Result<(), E>`: see [`Built`]. A closure with `?` names its error
-    /// at the end:
+    /// `build` returns nothing, or a `Result<(), E>`: see [`Built`]. A closure with `?` names its
+    /// error type at the end:
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -97,117 +98,122 @@ impl Runner {
         }
     }
 
-    /// Sets how many worker threads there are: 1 unless told otherwise. A flow with a store may be
-    /// run with another number each time.
+    /// Sets the number of worker threads, by default 1. With a store, each run may have another
+    /// number.
     ///
-    /// A run with 0 workers is refused, and one with more than are of use: more than 1,024, the
-    /// number of key groups, or more than 16 for each processor where that is more than 64. Every
-    /// worker exchanges progress with every other, so time and memory grow with the square of their
-    /// number. The run has one thread more than workers, which commits.
+    /// A run is refused with
+    /// - 0 workers,
+    /// - more than 1,024 workers, the number of key groups,
+    /// - more than 64 workers, unless there are at most 16 for each processor.
+    ///
+    /// Every worker exchanges progress with every other, so time and memory grow with the square of
+    /// their number. The run has one more thread, which commits.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// Sets when epochs end: each second unless told otherwise.
+    /// Sets when epochs end, by default every second.
     pub fn epochs(mut self, epochs: Epochs) -> Self {
         self.epochs = epochs;
         self
     }
 
-    /// Keeps the flow's state in a store, so that the next run goes on where this one ends.
+    /// Keeps the flow's state in a store, so that the next run resumes where this one ends.
     pub fn recover(mut self, recovery: Recovery) -> Self {
         self.recovery = Some(recovery);
         self
     }
 
-    /// Sets the most records that may have been read and not yet be durable: 100,000 by default.
+    /// Sets the most records that may be in flight (read, and not yet durable): 100,000 by default.
     /// When they are used up, the open epoch ends and the sources wait.
     ///
-    /// That is the most. Below it the flow itself says how many records may be in flight: about as
-    /// many as its steps get through in the time of an epoch ([`Epochs`]), or in a tenth of a
-    /// second where epochs are shorter, so that a slow step has short epochs too and a stop has
-    /// little to wait for. A run begins with a record for each worker and has more as fast as it
-    /// turns out to be: a fast flow the whole 100,000 after five epochs of some milliseconds.
-    /// Sources that wait share what there is.
+    /// Below this limit the flow adapts to its own speed. It allows about as many records as its
+    /// steps process in the time of one epoch ([`Epochs`]), or in a tenth of a second if epochs are
+    /// shorter. So a slow step has short epochs too, and a stop is quick.
+    ///
+    /// A run begins with one record for each worker, and gets more as it proves to be fast. A fast
+    /// flow has all 100,000 after five epochs of some milliseconds each. Sources that wait share
+    /// what is free.
     pub fn records_in_flight(mut self, most: u64) -> Self {
         self.in_flight.0 = most;
         self
     }
 
-    /// Sets about the most bytes that may have been read and not yet be durable: 256 MiB by
-    /// default. When they are used up, the open epoch ends and the sources wait. It does not follow
-    /// the speed of the flow, as [the number of records](Runner::records_in_flight) does.
+    /// Sets about the most bytes that may be in flight (read, and not yet durable): 256 MiB by
+    /// default. When they are used up, the open epoch ends and the sources wait.
+    ///
+    /// Unlike [the number of records](Runner::records_in_flight), it does not follow the speed of
+    /// the flow.
     pub fn bytes_in_flight(mut self, most: u64) -> Self {
         self.in_flight.1 = most;
         self
     }
 
-    /// Sets the clock by which epochs are cut: the system's unless told otherwise.
+    /// Sets the clock that decides when epochs end, by default the system's.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
     /// Sets how long the flow may take to come to rest after it was told to stop, or after a record
-    /// failed: 60 seconds unless told otherwise. Then what is open is given up.
+    /// failed: 60 seconds by default. Then the open epochs are given up.
     ///
-    /// What a source has taken from where it can't be taken again, as lines of standard input, is
-    /// processed before the flow stops. When half of the time is over, nothing more of it is begun,
-    /// so that what was processed becomes durable; the rest is counted in
+    /// Records that a source has taken from an input that can't be read again, such as standard
+    /// input, are processed before the flow stops. After half of the time no more of them are
+    /// begun, so that those already processed become durable. The others are counted in
     /// [`Outcome::unprocessed`](crate::Outcome::unprocessed).
     ///
-    /// When a thread hangs in user code even then, the run returns without it; such a thread ends
+    /// If a thread hangs in user code even then, the run returns without it. Such a thread ends
     /// with the process.
     pub fn drain_within(mut self, limit: Duration) -> Self {
         self.drain = limit;
         self
     }
 
-    /// Reads last lines that have no newline at their end, in all sources of lines, as
-    /// [`take_unfinished_line`](crate::source::LinesSource::take_unfinished_line) does in one:
-    /// `--take-unfinished-lines`.
+    /// Makes all sources of lines read a last line that does not end with a newline, as
+    /// [`take_unfinished_line`](crate::source::LinesSource::take_unfinished_line) does for one
+    /// source: `--take-unfinished-lines`.
     pub fn take_unfinished_lines(mut self) -> Self {
         self.take_unfinished = true;
         self
     }
 
-    /// Has `told` called when the flow has been accepted and starts to read.
+    /// Calls `told` when the flow has been accepted and starts to read.
     pub fn on_start(mut self, told: impl FnOnce(&Started) + Send + 'static) -> Self {
         self.on_start = Some(Box::new(told));
         self
     }
 
-    /// Has batches go from worker to worker as bytes, as they would between processes.
+    /// Sends batches between workers as bytes, as they would travel between processes.
     pub(crate) fn communication(mut self, communication: Communication) -> Self {
         self.communication = communication;
         self
     }
 
-    /// Lets as much be in flight from the beginning as the user allows, however fast or slow the
-    /// flow is.
+    /// Allows the whole limit in flight from the beginning, whatever the speed of the flow.
     pub(crate) fn fixed_in_flight(mut self) -> Self {
         self.follow = false;
         self
     }
 
-    /// Has workers give each other blocks of so many lines, however few there are. For tests: what
-    /// is worth it is else found out by the run.
+    /// Makes workers share blocks of this many lines, however few there are. For tests: by default
+    /// the run finds out when sharing pays.
     #[doc(hidden)]
     pub fn blocks_of(mut self, lines: usize) -> Self {
         self.block = Some(lines);
         self
     }
 
-    /// Sets the stack of the run's threads, in bytes. For tests: none can be spawned with one that
-    /// does not fit in memory.
+    /// Sets the stack of the run's threads, in bytes. For tests: no thread can be spawned with a
+    /// stack that does not fit in memory.
     #[doc(hidden)]
     pub fn stack_of(mut self, bytes: usize) -> Self {
         self.stack = bytes;
         self
     }
 
-    /// What watches and stops this run from another thread.
+    /// The handle that watches and stops this run from another thread.
     #[must_use]
     pub fn handle(&self) -> RunHandle {
         self.handle.clone()
@@ -234,11 +240,11 @@ impl Runner {
 /// Workers up to this number are allowed on any machine.
 const ALWAYS: usize = 64;
 
-/// How many workers a processor can have where that is more than [`ALWAYS`].
+/// Number of workers that each processor can have, if that makes more than [`ALWAYS`].
 const EACH: usize = 16;
 
-/// Refuses more workers than there are key groups, or than are of use: what is wrong, and what to
-/// do.
+/// Refuses more workers than there are key groups, or than are of use. The error is a message and a
+/// help text.
 fn few_enough(workers: usize) -> Result<(), (String, String)> {
     let help = "run it with about as many workers as there are processors".to_owned();
     let groups = usize::from(KEY_GROUPS);

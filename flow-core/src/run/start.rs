@@ -1,4 +1,5 @@
-//! What is decided before a run starts: which partitions there are, and whether flow and store fit.
+//! Decisions before a run starts: which partitions there are, and whether the flow matches the
+//! store.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -25,11 +26,11 @@ use crate::{
 pub(super) struct Listed {
     step: StepIndex,
     partitions: Vec<String>,
-    /// Which of them is read only when which other one has come to its end.
+    /// Pairs: the first partition is read only when the second has come to its end.
     after: Vec<(String, String)>,
 }
 
-/// So many partitions that have other names now are told one by one.
+/// The notices name at most this many renamed partitions one by one.
 const MOVES_TOLD: usize = 8;
 
 /// Lists the partitions of all sources.
@@ -64,8 +65,8 @@ pub(super) fn list_partitions(graph: &Graph, heads: &[Head]) -> Result<Vec<Liste
     Ok(listed)
 }
 
-/// Deals the partitions to the workers: those of each source in turn, each source starting one
-/// worker further. One that is read behind another goes where that one is.
+/// Deals the partitions of each source to the workers in turn, and starts each source one worker
+/// further. A partition that is read behind another goes to the same worker.
 pub(super) fn deal(listed: &[Listed], workers: usize) -> Vec<Vec<(StepIndex, Vec<String>)>> {
     let mut dealt = vec![Vec::new(); workers];
     for (ordinal, source) in listed.iter().enumerate() {
@@ -77,7 +78,7 @@ pub(super) fn deal(listed: &[Listed], workers: usize) -> Vec<Vec<(StepIndex, Vec
             .collect();
         let places: HashMap<_, _> = source.partitions.iter().zip(ordinal..).collect();
         for (partition, place) in source.partitions.iter().zip(ordinal..) {
-            // Those that wait for one, directly or not, are all where that one is.
+            // Partitions that wait for one, directly or not, go to its worker.
             let mut root = partition;
             while let Some(first) = after.get(root) {
                 root = first;
@@ -92,14 +93,14 @@ pub(super) fn deal(listed: &[Listed], workers: usize) -> Vec<Vec<(StepIndex, Vec
     dealt
 }
 
-/// How a store is looked at: alone, to be started from, or together with others that only read.
+/// How the store is opened: alone, to start from it, or beside others that only read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum As {
     Start,
     Check,
 }
 
-/// Looks at the store, and decides whether the flow can go on from it. Changes nothing.
+/// Looks at the store and decides whether the flow can resume from it. Changes nothing.
 pub(super) fn look(
     graph: &Graph,
     recovery: &Recovery,
@@ -194,8 +195,8 @@ fn spec(step: &Step) -> Option<StepSpec> {
     })
 }
 
-/// Settles where the partitions of all sources go on, and what of them goes. Partitions that are
-/// gone before they were finished are refused, unless that has been agreed to.
+/// Settles where the partitions of all sources resume, and which of their rows are removed. If a
+/// partition is gone before it was finished, the start is refused unless the user has agreed.
 fn settle(
     graph: &Graph,
     resume: &Resume,
@@ -258,7 +259,7 @@ fn settle(
     }
 }
 
-/// Refuses to skip the rest of a line of a partition that no source has.
+/// Refuses `skip_rest_of_line` for a partition that no source has.
 fn skipped_lines(resume: &Resume, listed: &[Listed]) -> Result<(), ResumeError> {
     let known: BTreeSet<&String> = listed
         .iter()
@@ -277,11 +278,12 @@ fn skipped_lines(resume: &Resume, listed: &[Listed]) -> Result<(), ResumeError> 
     }
 }
 
-/// The small budget of an execution after one that was aborted: for how many records, and how many
-/// at a time.
+/// The small budget after an aborted execution: for how many records it holds, and how many may be
+/// in flight at a time.
 ///
-/// What the aborted execution had read beyond its last durable epoch holds the poisonous record. A
-/// few records at a time first; if that fails too, one by one.
+/// The record that caused the abort is among those that the aborted execution had read beyond its
+/// last durable epoch. First a few of them are in flight at a time. If that fails too, they go one
+/// by one.
 pub(super) fn caution(look: &Look) -> Option<(u64, u64)> {
     const FEW: u64 = 64;
     match look.last_execution()?.ended.as_ref()? {
@@ -292,7 +294,7 @@ pub(super) fn caution(look: &Look) -> Option<(u64, u64)> {
     }
 }
 
-/// How the last run failed, and how many in a row failed like that.
+/// How the last run failed, and how many runs in a row failed like that.
 pub(super) fn failures_in_a_row(look: &Look) -> Result<Option<(FailureRecord, u64)>, StoreError> {
     let mut executions = look.executions()?;
     let mut failed = executions
@@ -313,7 +315,7 @@ pub(super) fn failures_in_a_row(look: &Look) -> Result<Option<(FailureRecord, u6
     Ok(Some((last, before + 1)))
 }
 
-/// Records the execution: from here on the store is changed.
+/// Records the execution. From here on the store is changed.
 pub(super) fn open(
     resume: Resume,
     graph: &Graph,
@@ -365,7 +367,7 @@ mod tests {
         let names = |worker: usize, source: usize| dealt[worker][source].1.join("");
         assert_eq!((names(0, 0), names(1, 0)), ("ac".into(), "b".into()));
         assert_eq!((names(0, 1), names(1, 1)), (String::new(), "d".into()));
-        // One that waits for another is where that one is.
+        // A partition that waits for another goes to the same worker.
         let mut chain = source(0, &["a", "b", "c", "d"]);
         chain.after = [("a", "b"), ("b", "c")]
             .map(|(one, other)| (one.into(), other.into()))
