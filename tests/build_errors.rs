@@ -301,7 +301,7 @@ fn a_stream_that_leads_nowhere() {
     assert!(
         error
             .to_string()
-            .contains("what `map` gives out is never used"),
+            .contains("the output of `map` is never used"),
         "{error}"
     );
 }

@@ -1243,7 +1243,7 @@ fn the_token_of_a_partition_that_is_gone_can_be_given_up() {
     store.count::<Renamed>(&["all", "new"], nothing).unwrap();
     let error = store.count::<Retyped>(&["new"], nothing).unwrap_err();
     assert!(
-        error.starts_with("where `count` stood in `all` can't be read"),
+        error.starts_with("the position of `count` in `all` can't be read"),
         "{error}"
     );
     assert!(
@@ -1253,7 +1253,7 @@ fn the_token_of_a_partition_that_is_gone_can_be_given_up() {
     let dropped = |recovery: Recovery| recovery.drop_partition("all");
     let error = store.count::<Retyped>(&["new"], dropped).unwrap_err();
     assert!(
-        error.starts_with("where `count` stood in `new` can't be read"),
+        error.starts_with("the position of `count` in `new` can't be read"),
         "{error}"
     );
     let dropped = |recovery: Recovery| recovery.drop_partition("all").drop_partition("new");
@@ -1286,12 +1286,14 @@ fn tokens_change_as_states_do() {
         Ok((0, changed("`Renamed.next` is now `Renamed.number`")))
     );
     assert_eq!(run::<Renamed>(&store), Ok((0, vec![])));
-    assert_eq!(run::<Retyped>(&store).unwrap_err(),
-"where `count` stood in `all` can't be read as `Retyped`: the bytes cannot be read as this type: \
- missing field `next`
+    assert_eq!(
+        run::<Retyped>(&store).unwrap_err(),
+        "the position of `count` in `all` can't be read as `Retyped`: the bytes cannot be \
+         read as this type: missing field `next`
   `Retyped.number` is gone: it was u64
   `Retyped.next` is new: String
 help: `#[serde(default)]` on a new field reads what was stored without it
 help: start that step anew with `--drop-state count`, or go back to the type that is stored: \
-struct Renamed { number: u64 }");
+struct Renamed { number: u64 }"
+    );
 }

@@ -157,7 +157,7 @@ impl Words {
 /// The epoch up to which everything is safe, as the user reads it; none if no epoch of the run is.
 #[track_caller]
 fn said_to_be_safe(text: &str) -> Option<Epoch> {
-    let Some((before, _)) = text.split_once(" is safe; the next run goes on from there.") else {
+    let Some((before, _)) = text.split_once(" is safe; the next run resumes from there.") else {
         let nothing = "No epoch of this run was durable; the next run starts where this one did.";
         assert!(text.contains(nothing), "{text}");
         return None;

@@ -560,10 +560,10 @@ fn two_files_do_not_go_on_as_one() {
     place.refused(
         &["c"],
         recovery,
-        &["would go on as", "another partition under that name"],
+        &["would resume as", "another partition under that name"],
     );
     place.rename("a~", "a");
-    place.refused(&["a", "c"], place.renaming("b", "a"), &["would go on as"]);
+    place.refused(&["a", "c"], place.renaming("b", "a"), &["would resume as"]);
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! How many records and bytes may be in flight: read, and not yet durable.
 //!
-//! Beside what the user allows there is a limit that follows the flow: as many records as the steps
-//! behind the sources get through in about the time of an epoch. Without it an epoch of a slow flow
-//! would be as long as all that fits into the user's budget, nothing would become durable for as
-//! long, and a stop would have to wait for all of it.
+//! Below the user's limit there is one that follows the flow: as many records as the steps behind
+//! the sources process in about the time of an epoch. Without it, an epoch of a slow flow would
+//! last until the user's budget is used up. Nothing would become durable before, and a stop would
+//! have to wait for all of it.
 //!
-//! Sources that want more than there is room for share it: while another one waits, none gets
-//! further ahead of it than by its part of the limit, so the one that happens to be woken first
-//! does not take everything.
+//! Sources that want more records than there is room for share the room. While another source
+//! waits, none gets ahead of it by more than its share of the limit. So the source that is woken
+//! first does not take everything.
 //!
 //! The budget measures the time from the end of an epoch at the sources until all workers have
-//! closed it, without the commit.
+//! closed it. The commit is not included.
 
 use std::{
     collections::VecDeque,
@@ -27,49 +27,49 @@ use crate::lock::Mutex;
 pub(crate) struct Limits {
     pub(crate) records: u64,
     pub(crate) bytes: u64,
-    /// The first records of an execution that follows an aborted one have a smaller budget, so that
-    /// good records before a poisonous one become durable: how many of them, and how many at a
-    /// time.
+    /// The first records after an aborted execution have a smaller budget, so that good records
+    /// before the one that fails become durable: how many records that is for, and how many of them
+    /// may be in flight at a time.
     pub(crate) cautious: (u64, u64),
-    /// Whether the limit follows the flow. Otherwise it is all that the user allows from the
-    /// beginning, so that what a test sees does not depend on how fast the machine is.
+    /// Whether the limit follows the flow. If not, it is the user's limit from the beginning, so
+    /// that a test does not depend on the speed of the machine.
     pub(crate) follow: bool,
-    /// The limit that follows the flow is no lower: one record for each worker, so that all of them
-    /// have something to do.
+    /// The limit that follows the flow is never lower: one record for each worker, so that all of
+    /// them have something to do.
     pub(crate) least: u64,
 }
 
-/// What an open epoch weighs in the budget, in bytes: its rows, messages and bookkeeping.
+/// The weight of an open epoch in the budget, in bytes: its rows, messages and bookkeeping.
 const EPOCH_BYTES: u64 = 8 << 10;
 
-/// The limit grows to this many times what was in flight, at the most.
+/// The limit grows to at most this many times the records that were in flight.
 const GROWTH: u128 = 16;
 
-/// However short the epochs are, this much may take so long to get through.
+/// However short the epochs are, the records in flight may take this long.
 const LEAST: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Default)]
 struct InFlight {
     records: u64,
     bytes: u64,
-    /// Of each source that has asked, by its number.
+    /// The share of each source that has asked, by its number.
     shares: Vec<Share>,
-    /// Where a source begins to count that had nothing to read for a while: it has no claim to what
-    /// others took meanwhile.
+    /// Where a source begins to count if it had nothing to read for a while. It has no claim to
+    /// what others took meanwhile.
     start: u64,
 }
 
 /// How much a source has taken.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
-    /// Counted in records, from a start that all sources share.
+    /// A number of records, from a start that all sources share.
     taken: u64,
-    /// It has records, and was refused.
+    /// Whether it has records and was refused.
     waits: bool,
 }
 
 impl InFlight {
-    /// How far a source has got; makes room for its share.
+    /// How far a source has got. Makes room for its share.
     fn position(&mut self, source: usize) -> u64 {
         if source >= self.shares.len() {
             self.shares.resize(source + 1, Share::default());
@@ -77,8 +77,7 @@ impl InFlight {
         self.shares[source].taken.max(self.start)
     }
 
-    /// The source that has got the least of those that wait beside this one, where it is, and how
-    /// many these are.
+    /// The sources that wait beside this one.
     fn others(&self, source: usize) -> Option<Others> {
         let waiting = |other: &(usize, &Share)| other.0 != source && other.1.waits;
         let others = self.shares.iter().enumerate().filter(waiting);
@@ -92,9 +91,9 @@ impl InFlight {
     }
 }
 
-/// The sources that wait beside one.
+/// The sources that wait beside a source.
 struct Others {
-    /// The one that has got the least, and how much.
+    /// The source that has got the least, and how far it is.
     first: usize,
     taken: u64,
     count: u64,
@@ -107,11 +106,11 @@ pub(crate) struct Grant {
     pub(crate) wake: Wake,
 }
 
-/// Who is to be woken.
+/// The sources to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
     Nobody,
-    /// All that wait: this source does no longer, and may have been before them.
+    /// All sources that wait. This one no longer waits, and may have been before them.
     Waiting,
     /// The source whose turn it is.
     Source(usize),
@@ -122,19 +121,19 @@ pub(crate) enum Wake {
 struct EndedEpoch {
     epoch: Epoch,
     at: Instant,
-    /// How many records were in flight then: what the flow had to get through to close it.
+    /// The number of records that were in flight then, which the flow had to process to close it.
     records: u64,
 }
 
-/// What is in flight, and what may be.
+/// What is in flight, and what may be in flight.
 pub(crate) struct Budget {
     limits: Limits,
     in_flight: Mutex<InFlight>,
     /// The limit that follows the flow.
     adapted: AtomicU64,
-    /// Whether that has held a source up since it was last changed.
+    /// Whether that limit has held up a source since it last changed.
     felt: AtomicBool,
-    /// How long the flow may take to get through what is in flight.
+    /// How long the flow may take for the records in flight.
     target: Duration,
     /// The epochs that have ended and are not closed.
     ended: Mutex<VecDeque<EndedEpoch>>,
@@ -147,8 +146,8 @@ impl Budget {
             limits,
             in_flight: Mutex::default(),
             adapted: match limits.follow {
-                // Before anything is known, each may take minutes. A fast flow is through with them
-                // at once, and soon has more.
+                // At first each record may take minutes. A fast flow processes them at once and
+                // soon has more.
                 true => limits.records.min(limits.least),
                 false => limits.records,
             }
@@ -159,7 +158,7 @@ impl Budget {
         }
     }
 
-    /// How many records may be in flight when `read` have been read.
+    /// How many records may be in flight after `read` records have been read.
     fn limit(&self, read: u64) -> u64 {
         let (careful, at_a_time) = self.limits.cautious;
         let adapted = self.adapted.load(SeqCst);
@@ -169,7 +168,7 @@ impl Budget {
         }
     }
 
-    /// How many records there is room for, whoever asks.
+    /// How many records there is room for, without turns.
     fn room(&self, in_flight: &InFlight, limit: u64, bytes_each: u64) -> u64 {
         let bytes = self.limits.bytes.saturating_sub(in_flight.bytes);
         let room = limit.saturating_sub(in_flight.records);
@@ -180,7 +179,7 @@ impl Budget {
         }
     }
 
-    /// How many records a source may take before those that wait have had their turn.
+    /// How many records a source may take before the sources that wait have had their turn.
     fn turn(&self, in_flight: &mut InFlight, source: usize, limit: u64, bytes_each: u64) -> u64 {
         let position = in_flight.position(source);
         let Some(others) = in_flight.others(source) else {
@@ -191,9 +190,10 @@ impl Budget {
         others.taken.saturating_add(share).saturating_sub(position)
     }
 
-    /// Takes as much of `records` as there is room for, when `read` have been read, and as is fair
-    /// to other sources that wait. A source that gets nothing waits from then on, until it gets
-    /// something or [withdraws](Budget::withdraw).
+    /// Takes as many of `records` as there is room for after `read` records, and as is fair to
+    /// other sources that wait.
+    ///
+    /// A source that gets nothing waits until it gets something or [withdraws](Budget::withdraw).
     pub(crate) fn reserve(&self, source: usize, read: u64, records: u64, bytes_each: u64) -> Grant {
         let limit = self.limit(read);
         let mut in_flight = self.in_flight.lock();
@@ -217,8 +217,8 @@ impl Budget {
         }
         let wake = match others {
             Some(_) if granted > 0 && before.waits => Wake::Waiting,
-            // It may sleep through that there is room again, or have to end the epoch that keeps it
-            // from going on.
+            // That source may have missed that there is room again, or may have to end the epoch
+            // that holds it up.
             Some(others) if turn == 0 => Wake::Source(others.first),
             _ => Wake::Nobody,
         };
@@ -228,7 +228,8 @@ impl Budget {
         }
     }
 
-    /// Gives back what a source has taken and did not need: it does not count for its share.
+    /// Gives back records that a source has taken and did not need. They do not count for its
+    /// share.
     pub(crate) fn refund(&self, source: usize, records: u64, bytes: u64) {
         self.release(records, bytes);
         if let Some(share) = self.in_flight.lock().shares.get_mut(source) {
@@ -241,7 +242,7 @@ impl Budget {
         self.room(&self.in_flight.lock(), self.limit(read), bytes_each) > 0
     }
 
-    /// Whether a source would get something now.
+    /// Whether a source would get records now.
     pub(crate) fn has_turn(&self, source: usize, read: u64, bytes_each: u64) -> bool {
         let limit = self.limit(read);
         let mut in_flight = self.in_flight.lock();
@@ -249,7 +250,8 @@ impl Budget {
             && self.turn(&mut in_flight, source, limit, bytes_each) > 0
     }
 
-    /// Notes that a source has nothing to read: others need not wait for it. True if some wait.
+    /// Notes that a source has nothing to read, so that others do not wait for it. Returns whether
+    /// some wait.
     pub(crate) fn withdraw(&self, source: usize) -> bool {
         let mut in_flight = self.in_flight.lock();
         if let Some(share) = in_flight.shares.get_mut(source) {
@@ -258,13 +260,13 @@ impl Budget {
         in_flight.others(source).is_some()
     }
 
-    /// Adds the weight of an open epoch, which goes with its records.
+    /// Adds the weight of an open epoch, which is given back with its records.
     pub(crate) fn weigh_epoch(&self) -> u64 {
         self.in_flight.lock().bytes += EPOCH_BYTES;
         EPOCH_BYTES
     }
 
-    /// Gives back what has become durable, or was not used.
+    /// Gives back records that have become durable, or were not used.
     pub(crate) fn release(&self, records: u64, bytes: u64) {
         let mut in_flight = self.in_flight.lock();
         in_flight.records -= records;
@@ -283,8 +285,8 @@ impl Budget {
             .push_back(EndedEpoch { epoch, at, records });
     }
 
-    /// Notes that all workers have closed every epoch below `upto`, and lets as much be in flight
-    /// as fits that. True if that is more than it was.
+    /// Notes that all workers have closed every epoch below `upto`, and adapts the limit. Returns
+    /// whether the limit has grown.
     pub(crate) fn closed(&self, upto: Epoch, at: Instant) -> bool {
         let mut ended = self.ended.lock();
         let mut closed = Vec::new();
@@ -297,7 +299,7 @@ impl Budget {
             return false;
         }
         let now = self.adapted.load(SeqCst);
-        // What took too long says how much would not have, however much may be in flight by now.
+        // An epoch that took too long shows how many records fit, whatever the limit is by now.
         let slow = closed.iter().filter(|(took, _)| *took > self.target);
         let fitting = slow.map(|(took, records)| self.fitting(*took, *records));
         if let Some(least) = fitting.min() {
@@ -308,7 +310,7 @@ impl Budget {
         let Some((took, records)) = closed.into_iter().max() else {
             return false;
         };
-        // Half of what seems to fit, for it has not been tried.
+        // Half of what seems to fit, because it has not been tried.
         let times = self.target.as_nanos() / (2 * took.as_nanos()).max(1);
         if times < 2 || !self.felt.swap(false, SeqCst) {
             return false;
@@ -321,8 +323,8 @@ impl Budget {
         next > now
     }
 
-    /// How many records the flow gets through in the time that it has, when it took so long for
-    /// these.
+    /// How many records the flow processes in its target time, given that it `took` this long for
+    /// `records`.
     fn fitting(&self, took: Duration, records: u64) -> u64 {
         let fitting = u128::from(records) * self.target.as_nanos() / took.as_nanos().max(1);
         u64::try_from(fitting)
@@ -336,7 +338,7 @@ impl Budget {
 mod tests {
     use super::*;
 
-    /// One that has been found to allow 16 records so far.
+    /// A budget that has been found to allow 16 records so far.
     fn budget(records: u64) -> Budget {
         let limits = Limits {
             records,
@@ -350,7 +352,7 @@ mod tests {
         budget
     }
 
-    /// An epoch of as many records as there is room for, which takes so long behind the sources.
+    /// Ends and closes an epoch of as many records as there is room for, at this time for `each`.
     fn epoch(budget: &Budget, number: u64, each: Duration) -> u64 {
         let granted = budget.reserve(0, 0, u64::MAX, 0).records;
         let now = Instant::now();
@@ -369,7 +371,7 @@ mod tests {
         }
         let granted = epoch(&slow, 30, Duration::from_millis(10));
         assert!((20..=100).contains(&granted), "{granted}");
-        // and more when it is faster
+        // The limit grows when the flow is faster.
         for number in 31..40 {
             epoch(&slow, number, Duration::from_nanos(100));
         }
@@ -395,7 +397,7 @@ mod tests {
         assert_eq!(epoch(&slow, 3, second), 1);
     }
 
-    /// Epochs that ended before a limit was known are closed after it is.
+    /// Epochs may have ended before a limit was known, and be closed after it.
     #[test]
     fn each_epoch_counts_for_what_was_in_flight_at_its_end() {
         let budget = budget(100_000);
@@ -414,7 +416,7 @@ mod tests {
         assert_eq!(budget.reserve(0, 0, 1000, 0).records, 100);
         budget.release(100, 0);
 
-        // neither do old ones that were short make it grow again and again
+        // Nor do old short epochs make it grow again and again.
         let granted = budget.reserve(0, 0, 1000, 0).records;
         for number in 10..20 {
             budget.ended(Epoch::from_u64(number), now);
@@ -483,7 +485,7 @@ mod tests {
     }
 
     /// Lets two sources that always have records ask in this order whenever something has been
-    /// given back, each until it gets nothing more; what they got.
+    /// given back, each until it gets nothing more. Returns how many records they got.
     fn contend(budget: &Budget, rounds: u32, given_back: u64) -> [u64; 2] {
         let mut got = [0, 0];
         for _ in 0..rounds {
@@ -511,7 +513,7 @@ mod tests {
             assert!(one.abs_diff(other) <= limit, "{limit}: {one} and {other}");
             assert!(one + other >= 199 * given_back, "nothing is left lying");
         }
-        // where bytes are what is short too
+        // The shares are equal too if bytes are short.
         let limits = Limits {
             records: 100_000,
             bytes: 10,
@@ -531,7 +533,7 @@ mod tests {
             for source in [0, 1, 0] {
                 loop {
                     let granted = budget.reserve(source, 0, 5, 1).records;
-                    // one of them never needs what it asks for
+                    // The first source never needs all that it asks for.
                     let needed = if source == 0 { granted.min(1) } else { granted };
                     budget.refund(source, granted - needed, granted - needed);
                     used[source] += needed;
@@ -553,11 +555,11 @@ mod tests {
         assert_eq!(budget.reserve(0, 0, 10, 0).records, 4);
         assert_eq!(budget.reserve(1, 0, 10, 0).records, 0);
         budget.release(4, 0);
-        // the first one had its turn
+        // The first one had its turn.
         assert_eq!(budget.reserve(0, 0, 10, 0).records, 0);
         assert!(!budget.has_turn(0, 0, 0) && budget.has_turn(1, 0, 0));
         assert!(budget.has_room(0, 0));
-        // and has it again when the other is out of it
+        // It has its turn again when the other one has withdrawn.
         assert!(budget.withdraw(1));
         assert_eq!(budget.reserve(0, 0, 10, 0).records, 4);
         assert!(!budget.withdraw(1) && !budget.withdraw(2));
@@ -593,7 +595,8 @@ mod tests {
         assert_eq!(budget.reserve(0, 0, 100, 1).records, 1);
         let grant = budget.reserve(1, 0, 100, 90);
         assert_eq!((grant.records, grant.wake), (0, Wake::Nobody));
-        // with a record read the caution is over: there is room, and nobody has given back anything
+        // After one record the caution is over. So there is room, although nobody has given back
+        // anything.
         assert_eq!(budget.reserve(0, 1, 100, 1).records, 7);
         let grant = budget.reserve(0, 8, 100, 1);
         assert_eq!((grant.records, grant.wake), (0, Wake::Source(1)));

@@ -1,4 +1,4 @@
-//! The time by which a run cuts its epochs.
+//! The clock by which a run ends its epochs.
 
 use std::{
     fmt,
@@ -12,8 +12,8 @@ use crate::lock::{Mutex, MutexGuard};
 
 /// The clock of a run: the system's, or one that a test moves by hand.
 ///
-/// It says when an epoch is old enough, when an idle reader is asked again, and when a source gives
-/// way to other steps.
+/// It decides when an epoch is old enough, when an idle reader is asked again, and when a source
+/// lets other steps run.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,7 +39,7 @@ struct ManualState {
     listeners: Vec<Listener>,
 }
 
-/// Told of the time; false when it need not be told any more.
+/// Called whenever the time has changed. Returns false when it need not be called any more.
 type Listener = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl Manual {
@@ -79,7 +79,7 @@ impl Clock {
         })))
     }
 
-    /// The time.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Instant {
         match &self.0 {
@@ -88,8 +88,8 @@ impl Clock {
         }
     }
 
-    /// The time of day. That of a manual clock begins at the start of the year 1970, in UTC, unless
-    /// [`manual_at`](Clock::manual_at) says otherwise.
+    /// The current time of day. A manual clock begins at the start of the year 1970, in UTC, unless
+    /// it was made with [`manual_at`](Clock::manual_at).
     #[must_use]
     pub fn timestamp(&self) -> Timestamp {
         match &self.0 {
@@ -102,8 +102,8 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on, and lets every run that uses it see the time. The system's clock
-    /// goes its own way.
+    /// Advances a manual clock, and tells the time to every run that uses it. Does nothing to the
+    /// system's clock.
     pub fn advance(&self, by: Duration) {
         if let Some(manual) = &self.0 {
             let listeners = {
@@ -126,7 +126,7 @@ impl Clock {
         self.0.is_none()
     }
 
-    /// Has `listener` called whenever a manual clock is advanced, until it returns false.
+    /// Calls `listener` whenever a manual clock is advanced, until it returns false.
     pub(crate) fn on_advance(&self, listener: impl Fn() -> bool + Send + Sync + 'static) {
         if let Some(manual) = &self.0 {
             manual.lock().listeners.push(Arc::new(listener));

@@ -1,7 +1,9 @@
 //! The thread that makes epochs durable.
 //!
-//! All epochs that have closed while one commit ran share the next one. First the outputs are
-//! synced, each once; then the rows are committed; then the epochs are acknowledged.
+//! All epochs that close during one commit share the next one:
+//! 1. the outputs are synced, each once,
+//! 2. the rows are committed,
+//! 3. the epochs are acknowledged.
 
 use std::{
     collections::BTreeMap,
@@ -27,16 +29,16 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Hands the execution over. It comes back when all workers are gone; none, if the committer
-    /// panicked.
+    /// Hands the execution to the thread. It comes back when all workers are gone; `None` if the
+    /// committer panicked.
     pub(super) fn begin(self, execution: Option<Execution>) -> Receiver<Option<Execution>> {
-        // The thread waits for it, so somebody takes it.
+        // The thread waits for it, so sending can't fail.
         let _ = self.begin.send(execution);
         self.ended
     }
 }
 
-/// Adds the committer to the threads of a run. It leaves when it is dropped before it has begun.
+/// Adds the committer to the threads of a run. It ends if it is dropped before it has begun.
 pub(super) fn spawn(
     threads: &Threads,
     state: &Arc<RunState>,
@@ -62,8 +64,8 @@ pub(super) fn spawn(
     Ok(Committer { begin, ended })
 }
 
-/// Runs until all workers are gone. Without an execution there is nothing to commit, but outputs
-/// are synced all the same.
+/// Commits until all workers are gone. Without an execution it commits nothing, but still syncs the
+/// outputs.
 fn commit_all(
     mut execution: Option<Execution>,
     state: &RunState,
@@ -116,7 +118,7 @@ fn commit(
     for (_, rows) in group {
         changes.push(rows.changes);
         for pending in rows.syncs {
-            // The latest one of an output stands for those before it.
+            // The latest sync of an output covers those before it.
             syncs.insert((pending.step, pending.shard), pending);
         }
     }
@@ -133,7 +135,7 @@ fn commit(
         .map_err(|error| AbortReason::Commit(Box::new(error)))
 }
 
-/// Runs a sink's `Sync`; a panic in it is its failure.
+/// Runs the sync of a sink. A panic in it is a failure of the sink.
 fn run(sync: SyncOutput) -> Result<(), SinkError> {
     catch_unwind(AssertUnwindSafe(|| sync.run())).unwrap_or_else(|panic| {
         let message = message_of(&*panic);

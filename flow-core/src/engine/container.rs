@@ -13,7 +13,7 @@ use super::EpochRows;
 use crate::chain::Parcel;
 
 impl Accountable for Parcel {
-    // Progress counts parcels, so a parcel weighs the same before and after it was packed.
+    // Progress counts parcels, so a parcel counts the same before and after it is packed.
     fn record_count(&self) -> i64 {
         i64::from(!self.is_empty())
     }
@@ -35,7 +35,7 @@ impl ContainerBytes for Parcel {
     fn into_bytes<W: Write>(&self, writer: &mut W) {
         let wire = self.wire();
         let padding = wire.len().next_multiple_of(8) - wire.len();
-        // timely writes into memory of the size that `length_in_bytes` asked for.
+        // timely provides memory of the size that `length_in_bytes` returns, so writing can't fail.
         let _ = writer
             .write_all(&(wire.len() as u64).to_le_bytes())
             .and_then(|()| writer.write_all(wire))
@@ -43,7 +43,7 @@ impl ContainerBytes for Parcel {
     }
 }
 
-/// Sends each parcel to the worker that it is for.
+/// Sends each parcel to its worker.
 pub(super) struct ByAddress;
 
 impl Distributor<Parcel> for ByAddress {
@@ -62,7 +62,7 @@ impl Distributor<Parcel> for ByAddress {
     fn flush<T: Clone, P: Push<Message<T, Parcel>>>(&mut self, _: &Stamp<T>, _: &mut [P]) {}
 }
 
-/// EpochRows on their way to the ledger of their worker.
+/// Rows on their way to the ledger of their worker.
 #[derive(Default)]
 pub(super) struct RowsParcel(pub(super) EpochRows);
 

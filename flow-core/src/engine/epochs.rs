@@ -4,10 +4,11 @@ use std::{str::FromStr, time::Duration};
 
 /// When an epoch ends and becomes durable.
 ///
-/// An epoch ends only when something has been read in it: an idle flow makes none. It also ends
-/// when the budget of what is in flight is used up
-/// ([`Runner::records_in_flight`](crate::Runner::records_in_flight)), at the end of the input, and
-/// when the flow stops.
+/// An epoch ends only if something has been read in it, so an idle flow makes none. It also ends
+/// - when the budget of records in flight is used up
+///   ([`Runner::records_in_flight`](crate::Runner::records_in_flight)),
+/// - at the end of the input,
+/// - when the flow stops.
 ///
 /// As a text, for command lines: `every-record`, a number of records (`200`), or a duration (`7ms`,
 /// `1s`, `1h`).
@@ -29,7 +30,7 @@ pub struct Epochs {
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Epochs {
-    /// After this time. The default is one second.
+    /// Ends an epoch after this time. The default is one second.
     #[must_use]
     pub fn every(duration: Duration) -> Self {
         Epochs {
@@ -38,10 +39,10 @@ impl Epochs {
         }
     }
 
-    /// After this many records, counted over all sources from the end of the last epoch, and at the
-    /// latest after one second.
+    /// Ends an epoch after this many records, or after one second if that is earlier. Records are
+    /// counted over all sources, from the end of the last epoch.
     ///
-    /// An epoch has fewer of them while fewer may be in flight: at the beginning of a run, and in a
+    /// An epoch has fewer records if fewer may be in flight: at the beginning of a run, and in a
     /// flow with a slow step. See [`Runner::records_in_flight`](crate::Runner::records_in_flight).
     #[must_use]
     pub fn records(records: u64) -> Self {
@@ -51,14 +52,14 @@ impl Epochs {
         }
     }
 
-    /// After each record. With several workers this is approximate: each may read one record before
-    /// it sees that the epoch has ended.
+    /// Ends an epoch after each record. With several workers this is approximate, because each may
+    /// read one record before it sees that the epoch has ended.
     #[must_use]
     pub fn every_record() -> Self {
         Epochs::records(1)
     }
 
-    /// Sets how old an epoch of some records may become.
+    /// Sets the greatest age of an epoch that ends after a number of records.
     #[must_use]
     pub fn or_after(self, age: Duration) -> Self {
         Epochs {
@@ -80,7 +81,7 @@ impl Epochs {
             return Err("an epoch has at least one record".to_owned());
         }
         if self.max_age.is_zero() {
-            return Err("an epoch lasts longer than no time".to_owned());
+            return Err("the time of an epoch can't be zero".to_owned());
         }
         Ok(())
     }
@@ -92,7 +93,7 @@ impl Default for Epochs {
     }
 }
 
-/// A text that says nothing about epochs.
+/// The error of a text that is not a setting of epochs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected `every-record`, a number of records such as `200`, or a duration such as `7ms`, \

@@ -6,11 +6,10 @@ use timely::progress::frontier::MutableAntichain;
 /// An epoch as a timestamp: [`Epoch::to_u64`].
 pub(super) type Time = u64;
 
-/// Comes after every epoch: where the frontier is when nothing may come any more.
+/// A time after every epoch: the frontier when nothing more can come.
 pub(super) const END: Epoch = Epoch::from_u64(Time::MAX);
 
-/// The lowest epoch of which something may still come on one of the inputs; [`END`] if there is
-/// none.
+/// The lowest epoch of which more may come on one of the inputs. [`END`] if nothing more can come.
 pub(super) fn lowest(frontiers: &[MutableAntichain<Time>]) -> Epoch {
     let open = frontiers
         .iter()

@@ -1,4 +1,4 @@
-//! A run as seen from another thread: how far it is, and ending it.
+//! A handle to a run from another thread: it shows the progress and ends the run.
 
 use std::{
     fmt,
@@ -32,21 +32,21 @@ pub struct RunHandle(Arc<Mutex<Inner>>);
 struct Inner {
     stop: bool,
     stop_at_once: bool,
-    /// The run may have changed its store.
+    /// Whether the run may have changed its store.
     has_begun: bool,
     run: Weak<RunState>,
     /// How far the run had got when it ended.
     ended: Option<Progress>,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How many records its sources have read. Those that a source has skipped are added when the
-    /// run has ended.
+    /// Number of records that its sources have read. Records that a source has skipped are added
+    /// when the run has ended.
     pub records: u64,
-    /// The last epoch that it has made durable.
+    /// The last epoch that this run has made durable.
     pub durable: Option<Epoch>,
 }
 
@@ -57,8 +57,7 @@ impl fmt::Debug for RunHandle {
 }
 
 impl RunHandle {
-    /// Lets the sources stop at their next record, ends and commits the last epoch, and ends the
-    /// run.
+    /// Stops the run: the sources stop at their next record, and the last epoch is committed.
     ///
     /// A run that is still starting, or has not been started yet, ends before it reads or changes
     /// anything.
@@ -67,9 +66,9 @@ impl RunHandle {
         self.tell();
     }
 
-    /// Like [`stop`](RunHandle::stop), but calls `leave` if the run has changed nothing yet. It
-    /// can't begin to while `leave` runs, so a program may end there, whatever keeps the start from
-    /// going on.
+    /// Like [`stop`](RunHandle::stop), but calls `leave` if the run has changed nothing yet. The
+    /// run can't begin to change anything while `leave` runs. So a program may exit there, whatever
+    /// holds up the start.
     #[doc(hidden)]
     pub fn stop_or_leave(&self, leave: impl FnOnce()) {
         let mut inner = self.lock();
@@ -81,13 +80,14 @@ impl RunHandle {
         self.tell();
     }
 
-    /// Ends the run without committing what is open, as safely as a kill.
+    /// Ends the run without committing the open epochs. That is as safe as a kill.
     pub fn stop_at_once(&self) {
         self.lock().stop_at_once = true;
         self.tell();
     }
 
-    /// How far the run is, or how far it had got when it ended; `None` before it has begun to read.
+    /// The progress of the run, or its last progress if it has ended. `None` before it begins to
+    /// read.
     #[must_use]
     pub fn progress(&self) -> Option<Progress> {
         let inner = self.lock();
@@ -98,7 +98,7 @@ impl RunHandle {
         }
     }
 
-    /// The clock of the run; the system's if the run has not started or is over.
+    /// The clock of the run. The system's if the run has not started or is over.
     #[must_use]
     pub fn clock(&self) -> Clock {
         let run = self.lock().run.upgrade();
@@ -112,13 +112,13 @@ impl RunHandle {
         handle
     }
 
-    /// Whether the caller is the first one that wants to end the run.
+    /// Whether the caller is the first one to end the run.
     pub(crate) fn claim_end(&self) -> bool {
         let run = self.lock().run.upgrade();
         run.is_some_and(|run| run.claim_end())
     }
 
-    /// The open epoch; none if the run is over.
+    /// The open epoch; `None` if the run is over.
     pub(crate) fn open_epoch(&self) -> Option<Epoch> {
         Some(self.lock().run.upgrade()?.epoch())
     }
@@ -130,8 +130,8 @@ impl RunHandle {
         }
     }
 
-    /// Whether every epoch below has become durable. If not, the waker is woken when more of them
-    /// have.
+    /// Whether every epoch below `epoch` has become durable. If not, `waker` is woken when more of
+    /// them have.
     pub(crate) fn is_durable_below(&self, epoch: Epoch, waker: &Waker) -> bool {
         let run = self.lock().run.upgrade();
         run.is_none_or(|run| run.has_landed(epoch, waker))
@@ -149,15 +149,15 @@ impl RunHandle {
         inner.stop || inner.stop_at_once
     }
 
-    /// Notes that the run may change its store from now on; false if it has been told to stop
-    /// before.
+    /// Notes that the run may change its store from now on. Returns false if it has been told to
+    /// stop.
     pub(crate) fn begin(&self) -> bool {
         let mut inner = self.lock();
         inner.has_begun = !inner.stop && !inner.stop_at_once;
         inner.has_begun
     }
 
-    /// Notes how far the run had got.
+    /// Notes the progress of a run that has ended.
     pub(crate) fn end(&self, run: &RunState, skipped_by_sources: u64) {
         let mut ended = progress(run);
         ended.records += skipped_by_sources;

@@ -1,7 +1,7 @@
-//! The operator of a step behind a shuffle: gives it its batches epoch by epoch.
+//! The operator of a step behind a shuffle. It gives the step its batches epoch by epoch.
 //!
-//! Batches of a later epoch wait until the frontier has passed the current one, so that what the
-//! step writes at the end of an epoch holds exactly that epoch.
+//! Batches of a later epoch wait until the frontier has passed the current one. So the rows that
+//! the step writes at the end of an epoch hold exactly that epoch.
 
 use std::{
     cell::RefCell,
@@ -36,8 +36,8 @@ use crate::chain::{Fault, InletId, OutletRef, Parcel};
 /// A parcel is sent when it holds this many records, or when its batch has been processed.
 pub(super) const PARCEL: usize = 1024;
 
-/// A reader that is gone was perhaps ended by the same Ctrl-C that is about to stop this run: how
-/// long to wait for it.
+/// How long to wait for a stop after the reader of an output is gone. The same Ctrl-C may have
+/// ended the reader and be about to stop this run.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) type SharedTask = Rc<RefCell<Box<dyn Task>>>;
@@ -71,7 +71,7 @@ pub(super) fn build<'scope>(
 
 /// Batches of an epoch that the step has not received yet.
 struct Waiting {
-    /// One for each output, in their order.
+    /// One for each output, in the order of the outputs.
     capabilities: Vec<Capability<Time>>,
     parcels: VecDeque<Parcel>,
 }
@@ -80,17 +80,17 @@ struct InOrder {
     worker: usize,
     state: Arc<RunState>,
     task: SharedTask,
-    /// How many outputs there are.
+    /// The number of outputs.
     ports: usize,
     outputs: Outputs,
     /// The epochs that are not closed.
     waiting: BTreeMap<Epoch, Waiting>,
-    /// Nobody reads the output any more: the step gets nothing more.
+    /// Whether the output has no reader any more. If so, the step gets nothing more.
     gave_up: bool,
 }
 
 impl InOrder {
-    /// One activation.
+    /// Runs once for each activation.
     fn run<P>(
         &mut self,
         inputs: &mut [InputHandleCore<Time, Parcel, P>],
@@ -104,18 +104,18 @@ impl InOrder {
         for input in inputs {
             self.receive(input);
         }
-        // The capabilities of the failed epoch stay where they are: it must never seem complete.
+        // The capabilities of the failed epoch are kept, because it must never seem complete.
         if let Err(fault) = self.process(lowest(frontiers)) {
             self.fail(fault);
         }
     }
 
-    /// Takes what has come on an input.
+    /// Takes the batches that have come on an input.
     fn receive<P>(&mut self, input: &mut InputHandleCore<Time, Parcel, P>)
     where
         P: Pull<Message<Time, Parcel>>,
     {
-        // Not `for_each_stamp`: that sorts batches of one epoch out of their order.
+        // `for_each_stamp` does not keep the order of the batches of one epoch.
         input.for_each(|capability, parcel| {
             let Some(epoch) = capability.least() else {
                 return;
@@ -131,7 +131,7 @@ impl InOrder {
         });
     }
 
-    /// Gives the step what has come of its current epoch, and closes epochs below `frontier`.
+    /// Gives the step the batches of its current epoch, and closes epochs below `frontier`.
     fn process(&mut self, frontier: Epoch) -> Result<(), Fault> {
         while let Some(mut first) = self.waiting.first_entry() {
             let epoch = *first.key();
@@ -162,11 +162,11 @@ impl InOrder {
         Ok(())
     }
 
-    /// Ends the run at a failure of the step.
+    /// Ends the run after a failure of the step.
     fn fail(&mut self, fault: Fault) {
         let epoch = self.waiting.first_key_value().map(|(epoch, _)| *epoch);
         match epoch.filter(|_| fault.has_no_reader() && self.state.stops_within(PATIENCE)) {
-            // Ctrl-C has ended the reader too. What it was given in the epochs before counts.
+            // Ctrl-C has ended the reader too. The results of earlier epochs count as written.
             Some(epoch) => {
                 self.gave_up = true;
                 self.state.give_up_from(epoch, fault);
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// Gives out a parcel in each of the epochs 1 to 3, and holds epoch 4 open.
+    /// Sends a parcel in each of the epochs 1 to 3, and holds epoch 4 open.
     fn feed<'scope>(scope: &Scope<'scope, Time>) -> timely::dataflow::Stream<'scope, Time, Parcel> {
         let mut builder = OperatorBuilder::new("feed".to_owned(), *scope);
         let (mut output, stream) = builder.new_output();
@@ -241,7 +241,7 @@ mod tests {
         stream
     }
 
-    /// The lowest epoch that is open behind the step, once it has come to rest; and whether the run
+    /// The lowest epoch that is open behind the step once it has come to rest, and whether the run
     /// was aborted.
     fn frontier_behind(receive: Option<u64>, close: Option<u64>) -> (u64, bool) {
         timely::execute_directly(move |worker| {
@@ -293,7 +293,7 @@ mod tests {
         }
     }
 
-    /// Notes the numbers that it gets.
+    /// Records the numbers that it gets.
     struct Noting(Arc<Mutex<Vec<u64>>>);
 
     impl Task for Noting {
@@ -308,7 +308,7 @@ mod tests {
         }
     }
 
-    /// Many batches of one epoch that wait at the same time: none overtakes another.
+    /// Many batches of one epoch wait at the same time, and none overtakes another.
     #[test]
     fn batches_of_one_epoch_keep_their_order() {
         const EACH: u64 = 100;
@@ -339,8 +339,8 @@ mod tests {
                         let Some(mut capability) = capability.take() else {
                             return;
                         };
-                        // All of them in one activation, and the epochs in turn, as from several
-                        // senders.
+                        // All of them are sent in one activation, in turn for the epochs, as from
+                        // several senders.
                         capability.downgrade(&1);
                         let epochs = [1, 2, 3].map(|epoch| capability.delayed(&epoch));
                         for n in 0..EACH {

@@ -1,9 +1,9 @@
-//! Where the rows of a worker's epochs come together, and where its sources learn what is durable.
+//! Collects the rows of a worker's epochs, and tells its sources what is durable.
 //!
-//! The ledger hands closed epochs to the committer and holds one capability at the lowest epoch
-//! that is open or not acknowledged. So the frontier of its output says, over all workers and
-//! processes, which epochs are durable; the second operator follows that frontier and gives the
-//! budget back.
+//! The ledger hands closed epochs to the committer. It holds one capability at the lowest epoch
+//! that is open or not acknowledged. So the frontier of its output says which epochs are durable,
+//! over all workers and processes. The second operator follows that frontier and gives back the
+//! budget.
 
 use std::{
     cell::RefCell,
@@ -39,13 +39,14 @@ pub(crate) struct Closed {
     pub(crate) worker: usize,
     /// All epochs below are closed on this worker.
     pub(crate) upto: Epoch,
-    /// When the last of them was.
+    /// When the last of them was closed.
     pub(crate) at: Instant,
-    /// The rows of those that had some, in order.
+    /// The rows of those epochs that have rows, in order.
     pub(crate) epochs: Vec<(Epoch, EpochRows)>,
 }
 
-/// What the sources of a worker have read and not yet seen durable.
+/// The records and bytes that the sources of a worker have read and that are not known to be
+/// durable.
 #[derive(Default)]
 pub(super) struct Flight {
     epochs: VecDeque<(Epoch, u64, u64)>,
@@ -68,7 +69,7 @@ impl Flight {
         }
     }
 
-    /// Takes out what was read in epochs below `durable`.
+    /// Takes out the records and bytes of epochs below `durable`.
     fn landed(&mut self, durable: Epoch) -> (u64, u64) {
         let mut sum = (0, 0);
         while let Some((epoch, records, bytes)) = self.epochs.front().copied() {
@@ -135,12 +136,12 @@ type Puller = <Pipeline as ParallelizationContract<Time, RowsParcel>>::Puller;
 /// The operator that collects the rows of a worker's epochs.
 struct Ledger {
     worker: usize,
-    /// There is no other worker.
+    /// Whether there is no other worker.
     alone: bool,
     state: Arc<RunState>,
     committer: Sender<Closed>,
     inputs: Vec<InputHandleCore<Time, RowsParcel, Puller>>,
-    /// Is at the lowest epoch that is open or not acknowledged; none at the end.
+    /// Stands at the lowest epoch that is open or not acknowledged. `None` at the end.
     capability: Option<Capability<Time>>,
     /// The rows of epochs that are not closed.
     open: BTreeMap<Epoch, EpochRows>,
@@ -151,7 +152,7 @@ struct Ledger {
 }
 
 impl Ledger {
-    /// One activation.
+    /// Runs once for each activation.
     fn run(&mut self, frontiers: &[MutableAntichain<Time>]) {
         if self.state.aborted() {
             return;
@@ -181,17 +182,18 @@ impl Ledger {
         let epochs: Vec<_> = std::mem::replace(&mut self.open, later)
             .into_iter()
             .collect();
-        // Each of them: one that is only held by a later one would seem durable, and its budget be
-        // given back.
+        // All of them are held. An epoch that only a later one held back would seem durable, and
+        // its budget would be given back.
         self.sent.extend(epochs.iter().map(|(epoch, _)| *epoch));
         self.closed = upto;
         let at = Instant::now();
         if self.alone && epochs.is_empty() {
-            // There is nothing to commit and nobody to wait for. The committer would only wake this
-            // worker.
+            // There is nothing to commit and no other worker to wait for. The committer would only
+            // wake this worker.
             self.state.budget.closed(upto, at);
         } else {
-            // The committer ends before the workers only if it failed. Then it aborted the run.
+            // The committer ends before the workers only if it failed, and then it has aborted the
+            // run.
             let _ = self.committer.send(Closed {
                 worker: self.worker,
                 upto,
@@ -201,8 +203,7 @@ impl Ledger {
         }
     }
 
-    /// Lets the frontier behind the ledger go on to the lowest epoch that is open or not
-    /// acknowledged.
+    /// Moves the frontier behind the ledger to the lowest epoch that is open or not acknowledged.
     fn hold(&mut self, open: Epoch) {
         let acknowledged = self.state.acknowledged();
         while self.sent.front().is_some_and(|epoch| *epoch < acknowledged) {
@@ -219,7 +220,7 @@ impl Ledger {
     }
 }
 
-/// The operator behind the ledgers of all workers: follows what is durable.
+/// The operator behind the ledgers of all workers, which follows what is durable.
 struct Durable {
     state: Arc<RunState>,
     flight: SharedFlight,
@@ -229,7 +230,7 @@ struct Durable {
 }
 
 impl Durable {
-    /// One activation: gives back the budget of epochs that have become durable.
+    /// Gives back the budget of epochs that have become durable. Runs once for each activation.
     fn run(&mut self, frontiers: &[MutableAntichain<Time>]) {
         let durable = lowest(frontiers);
         if durable <= self.seen || self.state.aborted() {
@@ -253,7 +254,7 @@ mod tests {
     use super::*;
     use crate::engine::{Clock, Epochs, Limits};
 
-    /// EpochRows of the epochs 1 and 2, which end at the same time.
+    /// Rows of the epochs 1 and 2, which end at the same time.
     fn rows<'scope>(
         scope: &Scope<'scope, Time>,
     ) -> timely::dataflow::Stream<'scope, Time, RowsParcel> {

@@ -1,8 +1,8 @@
 //! The engine: runs a built flow on timely's workers.
 //!
-//! This is the only place that knows timely. What it runs comes to it as tasks: sources, which read
-//! and push records through their chain, and steps behind a shuffle, which get batches epoch by
-//! epoch. The engine brings capabilities, frontiers, epochs, the budget and the abort protocol.
+//! This is the only place that knows timely. It runs two kinds of tasks: sources, which read
+//! records and push them through their chain, and steps behind a shuffle, which get batches epoch
+//! by epoch. The engine adds capabilities, frontiers, epochs, the budget and the abort protocol.
 
 mod budget;
 mod clock;

@@ -1,8 +1,8 @@
 //! When an epoch ends.
 //!
-//! All sources of a process share one open epoch. A source says what it has come to, as an
-//! [`EpochEvent`]; `decide` says whether that ends the epoch, and why. Then the number moves on,
-//! and each source follows at its next record.
+//! All sources of a process share one open epoch. A source reports an [`EpochEvent`]. `decide`
+//! answers whether that ends the epoch, and why. Then the counter moves on, and each source follows
+//! at its next record.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
@@ -14,20 +14,20 @@ use flow_store::Epoch;
 use super::Epochs;
 use crate::lock::{Mutex, MutexGuard};
 
-/// What a source has come to that may end the open epoch.
+/// What a source reports: an event that may end the open epoch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum EpochEvent {
-    /// It is about to read, or to wait.
+    /// The source is about to read, or to wait.
     Turn { now: Instant },
-    /// It has read records in the open epoch.
+    /// The source has read records in the open epoch.
     Read,
     /// The budget has no room for its next record.
     NoRoom,
-    /// The budget has room for a part of its next block only, with this many records in flight.
+    /// The budget has room for only a part of its next block, with this many records in flight.
     LittleRoom { in_flight: u64 },
-    /// It has come to the end of its input, having read in the open epoch or not.
+    /// The source has come to the end of its input. It may have read in the open epoch.
     InputEnded { has_read: bool },
-    /// A test wants the epoch to end.
+    /// A test asks for the end of the epoch.
     Asked,
 }
 
@@ -38,23 +38,23 @@ pub(crate) enum EndReason {
     Age,
     /// It has as many records as [`Epochs`] allows.
     Count,
-    /// It holds the budget: only its end makes room.
+    /// It holds the budget, so only its end makes room.
     BudgetFull,
-    /// A source that has read in it leaves, and nobody else may be awake to end it.
+    /// A source that has read in it leaves, and no other may be awake to end it.
     EndOfInput,
-    /// The run stops: each source leaves, and the epoch ends with the last of them.
+    /// The run stops. Each source leaves, and the epoch ends with the last of them.
     Stop,
     /// A test asked for it.
     Asked,
 }
 
-/// What a source does with the epoch that it has open.
+/// What a source does with its open epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Course {
     Stays,
-    /// It ends the epoch and goes on in this one.
+    /// It ends its epoch and continues in this one.
     Follows(Epoch),
-    /// It ends the epoch and reads no more.
+    /// It ends its epoch and reads no more.
     Leaves(EndReason),
 }
 
@@ -67,7 +67,7 @@ struct Contents {
 }
 
 impl Contents {
-    /// How long until it is as old as it may become; `None` if there is nothing in it.
+    /// The time until it is as old as it may become; `None` if it has no records.
     fn until_old(&self, rules: &Epochs, now: Instant) -> Option<Duration> {
         let age = now.saturating_duration_since(self.since);
         (self.records > 0).then(|| rules.max_age().saturating_sub(age))
@@ -86,7 +86,7 @@ fn decide(rules: &Epochs, open: &Contents, event: EpochEvent) -> Option<EndReaso
             (is_full, EndReason::Count)
         }
         EpochEvent::NoRoom => (open.records > 0, EndReason::BudgetFull),
-        // What has been read may become durable while the blocks that are out are processed.
+        // Its records may become durable while the blocks that are out are processed.
         EpochEvent::LittleRoom { in_flight } => {
             (open.records > in_flight / 2, EndReason::BudgetFull)
         }
@@ -96,7 +96,7 @@ fn decide(rules: &Epochs, open: &Contents, event: EpochEvent) -> Option<EndReaso
     ends.then_some(reason)
 }
 
-/// What a source does that has `open`, when the open epoch of all is `current`.
+/// What a source does whose open epoch is `open`, while that of the process is `current`.
 pub(crate) fn course(open: Epoch, current: Epoch, input_ended: bool, stops: bool) -> Course {
     if input_ended {
         Course::Leaves(EndReason::EndOfInput)
@@ -113,7 +113,7 @@ pub(crate) fn course(open: Epoch, current: Epoch, input_ended: bool, stops: bool
 pub(crate) struct OpenEpoch {
     rules: Epochs,
     number: AtomicU64,
-    /// Records read by all sources in all epochs.
+    /// The number of records that all sources have read in all epochs.
     read: AtomicU64,
     last_end: Mutex<LastEnd>,
 }
@@ -121,7 +121,7 @@ pub(crate) struct OpenEpoch {
 /// The end of the epoch before the open one.
 struct LastEnd {
     at: Instant,
-    /// How many records had been read then.
+    /// The number of records that had been read then.
     read: u64,
 }
 
@@ -140,8 +140,8 @@ impl OpenEpoch {
     }
 
     fn contents(&self) -> Contents {
-        // Under the lock: an end in between would have counted records that are read only after
-        // this looked.
+        // The lock is held for both reads. Otherwise an end in between would count records that are
+        // read only after `last` was.
         let last = self.last_end();
         Contents {
             records: self.read.load(SeqCst) - last.read,
@@ -153,12 +153,12 @@ impl OpenEpoch {
         Epoch::from_u64(self.number.load(SeqCst))
     }
 
-    /// Records read by all sources in all epochs.
+    /// The number of records that all sources have read in all epochs.
     pub(crate) fn records_read(&self) -> u64 {
         self.read.load(SeqCst)
     }
 
-    /// How many records fit into it: one at least, for it may be about to end.
+    /// How many more records fit into the epoch. At least one, because it may be about to end.
     pub(crate) fn room(&self) -> u64 {
         match self.rules.max_records() {
             Some(most) => most.saturating_sub(self.contents().records).max(1),
@@ -166,26 +166,27 @@ impl OpenEpoch {
         }
     }
 
-    /// How long until it is as old as it may become; `None` if there is nothing in it.
+    /// The time until the epoch is as old as it may become; `None` if it has no records.
     pub(crate) fn until_old(&self, now: Instant) -> Option<Duration> {
         self.contents().until_old(&self.rules, now)
     }
 
-    /// Notes that records have been read in it.
+    /// Notes that records have been read in the epoch.
     pub(crate) fn add(&self, records: u64) {
         self.read.fetch_add(records, SeqCst);
     }
 
-    /// Whether an event ends it.
+    /// Whether an event ends the epoch, and why.
     pub(crate) fn decide(&self, event: EpochEvent) -> Option<EndReason> {
         decide(&self.rules, &self.contents(), event)
     }
 
-    /// Ends the epoch `open`; false if somebody else already has. `now` is called when it has
-    /// ended.
+    /// Ends the epoch `open`. Returns false if it has already been ended. `now` is called when it
+    /// has ended.
     pub(crate) fn end(&self, open: Epoch, now: impl FnOnce() -> Instant) -> bool {
         let mut last = self.last_end();
-        // Before the new epoch is seen: what is read in it must not count for this one.
+        // This is read before the new epoch is visible, because records that are read in that must
+        // not count for this one.
         let read = self.read.load(SeqCst);
         let moved = self
             .number
@@ -219,7 +220,7 @@ mod tests {
         assert_eq!(after(SECOND - Duration::from_nanos(1), 1), None);
         assert_eq!(after(SECOND, 1), Some(EndReason::Age));
         assert_eq!(after(60 * SECOND, 0), None);
-        // Whatever else it is to end by.
+        // Age ends it beside any other rule.
         let rules = Epochs::records(7).or_after(SECOND);
         let event = EpochEvent::Turn {
             now: start + SECOND,
@@ -285,7 +286,7 @@ mod tests {
         epoch.add(1);
         assert_eq!(epoch.decide(EpochEvent::Read), Some(EndReason::Count));
         assert!(epoch.end(Epoch::first(3), || now + SECOND));
-        // Somebody else was late.
+        // A second source is too late to end the same epoch.
         assert!(!epoch.end(Epoch::first(3), || now + 5 * SECOND));
         assert_eq!((epoch.number(), epoch.room()), (Epoch::first(3).next(), 3));
         assert_eq!(epoch.until_old(now + SECOND), None);

@@ -1,4 +1,4 @@
-//! What an operator gives out: parcels to other operators, and rows to the ledger.
+//! The outputs of an operator: parcels to other operators, and rows to the ledger.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ pub(super) struct Wires<'scope> {
     pub(super) rows: Vec<Stream<'scope, Time, RowsParcel>>,
 }
 
-/// The outputs of one operator. Its capabilities come in the same order: one for each outlet, then
-/// one for the rows.
+/// The outputs of one operator. Its capabilities have the same order: one for each outlet, then one
+/// for the rows.
 pub(super) struct Outputs {
     outlets: Vec<(OutletRef, Output<Time, Parcel>)>,
     rows: Output<Time, RowsParcel>,
@@ -45,7 +45,7 @@ impl Outputs {
         Outputs { outlets, rows }
     }
 
-    /// Sends what the outlets hold for a worker where it is at least `least` records.
+    /// Sends the records that the outlets hold for a worker, if they are at least `least`.
     pub(super) fn send(&mut self, capabilities: &[Capability<Time>], least: usize) {
         for ((outlet, output), capability) in self.outlets.iter_mut().zip(capabilities) {
             outlet.borrow_mut().send(least, &mut |mut parcel| {
@@ -54,7 +54,8 @@ impl Outputs {
         }
     }
 
-    /// Gives up what the outlets hold, each with the place of its outlet, without sending it.
+    /// Takes what the outlets hold, without sending it. Each parcel comes with the index of its
+    /// outlet.
     pub(super) fn take(&self) -> Vec<(usize, Parcel)> {
         let mut parcels = Vec::new();
         for (place, (outlet, _)) in self.outlets.iter().enumerate() {
@@ -64,7 +65,7 @@ impl Outputs {
         parcels
     }
 
-    /// Sends what the same outlets of another worker have given up, as if it came from here.
+    /// Sends the parcels that the same outlets of another worker held, as if they came from here.
     pub(super) fn forward(
         &mut self,
         capabilities: &[Capability<Time>],

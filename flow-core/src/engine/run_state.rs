@@ -1,4 +1,4 @@
-//! What the threads of a run share: the epoch counter, the budget, and how the run is to end.
+//! What the threads of a run share: the epoch counter, the budget, and how the run ends.
 
 use std::{
     sync::{
@@ -43,7 +43,8 @@ pub(crate) enum AbortReason {
     },
     Commit(Box<StoreError>),
     CutShort,
-    /// The run was stopping, and what is open could not be ended: everything before it is durable.
+    /// The run was stopping, and the open epochs could not be completed. Everything before them is
+    /// durable.
     GaveUp(Fault),
     TimedOut,
     Workers(String),
@@ -56,10 +57,10 @@ struct Failures {
     gave_up: Option<Fault>,
 }
 
-/// What the thread that waits for a run is told.
+/// Messages to the thread that waits for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    /// A worker has built its part of the flow, or could not.
+    /// A worker has built its part of the flow, or has failed to.
     Built,
     /// The sources are to stop.
     Stopping,
@@ -75,37 +76,37 @@ pub(crate) struct RunState {
     pub(crate) clock: Clock,
     pub(crate) open: OpenEpoch,
     pub(crate) stopping: StopFlag,
-    /// Half of the time is over in which a run that stops is to come to rest: nothing more is
-    /// begun, whatever was taken.
+    /// Set when half of the time is over in which a stopping run must come to rest. From then on no
+    /// record is begun, even if it has been taken.
     pub(crate) late: StopFlag,
-    /// How many records were taken and could not be processed in time.
+    /// The number of records that were taken and could not be processed in time.
     unprocessed: AtomicU64,
     abort: AtomicBool,
-    /// No epoch from this one on will be complete.
+    /// This epoch and later ones will not be complete.
     given_up: AtomicU64,
     failures: Mutex<Failures>,
     unfinished: Mutex<Vec<UnfinishedLine>>,
-    /// Every epoch below is durable on this process.
+    /// Every epoch below is durable in this process.
     acknowledged: AtomicU64,
-    /// The last epoch that is in the store.
+    /// The last epoch in the store.
     durable: AtomicU64,
     sources: Mutex<Vec<Arc<SourceBell>>>,
     ledgers: Mutex<Vec<LedgerBell>>,
-    /// Who waits for epochs to land, and whether somebody does.
+    /// The wakers that wait for epochs to land.
     waiting: Mutex<Vec<Waker>>,
     waits: AtomicBool,
     end_claimed: AtomicBool,
     news: Mutex<Sender<News>>,
 }
 
-/// The ledger of a worker, as the other threads see it.
+/// The ledger of a worker as other threads see it.
 struct LedgerBell {
     activator: SyncActivator,
     landed: Arc<Landed>,
 }
 
-/// How far the epochs of a worker have landed: they are durable, and it has given their part of the
-/// budget back.
+/// How far the epochs of a worker have landed: they are durable, and their part of the budget has
+/// been given back.
 #[derive(Default)]
 pub(crate) struct Landed(AtomicU64);
 
@@ -122,10 +123,10 @@ impl Landed {
 
 /// Wakes the operator of a source.
 pub(crate) struct SourceBell {
-    /// The source's number on this process, for the budget.
+    /// The number of the source in this process, for the budget.
     number: usize,
     activator: SyncActivator,
-    /// The operator is at rest and wants to know of anything that changes.
+    /// Whether the operator is at rest and is to be woken by any change.
     waiting: AtomicBool,
 }
 
@@ -139,7 +140,7 @@ impl SourceBell {
     }
 
     pub(crate) fn ring(&self) {
-        // An operator that is gone needs no waking.
+        // An operator that is gone need not be woken.
         let _ = self.activator.activate();
     }
 
@@ -151,8 +152,7 @@ impl SourceBell {
     }
 }
 
-/// What is behind the waker of one partition: it wakes the operator, which then asks this partition
-/// and no other.
+/// Behind the waker of one partition. It wakes the operator, which then asks only this partition.
 #[derive(Default)]
 pub(crate) struct PartitionBell {
     source: OnceLock<Arc<SourceBell>>,
@@ -161,12 +161,12 @@ pub(crate) struct PartitionBell {
 
 impl PartitionBell {
     pub(crate) fn attach(&self, source: Arc<SourceBell>) {
-        // There is one operator for each partition.
+        // There is one operator for each partition, so it is set once.
         let _ = self.source.set(source);
     }
 
-    /// Whether the waker was woken since the last call. This is asked before a read: a wake during
-    /// the read counts for the next one.
+    /// Whether the waker was woken since the last call. This is called before a read, so a wake
+    /// during the read counts for the next one.
     pub(crate) fn woken(&self) -> bool {
         self.woken.load(SeqCst) && self.woken.swap(false, SeqCst)
     }
@@ -228,8 +228,8 @@ impl RunState {
         self.open.number()
     }
 
-    /// Ends the epoch `open` if that is due, and nobody else has ended it yet. Returns whether it
-    /// was due.
+    /// Ends the epoch `open` if `event` ends it. Returns whether it does, even if another source
+    /// has ended the epoch first.
     pub(crate) fn end_epoch(&self, open: Epoch, event: EpochEvent) -> bool {
         let Some(reason) = self.open.decide(event) else {
             return false;
@@ -252,7 +252,7 @@ impl RunState {
         self.open.records_read()
     }
 
-    /// Notes last lines that were left unread.
+    /// Records last lines that were left unread.
     pub(crate) fn add_unfinished(&self, mut lines: Vec<UnfinishedLine>) {
         self.unfinished.lock().append(&mut lines);
     }
@@ -267,7 +267,7 @@ impl RunState {
 
     // ---- budget
 
-    /// Takes as much of `records` as the budget has for this source.
+    /// Takes as many of `records` as the budget has for this source.
     pub(crate) fn reserve(&self, source: &SourceBell, records: u64, bytes_each: u64) -> u64 {
         let read = self.records_read();
         let grant = self
@@ -285,11 +285,11 @@ impl RunState {
         grant.records
     }
 
-    /// Gives back what a source has reserved and did not need.
+    /// Gives back records that a source has reserved and did not need.
     pub(crate) fn refund(&self, source: &SourceBell, records: u64, bytes_each: u64) {
         self.budget
             .refund(source.number, records, records * bytes_each);
-        // Another source may have found no room for it.
+        // Another source may have waited for this room.
         self.ring_waiting();
     }
 
@@ -298,7 +298,7 @@ impl RunState {
         self.budget.has_room(self.records_read(), bytes_each)
     }
 
-    /// Whether `reserve` might have something for this source now.
+    /// Whether `reserve` might give this source a record now.
     pub(crate) fn has_turn(&self, source: &SourceBell, bytes_each: u64) -> bool {
         let read = self.records_read();
         self.budget.has_turn(source.number, read, bytes_each)
@@ -313,7 +313,7 @@ impl RunState {
 
     // ---- durability
 
-    /// Notes that every epoch below `upto` is durable, the last of them being `durable`.
+    /// Notes that every epoch below `upto` is durable. `durable` is the last of them in the store.
     pub(crate) fn acknowledge(&self, upto: Epoch, durable: Option<Epoch>) {
         if let Some(durable) = durable {
             self.durable.store(durable.to_u64(), SeqCst);
@@ -332,7 +332,7 @@ impl RunState {
         Some(durable).filter(|epoch| *epoch > Epoch::default())
     }
 
-    /// Wakes those that wait for epochs to land: a ledger has noted some.
+    /// Wakes those who wait for epochs to land. Called when a ledger has noted some.
     pub(crate) fn landed(&self) {
         if self.waits.load(SeqCst) && self.waits.swap(false, SeqCst) {
             let waiting = std::mem::take(&mut *self.waiting.lock());
@@ -341,8 +341,8 @@ impl RunState {
         self.end_if_given_up();
     }
 
-    /// Whether every epoch below has landed: it is durable, and each worker has given its part of
-    /// the budget back. If not, the waker is woken when more has landed.
+    /// Whether every epoch below `epoch` has landed: it is durable, and each worker has given back
+    /// its part of the budget. If not, `waker` is woken when more epochs have landed.
     pub(crate) fn has_landed(&self, epoch: Epoch, waker: &Waker) -> bool {
         self.waiting.lock().push(waker.clone());
         self.waits.store(true, SeqCst);
@@ -352,7 +352,7 @@ impl RunState {
 
     // ---- the end
 
-    /// True once: for the event of a test that ends this run.
+    /// Returns true once, to the first event of a test that ends this run.
     pub(crate) fn claim_end(&self) -> bool {
         !self.end_claimed.swap(true, SeqCst)
     }
@@ -361,14 +361,14 @@ impl RunState {
         self.stopping.get()
     }
 
-    /// Lets all sources stop at their next record.
+    /// Makes all sources stop at their next record.
     pub(crate) fn ask_to_stop(&self) {
         self.stopping.ask();
         self.tell(News::Stopping);
         self.ring_all();
     }
 
-    /// Lets all sources stop at their next record, because this one fails.
+    /// Makes all sources stop at their next record, because a record fails.
     pub(crate) fn fail(&self, failure: RecordFailure) {
         self.failures.lock().record.get_or_insert(failure);
         self.stopping.fail();
@@ -376,14 +376,14 @@ impl RunState {
         self.ring_all();
     }
 
-    /// Lets the sources begin nothing more, so that what they have begun can become durable in the
+    /// Keeps the sources from beginning more records, so that those begun can become durable in the
     /// time that is left.
     pub(crate) fn be_late(&self) {
         self.late.ask();
         self.ring_all();
     }
 
-    /// Notes that a source has left so many records that it had taken.
+    /// Notes that a source has left this many of the records that it had taken.
     pub(crate) fn leave(&self, records: u64) {
         self.unprocessed.fetch_add(records, SeqCst);
     }
@@ -392,9 +392,9 @@ impl RunState {
         self.unprocessed.load(SeqCst)
     }
 
-    /// Tells the thread that waits for the run.
+    /// Sends a message to the thread that waits for the run.
     pub(crate) fn tell(&self, news: News) {
-        // Nobody listens any more when the run is over.
+        // When the run is over, nobody listens any more.
         let _ = self.news.lock().send(news);
     }
 
@@ -402,7 +402,7 @@ impl RunState {
         self.abort.load(SeqCst)
     }
 
-    /// Gives the execution up: from now on no operator does anything.
+    /// Gives up the execution. From now on no operator does anything.
     pub(crate) fn abort(&self, why: AbortReason) {
         self.failures.lock().aborted.get_or_insert(why);
         self.abort.store(true, SeqCst);
@@ -411,7 +411,7 @@ impl RunState {
         self.ring_ledgers();
     }
 
-    /// Whether the run has been told to stop, or is within this time.
+    /// Whether the run has been told to stop, or is told within this time.
     pub(crate) fn stops_within(&self, time: Duration) -> bool {
         const LOOK: Duration = Duration::from_millis(5);
         let deadline = Instant::now() + time;
@@ -421,7 +421,7 @@ impl RunState {
         self.stop() == Stop::Asked && !self.aborted()
     }
 
-    /// Gives up this epoch and later ones. The caller keeps them from being complete. Earlier
+    /// Gives up this epoch and later ones. The caller keeps them from becoming complete. Earlier
     /// epochs become durable, then the run ends.
     pub(crate) fn give_up_from(&self, epoch: Epoch, why: Fault) {
         self.failures.lock().gave_up.get_or_insert(why);
@@ -448,7 +448,8 @@ impl RunState {
         }
     }
 
-    /// Takes out what went wrong: what aborted the run, and the record that it was stopping for.
+    /// Takes out the failures: the reason of an abort, and the record for which the run was
+    /// stopping.
     pub(crate) fn take_failures(&self) -> (Option<AbortReason>, Option<RecordFailure>) {
         let mut failures = self.failures.lock();
         (failures.aborted.take(), failures.record.take())

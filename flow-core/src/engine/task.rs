@@ -1,4 +1,4 @@
-//! What the engine runs.
+//! The tasks that the engine runs.
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,11 +19,11 @@ type Make = Box<dyn FnOnce(&mut HeadContext<'_>) -> Result<Operator, RunError>>;
 /// A step that begins a chain: a source, or a step behind a shuffle. Made once for each worker.
 pub(crate) struct Head {
     pub(crate) step: StepIndex,
-    /// Lists the partitions, for a source.
+    /// Lists the partitions of a source.
     pub(crate) partitions: Option<Partitions>,
-    /// Settles where each of them goes on, for a source.
+    /// Settles where the partitions of a source resume.
     pub(crate) settle: Option<Settle>,
-    /// How to read what the step kept before, for a step with a state.
+    /// How to read values that a stateful step stored as another type.
     pub(crate) conversions: Conversions,
     make: Make,
 }
@@ -48,13 +48,13 @@ impl Head {
     }
 }
 
-/// What a head makes on its worker.
+/// The operator that a head makes on its worker.
 pub(crate) enum Operator {
     Source(Box<dyn SourceTask>),
     Step { inlet: InletId, task: Box<dyn Task> },
 }
 
-/// What a head may ask while it is made.
+/// The context in which a head is made.
 pub(crate) struct HeadContext<'a> {
     pub(crate) step: StepIndex,
     pub(crate) graph: &'a Graph,
@@ -65,11 +65,11 @@ pub(crate) struct HeadContext<'a> {
     /// Whether last lines without a newline are read.
     pub(crate) take_unfinished: bool,
     pub(crate) conversions: Conversions,
-    /// EpochRows for the commit that opens the execution.
+    /// Rows for the commit that opens the execution.
     pub(crate) opening: &'a mut Changes,
-    /// What a person should know before the run starts.
+    /// Notices for the user before the run starts.
     pub(crate) notices: &'a mut Vec<Notice>,
-    /// What this worker took of steps whose keys are converted.
+    /// The rows that this worker took of steps whose keys are converted.
     pub(crate) taken: &'a mut Vec<ConvertedRows>,
 }
 
@@ -78,20 +78,20 @@ impl HeadContext<'_> {
         self.graph.id(self.step)
     }
 
-    /// The id under which the store knows this step until the start.
+    /// The id of this step in the store, until this start.
     pub(crate) fn stored_id(&self) -> String {
         let stored = self.resume.and_then(|resume| resume.stored(self.step));
         stored.map_or_else(|| self.id(), |stored| stored.id.clone())
     }
 
-    /// What has been made of the partitions of this source, with a store.
+    /// Where the partitions of this source resume; `None` without a store.
     pub(crate) fn settled(&self) -> Option<&Settled> {
         let mut settled = self.resume?.settled.iter();
         let own = settled.find(|(step, _)| *step == self.step);
         own.map(|(_, settled)| settled)
     }
 
-    /// Whether the user agreed that the rest of a line of this partition is not read.
+    /// Whether the user agreed to leave the rest of a line of this partition unread.
     pub(crate) fn skips_rest_of_line(&self, partition: &str) -> bool {
         let resume = self.resume;
         resume.is_some_and(|resume| resume.skip_rest_of_line.contains(partition))
@@ -101,12 +101,12 @@ impl HeadContext<'_> {
         self.graph.place(self.step)
     }
 
-    /// The number by which the store knows this step; `None` without a store.
+    /// The number of this step in the store; `None` without a store.
     pub(crate) fn store_number(&self) -> Option<u16> {
         self.resume?.number(self.step)
     }
 
-    /// How the type of what this step keeps has changed.
+    /// How the type of the values that this step keeps has changed.
     pub(crate) fn change(&self) -> TypeChange {
         match self.resume {
             Some(resume) => resume.change(self.graph, self.step),
@@ -114,7 +114,7 @@ impl HeadContext<'_> {
         }
     }
 
-    /// How the rows of this step are to be written anew, if they are.
+    /// How the rows of this step are to be rewritten, if at all.
     pub(crate) fn rewrite(&self) -> Option<&Rewrite> {
         self.resume?.rewrite(self.step)
     }
@@ -131,7 +131,7 @@ impl HeadContext<'_> {
         own.map_or(&[], |(_, partitions)| partitions)
     }
 
-    /// All rows of this step: tokens and positions, which every worker reads.
+    /// All rows of this step. For tokens and positions, which every worker reads.
     pub(crate) fn all_rows(
         &self,
     ) -> Result<impl Iterator<Item = Result<Row, StoreError>>, ResumeError> {
@@ -154,7 +154,7 @@ impl HeadContext<'_> {
     }
 }
 
-/// What a task has to write at the end of an epoch.
+/// What a task writes at the end of an epoch.
 #[derive(Default)]
 pub(crate) struct EpochRows {
     pub(crate) changes: Changes,
@@ -172,18 +172,18 @@ impl EpochRows {
     }
 }
 
-/// What the committer has to run before it commits.
+/// A sync that the committer runs before it commits.
 pub(crate) struct PendingSync {
     pub(crate) step: StepIndex,
     pub(crate) shard: u32,
     pub(crate) sync: SyncOutput,
 }
 
-/// A step behind a shuffle.
-///
-/// Gets the batches of its epochs strictly in order: all of one, then its end, then the next.
+/// A step behind a shuffle. It gets all batches of one epoch, then the end of that epoch, then the
+/// next epoch.
 pub(crate) trait Task {
-    /// The execution has been recorded: now the outside world may be changed.
+    /// Called when the execution has been recorded. From now on the task may change the outside
+    /// world.
     fn start(&mut self) -> Result<(), Fault> {
         Ok(())
     }
@@ -191,87 +191,88 @@ pub(crate) trait Task {
     /// Takes a batch of the current epoch.
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault>;
 
-    /// The end of an epoch in which something was received.
+    /// Ends an epoch in which the task has received something.
     fn close(&mut self, epoch: Epoch, rows: &mut EpochRows) -> Result<(), Fault>;
 }
 
 /// The partitions of a source on one worker, and the chain behind them.
 pub(crate) trait SourceTask {
-    /// Connects the waker of each partition with the operator, and tells the readers of their run.
+    /// Connects the waker of each partition with the operator, and gives the readers a handle to
+    /// their run.
     fn attach(&mut self, bell: &Arc<SourceBell>, run: &RunHandle);
 
-    /// Makes sure that there are records to push, and says how many. A partition that is idle is
-    /// asked again when its time has come or its own waker was woken.
+    /// Makes sure that there are records to push, and returns how many. An idle partition is asked
+    /// again when its time has come or its waker was woken.
     fn fill(&mut self, now: Instant) -> Result<Filled, RecordFailure>;
 
-    /// Pushes the next `count` records, at most as many as `fill` announced, through the chain.
-    /// Returns how many have been pushed: fewer, where a stop comes between two records that go
-    /// alone.
+    /// Pushes the next `count` records through the chain, at most as many as `fill` announced.
+    /// Returns how many were pushed. They are fewer if a stop comes between two records that are
+    /// pushed one at a time.
     ///
-    /// On a failure nothing of the failed record has left the chain, and the tokens point at it.
+    /// After a failure, nothing of the failed record has left the chain, and the tokens point at
+    /// it.
     fn push(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault>;
 
-    /// Whether it has records, now that the run stops, that were taken from where they can't be
-    /// taken again: they are filled and pushed before the source ends. From the first call on
-    /// nothing else is read.
+    /// Whether the source has taken records from an input that can't be read again, while the run
+    /// stops. These are filled and pushed before the source ends. From the first call on, nothing
+    /// else is read.
     fn has_taken(&mut self) -> bool;
 
-    /// Leaves what it has taken. Returns how many records that are, as far as it knows, and a
+    /// Leaves the records that it has taken. Returns their number, as far as it is known, and a
     /// failure that came behind some of them.
     fn leave(&mut self) -> (u64, Option<RecordFailure>);
 
-    /// Whether a push may leave something behind, which [`resume`](SourceTask::resume) goes on
-    /// with.
+    /// Whether a push may have paused before its end. [`resume`](SourceTask::resume) continues it.
     fn rests(&self) -> bool;
 
-    /// Goes on with what a push has left behind, a bounded part of it; false when there is nothing
-    /// more. Only then may anything else be pushed, or the epoch end.
+    /// Continues a paused push by a bounded part. Returns false when it is done. Until then nothing
+    /// else may be pushed, and the epoch may not end.
     fn resume(&mut self) -> Result<bool, Fault>;
 
-    /// Where the records come from that are being worked on: those of a block, or what was being
-    /// read or pushed. Asked after a failure or a panic in the chain, so it enters no step.
+    /// The origin of the records in hand: those of a block, or those that were being read or
+    /// pushed. It is called after a failure or a panic in the chain, so it enters no step.
     fn origin(&mut self, block: Option<&Block>) -> Option<FaultOrigin>;
 
-    /// Writes the tokens of all partitions that have been read further since the last call.
+    /// Writes the tokens of all partitions that have been read since the last call.
     fn write_tokens(&mut self, rows: &mut EpochRows) -> Result<(), Fault>;
 
-    /// The last lines of partitions at their end that were left unread.
+    /// The last lines that were left unread, of partitions at their end.
     fn unfinished(&mut self) -> Vec<UnfinishedLine>;
 
-    /// The blocks of lines that it can share with other workers, if it reads such lines.
+    /// The blocks of lines that can be shared with other workers, if the source has any.
     fn blocks(&mut self) -> Option<&mut dyn Blocks>;
 }
 
-/// What a source has to offer.
+/// The result of filling a source.
 #[derive(Debug)]
 pub(crate) enum Filled {
     Records {
-        /// How many records can be pushed, at least one.
+        /// The number of records that can be pushed, at least one.
         count: usize,
-        /// About how large one of them is, in bytes.
+        /// The approximate size of one record, in bytes.
         bytes_each: usize,
     },
-    /// Nothing yet; look again when the others have had their turn.
+    /// There is nothing yet. Ask again after the other operators have had their turn.
     Again,
-    /// Nothing now; look again when woken, or at this time.
+    /// There is nothing now. Ask again when woken, or at this time.
     Idle(Option<Instant>),
-    /// Nothing any more.
+    /// There will be no more records.
     End,
 }
 
-/// A push that did not come to its end.
+/// A push that failed before its end.
 pub(crate) enum SourceFault {
-    /// A record failed, after `pushed` others: the flow can stop exactly before it.
+    /// A record failed after `pushed` others, and the flow can stop exactly before it.
     Record {
         pushed: usize,
         failure: RecordFailure,
     },
-    /// A step failed where it can't be taken back.
+    /// A step failed at a point that can't be taken back.
     Step(Fault),
 }
 
 impl SourceFault {
-    /// The same, behind so many other records of the push.
+    /// The same fault, after `others` records of the same push.
     pub(crate) fn behind(self, others: usize) -> Self {
         match self {
             SourceFault::Record { pushed, failure } => SourceFault::Record {
@@ -283,7 +284,7 @@ impl SourceFault {
     }
 }
 
-/// A record that failed, in the words of its source.
+/// A record that failed, described by its source.
 #[derive(Debug)]
 pub(crate) struct RecordFailure {
     pub(crate) step: StepIndex,

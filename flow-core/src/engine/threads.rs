@@ -1,8 +1,8 @@
-//! The threads of a run: all of them exist before any of them begins.
+//! The threads of a run. All of them exist before any of them begins.
 //!
 //! Containers limit threads (`pids.max`, `RLIMIT_NPROC`). So each thread waits at a gate until the
-//! last one has been spawned: if one can't be, the others leave, nothing has been opened, and the
-//! start is refused.
+//! last one has been spawned. If one can't be spawned, the others leave, nothing has been opened,
+//! and the start is refused.
 
 use std::{io, sync::Arc, thread};
 
@@ -12,12 +12,12 @@ use crate::{
     lock::{Condvar, Mutex},
 };
 
-/// The stack of a thread of a run. The steps of a chain call each other, so a chain of
-/// `MOST_STEPS` has to fit, in a debug build too, and user code behind it. The memory is the
-/// system's until it is used.
+/// The stack of a thread of a run, in bytes. The steps of a chain call each other. So a chain of
+/// `MOST_STEPS`, and user code behind it, must fit in a debug build too. The system gives memory
+/// only for the part that is used.
 pub(crate) const STACK: usize = 16 << 20;
 
-/// Where threads wait until they may go on, or have to leave.
+/// Where threads wait until they may continue, or have to leave.
 #[derive(Default)]
 pub(super) struct Gate {
     go: Mutex<Option<bool>>,
@@ -25,7 +25,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Opens the gate, once: threads go on, or leave.
+    /// Opens the gate once. If `go`, the threads continue; otherwise they leave.
     pub(super) fn open(&self, go: bool) {
         let mut opened = self.go.lock();
         opened.get_or_insert(go);
@@ -33,7 +33,7 @@ impl Gate {
         self.opened.notify_all();
     }
 
-    /// Whether the thread may go on.
+    /// Waits until the gate is open. Returns whether the thread may continue.
     pub(super) fn wait(&self) -> bool {
         let mut go = self.go.lock();
         loop {
@@ -45,7 +45,7 @@ impl Gate {
     }
 }
 
-/// Opens a gate when it is dropped: threads leave unless they have been let through before.
+/// Opens a gate when it is dropped. The threads then leave, unless the gate was opened before.
 pub(super) struct Keeper(pub(super) Arc<Gate>);
 
 impl Drop for Keeper {
@@ -54,9 +54,9 @@ impl Drop for Keeper {
     }
 }
 
-/// The threads of a run, while they are spawned.
+/// The threads of a run while they are spawned.
 pub(super) struct Threads {
-    /// How many there will be.
+    /// The number of threads that there will be.
     needs: usize,
     stack: usize,
     spawned: Keeper,
@@ -71,7 +71,7 @@ impl Threads {
         }
     }
 
-    /// Adds a thread. It begins when all of them exist.
+    /// Adds a thread. It begins when all threads exist.
     pub(super) fn spawn(
         &self,
         name: String,
@@ -97,7 +97,7 @@ impl Threads {
         }
     }
 
-    /// Lets all of them begin.
+    /// Lets all threads begin.
     pub(super) fn begin(self) {
         self.spawned.0.open(true);
     }

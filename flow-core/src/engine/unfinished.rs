@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The last line of a file that has no newline at its end. It was left for a later run: its writer
-/// may still be writing it.
+/// The last line of a file that does not end with a newline. It was left for a later run, because
+/// its writer may still be writing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnfinishedLine {
@@ -13,15 +13,15 @@ pub struct UnfinishedLine {
     pub partition: String,
     /// The number of the line, from 1.
     pub line: u64,
-    /// How it begins.
+    /// The beginning of the line.
     pub text: String,
 }
 
 impl UnfinishedLine {
-    /// What to do to have it read.
+    /// Advice on how to read it.
     #[must_use]
     pub fn help(&self) -> String {
-        // A file of an old Macintosh is one such line.
+        // A file whose lines end with carriage returns is one such line.
         if self.line == 1 && self.text.trim_end_matches('\r').contains('\r') {
             return "its lines end with a carriage return: `tr '\\r' '\\n' < in > ..` makes \
                 newlines \

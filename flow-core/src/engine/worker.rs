@@ -1,8 +1,8 @@
 //! Starts the workers and builds the flow on each.
 //!
-//! A worker builds its part of the flow, which opens inputs and outputs and decodes stored state,
-//! and reports. Only when all workers are ready does the runner record the execution in the store
-//! and let them go; when one is not, nothing has been changed anywhere.
+//! A worker builds its part of the flow and reports. Building opens inputs and outputs and decodes
+//! stored state. When all workers are ready, the runner records the execution in the store and lets
+//! them run. If one fails, nothing has been changed anywhere.
 
 use std::{
     any::Any,
@@ -47,7 +47,7 @@ pub(crate) type Build = Arc<dyn Fn() -> Result<(Graph, Vec<Head>), BuildError> +
 /// How batches get from one worker to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Communication {
-    /// As they are.
+    /// As values in memory.
     #[default]
     Threads,
     /// As bytes, as between processes.
@@ -62,12 +62,12 @@ pub(crate) struct Launch {
     pub(crate) communication: Communication,
     pub(crate) state: Arc<RunState>,
     pub(crate) resume: Option<Arc<Resume>>,
-    /// For each worker, the partitions that it reads of each source.
+    /// The partitions of each source, for each worker.
     pub(crate) partitions: Vec<Vec<(StepIndex, Vec<String>)>>,
     pub(crate) whereabouts: Vec<Whereabouts>,
-    /// A table for each worker.
+    /// One table for each worker.
     pub(crate) skips: Vec<Arc<Skips>>,
-    /// How many lines a block has that one worker gives another, where a test says so.
+    /// The number of lines in a block that workers share, if a test fixes it.
     pub(crate) block: Option<usize>,
     /// Whether last lines without a newline are read.
     pub(crate) take_unfinished: bool,
@@ -79,23 +79,23 @@ pub(crate) struct Launch {
 pub(crate) struct Crew {
     /// Rows for the commit that opens the execution.
     pub(crate) opening: Changes,
-    /// What a person should know before the run starts.
+    /// Notices for the user before the run starts.
     pub(crate) notices: Vec<Notice>,
     committer: Committer,
     gate: Keeper,
 }
 
 impl Crew {
-    /// Lets the workers run. The run's state tells when they are done; then the execution comes
-    /// back, to be ended.
+    /// Lets the workers run. The messages of the run tell when they are done. The execution comes
+    /// back then, so that it can be ended.
     pub(crate) fn go(self, execution: Option<Execution>) -> Receiver<Option<Execution>> {
         let ended = self.committer.begin(execution);
         self.gate.0.open(true);
         ended
     }
 
-    /// Sends the workers home, and waits until they have let go of all that they had opened, at
-    /// most this long.
+    /// Makes the workers leave, and waits until they have closed everything that they had opened.
+    /// Waits at most this long.
     pub(crate) fn dismiss(self, news: &Receiver<News>, within: Duration) {
         self.gate.0.open(false);
         let deadline = Instant::now().checked_add(within);
@@ -126,10 +126,10 @@ impl From<RunError> for NoCrew {
     }
 }
 
-/// How long workers that have been sent home may take to let go of what they had opened.
+/// How long workers that have to leave may take to close what they had opened.
 const LEAVING: Duration = Duration::from_secs(60);
 
-/// The same for a run that was told to stop while it started: who waits for it to end has waited.
+/// The same for a run that was told to stop while it started, because its user is waiting.
 const LEAVING_AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Starts the threads and waits until each worker has built its part of the flow.
@@ -147,7 +147,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
         build: launch.build,
         plan: launch.plan,
         state: launch.state,
-        // One for each worker, which drops it when it has been built.
+        // One reference for each worker, which drops it when it has been built.
         resume: Mutex::new(vec![launch.resume; workers]),
         partitions: launch.partitions,
         whereabouts: launch.whereabouts,
@@ -170,8 +170,8 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
         let (shared, done) = (shared.clone(), done.clone());
         threads.spawn(format!("flow-worker-{index}"), move || {
             shared.live(builder);
-            // What is behind it may be the last of the user's closures, and is dropped before the
-            // runner goes on.
+            // This may drop the last of the user's closures, which must happen before the runner
+            // continues.
             drop(shared);
             drop(done);
         })?;
@@ -214,7 +214,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
             Err(_) => {}
         }
     }
-    // Every worker may have met the same thing: the first one speaks.
+    // Every worker may have failed for the same reason, so only the first one is reported.
     errors.sort_by_key(|(worker, _)| *worker);
     let error = errors.into_iter().next();
     let scattered = || {
@@ -235,7 +235,7 @@ pub(crate) fn launch(launch: Launch, news: &Receiver<News>) -> Result<Crew, NoCr
     }
 }
 
-/// What a worker that has been built says.
+/// The report of a worker that has been built.
 #[derive(Default)]
 struct Report {
     /// Rows for the commit that opens the execution.
@@ -261,14 +261,14 @@ struct Shared {
 }
 
 impl Shared {
-    /// The life of a worker. A panic here is none of user code, which is run under
+    /// The whole life of a worker. A panic here is not one of user code, which runs under
     /// [`guard`](Shared::guard).
     fn live(&self, builder: AllocatorBuilder) {
         let live = || {
             let allocator = match builder {
                 AllocatorBuilder::Thread(_) => Allocator::Thread(Thread::default()),
                 AllocatorBuilder::Process(process) => Allocator::Process(process.build()),
-                // No `Communication` asks for it.
+                // No `Communication` makes this builder.
                 AllocatorBuilder::Tcp(_) => return,
             };
             let now = Some(Instant::now());
@@ -308,7 +308,7 @@ impl Shared {
         if self.gate.wait() {
             self.work(worker, &tasks);
         }
-        // What is dropped with a dataflow is user code too.
+        // Dropping a dataflow drops user code too.
         self.guard(index, || {
             drop(tasks);
             for dataflow in worker.installed_dataflows() {
@@ -329,8 +329,8 @@ impl Shared {
             });
         }
         flow_store::FailPoint::SinksStarted.pass();
-        // Once the run is aborted, no operator may run and no progress may be made known: a peer
-        // would take the failed epoch for complete.
+        // After an abort, no operator may run and no progress may be sent. Otherwise a peer would
+        // take the failed epoch for complete.
         while !self.state.aborted() {
             if self.guard(index, || worker.step_or_park(None)) == Some(false) {
                 break;
@@ -338,7 +338,7 @@ impl Shared {
         }
     }
 
-    /// Runs user code; a panic in it aborts the run.
+    /// Runs user code. A panic in it aborts the run.
     fn guard<R>(&self, worker: usize, run: impl FnOnce() -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(result) => Some(result),
@@ -386,7 +386,8 @@ impl Shared {
         let skips = skips.unwrap_or_else(|| Arc::new(Skips::none()));
         worker.dataflow::<Time, _, _>(|scope| {
             let mut wires = Wires::default();
-            // In the order in which they were made, so whatever leads to a step comes before it.
+            // Heads are in the order in which they were made, so the chains that lead to a step
+            // come before it.
             for head in heads {
                 let step = head.step;
                 let mut context = HeadContext {
@@ -432,7 +433,7 @@ fn take<T: Default>(slots: &Mutex<Vec<T>>, index: usize) -> Option<T> {
     slots.get_mut(index).map(std::mem::take)
 }
 
-/// What tells two graphs apart, in words.
+/// The first difference between two graphs, in words.
 fn difference(plan: &Graph, built: &Graph) -> Option<String> {
     let (planned, made) = (plan.steps(), built.steps());
     for (index, (plan, built)) in planned.iter().zip(made).enumerate() {
@@ -455,7 +456,7 @@ fn difference(plan: &Graph, built: &Graph) -> Option<String> {
     })
 }
 
-/// A panic on its way to its worker, with the place of the records that the step was at.
+/// A panic on its way to its worker, with the origin of the records that the step was processing.
 pub(super) struct Traced {
     pub(super) panic: Box<dyn Any + Send>,
     pub(super) origin: Option<FaultOrigin>,

@@ -1,4 +1,4 @@
-//! Before a run: the flow itself is wrong, or what it reads and writes can't be opened.
+//! Errors before a run: the flow itself is wrong, or its inputs or outputs can't be opened.
 
 use flow_store::Schema;
 
@@ -8,7 +8,7 @@ use super::{
     with_help,
 };
 
-/// What is wrong with a flow as it was built. Nothing has been opened or changed.
+/// What is wrong with a flow as it was built. Nothing has been changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -21,7 +21,7 @@ pub enum BuildError {
     },
     /// The function that builds the flow returned an error.
     Function(#[source] BoxError),
-    /// A name that can't be part of an id.
+    /// A name can't be part of an id.
     BadName {
         /// The name.
         name: String,
@@ -108,7 +108,7 @@ pub enum BuildError {
     OutputInStore(Box<OutputInStore>),
     /// A source would read a file of the store.
     InputIsStore(Box<InputIsStore>),
-    /// A source that can't go on where it was, in a flow that is to be recovered.
+    /// A source can't resume, and the flow has a recovery store.
     CannotResume {
         /// The source.
         id: String,
@@ -161,7 +161,7 @@ pub enum BuildError {
         place: Place,
         /// The old type.
         old: String,
-        /// The one that it can't be told from: the present one, or another old one.
+        /// The type that looks the same: the present one, or another old one.
         other: String,
         /// What both look like.
         schema: Box<Schema>,
@@ -186,27 +186,28 @@ pub enum BuildError {
         /// The first difference.
         difference: String,
     },
-    /// The user's function panicked, or what a step calls before the run starts.
+    /// The function that builds the flow panicked, or user code that a step calls before the run
+    /// starts.
     Panicked {
         /// The step; `None` for the dataflow function itself.
         step: Option<String>,
         /// The panic's message.
         message: String,
     },
-    /// A record would go through too many steps in one go.
+    /// A record would go through too many steps without a shuffle.
     ChainTooLong {
-        /// The first step that is one too many.
+        /// The first step beyond the limit.
         id: String,
         /// Where it was made.
         place: Place,
-        /// How many may follow on each other.
+        /// The most steps that may follow each other.
         most: usize,
     },
-    /// A setting of the run that can't be.
+    /// A setting of the run is invalid.
     Setting {
         /// What is wrong with it.
         message: String,
-        /// What to do about it.
+        /// Advice on what to do about it.
         help: Option<String>,
     },
     /// Several things are wrong.
@@ -214,7 +215,7 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// What is wrong, without what to do about it.
+    /// Says what is wrong, without advice.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
@@ -251,11 +252,11 @@ impl BuildError {
                  a loop makes it"
             ),
             BuildError::Unused { id, place } => {
-                format!("{place}: what `{id}` gives out is never used")
+                format!("{place}: the output of `{id}` is never used")
             }
             BuildError::Empty => "the flow is empty: start it with `flow.source(..)`".to_owned(),
             BuildError::ResultInSink { id, item, place } => {
-                format!("{place}: `{item}` reaches the sink `{id}`, errors and all")
+                format!("{place}: `{item}` reaches the sink `{id}`, which would write errors too")
             }
             BuildError::OptionInSink { id, item, place } => format!(
                 "{place}: `{item}` reaches the sink `{id}`, which would write `null` where there \
@@ -272,7 +273,7 @@ impl BuildError {
             BuildError::OutputInStore(error) => error.message(),
             BuildError::InputIsStore(error) => error.message(),
             BuildError::CannotResume { id, place } => format!(
-                "{place}: the source `{id}` can't go on where it was, so a restart would lose \
+                "{place}: the source `{id}` can't resume where it stopped, so a restart would lose \
                  records"
             ),
             BuildError::Source { step, place, error } => {
@@ -335,7 +336,7 @@ impl BuildError {
         }
     }
 
-    /// What may help, where something does.
+    /// Advice on what to do about it, if there is any.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let text = match self {
@@ -403,7 +404,7 @@ impl BuildError {
                  `.key_on(..)` and a stateful step"
             }
             BuildError::Setting { help, .. } => return help.clone(),
-            // Each of several has its own, behind it.
+            // Each error of several shows its own help.
             BuildError::Empty | BuildError::Panicked { .. } | BuildError::Several(_) => {
                 return None;
             }
@@ -433,7 +434,7 @@ pub enum BadName {
 }
 
 impl BadName {
-    /// What to do about it.
+    /// Advice on what to do about it.
     #[must_use]
     pub fn help(self) -> &'static str {
         match self {
@@ -450,7 +451,7 @@ impl BadName {
 }
 
 impl BuildError {
-    /// The first error of this type among all that led to this one: see
+    /// The first error of type `E` among this error and its causes: see
     /// [`RunError::caused_by`](crate::RunError::caused_by).
     #[must_use]
     pub fn caused_by<E: std::error::Error + 'static>(&self) -> Option<&E> {
@@ -460,7 +461,7 @@ impl BuildError {
         }
     }
 
-    /// What kind of error it is, as a word for logs and metrics.
+    /// The kind of error, as a word for logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -494,7 +495,7 @@ impl BuildError {
         }
     }
 
-    /// The id of the step that it is about, where it is about one.
+    /// The id of the step that failed, if the error is about a step.
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         match self {
@@ -520,7 +521,7 @@ impl BuildError {
         }
     }
 
-    /// Where in the user's code it is; of two places, the second.
+    /// The place in the user's code, if the error has one. Of two places, the second.
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
         match self {

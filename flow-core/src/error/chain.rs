@@ -1,4 +1,4 @@
-//! An error together with what caused it.
+//! Errors together with their causes.
 
 use std::{error::Error, fmt};
 
@@ -9,11 +9,10 @@ use super::{
     SinkError, SourceError, with_help,
 };
 
-/// Prints an error and its causes in one line: `bad line: invalid digit found in string`. What to
-/// do about them is left out: that is [`help_of`].
+/// Prints an error and its causes on one line: `bad line: invalid digit found in string`. Leaves
+/// out advice, which [`help_of`] returns.
 ///
-/// Many errors say in their own text what caused them. A cause whose text is there already is left
-/// out.
+/// Many errors repeat the text of their cause. A cause whose text is already there is left out.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
@@ -27,12 +26,12 @@ impl fmt::Display for Chain<'_> {
             }
             cause = error.source();
         }
-        // What it quotes may be anything.
+        // A message may quote any text of the user, with control characters too.
         f.write_str(&visible(&text))
     }
 }
 
-/// Whether `more` stands in `text`, not merely as a part of a word.
+/// Whether `more` occurs in `text` as whole words.
 fn says(text: &str, more: &str) -> bool {
     let more = more.trim();
     let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
@@ -45,7 +44,7 @@ fn says(text: &str, more: &str) -> bool {
         })
 }
 
-/// What an error says, without what to do about it.
+/// The message of an error, without advice.
 pub(crate) fn message_of(error: &(dyn Error + 'static)) -> String {
     match advised(error) {
         Some((message, _)) => message,
@@ -53,7 +52,7 @@ pub(crate) fn message_of(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// What to do about an error, as it or the first of its causes that knows says it.
+/// The advice of an error, or of the first of its causes that has some.
 pub(crate) fn help_of(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -65,7 +64,7 @@ pub(crate) fn help_of(error: &(dyn Error + 'static)) -> Option<String> {
     None
 }
 
-/// An error of this library, in two parts: what is wrong, and what to do about it.
+/// The message and the advice of an error of this library.
 fn advised(error: &(dyn Error + 'static)) -> Option<(String, Option<String>)> {
     macro_rules! one_of {
         ($($known:ty),* $(,)?) => {
@@ -90,7 +89,7 @@ fn advised(error: &(dyn Error + 'static)) -> Option<(String, Option<String>)> {
     None
 }
 
-/// An error of its own kind, with advice.
+/// An error without a type of its own, with advice.
 #[derive(Debug, thiserror::Error)]
 pub(crate) struct Advised {
     message: String,
@@ -159,7 +158,7 @@ mod tests {
         assert_eq!(chain(&["a: b", "b", "c"]), "a: b: c");
         assert_eq!(chain(&["a (b: c)", "b: c", "c"]), "a (b: c)");
         assert_eq!(chain(&["same", "same", ""]), "same");
-        // A part of a word is another word.
+        // Within a word, the same letters say something else.
         assert_eq!(chain(&["no such axis", "x"]), "no such axis: x");
         assert_eq!(chain(&["größe", "öß"]), "größe: öß");
     }

@@ -1,4 +1,4 @@
-//! What is said of a type that is not what it was when its values were stored.
+//! How a type differs from the one that was stored, and what to do about it.
 
 use std::fmt;
 
@@ -9,19 +9,18 @@ use flow_store::{Difference, Rewrite, Schema};
 pub struct TypeChange {
     /// The id of the step in the store.
     pub stored_id: String,
-    /// What is not as it was, field by field. None where the types look the same, or can't be
-    /// traced.
+    /// The differences, field by field. Empty if the types look the same or can't be traced.
     pub differences: Vec<Difference>,
-    /// The type that was stored, if that is known.
+    /// The stored type, if it is known.
     pub stored: Option<Schema>,
-    /// The types that the flow could convert: none of them is what was stored.
+    /// The types that the flow can convert. None of them is the stored one.
     pub converted_from: Vec<Schema>,
     /// Whether the type looks as it did when its values were stored.
     pub unchanged: bool,
 }
 
 impl TypeChange {
-    /// Nothing is known.
+    /// A change of which nothing is known.
     pub(crate) fn unknown(stored_id: String) -> Self {
         TypeChange {
             stored_id,
@@ -32,7 +31,7 @@ impl TypeChange {
         }
     }
 
-    /// It looks as it did.
+    /// The type looks the same.
     pub(crate) fn none(stored_id: String) -> Self {
         TypeChange {
             unchanged: true,
@@ -50,7 +49,7 @@ impl TypeChange {
         }
     }
 
-    /// The type that was stored, as a way to go back to.
+    /// The advice to go back to the stored type.
     pub(crate) fn back(&self) -> String {
         match &self.stored {
             Some(stored) => format!("go back to the type that is stored: {stored}"),
@@ -58,8 +57,7 @@ impl TypeChange {
         }
     }
 
-    /// What there is to know beside the differences, with the cause that serde gives: a line each,
-    /// each begun with a line end.
+    /// Notes beside the differences, given serde's error. Each begins with a line end.
     pub(crate) fn notes(&self, cause: &str) -> String {
         let mut notes = String::new();
         if !self.converted_from.is_empty() {
@@ -81,7 +79,7 @@ impl TypeChange {
         notes
     }
 
-    /// What serde could do, with the cause that it gives.
+    /// What serde attributes could do, given serde's error.
     fn hints(&self, cause: &str) -> Vec<String> {
         let mut hints = Vec::new();
         if let Some((from, to)) = self.maybe_renamed() {
@@ -101,7 +99,8 @@ impl TypeChange {
         hints
     }
 
-    /// How a state can be converted: between two types that look the same nothing is converted.
+    /// The advice to convert a state. Types that look the same can't be converted, so they need
+    /// another form first.
     pub(crate) fn conversion(&self) -> &'static str {
         match self.differences.is_empty() {
             true => {
@@ -113,8 +112,8 @@ impl TypeChange {
         }
     }
 
-    /// What can be done: what serde could do, then `first`, then to `drop` it. Where a field with a
-    /// default is enough, nothing need be lost.
+    /// All ways out: serde attributes, then `first`, then to `drop` the state. If
+    /// `#[serde(default)]` is enough, it is the only one, because nothing need be lost.
     pub(crate) fn ways_out(&self, cause: &str, first: &str, drop: &str) -> String {
         let mut ways = self.hints(cause);
         let id = &self.stored_id;
@@ -148,14 +147,14 @@ impl TypeChange {
     }
 }
 
-/// The field that serde misses.
+/// The name of the field that serde misses.
 fn missing_field(cause: &str) -> Option<&str> {
     let (_, rest) = cause.split_once("missing field `")?;
     rest.split_once('`').map(|(field, _)| field)
 }
 
 impl fmt::Display for TypeChange {
-    /// A line for each difference, each begun with a line end.
+    /// Prints each difference on a line, each begun with a line end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for difference in &self.differences {
             write!(f, "\n  {difference}")?;

@@ -1,4 +1,4 @@
-//! Records that fail: what happens to them, and what becomes of them.
+//! What happens to records that fail.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// The flow stops at the record; the next run starts at it.
+    /// The flow stops at the record, and the next run starts at it.
     #[default]
     Fail,
     /// The record is left out, and counted in [`Outcome::skipped`](crate::Outcome::skipped).
     Skip,
 }
 
-/// A record that failed in a step, and why.
+/// A record that failed in a step, with its error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dead<T, E> {
     /// The record as it came to the step.

@@ -1,4 +1,4 @@
-//! What sources and sinks say when they fail.
+//! Errors of sources and sinks.
 
 use std::{fmt, io::ErrorKind};
 
@@ -27,7 +27,7 @@ pub struct SinkError {
 }
 
 impl SinkError {
-    /// Whether a sink failed because whoever read its output is gone.
+    /// Whether the sink failed because its output has no reader any more.
     pub(crate) fn has_no_reader(&self) -> bool {
         self.cause
             .as_ref()
@@ -43,7 +43,7 @@ pub(crate) struct NoReader(std::io::Error);
 impl NoReader {
     /// Tells a reader that is gone from other errors of a pipe, a socket or a terminal.
     pub(crate) fn or_other(error: std::io::Error) -> BoxError {
-        /// What a terminal says that has hung up.
+        /// The error of a terminal that has hung up.
         const EIO: i32 = 5;
         let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
         let hung_up = cfg!(unix) && error.raw_os_error() == Some(EIO);
@@ -57,7 +57,8 @@ impl NoReader {
 macro_rules! io_error {
     ($name:ident) => {
         impl $name {
-            /// An error with this message, which should name what it is about: the file, the line.
+            /// An error with this message. The message should name the file or the line that it is
+            /// about.
             pub fn new(message: impl Into<String>) -> Self {
                 $name {
                     message: message.into(),
@@ -66,8 +67,8 @@ macro_rules! io_error {
                 }
             }
 
-            /// The same error with what to do about it: a sentence without an end that names the
-            /// command or the setting. An empty one adds nothing.
+            /// Adds advice on what to do about it: a sentence without a period that names the
+            /// command or the setting. An empty text adds nothing.
             #[must_use]
             pub fn and_help(mut self, help: &str) -> Self {
                 if !help.is_empty() {
@@ -78,19 +79,19 @@ macro_rules! io_error {
                 self
             }
 
-            /// What is wrong, without what to do about it.
+            /// Says what is wrong, without advice.
             #[must_use]
             pub fn message(&self) -> String {
                 self.message.clone()
             }
 
-            /// What to do about it, where that is known.
+            /// Advice on what to do about it, if there is any.
             #[must_use]
             pub fn help(&self) -> Option<String> {
                 self.help.as_deref().map(str::to_owned)
             }
 
-            /// An error that says what its cause says.
+            /// An error with the message and the advice of its cause.
             pub(crate) fn because(cause: impl Into<BoxError>) -> Self {
                 let cause = cause.into();
                 $name {
@@ -100,7 +101,7 @@ macro_rules! io_error {
                 }
             }
 
-            /// An error with this message and what caused it.
+            /// An error with this message, followed by that of its cause.
             pub fn caused_by(message: impl fmt::Display, cause: impl Into<BoxError>) -> Self {
                 let cause = cause.into();
                 $name {
@@ -129,7 +130,7 @@ io_error!(SourceError);
 io_error!(SinkError);
 
 impl SourceError {
-    /// The same error about a line of a file, `before` which others come.
+    /// The same error, beginning with the name of the file and the number of a line.
     pub(crate) fn at(mut self, name: &str, before: u64) -> Self {
         self.message = format!("{name}, line {before}: {}", self.message);
         self

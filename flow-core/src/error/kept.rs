@@ -1,10 +1,10 @@
-//! What a step can't keep.
+//! Values that a step can't keep in the store.
 
 use flow_store::CodecError;
 
 use super::with_help;
 
-/// What a step keeps in the store.
+/// What kind of value it is that a step keeps in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kept {
@@ -18,9 +18,9 @@ pub enum Kept {
     Position,
 }
 
-/// A value that could not be written, or could not be read back as what it was.
+/// A value that could not be written, or could not be read back unchanged.
 ///
-/// Nothing of its epoch is durable: what a commit makes durable can be read back.
+/// Its epoch is not durable, because what a commit makes durable can be read back.
 #[derive(Debug)]
 pub struct NotKept {
     kind: Kept,
@@ -40,13 +40,13 @@ impl NotKept {
         }
     }
 
-    /// What it is.
+    /// What kind of value it is.
     #[must_use]
     pub fn kind(&self) -> Kept {
         self.kind
     }
 
-    /// The key, as text; of a token the partition, of a position the number of the output. `None`
+    /// The key as text; for a token its partition, for a position the number of its output. `None`
     /// for a key that can't be written at all.
     #[must_use]
     pub fn of(&self) -> Option<&str> {
@@ -65,13 +65,13 @@ impl NotKept {
         &self.cause
     }
 
-    /// What can be done about it.
+    /// Advice on what to do about it, if there is any.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         self.cause.help().map(str::to_owned)
     }
 
-    /// What is wrong, without what can be done about it.
+    /// Says what is wrong, without advice.
     #[must_use]
     pub fn message(&self) -> String {
         let NotKept {

@@ -1,10 +1,10 @@
-//! Why no record can be made of a line, and what to do about it.
+//! Why a line can't become a record, and what to do about it.
 
 use std::str::Utf8Error;
 
 use crate::{names::quoted, record::json_number};
 
-/// Why no record can be made of a line. It is the cause of a
+/// Why a line can't become a record. It is the cause of a
 /// [`SourceError`](crate::source::SourceError).
 ///
 /// ```
@@ -24,45 +24,45 @@ use crate::{names::quoted, record::json_number};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LineError {
-    /// It is longer than the source allows.
+    /// The line is longer than the source allows.
     #[error("the line is longer than {limit} bytes")]
     TooLong {
-        /// The most that is allowed, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// It is not UTF-8.
+    /// The line is not UTF-8.
     #[error("the line is not UTF-8, from its byte {} on", .error.valid_up_to() + 1)]
     NotUtf8 {
-        /// Where it stops being UTF-8.
+        /// The error, which says where the line stops being UTF-8.
         error: Utf8Error,
     },
-    /// It is not JSON, or not of the type that the source reads.
+    /// The line is not JSON, or not of the type that the source reads.
     #[error("{}", json_text(.error))]
     Json {
-        /// What the parser says; its line is always 1. It is told in the words of this error, and
-        /// so is no cause of it.
+        /// The parser's error; its line number is always 1. The text of this error contains it, so
+        /// it is not a `source`.
         error: serde_json::Error,
-        /// What the line looks like, where that tells more.
+        /// What the line looks like, if that says more.
         looks: Option<Looks>,
     },
 }
 
-/// What a line looks like of which no JSON value can be read.
+/// What a line looks like that can't be read as a JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Looks {
     /// The beginning of an array, or a whole one.
     Array,
-    /// The beginning or the end of a value that stands on several lines.
+    /// The beginning or the end of a value that takes several lines.
     Pretty,
     /// Several values.
     Several,
-    /// It begins with a byte order mark, in the middle of a file.
+    /// A line in the middle of a file that begins with a byte order mark.
     Marked,
-    /// It has NUL bytes, as ASCII in UTF-16 and UTF-32 has.
+    /// A line with NUL bytes, as UTF-16 and UTF-32 have for ASCII.
     Wide,
-    /// JSON with a number that this program keeps as text, which can't be read in a part that is
-    /// tagged, untagged or flattened.
+    /// JSON with a number that this program keeps as text. Such a number can't be read in a tagged,
+    /// untagged or flattened part.
     ExactNumber,
 }
 
@@ -73,13 +73,13 @@ impl LineError {
         LineError::Json { error, looks }
     }
 
-    /// What to do about it, where that is known.
+    /// Advice on what to do about it, if there is any.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         self.help_in("in.json")
     }
 
-    /// The same, about a line of this file.
+    /// The same for a line of this file.
     pub(crate) fn help_in(&self, file: &str) -> Option<String> {
         let text = match self {
             LineError::TooLong { .. } => "`.max_line(..)` sets what is allowed",
@@ -117,7 +117,7 @@ impl LineError {
 }
 
 impl Looks {
-    /// Called for lines that failed only.
+    /// Called only for lines that failed, so it may be slow.
     fn of(line: &[u8], error: &serde_json::Error) -> Option<Looks> {
         if line.starts_with("\u{feff}".as_bytes()) {
             return Some(Looks::Marked);
@@ -125,7 +125,7 @@ impl Looks {
         if line.contains(&0) {
             return Some(Looks::Wide);
         }
-        // As long as serde does not know the type, it takes such a number for a map.
+        // Until serde knows the type, it takes such a number for a map.
         let is_map = |text: &str| {
             text.starts_with("invalid type: map") || text.starts_with("data did not match any")
         };
@@ -151,7 +151,7 @@ impl Looks {
     }
 }
 
-/// The parser's words; of its place only the column says something.
+/// The parser's text with only the column as its place, because the line is always 1.
 fn json_text(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.replace(" at line 1 column ", ", at column ")

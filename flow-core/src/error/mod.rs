@@ -1,4 +1,4 @@
-//! Everything that can go wrong, one type for each stage of a flow's life.
+//! Everything that can go wrong: one type for each stage of a run.
 
 mod build;
 mod chain;
@@ -27,7 +27,7 @@ pub use place::Place;
 pub use resume::ResumeError;
 pub use run::{Origin, RecordError, RunError, Safe};
 
-/// Shows an error by its `message` and its `help`, each piece of advice on a line of its own.
+/// Displays an error as its `message` and its `help`, each piece of advice on its own line.
 macro_rules! with_help {
     ($error:ty) => {
         impl std::fmt::Display for $error {
@@ -48,10 +48,10 @@ fn write_help(f: &mut fmt::Formatter<'_>, help: Option<&str>) -> fmt::Result {
     Ok(())
 }
 
-/// An error of any type, as it comes out of user code.
+/// An error of any type, as user code returns it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What a fallible step may return as its error: anything that is an error, or a text.
+/// The error of a fallible step: any type that is an error, or a text.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the error of a step",
     label = "this step fails with a `{Self}`",

@@ -1,4 +1,4 @@
-//! Files that sinks write: used for two things, or not what they were.
+//! Files that sinks can't write: they are used twice, or are not what they were.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub struct OutputIsInput {
 with_help!(OutputIsInput);
 
 impl OutputIsInput {
-    /// What is wrong, without what to do about it.
+    /// Says what is wrong, without advice.
     #[must_use]
     pub fn message(&self) -> String {
         let OutputIsInput {
@@ -47,7 +47,7 @@ impl OutputIsInput {
         )
     }
 
-    /// What to do about it.
+    /// Advice on what to do about it.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let help = "name another file: `.overwrite()` would empty the input, and `.append()` would \
@@ -55,7 +55,7 @@ impl OutputIsInput {
         Some(help.to_owned())
     }
 
-    /// The id of the step that it is about.
+    /// The id of the step.
     #[must_use]
     pub fn step(&self) -> &str {
         &self.sink
@@ -79,7 +79,7 @@ pub struct OutputInStore {
 with_help!(OutputInStore);
 
 impl OutputInStore {
-    /// What is wrong, without what to do about it.
+    /// Says what is wrong, without advice.
     #[must_use]
     pub fn message(&self) -> String {
         format!(
@@ -91,7 +91,7 @@ impl OutputInStore {
         )
     }
 
-    /// What to do about it.
+    /// Advice on what to do about it.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let help = "give the store a directory of its own: it is backed up, replaced and removed \
@@ -99,7 +99,7 @@ impl OutputInStore {
         Some(help.to_owned())
     }
 
-    /// The id of the step that it is about.
+    /// The id of the step.
     #[must_use]
     pub fn step(&self) -> &str {
         &self.sink
@@ -123,7 +123,7 @@ pub struct InputIsStore {
 with_help!(InputIsStore);
 
 impl InputIsStore {
-    /// What is wrong, without what to do about it.
+    /// Says what is wrong, without advice.
     #[must_use]
     pub fn message(&self) -> String {
         format!(
@@ -135,7 +135,7 @@ impl InputIsStore {
         )
     }
 
-    /// What to do about it.
+    /// Advice on what to do about it.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let help =
@@ -143,17 +143,17 @@ impl InputIsStore {
         Some(help.to_owned())
     }
 
-    /// The id of the step that it is about.
+    /// The id of the step.
     #[must_use]
     pub fn step(&self) -> &str {
         &self.source_step
     }
 }
 
-/// What is wrong with a file that a sink writes.
+/// A problem with a file that a sink writes.
 ///
-/// It is the [source](std::error::Error::source) of the [`SinkError`](super::SinkError) that a run
-/// ends with.
+/// It is the [source](std::error::Error::source) of the [`SinkError`](super::SinkError) that ends
+/// the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputError {
     step: String,
@@ -161,7 +161,7 @@ pub struct OutputError {
     problem: OutputProblem,
 }
 
-/// What can be wrong with a file that a sink writes.
+/// What is wrong with a file that a sink writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputProblem {
@@ -171,33 +171,33 @@ pub enum OutputProblem {
     Moved,
     /// Another file was put in its place while the flow wrote to it.
     Replaced,
-    /// Someone cut it short while the flow wrote to it.
+    /// Someone else cut it short while the flow wrote to it.
     CutShort {
-        /// The bytes that are there.
+        /// The length that it has, in bytes.
         there: u64,
-        /// The bytes that had been written.
+        /// The length that the flow had written, in bytes.
         written: u64,
     },
-    /// Someone else wrote to it while the flow did, or cut it short.
+    /// Someone else wrote to it or cut it short while the flow wrote to it.
     Changed {
-        /// The bytes that are there.
+        /// The length that it has, in bytes.
         there: u64,
-        /// The bytes that had been written.
+        /// The length that the flow had written, in bytes.
         written: u64,
     },
-    /// The last run ended cleanly, and there is more in it now.
+    /// It has more than the committed output, although the last run ended cleanly.
     ForeignTail {
-        /// The bytes that are committed.
+        /// The committed length, in bytes.
         bytes: u64,
-        /// The bytes behind them.
+        /// The number of bytes behind it.
         behind: u64,
     },
-    /// The last run failed because someone else wrote to an output of the flow, and behind what is
-    /// committed of this one there is more, which may be theirs.
+    /// The last run failed because someone else wrote to an output of the flow. This output has
+    /// more than is committed, which may be theirs.
     MixedTail {
-        /// The bytes that are committed.
+        /// The committed length, in bytes.
         bytes: u64,
-        /// The bytes behind them, of the run or of others.
+        /// The number of bytes behind it, of the run or of others.
         behind: u64,
     },
 }
@@ -229,7 +229,7 @@ impl OutputError {
         self.problem
     }
 
-    /// What to do about it.
+    /// Advice on what to do about it.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let (step, path) = (&self.step, self.path.display());
@@ -245,28 +245,28 @@ impl OutputError {
             ),
             OutputProblem::Changed { there, written } if there > written => format!(
                 "{path} must be written by one flow only. The next start is refused, and says how \
-                 to go on"
+                 to resume"
             ),
             OutputProblem::CutShort { .. } | OutputProblem::Changed { .. } => format!(
                 "{path} must be written by one flow only; put it back as it was before the next run"
             ),
             OutputProblem::ForeignTail { bytes, .. } => format!(
                 "if others wrote them, keep them elsewhere and cut the file back with \
-                 `truncate -s {bytes} {path}`, or go on behind them with `.append()` and \
+                 `truncate -s {bytes} {path}`, or keep them and append with `.append()` and \
                  `--drop-state {step}`; if the store is an old one, from a backup, they are \
                  results that the flow makes again: cut the file back"
             ),
             OutputProblem::MixedTail { bytes, .. } => format!(
                 "keep what is not the flow's elsewhere (`tail -c +{} {path}`), and cut the file \
-                 back with `truncate -s {bytes} {path}`: the flow makes its own part again; or go \
-                 on behind all of them with `.append()` and `--drop-state {step}`, and have that \
-                 part twice",
+                 back with `truncate -s {bytes} {path}`: the flow makes its own part again; or \
+                 keep all of them and append with `.append()` and `--drop-state {step}`, and have \
+                 that part twice",
                 bytes + 1
             ),
         })
     }
 
-    /// What is wrong, without what to do about it.
+    /// Says what is wrong, without advice.
     #[must_use]
     pub fn message(&self) -> String {
         let path = self.path.display();

@@ -1,35 +1,35 @@
-//! Before a run: the flow and its store do not fit.
+//! Errors before a run: the flow does not match its store.
 
 use flow_store::{StoreError, visible_on_a_line};
 
 use super::{Chain, NotKept, SinkError, SourceError, TypeChange, help_of, with_help};
 
-/// Why a flow was not started from its store. The store has not been changed.
+/// Why a flow could not resume from its store. The store has not been changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResumeError {
-    /// The store itself refused.
+    /// The store can't be opened, or does not match the flow.
     Store(Box<StoreError>),
-    /// A stored state no longer decodes.
+    /// A stored state can't be read any more.
     State {
         /// The step.
         step: String,
         /// The key, as text.
         key: String,
-        /// The type that the flow now has.
+        /// The type of the state in the flow.
         state: String,
-        /// What the decoder says.
+        /// The decoder's error.
         cause: String,
         /// How the type differs from the one that was stored.
         change: Box<TypeChange>,
     },
-    /// A stored key no longer decodes, or has other bytes than it had.
+    /// A stored key can't be read any more, or its bytes have changed.
     Key {
         /// The step.
         step: String,
-        /// Its id in the store.
+        /// The id of the step in the store.
         stored_id: String,
-        /// The key type that the flow now has.
+        /// The type of the key in the flow.
         key: String,
         /// What is wrong.
         cause: String,
@@ -42,49 +42,49 @@ pub enum ResumeError {
         first: String,
         /// The other one.
         second: String,
-        /// What both become.
+        /// The key that both become.
         key: String,
     },
-    /// A conversion of keys did not give each stored key to one worker.
+    /// A conversion of keys did not give each stored key to exactly one worker.
     KeysScattered {
         /// The step.
         step: String,
-        /// How many states are stored.
+        /// The number of stored states.
         all: u64,
-        /// How many the workers took, together.
+        /// The number of states that all workers together took.
         kept: u64,
     },
-    /// A resume token or a sink's position no longer decodes.
+    /// A token of a source or a position of a sink can't be read any more.
     Token {
         /// The source or sink.
         step: String,
-        /// Whether it is a partition that the source has no more.
+        /// Whether it is a partition that the source no longer has.
         gone: bool,
         /// The partition or output.
         part: String,
-        /// The type that the flow now has.
+        /// The type of the token or position in the flow.
         token: String,
-        /// What the decoder says.
+        /// The decoder's error.
         cause: String,
         /// How the type differs from the one that was stored.
         change: Box<TypeChange>,
     },
-    /// What the start would store could not be read back as what it is.
+    /// A value that the start would store can't be read back unchanged.
     NotKept {
         /// The step.
         step: String,
-        /// What could not be kept, and why.
+        /// The value that can't be kept, and why.
         #[source]
         error: Box<NotKept>,
     },
-    /// Partitions that had not been read to their end are gone.
+    /// Partitions are gone that had not been read to their end.
     PartitionGone {
         /// The source.
         step: String,
         /// The partitions.
         partitions: Vec<String>,
     },
-    /// What was read under another name would be read again.
+    /// Something that was read under another name would be read again.
     PartitionRenamed {
         /// The source.
         step: String,
@@ -93,7 +93,7 @@ pub enum ResumeError {
         /// The name that it has now.
         new: String,
     },
-    /// `--rename-partition` names a new partition that the source does not have.
+    /// `--rename-partition` gives a new name that the source does not list.
     RenamedToNothing {
         /// The source.
         step: String,
@@ -102,17 +102,17 @@ pub enum ResumeError {
         /// The name that was given.
         new: String,
     },
-    /// Two partitions would go on as one.
+    /// Two partitions would resume as one.
     PartitionsMeet {
         /// The source.
         step: String,
-        /// The name that it had.
+        /// The old name.
         old: String,
         /// The name that both would have.
         new: String,
     },
-    /// Between what a partition was and what has its name now there was more, which nobody has
-    /// read.
+    /// Other files had the name of a partition between its old file and its present one, and have
+    /// never been read.
     PartitionsMissed {
         /// The source.
         step: String,
@@ -120,29 +120,29 @@ pub enum ResumeError {
         old: String,
         /// The name that it has now.
         new: String,
-        /// What was never read.
+        /// The names of what was never read.
         missed: Vec<String>,
     },
     /// `--drop-partition` or `--rename-partition` names a partition that the store does not know.
     NoSuchPartition {
-        /// The name that was given.
+        /// The name that the user gave.
         partition: String,
-        /// What the store has.
+        /// The partitions in the store.
         known: Vec<String>,
     },
-    /// `--drop-partition` or `--rename-partition` names a partition that is there.
+    /// `--drop-partition` or `--rename-partition` names a partition that is still there.
     PartitionThere {
-        /// The name that was given.
+        /// The name that the user gave.
         partition: String,
     },
     /// `--skip-rest-of-line` names a partition that no source has.
     NoLineToSkip {
-        /// The name that was given.
+        /// The name that the user gave.
         partition: String,
-        /// The partitions that there are.
+        /// The partitions of all sources.
         known: Vec<String>,
     },
-    /// A source can't go on at its token.
+    /// A source can't resume at its token.
     Source {
         /// The source.
         step: String,
@@ -150,11 +150,11 @@ pub enum ResumeError {
         #[source]
         error: SourceError,
     },
-    /// A sink can't go on at its position.
+    /// A sink can't resume at its position.
     Sink {
         /// The sink.
         step: String,
-        /// Its id in the store.
+        /// The id of the sink in the store.
         stored_id: String,
         /// Why.
         #[source]
@@ -163,7 +163,7 @@ pub enum ResumeError {
 }
 
 impl ResumeError {
-    /// What is wrong, without what to do about it.
+    /// Says what is wrong, without advice.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
@@ -204,7 +204,7 @@ impl ResumeError {
                 change,
                 ..
             } => format!(
-                "where `{step}` stood in `{}` can't be read as `{token}`: {cause}{change}{}",
+                "the position of `{step}` in `{}` can't be read as `{token}`: {cause}{change}{}",
                 visible_on_a_line(part),
                 change.notes(cause)
             ),
@@ -229,7 +229,7 @@ impl ResumeError {
             ResumeError::PartitionsMeet { step, old, new } => {
                 let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
                 format!(
-                    "source `{step}` would go on as `{new}` with what it read as `{old}`, and has \
+                    "source `{step}` would resume as `{new}` with what it read as `{old}`, and has \
                      read another partition under that name"
                 )
             }
@@ -263,15 +263,21 @@ impl ResumeError {
                 known_partitions(known)
             ),
             ResumeError::Source { step, error } => {
-                format!("source `{step}` can't go on where it was: {}", Chain(error))
+                format!(
+                    "source `{step}` can't resume where it stopped: {}",
+                    Chain(error)
+                )
             }
             ResumeError::Sink { step, error, .. } => {
-                format!("sink `{step}` can't go on where it was: {}", Chain(error))
+                format!(
+                    "sink `{step}` can't resume where it stopped: {}",
+                    Chain(error)
+                )
             }
         }
     }
 
-    /// What may help, where something does. Each piece of advice is a line.
+    /// Advice on what to do about it, if there is any. Each line is one piece of advice.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         Some(match self {
@@ -318,7 +324,7 @@ impl ResumeError {
             ResumeError::PartitionRenamed { old, new, .. } => {
                 let (old, new) = (visible_on_a_line(old), visible_on_a_line(new));
                 format!(
-                    "go on in it with `--rename-partition {old}={new}`; or agree to read it again \
+                    "resume in it with `--rename-partition {old}={new}`; or agree to read it again \
                      with `--drop-partition {old}`"
                 )
             }
@@ -333,7 +339,7 @@ impl ResumeError {
                 format!("name {them} as an input too, or leave {them} unread with {flags}")
             }
             ResumeError::Source { error, .. } => return help_of(error),
-            // An error with a cause knows better.
+            // An error with a cause has better advice.
             ResumeError::Sink { error, .. } if std::error::Error::source(error).is_some() => {
                 return help_of(error);
             }
@@ -346,7 +352,7 @@ impl ResumeError {
         })
     }
 
-    /// What kind of error it is, as a word for logs and metrics.
+    /// The kind of error, as a word for logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -370,7 +376,7 @@ impl ResumeError {
         }
     }
 
-    /// The id of the step that it is about, where it is about one.
+    /// The id of the step that failed, if the error is about a step.
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         match self {
@@ -394,7 +400,7 @@ impl ResumeError {
         }
     }
 
-    /// The partition that it is about, where it is about one; of several the first, of two names
+    /// The partition, if the error is about one. Of several partitions, the first; of two names,
     /// the old one.
     #[must_use]
     pub fn partition(&self) -> Option<&str> {

@@ -1,4 +1,4 @@
-//! After a run: what ended it, and what is safe.
+//! Errors of a run: what ended it, and what is safe.
 
 use std::fmt;
 
@@ -10,68 +10,68 @@ use super::{
     write_help,
 };
 
-/// Why a run did not end well.
+/// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The flow was not right as it was built.
+    /// The flow is wrong as it was built.
     Build(#[from] BuildError),
-    /// The flow was not started from its store.
+    /// The flow could not resume from its store.
     Resume(#[from] ResumeError),
-    /// A record failed, and the flow stopped exactly before it.
+    /// A record failed before the first shuffle, and the flow stopped exactly before it.
     Record(Box<RecordError>),
     /// A step failed behind a shuffle, or a sink failed. The open epochs were given up.
     Step {
         /// The step.
         step: String,
-        /// The worker that it failed on.
+        /// The worker on which it failed.
         worker: usize,
         /// The error.
         #[source]
         cause: BoxError,
-        /// Where the record came from, before the first shuffle.
+        /// Where the record came from, if that is known.
         origin: Option<Box<Origin>>,
-        /// What is not lost.
+        /// What is safe.
         safe: Safe,
-        /// How many runs in a row have ended like this, this one included.
+        /// The number of runs in a row that ended like this, this one included.
         times: u64,
     },
-    /// A key, state, token or position could not be written so that it is read back as what it was.
-    /// The open epochs were given up.
+    /// A key, state, token or position can't be written so that it is read back unchanged. The open
+    /// epochs were given up.
     NotKept {
         /// The step.
         step: String,
-        /// The worker that it failed on.
+        /// The worker on which it failed.
         worker: usize,
-        /// What could not be kept, and why.
+        /// The value that can't be kept, and why.
         #[source]
         error: Box<NotKept>,
-        /// Where the record came from, before the first shuffle.
+        /// Where the record came from, if that is known.
         origin: Option<Box<Origin>>,
-        /// What is not lost.
+        /// What is safe.
         safe: Safe,
     },
     /// User code panicked. The open epochs were given up.
     Panicked {
         /// The step.
         step: String,
-        /// The worker that it ran on.
+        /// The worker on which it ran.
         worker: usize,
         /// The panic's message.
         message: String,
-        /// Where the record came from, before the first shuffle.
+        /// Where the record came from, if that is known.
         origin: Option<Box<Origin>>,
-        /// What is not lost.
+        /// What is safe.
         safe: Safe,
-        /// How many runs in a row have ended like this, this one included.
+        /// The number of runs in a row that ended like this, this one included.
         times: u64,
     },
-    /// An epoch could not be made durable.
+    /// Epochs could not be made durable.
     Commit {
         /// Why.
         #[source]
         error: Box<StoreError>,
-        /// What is not lost.
+        /// What is safe.
         safe: Safe,
     },
     /// A sink's output could not be made durable.
@@ -81,32 +81,33 @@ pub enum RunError {
         /// Why.
         #[source]
         error: SinkError,
-        /// What is not lost.
+        /// What is safe.
         safe: Safe,
     },
-    /// The end of the run could not be written to the store; what was committed before is safe.
+    /// The end of the run could not be written to the store. Everything that was committed before
+    /// is safe.
     Close {
         /// Why.
         #[source]
         error: Box<StoreError>,
-        /// What is not lost.
+        /// What is safe.
         safe: Safe,
     },
     /// The flow was told to stop at once.
     CutShort {
-        /// What is not lost.
+        /// What is safe.
         safe: Safe,
     },
     /// The flow did not come to rest in time after it was told to stop.
     StopTimedOut {
-        /// The time it had.
+        /// The time that it had.
         limit: std::time::Duration,
-        /// Where the workers are.
+        /// The step in which each worker was last seen.
         steps: String,
-        /// What is not lost.
+        /// What is safe.
         safe: Safe,
     },
-    /// While the flow drained after one failure, a second one ended it.
+    /// While the flow was stopping for one failure, a second one ended it.
     WhileStopping {
         /// The failure that ended the run.
         #[source]
@@ -116,25 +117,25 @@ pub enum RunError {
     },
     /// A thread of the run was lost.
     Lost {
-        /// What is known of it.
+        /// What is known about it.
         message: String,
-        /// What is not lost.
+        /// What is safe.
         safe: Safe,
     },
-    /// The threads of the run could not be started.
+    /// The workers could not be started.
     Workers(String),
-    /// The system has no more threads for the run. Nothing has been opened or changed.
+    /// The system has no more threads for the run. Nothing has been changed.
     Threads {
-        /// How many it needs: one for each worker, and one that commits.
+        /// The number of threads that it needs: one for each worker, and one that commits.
         needs: usize,
-        /// What the system says.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
 }
 
 impl RunError {
-    /// What is wrong, without what to do about it and what is safe.
+    /// Says what is wrong, without advice and without what is safe.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
@@ -186,12 +187,12 @@ impl RunError {
             RunError::Lost { message, .. } => format!("a thread of the run was lost: {message}"),
             RunError::Workers(message) => format!("the workers could not run: {message}"),
             RunError::Threads { needs, cause } => {
-                format!("the run needs {needs} threads and can't have them: {cause}")
+                format!("the run needs {needs} threads, which can't be started: {cause}")
             }
         }
     }
 
-    /// What may help, where something does. Each piece of advice is a line.
+    /// Advice on what to do about it, if there is any. Each line is one piece of advice.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {
@@ -216,7 +217,7 @@ impl RunError {
         }
     }
 
-    /// What may help when run after run ends in the same way.
+    /// Advice if several runs in a row end in the same way.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let (times, help) = match self {
@@ -236,7 +237,7 @@ impl RunError {
             .then(|| format!("This is run {times} in a row that ends like this. {help}"))
     }
 
-    /// What is not lost, as a sentence, where the store is not lost itself.
+    /// What is safe, as a sentence. `None` if the store itself is lost, or the run had not started.
     #[must_use]
     pub fn what_is_safe(&self) -> Option<String> {
         match self {
@@ -258,7 +259,7 @@ impl RunError {
         }
     }
 
-    /// What kind of error it is, as a word for logs and metrics.
+    /// The kind of error, as a word for logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -280,7 +281,7 @@ impl RunError {
         }
     }
 
-    /// The id of the step that it is about, where it is about one.
+    /// The id of the step that failed, if the error is about a step.
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         match self {
@@ -302,11 +303,11 @@ impl RunError {
         }
     }
 
-    /// The first error of this type among all that led to this one: the user's own error, as the
-    /// function returned it.
+    /// The first error of type `E` among this error and its causes: for example the user's own
+    /// error, as the function returned it.
     ///
-    /// An error inside an `anyhow::Error` is found if it has been given a context; `anyhow` hides
-    /// it otherwise.
+    /// An error inside an `anyhow::Error` is found only if it has been given a context. Otherwise
+    /// `anyhow` hides it.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -322,7 +323,7 @@ impl RunError {
     #[must_use]
     pub fn caused_by<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match self {
-            // Both are errors that are shown in place of this one.
+            // The errors inside are shown in place of this one, so they are not its `source`.
             RunError::Build(error) => error.caused_by(),
             RunError::Resume(error) => find(error),
             RunError::Record(error) => find(&**error),
@@ -333,8 +334,8 @@ impl RunError {
         }
     }
 
-    /// Where the record came from that failed, or at which a step panicked or failed, before the
-    /// first shuffle.
+    /// The origin of the record that failed, or at which a step failed or panicked. `None` if it is
+    /// not known.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
         match self {
@@ -347,7 +348,7 @@ impl RunError {
         }
     }
 
-    /// Up to where the run's results are safe, for a run that had started.
+    /// How far the results of the run are safe. `None` if the run had not started.
     #[must_use]
     pub fn safe(&self) -> Option<Safe> {
         match self {
@@ -370,11 +371,12 @@ impl RunError {
     }
 }
 
-/// Where the record came from at which a step panicked, as exactly as is known.
+/// Where a record came from, as exactly as it is known.
 ///
-/// Before the first shuffle records go through the steps in batches, so it is one of a batch. It is
-/// known exactly where they go one at a time: behind a source from which a step may fail that is
-/// not the first one, and in a run that follows on one that was aborted, which goes in small steps.
+/// Before the first shuffle, records go through the steps in batches, so often it is one of a
+/// batch. It is known exactly if records go one at a time:
+/// - behind a source, if a step that is not the first one may fail,
+/// - in the run after an aborted one, which takes small steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Origin {
@@ -382,11 +384,11 @@ pub struct Origin {
     pub source_step: String,
     /// The source's partition: for a file, its path.
     pub partition: String,
-    /// Where the first of the records stands in the partition: `line 6`.
+    /// The position of the first of the records: `line 6`.
     pub first: Option<String>,
-    /// Where the last of them stands. The same as the first if the record is known exactly.
+    /// The position of the last one. Equal to `first` if the record is known exactly.
     pub last: Option<String>,
-    /// The line of the first of them, from 1, where the partition has lines.
+    /// The line number of the first one, from 1, if the partition has lines.
     pub line: Option<u64>,
     /// The record's text, if it is known exactly and the source can show it.
     pub excerpt: Option<String>,
@@ -417,15 +419,15 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The place of a record, on a line of its own: the first line of an error is the same each time
-/// that it happens.
+/// The origin, on a line of its own. So the first line of an error is the same each time that the
+/// error happens.
 fn at(origin: &Option<Box<Origin>>) -> String {
     origin
         .as_ref()
         .map_or_else(String::new, |origin| format!("\n{origin}"))
 }
 
-/// A record that failed before the first shuffle: everything before it is safe, and the next run
+/// A record that failed before the first shuffle. Everything before it is safe, and the next run
 /// starts at it.
 #[derive(Debug, thiserror::Error)]
 pub struct RecordError {
@@ -435,22 +437,22 @@ pub struct RecordError {
     pub source_step: String,
     /// The source's partition: for a file, its path.
     pub partition: String,
-    /// Where in the partition the record stands: `line 6`.
+    /// The position of the record in the partition: `line 6`.
     pub position: Option<String>,
-    /// The number of the line, from 1, where the partition has lines.
+    /// The line number, from 1, if the partition has lines.
     pub line: Option<u64>,
-    /// The record's text, where the source can show it.
+    /// The record's text, if the source can show it.
     pub excerpt: Option<String>,
     /// Why it failed.
     #[source]
     pub cause: BoxError,
-    /// What is not lost.
+    /// What is safe.
     pub safe: Safe,
-    /// How many runs in a row have failed at this place, this one included.
+    /// The number of runs in a row that failed at this place, this one included.
     pub times: u64,
 }
 
-/// From this many runs in a row on, a record that fails gets a hint.
+/// From this many failed runs in a row on, the error has a hint.
 const AGAIN: u64 = 3;
 
 impl fmt::Display for RunError {
@@ -485,13 +487,13 @@ impl fmt::Display for RecordError {
 }
 
 impl RecordError {
-    /// What the cause says, with its own causes: `bad line: invalid digit found in string`.
+    /// The text of the cause, with its own causes: `bad line: invalid digit found in string`.
     #[must_use]
     pub fn cause_text(&self) -> String {
         Chain(&*self.cause).to_string()
     }
 
-    /// Where the record failed, and why, without what to do about it and what is safe.
+    /// Says where the record failed, and why, without advice and without what is safe.
     #[must_use]
     pub fn message(&self) -> String {
         let mut text = format!("{}: {}", self.place(), self.cause_text());
@@ -501,7 +503,7 @@ impl RecordError {
         visible(&text).into_owned()
     }
 
-    /// The step that failed, and where: the partition, and the record's position.
+    /// The step that failed, the partition, and the record's position, as text.
     #[must_use]
     pub fn place(&self) -> String {
         let mut place = format!("step `{}` failed at {}", self.step, self.partition);
@@ -511,7 +513,7 @@ impl RecordError {
         visible(&place).into_owned()
     }
 
-    /// Where the record came from.
+    /// The origin of the record.
     #[must_use]
     pub fn origin(&self) -> Origin {
         Origin {
@@ -524,14 +526,14 @@ impl RecordError {
         }
     }
 
-    /// The column, from 1, at which the record's text is no JSON, or not of the type that it is
-    /// read as; none where it failed at something else.
+    /// The column, from 1, at which the record is not JSON or not of the expected type. `None` if
+    /// it failed for another reason.
     #[must_use]
     pub fn column(&self) -> Option<usize> {
         self.json().map(serde_json::Error::column)
     }
 
-    /// What the cause says beside the [column](RecordError::column).
+    /// The text of the cause without the [column](RecordError::column).
     #[must_use]
     pub fn beside_column(&self) -> String {
         match self.json() {
@@ -543,7 +545,7 @@ impl RecordError {
         }
     }
 
-    /// The parser's error, if that is what the record failed with.
+    /// The parser's error, if the record failed with one.
     fn json(&self) -> Option<&serde_json::Error> {
         match find(&*self.cause) {
             Some(LineError::Json { error, .. }) => Some(error),
@@ -551,7 +553,7 @@ impl RecordError {
         }
     }
 
-    /// What to do about the record, where its source or its step knows that.
+    /// Advice on what to do about the record, if its source or its step has some.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match find::<LineError>(&*self.cause) {
@@ -560,7 +562,7 @@ impl RecordError {
         }
     }
 
-    /// What may help when the same record fails again and again.
+    /// Advice if the same record fails in several runs in a row.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         (self.times >= AGAIN).then(|| {
@@ -573,14 +575,14 @@ impl RecordError {
     }
 }
 
-/// Up to where a run's results are safe.
+/// How far the results of a run are safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Safe {
-    /// The last durable epoch; `None` for a run without a store.
+    /// The last durable epoch; `None` without a store.
     pub epoch: Option<Epoch>,
-    /// Whether every record before the failed one is in it.
+    /// Whether it includes every record before the failed one.
     pub exact: bool,
-    /// How many records were taken from where they can't be taken again, and not processed: see
+    /// Records that were taken from an input that can't be read again, and not processed: see
     /// [`Outcome::unprocessed`](crate::Outcome::unprocessed).
     pub unprocessed: u64,
 }
@@ -601,7 +603,7 @@ impl fmt::Display for Safe {
             ),
             (Some(epoch), false) => write!(
                 f,
-                "Everything up to epoch {epoch} is safe; the next run goes on from there."
+                "Everything up to epoch {epoch} is safe; the next run resumes from there."
             ),
         }?;
         match self.unprocessed {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{NoResume, OutputId, Shards, Sink, SinkError, SyncOutput, Writer};
 use crate::{lock::Mutex, record::Record};
 
-/// Collects records, in the order in which they arrive at one worker, and hands them to the test.
+/// Collects records in the order in which they arrive, and hands them to the test.
 ///
 /// The sink is a handle: clone it into the function that builds the flow, which runs several times.
 ///

@@ -1,11 +1,11 @@
-//! Refuses numbers that JSON can't express; serde_json would write `null`.
+//! Refuses numbers that JSON can't express. Without this, serde_json would write `null`.
 
 use serde::ser::{
     Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// A value, or a serializer, that lets only finite numbers through. Otherwise it changes nothing.
+/// A value or a serializer that lets only finite numbers through, and changes nothing else.
 pub(super) struct Finite<T>(pub(super) T);
 
 impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
@@ -15,7 +15,7 @@ impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
     }
 }
 
-/// The end of the error of a refused number.
+/// The end of the error text of a refused number.
 pub(super) const NO_FORM: &str = "has no form in JSON";
 
 #[cold]
@@ -23,7 +23,7 @@ fn not_finite<E: Error>(number: f64) -> E {
     E::custom(format_args!("{number} {NO_FORM}"))
 }
 
-/// Methods that pass a plain value on.
+/// Methods that pass on a plain value.
 macro_rules! plain {
     ($($method:ident($type:ty)),* $(,)?) => { $(
         #[inline]
@@ -168,7 +168,7 @@ impl<S: Serializer> Serializer for Finite<S> {
     }
 }
 
-/// Sequences of all kinds pass their elements on, and end.
+/// Sequences of all kinds pass on their elements, and end.
 macro_rules! elements {
     ($($trait:ident::$method:ident),*) => { $(
         impl<C: $trait> $trait for Finite<C> {
@@ -193,7 +193,7 @@ elements!(
     SerializeTupleVariant::serialize_field
 );
 
-/// Structs of both kinds pass their fields on, and end.
+/// Structs of both kinds pass on their fields, and end.
 macro_rules! fields {
     ($($trait:ident),*) => { $(
         impl<C: $trait> $trait for Finite<C> {

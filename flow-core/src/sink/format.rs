@@ -1,4 +1,4 @@
-//! From a stream's records to a sink's items.
+//! Turns a stream's records into a sink's items.
 //!
 //! A sink with one output gets its items from all workers. The worker that has the record makes the
 //! item before it is sent. So `#[derive(Serialize)]` is enough for a record that ends in a line of
@@ -94,8 +94,8 @@ impl<F> LineSink<F, FileLines> {
 }
 
 impl<S> LineSink<Json, S> {
-    /// Writes `NaN` and infinities as `null`, as serde_json does. Otherwise a record with one of
-    /// them fails, because a reader of the line would find no number there.
+    /// Writes `NaN` and infinities as `null`, as serde_json does. By default a record with such a
+    /// number fails, because a reader of the line would find no number there.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -112,8 +112,8 @@ impl<S> LineSink<Json, S> {
 }
 
 impl<S> LineSink<Text, S> {
-    /// Writes records of several lines as they are. Otherwise a record with a line end in it fails,
-    /// because a reader of the file would find several records.
+    /// Writes records of several lines as they are. By default a record with a line end in it
+    /// fails, because a reader of the file would find several records.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -185,7 +185,7 @@ fn json_line(record: &impl Serialize) -> Result<String, SinkError> {
 #[cold]
 fn not_json(record: &impl Serialize, error: serde_json::Error) -> SinkError {
     let mut start = Start::default();
-    // It fails again at the same place.
+    // Serializing fails again at the same place.
     let _ = serde_json::to_writer(&mut start, record);
     let text = String::from_utf8_lossy(&start.0);
     let begins = match text.is_empty() {
@@ -195,7 +195,7 @@ fn not_json(record: &impl Serialize, error: serde_json::Error) -> SinkError {
     let message = format!("the record can't be written as JSON{begins}");
     let cause = error.to_string();
     let help = if cause.ends_with(NO_FORM) {
-        "make it an `Option`, leave such records out before the sink, or have `null` written with \
+        "make it an `Option`, leave such records out before the sink, or write `null` with \
          `.nan_as_null()`"
     } else if cause.contains("key must be a string") {
         "the keys of an object are texts: make the keys of the map texts in a `map` before the \

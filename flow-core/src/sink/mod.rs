@@ -52,8 +52,8 @@ pub trait Sink: 'static {
         Guarantee::AtLeastOnce
     }
 
-    /// The output. Two sinks with the same output are refused, and so is a file that the flow also
-    /// reads. By default nothing is known.
+    /// The output, if it is known. A flow is refused if two of its sinks have the same output, or
+    /// if it also reads the output. By default the output is not known.
     fn output(&self) -> Option<Output> {
         None
     }

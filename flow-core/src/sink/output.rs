@@ -62,7 +62,7 @@ impl OutputId {
         self
     }
 
-    /// The same output after an execution that ended cleanly, or not.
+    /// The same output after an execution that ended cleanly, or did not.
     #[must_use]
     pub fn after(self, ended_cleanly: bool) -> Self {
         OutputId {
@@ -72,7 +72,7 @@ impl OutputId {
     }
 
     /// The same output after an execution that failed because someone else wrote to an output, or
-    /// not.
+    /// did not.
     #[must_use]
     pub fn after_others_wrote(self, others_wrote: bool) -> Self {
         OutputId {
@@ -82,18 +82,18 @@ impl OutputId {
     }
 
     /// Whether the previous execution failed because someone else wrote to this output, or to
-    /// another one of the flow. Then what is behind the position may not be flow's alone.
+    /// another one of the flow. If so, bytes behind the position may not all be flow's.
     #[must_use]
     pub fn others_wrote(&self) -> bool {
         self.others_wrote
     }
 
-    /// Whether the previous execution ended by itself with all that it wrote durable: it finished,
-    /// was stopped, or stopped before a record that failed. Then what is behind the position is
-    /// someone else's.
+    /// Whether the previous execution ended by itself and made everything durable that it wrote: it
+    /// finished, was stopped, or stopped before a record that failed. If so, anything behind the
+    /// position is someone else's.
     ///
-    /// False after a kill, after a failure that gave epochs up, and when the flow goes back to an
-    /// earlier epoch.
+    /// False after a kill, after a failure that gave up epochs, and after a roll back to an earlier
+    /// epoch.
     #[must_use]
     pub fn ended_cleanly(&self) -> bool {
         self.ended_cleanly

@@ -6,7 +6,7 @@ use super::{NoResume, Output, OutputId, Shards, Sink, SinkError, SyncOutput, Wri
 
 /// Writes lines to standard output as soon as they arrive, in the order of their epochs.
 ///
-/// If standard output is non-blocking, it waits for the reader.
+/// If standard output is non-blocking, the sink waits for the reader.
 #[derive(Clone, Debug)]
 pub struct StdoutLines {
     kind: &'static str,

@@ -14,7 +14,7 @@ use crate::{
     resume::{NO_GROUP, Notice},
 };
 
-/// What makes the sink on a worker.
+/// Makes the sink on a worker.
 pub(crate) fn head<S: Sink>(index: StepIndex, inlet: InletId, sink: S) -> Head {
     Head::new(index, move |context| {
         let mut checked = Checked::default();
@@ -38,8 +38,8 @@ pub(crate) fn keeps_positions<S: Sink>() -> bool {
     TypeId::of::<S::Position>() != TypeId::of::<NoResume>()
 }
 
-/// Opens the outputs of this worker: its own, which it writes, and those left by runs with more
-/// workers, which it only brings back to their positions.
+/// Opens the outputs of this worker. It writes its own, and brings those of runs with more workers
+/// only back to their positions.
 fn open<S: Sink>(
     sink: &S,
     context: &mut HeadContext<'_>,
@@ -142,7 +142,7 @@ fn ended_cleanly(look: &Look) -> bool {
 }
 
 /// Whether the last execution failed because someone else wrote to an output. That may have
-/// happened to this one too: the execution ended at the first one that it found.
+/// happened to this output too, because the execution ended at the first one that it found.
 fn others_wrote(look: &Look) -> bool {
     let last = look.last_execution().and_then(|last| last.ended.as_ref());
     let foreign = matches!(
@@ -169,7 +169,7 @@ struct Writing<W> {
     step: StepIndex,
     at: At,
     number: Option<u16>,
-    /// The first one is written.
+    /// The first one is written. The others are only brought back to their positions.
     outputs: Vec<(u32, W)>,
     checked: Checked,
 }

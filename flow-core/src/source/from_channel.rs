@@ -13,20 +13,20 @@ use std::{
 use super::{At, Next, NoResume, Reader, Source, SourceError};
 use crate::lock::{Condvar, Mutex, MutexGuard};
 
-/// How many records are read in one run.
+/// The most records of one read.
 const RUN: usize = 256;
 
 /// Records that other threads send: a channel, with its source for the flow.
 ///
 /// At most `capacity` records (at least 1) wait in the channel. When it is full,
-/// [`send`](Sender::send) waits until the flow has read some, so a slow flow slows its senders. The
-/// input ends when the last [`Sender`] has been dropped. When the run has ended otherwise, sending
-/// is an error that gives the record back.
+/// [`send`](Sender::send) waits until the flow has read some. So a slow flow slows its senders. The
+/// input ends when the last [`Sender`] has been dropped. If the run ends for another reason,
+/// sending is an error that gives the record back.
 ///
-/// What was sent can't be sent again, so the source can't resume: records that had been read and
-/// were not durable are lost in a crash. Under a store the flow has to agree to that with
-/// [`lossy`](Source::lossy). Records that a run has not processed when it stops stay in the
-/// channel, for another run in the same process.
+/// A record can't be sent twice, so the source can't resume: a crash loses the records that had
+/// been read and were not durable. Under a store, the flow has to agree to that with
+/// [`lossy`](Source::lossy). Records that a stopped run has not processed stay in the channel, for
+/// another run in the same process.
 ///
 /// The source is a handle: clone it into the function that builds the flow, which runs several
 /// times.
@@ -50,7 +50,7 @@ const RUN: usize = 256;
 /// ```
 ///
 /// A thread that must not wait, such as one of an async runtime, uses
-/// [`try_send`](Sender::try_send). So does a step of the same flow, which would otherwise wait for
+/// [`try_send`](Sender::try_send). So does a step of the same flow, because it would wait for
 /// itself.
 #[must_use]
 pub fn from_channel<T: Send + 'static>(capacity: usize) -> (Sender<T>, ChannelSource<T>) {
@@ -69,16 +69,16 @@ pub fn from_channel<T: Send + 'static>(capacity: usize) -> (Sender<T>, ChannelSo
     (Sender(shared.clone()), ChannelSource(shared))
 }
 
-/// Sends records to a flow; made by [`from_channel`]. Its clones send to the same flow.
+/// Sends records to a flow; made by [`from_channel`]. All clones send to the same flow.
 pub struct Sender<T>(Arc<Shared<T>>);
 
-/// The source of what is sent; made by [`from_channel`]. Its clones are one source, of which one
-/// run has one.
+/// The source of a channel; made by [`from_channel`]. All clones are one source, which only one run
+/// can read.
 pub struct ChannelSource<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
     state: Mutex<State<T>>,
-    /// There is room, or nobody reads any more.
+    /// Signaled when there is room, or no reader any more.
     room: Condvar,
 }
 
@@ -90,14 +90,14 @@ struct State<T> {
     /// Whether there is a reader.
     is_open: bool,
     run: Run,
-    /// Of the reader, while it waits.
+    /// The waker of the reader, while it waits.
     waker: Option<Waker>,
 }
 
-/// How far the run is that reads.
+/// The state of the run that reads.
 #[derive(PartialEq, Eq)]
 enum Run {
-    /// None has read yet.
+    /// No run has read yet.
     Waited,
     Reads,
     Over,
@@ -110,7 +110,7 @@ impl<T> Shared<T> {
 }
 
 impl<T> State<T> {
-    /// Whether nobody will read what is sent now.
+    /// Whether a record that is sent now can't be read.
     fn is_closed(&self) -> bool {
         self.run == Run::Over || (self.sources == 0 && !self.is_open)
     }
@@ -131,7 +131,7 @@ impl<T> Sender<T> {
     /// Sends a record, and waits for room if the channel is full.
     ///
     /// # Errors
-    /// When the run has ended, or there will be none. The record comes back in the error.
+    /// If the run has ended, or there will be none. The error holds the record.
     pub fn send(&self, record: T) -> Result<(), SendError<T>> {
         let mut state = self.0.lock();
         while !state.is_closed() && state.queue.len() >= state.capacity {
@@ -149,8 +149,8 @@ impl<T> Sender<T> {
     /// Sends a record if there is room.
     ///
     /// # Errors
-    /// When the channel is full, the run has ended, or there will be none. The record comes back in
-    /// the error.
+    /// If the channel is full, the run has ended, or there will be none. The error holds the
+    /// record.
     pub fn try_send(&self, record: T) -> Result<(), TrySendError<T>> {
         let mut state = self.0.lock();
         if state.is_closed() {
@@ -238,7 +238,7 @@ impl<T: Send + 'static> Source for ChannelSource<T> {
     }
 }
 
-/// Reads what is sent.
+/// Reads a channel.
 pub struct ChannelReader<T>(Arc<Shared<T>>);
 
 impl<T: Send + 'static> Reader for ChannelReader<T> {
@@ -283,7 +283,7 @@ impl<T> Drop for ChannelReader<T> {
         let mut state = self.0.lock();
         state.is_open = false;
         state.waker = None;
-        // A start that was refused has read nothing.
+        // If the start was refused, nothing has been read.
         if state.run == Run::Reads {
             state.run = Run::Over;
         }

@@ -1,23 +1,23 @@
-//! Records from a function that starts where it is told: the smallest source that can resume.
+//! Records from a function that is told where to start: the smallest source that can resume.
 
 use std::task::Waker;
 
 use super::{At, Excerpt, Next, Reader, Source, SourceError};
 
-/// How many records are read in one run.
+/// The most records of one read.
 const RUN: usize = 256;
 
-/// Records from a function that is told how many of them have been read: it returns an iterator
+/// Records from a function that gets the number of records already read, and returns an iterator
 /// over the rest.
 ///
-/// `open(read)` is called when the flow starts: with 0 the first time, and then with the number of
-/// records that were durable. Flow counts them. `next` is called on a worker, so an iterator that
-/// waits (for a socket, say) holds up its epoch: [`from_channel`](super::from_channel) takes
+/// `open(read)` is called when the flow starts: the first time with 0, later with the number of
+/// durable records, which flow counts. `next` of the iterator is called on a worker. If it waits,
+/// for example for a socket, it holds up its epoch. [`from_channel`](super::from_channel) takes
 /// records from a thread that may wait.
 ///
-/// [`try_from_fn`] is for a function that may fail, and
-/// [`from_fn_with_token`](super::from_fn_with_token) for one that needs more than a number to find
-/// its place.
+/// [`try_from_fn`] is for a function that may fail.
+/// [`from_fn_with_token`](super::from_fn_with_token) is for one that needs more than a number to
+/// find its place.
 ///
 /// ```
 /// # use flow::prelude::*;
@@ -38,7 +38,7 @@ where
     FnSource(open)
 }
 
-/// Like [`from_fn`], for a function that may fail: when it opens its input, or at a record.
+/// Like [`from_fn`], for a function that may fail when it opens its input, or at a record.
 ///
 /// # Errors
 /// The flow stops exactly at a record that is an error, and the next run starts at it. If `open`
@@ -127,10 +127,10 @@ where
     }
 }
 
-/// Reads what a function gives out, and counts it.
+/// Reads the records of a function, and counts them.
 pub struct FnReader<T> {
     items: Box<dyn Iterator<Item = Result<T, SourceError>>>,
-    /// How many records had been read before the last run, and how many that had.
+    /// The number of records read before the last read, and by the last read.
     before: u64,
     run: u64,
 }

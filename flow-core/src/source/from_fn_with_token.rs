@@ -1,4 +1,4 @@
-//! Records from a function that says where to go on behind each of them.
+//! Records from a function that returns a token with each record.
 
 use std::{marker::PhantomData, task::Waker};
 
@@ -6,19 +6,18 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{At, Next, Reader, Source, SourceError};
 
-/// How many records are read in one run.
+/// The most records of one read.
 const RUN: usize = 256;
 
-/// Records from a function that says, with each record, where to go on behind it: an offset, an id,
-/// the time of a change.
+/// Records from a function that returns a token with each record, such as an offset, an id, or the
+/// time of a change.
 ///
-/// `open(resume)` is called when the flow starts, with `None` the first time and then with the
-/// token of the last durable record. It returns an iterator of `(record, token)`, where the token
-/// is what `open` needs to go on *behind* that record. `next` is called on a worker and should not
-/// wait.
+/// `open(resume)` is called when the flow starts: the first time with `None`, later with the token
+/// of the last durable record. It returns an iterator of `(record, token)`. With this token, `open`
+/// resumes *behind* that record. `next` of the iterator is called on a worker and should not wait.
 ///
-/// Where the number of records that have been read is enough to go on, [`from_fn`](super::from_fn)
-/// counts them.
+/// If the number of records is enough to resume, use [`from_fn`](super::from_fn), which counts
+/// them.
 ///
 /// # Errors
 /// The flow stops exactly at a record that is an error, and the next run starts at it. If `open`
@@ -60,7 +59,7 @@ pub struct FnTokenSource<F, T, P, I> {
 
 type Types<T, P, I> = fn() -> (T, P, I);
 
-/// Where a function's records have been read to.
+/// How far a function's records have been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FnToken<P> {
     /// Nothing has been read.
@@ -101,10 +100,10 @@ where
     }
 }
 
-/// Reads what a function gives out.
+/// Reads the records of a function.
 pub struct FnTokenReader<P, I> {
     items: I,
-    /// Where the last run started, and then behind each of its records.
+    /// The token before the last read, and then those of its records.
     tokens: Vec<FnToken<P>>,
 }
 

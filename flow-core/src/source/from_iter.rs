@@ -4,14 +4,14 @@ use std::task::Waker;
 
 use super::{At, Excerpt, Next, Reader, Source, SourceError};
 
-/// How many records are read in one run.
+/// The most records of one read.
 const RUN: usize = 256;
 
-/// Records from something that can be iterated again from the start: a range, a vector, an array.
+/// Records from a value that can be iterated again from the start: a range, a vector, an array.
 ///
-/// The token is how many records have been read; a run that goes on skips that many. `next` is
-/// called on a worker, so an iterator that waits (for a socket, say) holds up its epoch: read such
-/// input with a [`Source`] of your own.
+/// The token is the number of records that have been read. A run that resumes skips that many.
+/// `next` is called on a worker. If it waits, for example for a socket, it holds up its epoch.
+/// [`from_channel`](super::from_channel) takes records from a thread that may wait.
 ///
 /// ```
 /// # use flow::prelude::*;

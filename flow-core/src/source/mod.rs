@@ -1,9 +1,9 @@
-//! Sources: where records come from, and how to go on reading where a run ended.
+//! Sources: where records come from, and how to resume reading where a run ended.
 //!
-//! A source has partitions, which are read independently. The framework owns the position: it asks
-//! a reader for a token whenever an epoch ends, stores it with the state of that epoch, and hands
-//! it back when the flow starts again. A record that a later step skips, drops or fails on has
-//! still been read.
+//! A source has partitions, which are read independently. Flow keeps the position. It asks a reader
+//! for a token whenever an epoch ends, stores the token with the state of that epoch, and hands it
+//! back when the flow resumes. A record that a later step skips, drops or fails on has still been
+//! read.
 
 mod file;
 mod from_channel;
@@ -42,8 +42,8 @@ use crate::{engine::RunHandle, record::State};
 
 /// Where records come from.
 ///
-/// The flow keeps one token for each partition. Partitions are listed once for each run, before
-/// anything else happens, and dealt to the workers in sorted order.
+/// Flow keeps one token for each partition. It lists the partitions once for each run, before
+/// anything else happens, and deals them to the workers in sorted order.
 ///
 /// ```
 /// use std::task::Waker;
@@ -82,54 +82,56 @@ use crate::{engine::RunHandle, record::State};
 pub trait Source: 'static {
     /// The records.
     type Item: 'static;
-    /// Where a reader stands: what it needs to go on. [`NoResume`] where it can't.
+    /// The place of a reader: what it needs to resume. [`NoResume`] if it can't.
     type Token: State + Clone;
     /// Reads one partition.
     type Reader: Reader<Item = Self::Item, Token = Self::Token>;
 
-    /// What this kind of source is called in ids and messages. By default the name of the type:
+    /// The name of this kind of source in ids and messages. By default the name of the type:
     /// `OrderFeed` is `order_feed`.
     fn kind(&self) -> String {
         crate::names::kind_of::<Self>()
     }
 
-    /// The names of the partitions: short, and the same in each run, for tokens are kept by them.
+    /// The names of the partitions. They are short, and the same in each run, because they identify
+    /// the tokens.
     ///
     /// # Errors
-    /// Whatever keeps the partitions from being listed. The run ends before anything has been
-    /// changed.
+    /// If the partitions can't be listed. The run ends before anything has been changed.
     fn partitions(&self) -> Result<Vec<String>, SourceError>;
 
-    /// The files that are read, if the source reads files: a flow that would write to one of them
-    /// is refused before anything is opened. They need not be there. By default there are none.
+    /// The files that are read, if the source reads files. By default there are none.
+    ///
+    /// A flow that would write to one of them is refused before anything is opened. They need not
+    /// exist.
     fn files(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 
-    /// Opens one partition where `at` says; see [`At`] for what the three openings mean.
+    /// Opens one partition at the place `at`; see [`At`] for the three cases.
     ///
-    /// With a store, the first token of the reader is stored with the commit that starts the run.
-    /// From then on the partition is opened at a token, even if nothing of it was read, and the
-    /// flow notices when it is gone.
+    /// With a store, the first token of the reader is stored by the commit that starts the run.
+    /// From then on the partition is opened at a token, even if nothing of it was read, and a start
+    /// notices when it is gone.
     ///
     /// # Errors
-    /// When it can't be opened, or when its content no longer fits the token. The message names the
-    /// partition. The run ends before anything has been changed.
+    /// If it can't be opened, or if its content does not match the token any more. The message
+    /// names the partition. The run ends before anything has been changed.
     fn open(&self, partition: &str, at: At<Self::Token>) -> Result<Self::Reader, SourceError>;
 
-    /// Where the partitions are that the store knows. Asked once at each start from a store, with
-    /// all of them.
+    /// Finds the partitions that the store knows. It is called once at each start from a store,
+    /// with all of them.
     ///
-    /// Partitions can get other names, as files do that are moved or rotated: what was read under
-    /// one name must neither be read again under another one nor be missed. By default a partition
-    /// is what it was if it is [listed](Source::partitions), and otherwise gone.
+    /// Partitions can get other names: files are moved or rotated. Records that were read under one
+    /// name must be neither read again under another name nor missed. By default a partition is the
+    /// same if it is [listed](Source::partitions), and otherwise gone.
     ///
-    /// `listed` is sorted. Returns one answer for each of `known`, in their order.
+    /// `listed` is sorted. The result has one answer for each of `known`, in the same order.
     ///
     /// ```
     /// use flow::source::{Found, Known};
     ///
-    /// /// Topics that begin with the number of a version go on in the next one.
+    /// /// Topics whose names begin with a version continue in the next version.
     /// fn find(known: &[Known<u64>], listed: &[String]) -> Vec<Found<u64>> {
     ///     let found = known.iter().map(|known| {
     ///         let next = known.partition.replacen("v1-", "v2-", 1);
@@ -153,7 +155,7 @@ pub trait Source: 'static {
     /// ```
     ///
     /// # Errors
-    /// Whatever keeps it from being found out. The run ends before anything has been changed.
+    /// If that can't be found out. The run ends before anything has been changed.
     fn find(
         &self,
         known: &[Known<Self::Token>],
@@ -167,7 +169,7 @@ pub trait Source: 'static {
         Ok(places.collect())
     }
 
-    /// [`find`](Source::find), with what tells the files apart that the flow itself writes.
+    /// [`find`](Source::find) that can recognize the files that the flow itself writes.
     #[doc(hidden)]
     fn find_apart(
         &self,
@@ -179,28 +181,28 @@ pub trait Source: 'static {
         self.find(known, listed)
     }
 
-    /// Whether a partition that a user gives up may be one of the missed ones of [`Found::Moved`].
+    /// Whether the user may give up a partition of this name as one of the missed ones of
+    /// [`Found::Moved`].
     #[doc(hidden)]
     fn may_be_missed(&self, partition: &str) -> bool {
         let _ = partition;
         false
     }
 
-    /// The token of a partition of which a person says that it has another name: without what tells
-    /// it from others of the same content.
+    /// The token of a partition that the user has renamed, without its identity, because the new
+    /// one may be a copy.
     #[doc(hidden)]
     fn renamed(&self, token: Self::Token) -> Self::Token {
         token
     }
 
-    /// What makes records of lines that were read on another worker, where the source reads lines
-    /// of files.
+    /// Makes records of lines that were read on another worker, if the source reads lines of files.
     #[doc(hidden)]
     fn line_parser(&self) -> Option<LineParser<Self::Item>> {
         None
     }
 
-    /// The token behind the rest of a line that was read before it was finished, where the source
+    /// The token behind the rest of a line that was read before it was finished, if the source
     /// reads lines of files.
     #[doc(hidden)]
     fn skip_rest_of_line(
@@ -214,8 +216,8 @@ pub trait Source: 'static {
         )))
     }
 
-    /// Agrees that a source which can't resume loses what was read and is not durable when the flow
-    /// crashes, and what nobody has read when it stops.
+    /// Agrees that a source which can't resume loses records: in a crash those that were read and
+    /// are not durable, and when the flow stops those that nobody has read.
     #[must_use]
     fn lossy(self) -> Lossy<Self>
     where
@@ -231,12 +233,14 @@ pub trait Source: 'static {
     }
 }
 
-/// Where a partition is to be opened.
+/// Where to open a partition.
 ///
-/// A source that simply begins at the beginning treats [`Start`](At::Start) and [`New`](At::New)
-/// alike, with [`token`](At::token). The difference matters where a source begins elsewhere. "From
-/// the latest message on" is for `Start` only: a partition that is `New` appeared while the flow
-/// was responsible for the source, perhaps while it was stopped, and what it holds would be lost.
+/// A source that always begins at the beginning treats [`Start`](At::Start) and [`New`](At::New)
+/// alike, with [`token`](At::token).
+///
+/// The difference matters if a source begins elsewhere. Beginning at the latest message is right
+/// only for `Start`. A partition that is `New` appeared while the flow was responsible for the
+/// source, perhaps while it was stopped. Its earlier messages would be lost.
 ///
 /// ```
 /// use flow::source::At;
@@ -252,12 +256,12 @@ pub trait Source: 'static {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At<T> {
-    /// The flow begins with this source: it has no store, or a store that does not know the source.
+    /// The flow begins with this source: it has no store, or its store does not know the source.
     Start,
-    /// The store knows the source, but not this partition: it appeared after the last start, or was
-    /// given up with `--drop-partition` and is back.
+    /// The store knows the source, but not this partition. It appeared after the last start, or is
+    /// back after it was given up with `--drop-partition`.
     New,
-    /// Where it stood.
+    /// The partition resumes at this token.
     Token(T),
 }
 
@@ -287,57 +291,56 @@ impl<T> At<T> {
 pub struct Known<T> {
     /// Its name.
     pub partition: String,
-    /// Where its reader stood.
+    /// The stored token.
     pub token: T,
-    /// Whether it had been read to its end.
+    /// Whether it has been read to its end.
     pub finished: bool,
 }
 
-/// Where a partition is that the store knows: the answer of [`Source::find`].
+/// What has become of a partition that the store knows: the answer of [`Source::find`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<T> {
-    /// It is what it was, under its name; or it is no partition any more, and need not be: it had
-    /// been finished.
+    /// It is the same, under its name. Or it is gone, and need not be there, because it had been
+    /// finished.
     Same,
-    /// It is not there, or something else has its name. The start is refused unless it had been
-    /// finished, or the user gives it up.
+    /// It is gone, or something else has its name. The start is refused, unless it had been
+    /// finished or the user gives it up.
     Lost,
-    /// It has another name now, for certain.
+    /// It certainly has another name now.
     Moved {
-        /// The name that it has now, which need not be [listed](Source::partitions): it is read all
-        /// the same.
+        /// Its present name. It is read even if that is not [listed](Source::partitions).
         to: String,
-        /// The token to go on from.
+        /// The token to resume from.
         token: T,
-        /// A partition that must not be read before this one has come to its end: the one that has
-        /// its name now.
+        /// The partition that has its old name now. That is read only after this one has come to
+        /// its end.
         before: Option<String>,
-        /// What would be left unread though it came between the two: the start is refused until it
-        /// is listed or given up.
+        /// Partitions that came between the two and would be left unread. The start is refused
+        /// until they are listed or given up.
         missed: Vec<String>,
     },
-    /// Something else has its name, which begins with the little that was read, and is read on as
-    /// it. What the one that was read had behind that can't be read any more: the start says so.
+    /// Something else has its name and begins with the little that was read. Reading continues in
+    /// it. The unread rest of the old one can't be read any more, and the start says so.
     Replaced {
-        /// The token to go on from.
+        /// The token to resume from.
         token: T,
     },
     /// It looks like a listed partition that the store does not know. The start is refused until
     /// the user says what it is.
     Perhaps {
-        /// The name of that one.
+        /// The name of the listed partition.
         to: String,
     },
-    /// What became of it can't be told. The start is refused unless the user gives it up or says
-    /// what it is called now.
+    /// It is not clear what has become of it. The start is refused, unless the user gives it up or
+    /// renames it.
     Unclear {
         /// The reason, with the name of the partition.
         why: String,
         /// What to do about it.
         help: String,
     },
-    /// It had been read to its end, was not listed then, and will not come back: what is kept of it
-    /// can go.
+    /// It had been read to its end, was not listed then, and will not come back. Its row is removed
+    /// from the store.
     Forgotten,
 }
 
@@ -345,42 +348,44 @@ pub enum Found<T> {
 pub trait Reader: 'static {
     /// The records.
     type Item;
-    /// Where the reader stands.
+    /// The place of the reader.
     type Token;
 
-    /// Appends a run of records to `out`, which comes in empty: a few hundred at most, or about 64
-    /// KiB.
+    /// Appends a run of records to `out`, which is empty: a few hundred at most, or about 64 KiB.
     ///
-    /// It never blocks: when there is nothing to read now, it returns [`Next::Idle`] and wakes
-    /// `waker` from another thread when there is, or [`Next::IdleUntil`]. [`Next::Ready`] with
-    /// nothing appended means that the reader wants to be asked again. It is called again only when
-    /// all records of the last run have been used.
+    /// It never blocks. If there is nothing to read now, it returns [`Next::Idle`] and wakes
+    /// `waker` from another thread later, or it returns [`Next::IdleUntil`]. [`Next::Ready`]
+    /// without new records means that the reader wants to be called again. It is called again only
+    /// when all records of the last run have been processed.
     ///
-    /// Each partition has a waker of its own, the same one in each call. A wake counts from the
-    /// moment of the call on: one that comes before `read` has returned `Idle` is not lost, and one
-    /// that comes when nobody waits does nothing. So a reader hands the waker on first and then
-    /// looks whether there is something to read.
+    /// Each partition has its own waker, the same one in each call. A wake counts from the
+    /// beginning of the call. A wake before `read` has returned `Idle` is not lost, and a wake
+    /// while nobody waits does nothing. So a reader first hands on the waker, and then looks for
+    /// records.
     ///
     /// # Errors
-    /// When the next record can't be read. The records appended before are good, and
-    /// `token(out.len())` is where the bad one starts: the flow stops exactly there.
+    /// If the next record can't be read. The records appended before are valid, and
+    /// `token(out.len())` is where the bad one starts. The flow stops exactly there.
     fn read(&mut self, out: &mut Vec<Self::Item>, waker: &Waker) -> Result<Next, SourceError>;
 
-    /// Tells the reader of its run, once, before the first `read`. A reader that returns
-    /// [`Next::IdleUntil`] takes the time from [`RunHandle::clock`], so that a test can move it by
-    /// hand.
+    /// Gives the reader a handle to its run, once, before the first `read`. A reader that returns
+    /// [`Next::IdleUntil`] takes the time from [`RunHandle::clock`], so that a test can control it.
     fn set_run(&mut self, run: &RunHandle) {
         let _ = run;
     }
 
-    /// Where record `index` of the last run starts. `index` equal to the run's length is where the
-    /// next unread record starts, skipped ones counted; before the first run it is where the reader
-    /// was opened: `token(0)` is asked then, and stored.
+    /// The place where record `index` of the last run starts.
+    ///
+    /// If `index` is the number of records in the run, it is where the next unread record starts,
+    /// behind skipped ones. Before the first run, `token(0)` is called and stored: it is where the
+    /// reader was opened.
     fn token(&self, index: usize) -> Self::Token;
 
-    /// Fails if what was read is not what the source holds any more: a file that was overwritten.
-    /// Called when an epoch ends in which the partition was read, before its token is stored: then
-    /// nothing of the epoch becomes durable. By default it does nothing.
+    /// Checks that the source still holds what was read. It fails, for example, if a file was
+    /// overwritten. By default it does nothing.
+    ///
+    /// It is called when an epoch ends in which the partition was read, before its token is stored.
+    /// If it fails, nothing of the epoch becomes durable.
     ///
     /// # Errors
     /// What has happened, with the name of the partition.
@@ -388,51 +393,53 @@ pub trait Reader: 'static {
         Ok(())
     }
 
-    /// Whether it has taken records, from wherever they come, that it has not appended to a run
-    /// yet.
+    /// Whether the reader has taken records from its input that it has not appended to a run yet.
+    /// By default it has none.
     ///
-    /// A reader that can't resume ([`NoResume`]) is asked this when the flow stops, and again after
-    /// each read that follows: it is read as long as it has some, so that a stop loses nothing that
-    /// was taken. Records of its last run are processed in any case. From the first time on it
-    /// takes no more. By default it has none.
+    /// It is called on a reader that can't resume ([`NoResume`]) when the flow stops, and again
+    /// after each read that follows. The reader is read as long as it returns true, so that a stop
+    /// loses no record that was taken. Records of its last run are processed in any case. From the
+    /// first call on, the reader takes no more records.
     ///
-    /// When half the time of [`Runner::drain_within`](crate::Runner::drain_within) is over, what
-    /// has not been processed is left, and counted in
+    /// When half the time of [`Runner::drain_within`](crate::Runner::drain_within) is over, the
+    /// records that have not been processed are left, and counted in
     /// [`Outcome::unprocessed`](crate::Outcome::unprocessed).
     fn has_taken(&mut self) -> bool {
         false
     }
 
-    /// How many records those are, as far as it knows.
+    /// The number of those records, as far as it is known.
     #[doc(hidden)]
     fn taken(&mut self) -> u64 {
         u64::from(self.has_taken())
     }
 
-    /// Takes back what is left of the last run, where that can wait for another run. Returns what
-    /// can't: it is processed before the flow stops.
+    /// Takes back the rest of the last run, if it can wait for another run. Returns the records
+    /// that can't wait. These are processed before the flow stops.
     #[doc(hidden)]
     fn take_back(&mut self, rest: VecDeque<Self::Item>) -> VecDeque<Self::Item> {
         rest
     }
 
-    /// How many bytes the records of the last run hold beyond their own size, for the budget of
-    /// what is in flight.
+    /// The bytes that the records of the last run hold beyond their own size, for the budget of
+    /// bytes in flight.
     fn run_bytes(&self) -> usize {
         0
     }
 
-    /// How many records the last run left out before its record `index`, or `token(index)`, because
-    /// they could not be read and the source was told to skip those.
+    /// The number of records that the last run skipped before its record `index`, or before
+    /// `token(index)`, because they could not be read.
     fn skipped_before(&self, index: usize) -> u64 {
         let _ = index;
         0
     }
 
-    /// A last line that `read` has left unread at the end, because its writer may not have finished
-    /// it. Then the partition is not finished either, and a later start misses it if it is gone. By
-    /// default there is none. A reader that wraps the one of [`TextLines`](crate::TextLines) or its
-    /// like returns what that one does.
+    /// A last line that `read` has left unread, because its writer may not have finished it. By
+    /// default there is none.
+    ///
+    /// The partition is then not finished, and a later start notices if it is gone. A reader that
+    /// wraps the one of [`TextLines`](crate::TextLines) or its like returns the line of that
+    /// reader.
     fn unfinished(&mut self) -> Option<UnfinishedLine> {
         None
     }
@@ -443,47 +450,47 @@ pub trait Reader: 'static {
         None
     }
 
-    /// What record `index` of the last run is, for the message about its failure.
+    /// Record `index` of the last run, for the message about its failure.
     #[doc(hidden)]
     fn excerpt_of(&mut self, index: usize) -> Option<Excerpt> {
         let token = self.token(index);
         self.excerpt(&token)
     }
 
-    /// What stands at a token, for the message about a record that failed there. Called only then.
+    /// The record at a token, for the message about its failure. Called only then.
     fn excerpt(&mut self, at: &Self::Token) -> Option<Excerpt> {
         let _ = at;
         None
     }
 }
 
-/// What a reader has to say after a call.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Ask again.
+    /// Read again.
     Ready,
-    /// Nothing now; ask again at this time of the run's clock ([`RunHandle::clock`]), or when the
-    /// waker is woken. A time that has passed is the same as [`Ready`](Next::Ready).
+    /// There is nothing now. Read again at this time of the run's clock ([`RunHandle::clock`]), or
+    /// when the waker is woken. A time that has passed is the same as [`Ready`](Next::Ready).
     IdleUntil(Instant),
-    /// Nothing now; ask again when the waker is woken. If nobody keeps a clone of the waker, that
-    /// never happens: the partition stays idle until the run is stopped.
+    /// There is nothing now. Read again when the waker is woken. If nobody keeps a clone of the
+    /// waker, the partition stays idle until the run is stopped.
     Idle,
-    /// Nothing any more in this run.
+    /// There will be no more records in this run.
     End,
 }
 
 /// A record as its source shows it in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
-    /// Where it stands: `line 6`.
+    /// The place of the record: `line 6`.
     pub position: String,
-    /// The number of the line, from 1, where the partition has lines.
+    /// The line number, from 1, if the partition has lines.
     pub line: Option<u64>,
-    /// What it says, cut to a length that can be read.
+    /// The text of the record, cut to a readable length.
     pub text: Option<String>,
 }
 
-/// A source that can hand over what it can't read; see
+/// A source that can pass on records that it can't read; see
 /// [`Flow::source_or_dead`](crate::Flow::source_or_dead).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no records that can't be read",
@@ -493,9 +500,9 @@ pub struct Excerpt {
     note = "a step that may fail hands its bad records over with `try_map_or_dead`"
 )]
 pub trait SourceOrDead: Source {
-    /// What becomes of a record that can't be read.
+    /// A record that can't be read, as the flow gets it.
     type Dead: 'static;
-    /// The source of both.
+    /// The source of both kinds.
     #[doc(hidden)]
     type OrDead: Source<Item = Result<Self::Item, Self::Dead>>;
 
@@ -512,7 +519,7 @@ impl<S: SourceOrDead> SourceOrDead for Lossy<S> {
     }
 }
 
-/// A source that may lose records over a restart; see [`Source::lossy`].
+/// A source that may lose records in a restart; see [`Source::lossy`].
 #[derive(Clone, Debug)]
 pub struct Lossy<S>(S);
 

@@ -1,4 +1,4 @@
-//! Records from a function that is called again and again.
+//! Records from a function that is called at intervals.
 
 use std::{
     cell::RefCell,
@@ -17,29 +17,28 @@ use crate::{
     record::State,
 };
 
-/// How many records are read in one run.
+/// The most records of one read.
 const RUN: usize = 256;
 
-/// Polls are no closer to each other.
+/// The shortest interval between two polls.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// A wait for a time of day is no longer, so that it notices when the clock is set or the machine
-/// has slept.
+/// The longest wait for a time of day, so that a changed clock or a sleep of the machine is
+/// noticed.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Records from a function that is called again and again: the rows that are new, the weather by
-/// now.
+/// Records from a function that is called at intervals: new rows, or the present weather.
 ///
-/// The first call comes at once, each further one `every` so much time after the one before; with
-/// [`aligned`](PollSource::aligned) they come at full minutes, say. An error fails the flow, unless
-/// it is to [retry](PollSource::retry). The function is called on a worker, which can do nothing
-/// else meanwhile: what takes long belongs on a thread of its own, with
+/// The first call comes at once, each further one `every` after the one before. With
+/// [`aligned`](PollSource::aligned), calls come for example at full minutes. An error fails the
+/// flow, unless [`retry`](PollSource::retry) is set. The function is called on a worker, which can
+/// do nothing else meanwhile. Slow work belongs on its own thread, with
 /// [`from_channel`](super::from_channel).
 ///
-/// What was polled may not be there any more at the next call, so a stop waits until all of it has
-/// been processed, and the source can't resume: records that had been read and were not durable are
-/// lost in a crash. Under a store the flow has to agree to that with [`lossy`](Source::lossy).
-/// Where the same records can be asked for again, [`poll_with_token`] loses none.
+/// Polled records may be gone at the next call. So a stop waits until all of them have been
+/// processed, and the source can't resume: a crash loses the records that had been read and were
+/// not durable. Under a store, the flow has to agree to that with [`lossy`](Source::lossy). If the
+/// same records can be requested again, [`poll_with_token`] loses none.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -77,11 +76,11 @@ where
     })
 }
 
-/// Like [`poll`], for a function that says with each record where to go on behind it: a run that
-/// resumes asks for what comes after the last durable record.
+/// Like [`poll`], for a function that returns a token with each record. A run that resumes asks for
+/// the records behind the last durable one.
 ///
-/// The function gets the token of the last record that was read, `None` if there was none. It
-/// returns `(record, token)`, where the token is what it needs to go on *behind* that record.
+/// The function gets the token of the last record that was read; `None` if there was none. It
+/// returns `(record, token)`. With this token, it resumes *behind* that record.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -127,11 +126,10 @@ where
     })
 }
 
-/// Asks for what comes behind a token.
+/// Polls for the records behind a token.
 type Poll<T, P> = dyn FnMut(&P) -> Result<VecDeque<(T, P)>, SourceError>;
 
-/// Records from a function that is called again and again; made by [`poll`] and
-/// [`poll_with_token`].
+/// Records from a function that is called at intervals; made by [`poll`] and [`poll_with_token`].
 pub struct PollSource<T, P> {
     poll: Rc<RefCell<Poll<T, P>>>,
     start: P,
@@ -142,7 +140,7 @@ pub struct PollSource<T, P> {
 #[derive(Clone, Copy)]
 struct Schedule {
     every: Duration,
-    /// A time at which there is a poll.
+    /// A time to which polls are aligned.
     aligned_to: Option<Timestamp>,
 }
 
@@ -169,8 +167,8 @@ impl<T, P> PollSource<T, P> {
         }
     }
 
-    /// Polls at full multiples of the interval by the wall clock, in UTC: with an hour, at each
-    /// full hour. The first poll comes at the first such time.
+    /// Polls at full multiples of the interval by the wall clock, in UTC. With an interval of an
+    /// hour, it polls at each full hour. The first poll comes at the first such time.
     #[must_use]
     pub fn aligned(self) -> Self {
         self.aligned_to(Timestamp::UNIX_EPOCH)
@@ -184,9 +182,11 @@ impl<T, P> PollSource<T, P> {
         self
     }
 
-    /// Polls again after an error: after `wait`, then after twice as long, and so on, but not
-    /// longer than the interval. The flow fails when so many retries in a row have failed too. Each
-    /// failed poll is logged as a warning.
+    /// Polls again after an error: after `wait`, then after twice as long, and so on, up to the
+    /// interval.
+    ///
+    /// The flow fails when this many retries in a row have failed too. Each failed poll is logged
+    /// as a warning.
     #[must_use]
     pub fn retry(mut self, times: u32, wait: Duration) -> Self {
         self.retry = Retry { times, wait };
@@ -195,7 +195,7 @@ impl<T, P> PollSource<T, P> {
 }
 
 impl Schedule {
-    /// How long until the next full multiple by the wall clock: nothing, if it is now.
+    /// The time until the next full multiple by the wall clock; zero if that is now.
     fn until_tick(&self, origin: Timestamp, now: Timestamp) -> Duration {
         let every = i128::try_from(self.every.as_nanos()).unwrap_or(i128::MAX);
         let left = (origin.as_nanosecond() - now.as_nanosecond()).rem_euclid(every);
@@ -204,7 +204,7 @@ impl Schedule {
 }
 
 impl Retry {
-    /// How long to wait after so many failures in a row.
+    /// The wait after this many failures in a row.
     fn wait(&self, failures: u32, longest: Duration) -> Duration {
         let doubled = self
             .wait
@@ -240,25 +240,25 @@ impl<T: 'static, P: State + Clone> Source for PollSource<T, P> {
     }
 }
 
-/// Polls, when it is time.
+/// Polls when it is time.
 pub struct PollReader<T, P> {
     poll: Rc<RefCell<Poll<T, P>>>,
     schedule: Schedule,
     retry: Retry,
     clock: Clock,
-    /// When the next poll is; none before the first one.
+    /// The time of the next poll; `None` before the first one.
     due: Option<Due>,
     failures: u32,
-    /// What was polled and has not been read.
+    /// Polled records that have not been read.
     polled: VecDeque<(T, P)>,
-    /// Where the last run started, and then behind each of its records.
+    /// The token before the last read, and then those of its records.
     tokens: Vec<P>,
 }
 
-/// As good as never.
+/// A wait that practically never ends.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// When there is a poll.
+/// The time of a poll.
 #[derive(Clone, Copy)]
 enum Due {
     At(Instant),
@@ -266,7 +266,7 @@ enum Due {
 }
 
 impl<T, P> PollReader<T, P> {
-    /// When to look again whether it is time to poll; none if it is.
+    /// When to check again whether it is time to poll; `None` if it is time now.
     fn waits_until(&mut self) -> Option<Instant> {
         let now = self.clock.now();
         let due = match (self.due, self.schedule.aligned_to) {
@@ -292,17 +292,18 @@ impl<T, P> PollReader<T, P> {
         }
     }
 
-    /// The next time by the wall clock, counted from `from` now.
+    /// The next aligned time by the wall clock, at or after `from` now.
     fn tick(&self, origin: Timestamp, from: Duration) -> Due {
         let later = |time: Timestamp, by| time.saturating_add(by).unwrap_or(Timestamp::MAX);
         let from = later(self.clock.timestamp(), from);
         Due::ByTheWallClock(later(from, self.schedule.until_tick(origin, from)))
     }
 
-    /// Polls, and says when the next time is.
+    /// Polls, and sets the time of the next poll.
     fn poll(&mut self, last: &P) -> Result<(), SourceError> {
         let now = self.clock.now();
-        // A time that is too far off to be told is a century off: `Duration::MAX` polls once.
+        // A time that can't be represented is taken as a century away, so `Duration::MAX` polls
+        // once.
         let later = |wait: Duration| now.checked_add(wait).or_else(|| now.checked_add(CENTURY));
         let after = |wait: Duration| later(wait).map(Due::At);
         let polled = (self.poll.borrow_mut())(last);
@@ -311,7 +312,7 @@ impl<T, P> PollReader<T, P> {
                 self.polled = polled;
                 self.failures = 0;
                 self.due = match self.schedule.aligned_to {
-                    // The one that has just come does not come again.
+                    // The aligned time that has just come must not come again.
                     Some(origin) => Some(self.tick(origin, Duration::from_nanos(1))),
                     None => after(self.schedule.every),
                 };
@@ -355,7 +356,7 @@ impl<T: 'static, P: Clone + 'static> Reader for PollReader<T, P> {
             out.push(record);
             self.tokens.push(token);
         }
-        // If there is no more, the next call says until when.
+        // If there is no more, the next call returns the time of the next poll.
         Ok(Next::Ready)
     }
 
@@ -388,7 +389,7 @@ mod tests {
         let epoch = "1970-01-01T00:00:00Z";
         assert_eq!(wait(epoch, "2026-11-26T12:00:00.5Z"), 59_500);
         assert_eq!(wait(epoch, "2026-11-26T12:00:00Z"), 0);
-        // Also before the time that they are aligned to.
+        // Times before the one that they are aligned to count too.
         assert_eq!(wait("2026-11-26T12:00:20Z", "2026-11-26T12:00:00Z"), 20_000);
         assert_eq!(wait("2027-11-26T12:00:20Z", "2026-11-26T12:00:30Z"), 50_000);
     }

@@ -1,5 +1,5 @@
-//! Keeps a flow's graph in a file, so that a rename that would part the flow from its store fails a
-//! test.
+//! Keeps a flow's graph in a file, so that a rename that would separate the flow from its store
+//! fails a test.
 
 use std::{fmt::Write, path::Path};
 
@@ -10,12 +10,12 @@ use crate::{
     stream::Flow,
 };
 
-/// The environment variable that makes [`assert_graph!`](crate::testing::assert_graph) write the
+/// The environment variable with which [`assert_graph!`](crate::testing::assert_graph) writes the
 /// file.
 const UPDATE: &str = "FLOW_UPDATE_GRAPHS";
 
-/// Compares what a flow keeps in a store with a file of the user's crate: ids, kinds, keys and
-/// states, field by field.
+/// Compares the steps that keep something in a store with a file of your crate: ids, kinds, and the
+/// fields of keys and states.
 ///
 /// Keep the file under version control. If flow and file differ, the assertion fails and shows
 /// both. Run the test with `FLOW_UPDATE_GRAPHS=1` to write the file, and read the difference before

@@ -17,10 +17,9 @@ use crate::{
 
 /// Runs a dataflow over given records, with a store in a temporary directory.
 ///
-/// By default there is one worker, each record is an epoch, and the clock stands still. With a
-/// clock that stands still nothing depends on the speed of the machine: an epoch ends where
-/// [`epochs`](Harness::epochs) or an [`Event`] says, and one worker reads and writes in the same
-/// order each time.
+/// By default there is one worker, each record is an epoch, and the clock stands still. So nothing
+/// depends on the speed of the machine: an epoch ends where [`epochs`](Harness::epochs) or an
+/// [`Event`] says, and one worker reads and writes in the same order each time.
 ///
 /// The harness feeds the input of a dataflow and keeps its output. If there are several, they are
 /// tuples:
@@ -63,7 +62,7 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
     /// `output`. If there are several, they are `input_1`, `input_2` and so on.
     ///
     /// # Panics
-    /// When no temporary directory can be made.
+    /// If no temporary directory can be created.
     pub fn new(dataflow: impl Fn(I) -> O + Send + Sync + 'static) -> Self {
         let mut test = Harness::building(Arc::new(|_: &Flow| ()));
         test.change(dataflow);
@@ -133,7 +132,7 @@ impl<I: Inputs, O: Outputs> Harness<I, O> {
         self
     }
 
-    /// Makes batches go between workers as bytes, as they would between processes.
+    /// Sends batches between workers as bytes, as they would travel between processes.
     pub fn over_bytes(&mut self) -> &mut Self {
         self.communication = Communication::Bytes;
         self
@@ -283,7 +282,7 @@ impl Harness<(), ()> {
     /// ```
     ///
     /// # Panics
-    /// When no temporary directory can be made.
+    /// If no temporary directory can be created.
     pub fn flow(build: impl Fn(&Flow) + Send + Sync + 'static) -> Self {
         Harness::building(Arc::new(build))
     }

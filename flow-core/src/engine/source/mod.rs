@@ -1,4 +1,5 @@
-//! The operator of a source: reads within the budget, follows the epoch counter, ends epochs.
+//! The operator of a source: it reads within the budget, follows the epoch counter, and ends
+//! epochs.
 
 mod blocks;
 
@@ -34,13 +35,13 @@ use crate::{
     graph::StepIndex,
 };
 
-/// An activation ends after this many records or epochs, or this time, so that other operators have
-/// their turn.
+/// An activation ends after this many records or epochs, or after this time, so that other
+/// operators have their turn.
 const RECORDS: u64 = 2048;
 const EPOCHS: u32 = 64;
 const TURN: Duration = Duration::from_millis(10);
 
-/// A timer is set for no longer than this, and then set again.
+/// A timer is set for at most this long, and then set again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// A source on one worker.
@@ -114,29 +115,29 @@ struct Driver {
     outputs: Outputs,
     flight: SharedFlight,
     queues: Arc<Queues>,
-    /// The blocks that are out, where lines of this source may go to other workers.
+    /// The blocks that are out, if other workers may process lines of this source.
     outstanding: Option<Outstanding>,
-    /// Whether it counts as one that has something to read.
+    /// Whether it counts as a source with something to read.
     busy: bool,
-    /// The capabilities of the open epoch; none when the source is done.
+    /// The capabilities of the open epoch; `None` when the source is done.
     open: Option<Vec<Capability<Time>>>,
-    /// All partitions have ended.
+    /// Whether all partitions have ended.
     ended: bool,
     /// Whether records of the open epoch were read here.
     read_in_epoch: bool,
-    /// When the next timer goes off: one that goes off later need not be set.
+    /// When the next timer goes off. A later one need not be set.
     timer: Option<Instant>,
-    /// The last push may have left something behind.
+    /// Whether the last push may have paused before its end.
     unfinished: bool,
     /// Whether it has seen that the run stops.
     stops: bool,
-    /// How many records are pushed at a time: fewer where the steps up to the next shuffle are
-    /// slow, so that no push takes much longer than a turn. One at first: it may take minutes, and
-    /// a stop would have to wait for more.
+    /// How many records are pushed at a time. It is less if the steps up to the next shuffle are
+    /// slow, so that a push takes at most about a turn. It begins with one record, because that may
+    /// take minutes and a stop has to wait for it.
     at_a_time: u64,
 }
 
-/// Calls user code of a source. A panic is passed on with the position of the records in hand. This
+/// Calls user code of a source. A panic is passed on with the origin of the records in hand. This
 /// costs something for each batch, and nothing for each record.
 fn traced<R>(
     task: &mut dyn SourceTask,
@@ -149,28 +150,28 @@ fn traced<R>(
     })
 }
 
-/// Where the records come from that a source was at. The reader that says so is user code; a panic
-/// there says nothing.
+/// The origin of the records that a source was processing. The reader that knows it is user code;
+/// if that panics, the origin is not known.
 fn origin(task: &mut dyn SourceTask, block: Option<&Block>) -> Option<FaultOrigin> {
     catch_unwind(AssertUnwindSafe(|| task.origin(block))).unwrap_or_default()
 }
 
-/// Why an activation does not go on.
+/// Why an activation ends.
 enum Rest {
-    /// The others have their turn; then it goes on.
+    /// The other operators have their turn, then it continues.
     Yield,
-    /// There is nothing to do until someone rings, or until this time.
+    /// There is nothing to do until it is woken, or until this time.
     Until(Option<Instant>),
-    /// There is nothing to do until the budget has room for a record of this many bytes, and it is
-    /// this source's turn.
+    /// There is nothing to do until the budget has room for a record of this size in bytes, and it
+    /// is this source's turn.
     Room(u64),
     /// There is nothing to do until a block returns.
     Block,
 }
 
 impl Driver {
-    /// One activation. What it has staged leaves at its end, for other sources may share the
-    /// outlets.
+    /// Runs one activation. What it has staged is sent at the end, because other sources may share
+    /// the outlets.
     fn run(&mut self) -> Result<(), Fault> {
         self.turn()?;
         if let Some(capabilities) = &self.open {
@@ -195,7 +196,7 @@ impl Driver {
                     self.outputs.send(capabilities, PARCEL);
                 }
                 if self.unfinished {
-                    // The steps that get what has been made have their turn first.
+                    // The steps that get the results so far have their turn first.
                     self.activator.activate();
                     return Ok(());
                 }
@@ -246,7 +247,7 @@ impl Driver {
                 Some(Rest::Until(time)) => {
                     self.bell.wait();
                     if self.stops {
-                        // It is asked again whether it has anything left.
+                        // The source is asked again whether it has taken records left.
                         self.activator.activate();
                         return Ok(());
                     }
@@ -267,8 +268,8 @@ impl Driver {
         }
     }
 
-    /// Whether there is something to process though the run stops. When it is late for that, it is
-    /// left.
+    /// Whether the source has records to process although the run stops. When it is too late for
+    /// them, it leaves them.
     fn has_taken(&mut self) -> bool {
         if !self.task.has_taken() {
             return false;
@@ -366,13 +367,13 @@ impl Driver {
         }
     }
 
-    /// With a clock that stands still no turn is too long, so that what is done does not depend on
-    /// how fast the machine is.
+    /// The time since `began`. With a clock that stands still no turn is too long, so that a test
+    /// does not depend on the speed of the machine.
     fn since(&self, began: Instant) -> Duration {
         self.state.clock.now().saturating_duration_since(began)
     }
 
-    /// Has the next push take about a tenth of a turn, or all that there is.
+    /// Adapts the size of the next push, so that it takes about a tenth of a turn.
     fn adapt(&mut self, pushed: u64, took: Duration) {
         if took > TURN / 5 {
             self.at_a_time = (pushed / 2).max(1);
@@ -381,7 +382,7 @@ impl Driver {
         }
     }
 
-    /// Ends the open epoch here, and goes on in the next one, or not at all.
+    /// Ends the open epoch in this source, which then continues in the next one or ends.
     fn close(&mut self, open: Epoch, course: Course) -> Result<(), Fault> {
         let Some(capabilities) = &mut self.open else {
             return Ok(());
@@ -427,13 +428,13 @@ impl Driver {
             .map_or(END, |capability| Epoch::from_u64(*capability.time()))
     }
 
-    /// Whether something has happened that an operator at rest must not sleep through.
+    /// Whether something has happened that must wake an operator at rest.
     fn changed(&self, open: Epoch) -> bool {
         let stops = !self.stops && self.state.stop() != Stop::No;
         self.state.epoch() != open || stops || self.state.aborted()
     }
 
-    /// Has the operator run again when the reader wants it, or when the open epoch is old enough.
+    /// Wakes the operator when its reader wants it, or when the open epoch is old enough.
     fn set_timer(&mut self, time: Option<Instant>) {
         if !self.state.clock.is_system() {
             return; // a manual clock rings when it is advanced

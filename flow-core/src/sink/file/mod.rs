@@ -2,12 +2,12 @@
 //!
 //! The position is the length of the file at the end of an epoch. The bytes are handed to the
 //! operating system when the epoch ends, and are durable before its commit. So the file is never
-//! shorter than the store says. The next run cuts off what a crash left behind that length before
-//! it writes.
+//! shorter than the store says. The next run cuts off the bytes that a crash left behind that
+//! length.
 //!
-//! Only a crash, or a failure that gives epochs up, leaves bytes of flow behind the position. After
-//! any other end they are someone else's, or the store is an old one. Then they are not touched.
-//! Neither are they after a run that failed because someone else wrote.
+//! Only a crash, or a failure that gives up epochs, leaves bytes of flow behind the position. After
+//! any other end they are someone else's, or the store is an old one. In that case, and after a run
+//! that failed because someone else wrote, they are not touched.
 
 mod opening;
 mod watch;

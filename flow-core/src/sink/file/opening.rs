@@ -73,7 +73,7 @@ fn to_be_made(path: &Path) -> Result<Found, SinkError> {
         let text = format!("{name} can't be created: the link leads to itself");
         return Err(SinkError::new(text));
     }
-    // As the user wrote it, if no link leads elsewhere.
+    // The directory as the user wrote it, if no link leads elsewhere.
     let named = match path.is_symlink() {
         true => folder,
         false => folder_of(path),
@@ -119,7 +119,7 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<Option<String>, SinkError
                     "{name} is being written by another run"
                 )));
             }
-            // The length of the file also shows what another run writes, only later.
+            // Without a lock, the length of the file reveals another writer, but only later.
             Err(TryLockError::Error(error)) if os::has_no_locks(&error) => {
                 return Ok(Some(format!(
                     "{name}: the file system has no locks ({error}), so a second run that writes \
@@ -137,7 +137,7 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<Option<String>, SinkError
 }
 
 impl FileLines {
-    /// The first run with this output.
+    /// Opens the output of the first run.
     pub(super) fn begin(&self, step: &str, found: Found) -> Result<FileWriter, SinkError> {
         match found {
             Found::Nothing { notices } => Ok(FileWriter::new_file(step, &self.path, notices)),
@@ -175,8 +175,8 @@ impl FileLines {
         }
     }
 
-    /// A run that resumes: the file must hold what was committed, and nothing that may be someone
-    /// else's.
+    /// Opens the output of a run that resumes. The file must hold the committed output, and nothing
+    /// that may be someone else's.
     pub(super) fn go_on(
         &self,
         found: Found,

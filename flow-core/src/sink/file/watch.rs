@@ -1,4 +1,4 @@
-//! Checks that the file that is written is still the one under its name.
+//! Checks that an output file is still the one under its name.
 
 use std::{
     fs::{self, File, Metadata},
@@ -16,16 +16,16 @@ use crate::{
 pub(super) struct Watch {
     /// The id of the sink, for messages.
     step: String,
-    /// As the user wrote it, for messages.
+    /// The path as the user wrote it, for messages.
     name: PathBuf,
-    /// The same from the root, even if the directory of the process changes.
+    /// The absolute path, which stays right if the process changes its directory.
     path: PathBuf,
-    /// `None` if the system has no number for the file, or not always the same.
+    /// `None` if the system has no number for the file, or not always the same one.
     file: Option<FileId>,
 }
 
-/// Whether a file that is opened by this path has the number that the path has. A path to nothing
-/// raises no doubt.
+/// Whether opening this path gives a file with the number of the path. If there is nothing at the
+/// path, it says yes.
 fn gives_one_number(path: &Path) -> bool {
     match fs::metadata(path) {
         Ok(named) if named.is_file() => {
@@ -38,7 +38,7 @@ fn gives_one_number(path: &Path) -> bool {
 }
 
 impl Watch {
-    /// From now on the name must lead to this file.
+    /// Starts to watch: from now on the name must lead to this file.
     pub(super) fn new(step: &str, name: &Path, file: &File) -> Self {
         let path = std::path::absolute(name).unwrap_or_else(|_| name.to_path_buf());
         let open = file.metadata().ok();
@@ -51,8 +51,8 @@ impl Watch {
         }
     }
 
-    /// Refuses a file that has been removed, replaced or moved since, or is shorter than what was
-    /// written.
+    /// Refuses a file that has been removed, replaced or moved since, or that is shorter than its
+    /// written length.
     pub(super) fn check(&self, open: &File, written: u64) -> Result<(), SinkError> {
         let lost = |problem| {
             Err(SinkError::because(OutputError::new(
@@ -71,21 +71,21 @@ impl Watch {
         };
         match fs::metadata(&self.path) {
             Ok(named) if FileId::of_open(&named).as_ref() == Some(file) => Ok(()),
-            // Asked after the name: it may have been removed just before.
+            // The open file is checked after the name, because it may have been removed in between.
             _ if open.metadata().is_ok_and(|open| is_unlinked(&open)) => {
                 lost(OutputProblem::Removed)
             }
             Ok(_) => lost(OutputProblem::Replaced),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => lost(OutputProblem::Moved),
-                // Nobody can tell, and the file has a name.
+                // The answer is not known, but the file still has some name.
                 _ => Ok(()),
             },
         }
     }
 }
 
-/// Whether a file has no name any more.
+/// Whether the file has no name any more.
 #[cfg(unix)]
 fn is_unlinked(metadata: &Metadata) -> bool {
     std::os::unix::fs::MetadataExt::nlink(metadata) == 0
@@ -106,7 +106,7 @@ mod tests {
         let path = directory.path().join("out");
         let file = File::create(&path).unwrap();
         Watch::new("out", &path, &file).check(&file, 0).unwrap();
-        // Moved away, with another file in its place, and with none.
+        // The file is moved away, once without and once with another file in its place.
         fs::rename(&path, directory.path().join("out.1")).unwrap();
         Watch::new("out", &path, &file).check(&file, 0).unwrap_err();
         File::create(&path).unwrap();

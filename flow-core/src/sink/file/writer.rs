@@ -43,7 +43,7 @@ pub struct FileWriter {
 }
 
 impl FileWriter {
-    /// A writer of a file that is made when the run starts.
+    /// A writer of a file that is created when the run starts.
     pub(super) fn new_file(step: &str, path: &Path, notices: Vec<String>) -> Self {
         FileWriter {
             step: step.to_owned(),
@@ -58,7 +58,7 @@ impl FileWriter {
         }
     }
 
-    /// A writer that writes a file from `length` on, behind these last bytes.
+    /// A writer that continues a file at `length`, behind these last bytes.
     pub(super) fn of(
         step: &str,
         path: &Path,
@@ -85,7 +85,7 @@ impl FileWriter {
             return Err(SinkError::new(format!("{name} is not open")));
         };
         let failed = |error| SinkError::caused_by(format!("{name} can't be written"), error);
-        // Another writer has got past the lock: flow must not make it worse.
+        // If another writer has got past the lock, flow must not make it worse.
         let (there, written) = (
             file.metadata().map_err(failed)?.len(),
             self.length - self.buffer.len() as u64,
@@ -101,15 +101,15 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Makes the file, where a link leads if the path is one.
+    /// Creates the file. If the path is a link, at its target.
     fn make(&self) -> io::Result<File> {
         let target = files::target(&self.path);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create_new(true);
         let file = file.open(&target)?;
         FailPoint::OutputMade.pass();
-        // A new name is durable only with its directory. If that is impossible, the opening has
-        // said so.
+        // A new name is durable only after its directory is synced. If that is impossible, a notice
+        // of the opening says so.
         os::sync_directory(folder_of(&target))?;
         Ok(file)
     }
@@ -153,7 +153,7 @@ impl Writer for FileWriter {
                 Arc::new(file)
             }
         };
-        // The tail that is cut off is the one that was there when that was decided.
+        // Cuts off only what was there when that was decided.
         let there = file
             .metadata()
             .map_err(|error| failed("read", error))?

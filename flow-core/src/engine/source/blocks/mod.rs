@@ -1,14 +1,15 @@
 //! Sharing the lines of one file among the workers of a process.
 //!
-//! The worker that has the file, its owner, reads whole lines in blocks. Any worker may process a
-//! block: each has a copy of the chain up to the next shuffle, and returns what it made, unsent.
-//! The owner accepts the blocks in the order of the file and sends what came of them as if it had
-//! made it itself: in its open epoch, within the budget, and with its token behind the block. So a
-//! block that has not returned, or that comes behind a failure, has never been read.
+//! The worker that has the file is its owner, and reads whole lines in blocks. Any worker may
+//! process a block, because each has a copy of the chain up to the next shuffle. It returns the
+//! results unsent. The owner accepts the blocks in the order of the file. It sends the results as
+//! if it had made them itself: in its open epoch, within the budget, and with its token behind the
+//! block. So a block that has not returned, or that comes behind a failure, has never been read.
 //!
-//! A block is [offered](Blocks::offer), [taken](Blocks::take) and handed out to the queue;
-//! [processed](Blocks::process) by any worker; and [accepted](Blocks::accept) by its owner, or
-//! given up.
+//! The life of a block:
+//! 1. its owner [offers](Blocks::offer) it, [takes](Blocks::take) it and hands it out to the queue,
+//! 2. any worker [processes](Blocks::process) it,
+//! 3. its owner [accepts](Blocks::accept) it, or gives it up.
 
 mod outstanding;
 mod queue;
@@ -27,20 +28,20 @@ use crate::{
 
 /// A source whose lines any worker can process.
 pub(crate) trait Blocks {
-    /// What could be taken as a block now, at most `lines` lines. None if records wait to be
+    /// The lines that could be taken as a block now, at most `lines`. `None` if records wait to be
     /// pushed.
     fn offer(&mut self, lines: usize) -> Option<Offer>;
 
-    /// Takes a block of what has been offered, in the buffer `into`. It does not count as read
-    /// before it is accepted.
+    /// Takes a block of the lines that have been offered, in the buffer `into`. It does not count
+    /// as read before it is accepted.
     fn take(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)>;
 
     /// Pushes the lines of a block through the chain, up to its end or to the line at which a stop
     /// comes. The block may be another worker's.
     fn process(&mut self, block: &Block, stop: &StopFlag) -> Result<Processed, Fault>;
 
-    /// Counts a block that was taken here as read: the first one that has not been accepted. On a
-    /// failure the token of its partition points at the line that failed.
+    /// Counts a block that was taken here as read. It is the first one that has not been accepted.
+    /// After a failure, the token of its partition points at the line that failed.
     fn accept(&mut self, receipt: &Receipt, processed: &mut Processed) -> Option<RecordFailure>;
 }
 
@@ -49,7 +50,7 @@ pub(crate) trait Blocks {
 pub(crate) struct Offer {
     pub(crate) lines: usize,
     pub(crate) bytes: usize,
-    /// About how large a record of them is, in bytes.
+    /// The approximate size of one record, in bytes.
     pub(crate) bytes_each: usize,
 }
 
@@ -57,15 +58,15 @@ pub(crate) struct Offer {
 #[derive(Default)]
 pub(crate) struct Block {
     pub(crate) partition: String,
-    /// How many lines of the partition come before it.
+    /// The number of lines of the partition before it.
     pub(crate) line: u64,
-    /// Where in the partition it starts, in bytes.
+    /// Its place in the partition, in bytes.
     pub(crate) offset: u64,
     pub(crate) lines: usize,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What the owner of a block has to remember of it.
+/// What the owner of a block remembers about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Receipt {
     pub(crate) partition: usize,
@@ -73,29 +74,29 @@ pub(crate) struct Receipt {
     pub(crate) bytes: usize,
 }
 
-/// What came of a block.
+/// The results of a block.
 #[derive(Default)]
 pub(crate) struct Processed {
-    /// How many records went through the chain.
+    /// The number of records that went through the chain.
     pub(crate) records: usize,
-    /// What is to be sent, with the place of its outlet.
+    /// The parcels to send, each with the index of its outlet.
     pub(crate) parcels: Vec<(usize, Parcel)>,
-    /// The steps that have skipped records, and how many. They count when the block is accepted.
+    /// The number of records that each step has skipped. They count when the block is accepted.
     pub(crate) skips: Vec<(StepIndex, u64)>,
-    /// What ended it before its end. All of the above is of the lines before.
+    /// The line that failed. The fields above cover the lines before it.
     pub(crate) failed: Option<FailedLine>,
-    /// A stop ended it before its end: how many lines and bytes come before the first one that was
-    /// not begun.
+    /// If a stop came before the end of the block: the number of lines and bytes before the first
+    /// line that was not begun.
     pub(crate) stopped: Option<(usize, usize)>,
     pub(crate) took: Duration,
 }
 
 /// A line of a block that failed.
 pub(crate) struct FailedLine {
-    /// How many lines and bytes of the block come before it.
+    /// The number of lines and bytes of the block before it.
     pub(crate) lines: usize,
     pub(crate) bytes: usize,
-    /// The step that failed; none if no record could be made of the line.
+    /// The step that failed; `None` if the line could not become a record.
     pub(crate) step: Option<StepIndex>,
     pub(crate) cause: BoxError,
 }

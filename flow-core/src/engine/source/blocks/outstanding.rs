@@ -9,19 +9,19 @@ use super::{
 };
 use crate::engine::SourceBell;
 
-/// How many blocks may be out for each worker: enough that none of them waits for the next one
-/// while the owner is at something else.
+/// How many blocks may be out for each worker. They are enough that no worker waits for the next
+/// block while the owner does something else.
 const BLOCKS: usize = 4;
 
-/// A block has at least this many lines or bytes where lines are processed quickly: fewer are not
-/// worth the way.
+/// The least lines or bytes of a block if lines are processed quickly. Smaller blocks are not worth
+/// handing out.
 const LINES: usize = 256;
 const BYTES: usize = 32 << 10;
 
-/// No block has more lines.
+/// The most lines of a block.
 const MOST: usize = 4096;
 
-/// Hands out blocks, and accepts what came of them in their order.
+/// Hands out blocks, and accepts their results in order.
 pub(in crate::engine::source) struct Outstanding {
     pub(super) queue: Arc<Queue>,
     pub(super) helper: Arc<Helper>,
@@ -29,11 +29,11 @@ pub(in crate::engine::source) struct Outstanding {
     out: VecDeque<Out>,
     /// The number of the next block.
     next: u64,
-    /// How many lines are out.
+    /// The number of lines that are out.
     lines: usize,
     /// How many lines a block should have: about as many as take a tenth of a turn.
     size: usize,
-    /// Fixed by a test.
+    /// Whether a test has fixed the size.
     fixed: bool,
     buffers: Vec<Vec<u8>>,
 }
@@ -82,7 +82,7 @@ impl Outstanding {
         self.size
     }
 
-    /// How many lines like these are worth handing out.
+    /// The least number of such lines that is worth handing out.
     pub(super) fn worth(&self, offer: &Offer) -> usize {
         if self.fixed {
             return 1;
@@ -114,7 +114,7 @@ impl Outstanding {
         self.next - self.out.len() as u64
     }
 
-    /// Whether there is something to do: the first block has returned, or one waits to be
+    /// Whether there is something to do: the first block has returned, or a block waits to be
     /// processed.
     pub(in crate::engine::source) fn is_ready(&self) -> bool {
         !self.out.is_empty() && (self.returns.has(self.first()) || !self.queue.is_empty())
@@ -144,7 +144,7 @@ impl Outstanding {
         }
     }
 
-    /// Gives up all blocks that are out: they have not been read.
+    /// Gives up all blocks that are out. They count as not read.
     pub(super) fn give_up(&mut self) -> VecDeque<Out> {
         self.queue.remove(&self.returns);
         self.returns.close();
@@ -154,8 +154,7 @@ impl Outstanding {
 }
 
 impl Drop for Outstanding {
-    /// What came of blocks holds records, which are dropped on a worker, like all that is the
-    /// user's.
+    /// The results of blocks hold records of the user, which must be dropped on a worker.
     fn drop(&mut self) {
         self.give_up();
     }

@@ -1,4 +1,4 @@
-//! Where the workers of a process leave blocks for each other, and what came of them.
+//! Where the workers of a process leave blocks for each other, and return the results.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,10 +13,10 @@ use crate::{engine::SourceBell, graph::StepIndex, lock::Mutex};
 
 /// What the sources of all workers share.
 pub(crate) struct Queues {
-    /// How many sources of each worker have something to read of their own.
+    /// The number of sources on each worker that have something to read of their own.
     busy: Arc<[AtomicUsize]>,
     of_steps: Mutex<BTreeMap<StepIndex, Arc<Queue>>>,
-    /// How many lines each block has, where a test says so.
+    /// The number of lines of each block, if a test fixes it.
     fixed: Option<usize>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Job {
     pub(super) returns: Arc<Returns>,
 }
 
-/// What came of the blocks of one owner, until it accepts them.
+/// The results of the blocks of one owner, until it accepts them.
 pub(super) struct Returns {
     processed: Mutex<Option<BTreeMap<u64, (Processed, Block)>>>,
     bell: Arc<SourceBell>,
@@ -44,7 +44,7 @@ pub(super) struct Returns {
 pub(super) struct Helper {
     worker: usize,
     bell: Arc<SourceBell>,
-    /// It has looked for a block and found none.
+    /// Whether it has looked for a block and found none.
     waits: AtomicBool,
 }
 
@@ -61,7 +61,7 @@ impl Queues {
         self.fixed
     }
 
-    /// The queue of a step; none where a single worker has nobody to share with.
+    /// The queue of a step; `None` if there is only one worker.
     pub(in crate::engine::source) fn of(&self, step: StepIndex) -> Option<Arc<Queue>> {
         let new = || Queue {
             busy: self.busy.clone(),
@@ -73,7 +73,7 @@ impl Queues {
         (self.busy.len() > 1).then(|| queue.clone())
     }
 
-    /// Notes that a source of a worker has something to read, or has not any more.
+    /// Notes whether a source of a worker has something to read.
     pub(in crate::engine::source) fn set_busy(&self, worker: usize, is: bool) {
         if let Some(busy) = self.busy.get(worker) {
             match is {
@@ -89,7 +89,7 @@ impl Queue {
         self.busy.len()
     }
 
-    /// Adds the operator of a worker to those that are called when there is a block.
+    /// Adds the operator of a worker to those that are woken when there is a block.
     pub(super) fn join(&self, worker: usize, bell: Arc<SourceBell>) -> Arc<Helper> {
         let helper = Arc::new(Helper {
             worker,
@@ -105,12 +105,12 @@ impl Queue {
         busy.is_some_and(|busy| busy.load(SeqCst) == 0)
     }
 
-    /// Whether there is a worker that has nothing to read of its own.
+    /// Whether some worker has nothing to read of its own.
     pub(super) fn has_idle(&self) -> bool {
         (0..self.busy.len()).any(|worker| self.is_idle(worker))
     }
 
-    /// Leaves a block, and calls a worker that waits for one.
+    /// Adds a block, and wakes a worker that waits for one.
     pub(super) fn put(&self, job: Job) {
         self.jobs.lock().push_back(job);
         let waits =
@@ -120,7 +120,7 @@ impl Queue {
         }
     }
 
-    /// Takes the block that has been here longest.
+    /// Takes the oldest block.
     pub(super) fn pop(&self) -> Option<Job> {
         self.jobs.lock().pop_front()
     }
@@ -129,7 +129,7 @@ impl Queue {
         self.jobs.lock().is_empty()
     }
 
-    /// Removes the blocks of an owner that nobody has begun.
+    /// Removes the blocks of an owner that have not been begun.
     pub(super) fn remove(&self, returns: &Arc<Returns>) {
         self.jobs
             .lock()
@@ -138,7 +138,7 @@ impl Queue {
 }
 
 impl Helper {
-    /// Says that the worker wants to be called for the next block.
+    /// Asks to be woken for the next block.
     pub(super) fn wait(&self) {
         self.waits.store(true, SeqCst);
     }
@@ -152,13 +152,13 @@ impl Returns {
         }
     }
 
-    /// Leaves what came of a block, with its buffer.
+    /// Adds the results of a block, with its buffer.
     pub(super) fn put(&self, number: u64, processed: Processed, block: Block) {
         let refused = match &mut *self.processed.lock() {
             Some(there) => there.insert(number, (processed, block)),
             None => Some((processed, block)),
         };
-        // The user's records are not dropped under the lock.
+        // The user's records must not be dropped under the lock.
         drop(refused);
         self.bell.ring_if_waiting();
     }
@@ -174,7 +174,7 @@ impl Returns {
         self.processed.lock().as_mut()?.remove(&number)
     }
 
-    /// Drops what is here, and what still comes.
+    /// Drops all results, including those still to come.
     pub(super) fn close(&self) {
         let there = self.processed.lock().take();
         drop(there);

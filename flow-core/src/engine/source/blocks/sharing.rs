@@ -1,4 +1,5 @@
-//! The operator of a source shares its lines: hands out blocks, processes some, accepts them.
+//! How the operator of a source shares its lines: it hands out blocks, processes some, and accepts
+//! them.
 
 use std::time::Instant;
 
@@ -12,19 +13,18 @@ use super::{
 };
 use crate::{chain::Fault, engine::EpochEvent};
 
-/// How a source goes on that may hand out blocks.
+/// What a source that may hand out blocks does next.
 pub(in crate::engine::source) enum Sharing {
-    /// It made progress.
+    /// It has made progress.
     Done,
-    /// It has to wait for a block to return.
+    /// It waits for a block to return.
     Wait,
-    /// It goes on alone, record by record.
+    /// It continues alone, record by record.
     Alone,
 }
 
 impl Driver {
-    /// Accepts the next block, if it has returned, and sends what came of it. Returns whether it
-    /// had.
+    /// Accepts the next block and sends its results, if it has returned. Returns whether it had.
     pub(in crate::engine::source) fn accept(&mut self, open: Epoch, records: &mut u64) -> bool {
         let (Some(outstanding), Some(capabilities)) = (&mut self.outstanding, &self.open) else {
             return false;
@@ -32,7 +32,7 @@ impl Driver {
         let Some((out, mut processed)) = outstanding.accept() else {
             return false;
         };
-        // What was pushed here before the block was taken.
+        // Records that were pushed here before the block was taken go first.
         self.outputs.send(capabilities, 1);
         let parcels = std::mem::take(&mut processed.parcels);
         self.outputs.forward(capabilities, parcels);
@@ -49,7 +49,7 @@ impl Driver {
         true
     }
 
-    /// Hands out the next block, or processes one, if there is somebody to share with and it is
+    /// Hands out the next block, or processes one, if there is a worker to share with and it is
     /// worth it.
     pub(in crate::engine::source) fn share(
         &mut self,
@@ -92,13 +92,13 @@ impl Driver {
             return false;
         };
         let worth = outstanding.worth(&offer);
-        // The first one is handed out when there will be a second one.
+        // The first block is handed out only if there will be a second one.
         let is_first = outstanding.is_empty();
         let least = if is_first { 2 * worth } else { 1 };
         if room < least || (is_first && offer.lines < worth) {
             return false;
         }
-        // What is left of an epoch is for all.
+        // The rest of an epoch is shared by all workers.
         let share = room.div_ceil(outstanding.queue.workers()).max(worth);
         let lines = offer.lines.min(share).min(room);
         let bytes_each = offer.bytes_each as u64;
@@ -129,7 +129,7 @@ impl Driver {
         true
     }
 
-    /// Processes blocks of other workers. Done by a source that has nothing to read any more.
+    /// Processes blocks of other workers, in a source that has nothing more to read.
     pub(in crate::engine::source) fn help(&mut self) -> Result<(), Fault> {
         let Some(outstanding) = &self.outstanding else {
             return Ok(());
@@ -155,11 +155,11 @@ impl Driver {
         Ok(())
     }
 
-    /// Pushes a block through the chain of this worker, and returns it to its owner. Returns how
-    /// many records it had.
+    /// Pushes a block through the chain of this worker, and returns it to its owner. Returns the
+    /// number of its records.
     fn process(&mut self, job: Job) -> Result<u64, Fault> {
         if let Some(capabilities) = &self.open {
-            // The outlets may hold what was pushed here before.
+            // The outlets may hold records that were pushed here before.
             self.outputs.send(capabilities, 1);
         }
         let began = Instant::now();
@@ -195,11 +195,11 @@ impl Driver {
         }
     }
 
-    /// Gives back what was reserved and not read.
+    /// Gives back records that were reserved and not read.
     pub(in crate::engine::source) fn release(&self, records: u64, bytes_each: u64) {
         if records > 0 {
             self.state.budget.release(records, records * bytes_each);
-            // Another source may have found no room for it.
+            // Another source may have waited for this room.
             self.state.ring_waiting();
         }
     }
