@@ -1,12 +1,12 @@
-//! What a line is read as: text, JSON, bytes.
+//! How a line is read: as text, JSON, or bytes.
 
 use std::marker::PhantomData;
 
 use super::{LineError, line::Line, raw_line::RawLine};
 use crate::record::OwnsItsData;
 
-/// How a record is made of a line. Implemented by the formats of flow: [`Text`], [`Json`],
-/// [`Bytes`], [`OrDead`](super::OrDead).
+/// Makes records of lines. Implemented by flow's formats: [`Text`], [`Json`], [`Bytes`],
+/// [`OrDead`](super::OrDead).
 ///
 /// A format of your own is a step behind [`ByteLines::open`](crate::ByteLines::open).
 pub trait LineFormat: 'static {
@@ -17,15 +17,15 @@ pub trait LineFormat: 'static {
     #[doc(hidden)]
     const KIND: &'static str;
 
-    /// Whether lines are to be UTF-8.
+    /// Whether lines must be UTF-8.
     #[doc(hidden)]
     const IS_TEXT: bool = true;
 
-    /// Makes a record of a line that can't be read, where there is such a record.
+    /// Makes a record of a line that can't be read, if the format has such records.
     #[doc(hidden)]
     const DEAD: Option<fn(RawLine, LineError) -> Self::Item> = None;
 
-    /// Makes a record of a line, or leaves it out.
+    /// Makes a record of a line, or skips the line.
     #[doc(hidden)]
     fn parse(line: Line<'_>) -> Result<Option<Self::Item>, LineError>;
 }
@@ -34,7 +34,7 @@ pub trait LineFormat: 'static {
 #[derive(Clone, Copy, Debug)]
 pub enum Text {}
 
-/// Lines with a JSON value each.
+/// Lines that hold one JSON value each.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(PhantomData<fn() -> T>);
 
@@ -69,8 +69,8 @@ impl<T: for<'any> OwnsItsData<'any> + 'static> LineFormat for Json<T> {
         }
         let record = match line {
             Line::Text(text) => serde_json::from_str(text),
-            // The parser knows where it stops being JSON, and it may be in a field that nobody
-            // reads.
+            // The parser reports where the line stops being JSON. The bytes may be in a field that
+            // nobody reads.
             Line::Bytes(bytes) => serde_json::from_slice(bytes),
         };
         match record {

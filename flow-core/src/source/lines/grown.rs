@@ -1,4 +1,4 @@
-//! A last line that was taken without its end, and has grown since.
+//! Last lines that were taken without their end and have grown since.
 
 use std::{
     fs::File,
@@ -44,7 +44,7 @@ pub(super) fn skip_rest_of_line(
     Ok(head.token(Some(tail), offset, token.line))
 }
 
-/// As much of what follows where a file stands as tells whether it is a line's end.
+/// The next bytes of a file, enough to see whether they end a line.
 pub(super) fn rest_of_line(mut file: &File, name: &str) -> Result<Vec<u8>, SourceError> {
     let mut rest = Vec::new();
     let read = file.take(3).read_to_end(&mut rest);
@@ -56,14 +56,14 @@ pub(super) fn rest_of_line(mut file: &File, name: &str) -> Result<Vec<u8>, Sourc
     })
 }
 
-/// A line that was taken before its writer had finished it has grown.
+/// The error for a line that was taken before its writer had finished it, and has grown.
 pub(super) fn grown_line(name: &str) -> SourceError {
     SourceError::new(
         "the line was read before its writer had finished it, and has grown \
         since",
     )
     .and_help(&format!(
-        "`--skip-rest-of-line {name}` keeps what was read of it and goes on behind it; with \
-         `--retain`, `--from-epoch` goes back to before it was read"
+        "`--skip-rest-of-line {name}` keeps what was read of it and resumes behind it; with \
+         `--retain`, `--from-epoch` rolls back to before it was read"
     ))
 }

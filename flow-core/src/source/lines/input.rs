@@ -1,4 +1,4 @@
-//! The bytes of a file, of which one may look at some before they are read.
+//! The bytes of a file, with a look ahead.
 
 use std::{
     fs::File,
@@ -9,41 +9,41 @@ use std::{
 use super::reader::RUN_BYTES;
 use crate::source::file::{Changed, FileNumber, Leave, TAIL, changed, number, open, read_at};
 
-/// How much is read at a time.
+/// The number of bytes that are read at a time.
 const CHUNK: usize = 64 << 10;
 
 /// Reads a file from an offset on.
 ///
-/// What was read last stays in memory, 256 bytes of it, and each further read begins with it again.
-/// So a file that is truncated or overwritten meanwhile is noticed before a line is put together of
-/// two contents.
+/// The last 256 bytes stay in memory, and each further read begins with them again. So a file that
+/// is truncated or overwritten meanwhile is noticed before a line is put together from two
+/// contents.
 ///
-/// A run is made of a part of it. As much of that is kept as says what comes before each record of
-/// the run, for the file may be gone when that is asked.
+/// The bytes before each record of a run are kept too, because the file may be gone when a token
+/// needs them.
 #[derive(Debug)]
 pub(super) struct Input {
     path: PathBuf,
-    /// Which file it is, so that another one is not taken for it when it is opened again.
+    /// The number of the file, so that another file is noticed when it is opened again.
     number: Option<FileNumber>,
-    /// None while it rests.
+    /// The open file; `None` while it rests.
     file: Option<File>,
-    /// It stays open, and keeps what it has read ahead, while others are read.
+    /// Leave to stay open, and to keep the look ahead, while other files are read.
     leave: Option<Leave>,
     buffer: Vec<u8>,
-    /// What is before it has been read.
+    /// Where the unread bytes of the buffer start.
     start: usize,
-    /// Where in the file the buffer ends.
+    /// The offset in the file at which the buffer ends.
     end: u64,
-    /// The bytes that left the buffer since the run began.
+    /// The bytes that have left the buffer since the run began.
     aside: Vec<u8>,
-    /// Where in the file that begins.
+    /// The offset in the file at which they begin.
     aside_from: u64,
-    /// The file is not what was read any more. Nothing further is read of it.
+    /// How the file differs from what was read, if it does. Nothing more is read then.
     changed: Option<Changed>,
 }
 
 impl Input {
-    /// Reads a file that is open, from `offset` on.
+    /// Reads an open file, from `offset` on.
     pub(super) fn new(path: &Path, file: File, offset: u64) -> io::Result<Self> {
         let mut tail = vec![0; before(offset)];
         let from = offset - tail.len() as u64;
@@ -69,7 +69,7 @@ impl Input {
         Ok(input)
     }
 
-    /// How the file differs from what was read of it, if it does. It begins with `head`.
+    /// How the file differs from what was read of it, if it does. The file began with `head`.
     pub(super) fn changed(&self, head: &[u8]) -> io::Result<Option<Changed>> {
         if let Some(changed) = &self.changed {
             return Ok(Some(changed.clone()));
@@ -78,21 +78,21 @@ impl Input {
         self.with_file(|file| changed(file, head, tail, self.end))
     }
 
-    /// Notes that a run begins here.
+    /// Notes that a run begins at this point.
     pub(super) fn begin_run(&mut self) {
         self.forget_run();
         let position = self.end - (self.buffer.len() - self.start) as u64;
         self.aside_from = position - before(position).min(self.start) as u64;
     }
 
-    /// Notes that nobody asks for what comes before a record of the run any more, but for what
-    /// comes behind it.
+    /// Notes that the bytes before the records of the run are not needed any more. Those behind
+    /// them are.
     pub(super) fn forget_run(&mut self) {
         self.aside = Vec::new();
         self.aside_from = u64::MAX;
     }
 
-    /// Keeps what is about to leave the buffer, the first `bytes` of it, if the run needs it.
+    /// Keeps the first `bytes` of the buffer, which are about to leave it, if the run needs them.
     fn set_aside(&mut self, bytes: usize) {
         let at = self.end - self.buffer.len() as u64;
         let next = self.aside_from.saturating_add(self.aside.len() as u64);
@@ -122,7 +122,7 @@ impl Input {
         (from + tail.len() as u64 == offset).then_some(tail)
     }
 
-    /// Calls `f` with the file, which may have to be opened for that.
+    /// Calls `f` with the file, which may have to be opened first.
     pub(super) fn with_file<T>(&self, f: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
         match &self.file {
             Some(file) => f(file),
@@ -141,7 +141,7 @@ impl Input {
         Ok(file)
     }
 
-    /// Opens the file again where it is closed.
+    /// Opens the file again if it is closed.
     pub(super) fn open(&mut self) -> io::Result<()> {
         if self.file.is_none() {
             self.file = Some(self.reopened()?);
@@ -150,12 +150,12 @@ impl Input {
         Ok(())
     }
 
-    /// Whether it must not stay open now that others have their turn.
+    /// Whether it must be closed while others have their turn.
     pub(super) fn must_rest(&self) -> bool {
         self.leave.is_none()
     }
 
-    /// Closes the file, and drops what was read ahead.
+    /// Closes the file and drops the look ahead.
     pub(super) fn close(&mut self) {
         self.file = None;
         self.leave = None;
@@ -167,7 +167,7 @@ impl Input {
         self.start = self.buffer.len();
     }
 
-    /// The next bytes: so many and more, unless the file ends before.
+    /// The next bytes: at least this many, unless the file ends before.
     pub(super) fn look(&mut self, bytes: usize) -> io::Result<&[u8]> {
         let there = self.buffer.len() - self.start;
         if there < bytes && self.changed.is_none() {
@@ -204,7 +204,7 @@ impl Input {
     }
 }
 
-/// How many of the bytes before an offset are kept.
+/// The number of bytes before an offset that are kept.
 fn before(offset: u64) -> usize {
     usize::try_from(offset).map_or(TAIL, |offset| offset.min(TAIL))
 }
@@ -266,7 +266,7 @@ mod tests {
     fn content_that_changes_is_not_read_on() {
         let content = |byte: u8| vec![byte; 3 * CHUNK];
         let longer = [content(b'a'), content(b'b')].concat();
-        // What is there after the first read, and whether it is what was read.
+        // The content after the first read, and how it differs: shorter, overwritten, or not.
         let cases: [(&[u8], Option<bool>); 6] = [
             (&longer, None),
             (&content(b'a')[..CHUNK], None),
@@ -300,7 +300,7 @@ mod tests {
                 assert_eq!(input.changed(&[]).unwrap(), changed);
             }
         }
-        // Far before the position only the beginning tells.
+        // Far before the position, only the beginning of the file is compared.
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content(b'a')).unwrap();
         let input = Input::new(file.path(), file.reopen().unwrap(), CHUNK as u64).unwrap();

@@ -1,18 +1,18 @@
-//! Lines in memory: which of them are UTF-8 is found out for many at a time.
+//! Lines in memory. They are checked for UTF-8 many at a time.
 
 use memchr::{Memchr, memchr_iter};
 
 /// A line without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// It is UTF-8.
+    /// The line is UTF-8.
     Text(&'a str),
-    /// It is not, or that does not matter.
+    /// The line is not UTF-8, or that does not matter.
     Bytes(&'a [u8]),
 }
 
 impl<'a> Line<'a> {
-    /// A line without its end, which is checked for UTF-8 if that matters.
+    /// A line without its end. It is checked for UTF-8 if that matters.
     pub(in crate::source) fn of(content: &'a [u8], is_text: bool) -> Self {
         let text = is_text.then(|| simdutf8::basic::from_utf8(content).ok());
         text.flatten().map_or(Line::Bytes(content), Line::Text)
@@ -27,22 +27,21 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Lines that have an end, without it.
+/// The lines in some bytes that have an end, without it.
 ///
-/// They are checked for UTF-8 together. Only where they are not all UTF-8 is each line checked for
-/// itself.
+/// They are checked for UTF-8 together. Only if that fails is each line checked by itself.
 pub(in crate::source) struct WholeLines<'a> {
     bytes: &'a [u8],
     is_text: bool,
-    /// The same, if it is UTF-8.
+    /// The same bytes, if they are UTF-8.
     text: Option<&'a str>,
     ends: Memchr<'a>,
-    /// Where the next line starts.
+    /// The byte at which the next line starts.
     start: usize,
 }
 
 impl<'a> WholeLines<'a> {
-    /// What comes behind the last line end in `bytes` is no line of them.
+    /// The bytes behind the last line end in `bytes` do not count.
     pub(in crate::source) fn of(bytes: &'a [u8], is_text: bool) -> Self {
         let bytes = bytes.get(..end_of_last(bytes)).unwrap_or_default();
         WholeLines {
@@ -56,7 +55,7 @@ impl<'a> WholeLines<'a> {
         }
     }
 
-    /// Where the line starts that comes next.
+    /// The byte at which the next line starts.
     #[inline]
     pub(in crate::source) fn position(&self) -> usize {
         self.start
@@ -80,7 +79,7 @@ impl<'a> Iterator for WholeLines<'a> {
     }
 }
 
-/// Where the last line in `bytes` that has an end ends.
+/// The byte behind the last line end in `bytes`.
 fn end_of_last(bytes: &[u8]) -> usize {
     memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1)
 }
@@ -92,7 +91,7 @@ pub(in crate::source) fn line_content(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// How much of a line is shown in a message, in characters.
+/// The most characters of a line in a message.
 pub(in crate::source) const EXCERPT: usize = 200;
 
 /// The beginning of a line, for a message.

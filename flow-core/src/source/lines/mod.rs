@@ -1,4 +1,4 @@
-//! One source of lines, from files or from standard input, with a format: text, JSON, bytes.
+//! Sources of lines, from files or from standard input, with a format: text, JSON, bytes.
 
 mod format;
 mod grown;

@@ -1,4 +1,4 @@
-//! Makes records of lines, and decides what becomes of a line of which none can be made.
+//! Makes records of lines, and decides what happens to a line that can't become one.
 
 use super::{
     LineError,
@@ -8,14 +8,14 @@ use super::{
 };
 use crate::error::OnError;
 
-/// How lines are to be read.
+/// How lines are read.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::source) struct LineOptions {
-    /// The longest line that is read, in bytes.
+    /// The longest line that is read, in bytes without its end.
     pub(in crate::source) max_line: usize,
-    /// What is to be done with lines that are not as they should be.
+    /// What to do with lines that can't be read.
     pub(in crate::source) on_error: OnError,
-    /// Whether the worker that reads a file also makes records of all of its lines.
+    /// Whether the worker that reads a file also makes all records of its lines.
     pub(in crate::source) whole: bool,
     /// Whether a last line without a newline is a line.
     pub(in crate::source) take_unfinished: bool,
@@ -32,14 +32,13 @@ impl Default for LineOptions {
     }
 }
 
-/// Makes records of lines. All workers have the same, so it does not matter which of them has a
-/// line.
+/// Makes records of lines. All workers have the same one, so any of them can process a line.
 #[derive(Debug)]
 pub struct LineParser<T> {
     options: LineOptions,
     parse: fn(Line<'_>) -> Result<Option<T>, LineError>,
     dead: Option<fn(RawLine, LineError) -> T>,
-    /// Whether it matters to the format that a line is UTF-8.
+    /// Whether the format needs lines that are UTF-8.
     is_text: bool,
 }
 
@@ -51,13 +50,13 @@ impl<T> Clone for LineParser<T> {
 
 impl<T> Copy for LineParser<T> {}
 
-/// What is to be done with a line of which no record can be made.
+/// What happens to a line that can't become a record.
 pub(in crate::source) enum BadLine<T> {
     /// The flow stops at it.
     Fails(LineError),
-    /// It is left out.
+    /// The line is skipped.
     Skipped(LineError),
-    /// It goes on as this record.
+    /// The line becomes this record.
     Dead(T),
 }
 
@@ -76,7 +75,7 @@ impl<T> LineParser<T> {
         WholeLines::of(bytes, self.is_text)
     }
 
-    /// A line that may have an end.
+    /// A line from bytes that may include its end.
     pub(in crate::source) fn line<'a>(&self, line: &'a [u8]) -> Line<'a> {
         Line::of(line_content(line), self.is_text)
     }
@@ -87,8 +86,8 @@ impl<T> LineParser<T> {
         (self.parse)(line)
     }
 
-    /// Makes a record of a line with the format that this parser was made of, which then is part of
-    /// the caller's loop.
+    /// Makes a record of a line with the format of this parser. The format is a type here, so its
+    /// code is inlined in the caller's loop.
     #[inline]
     pub(super) fn record_of<F>(&self, line: Line<'_>) -> Result<Option<T>, LineError>
     where
@@ -107,7 +106,7 @@ impl<T> LineParser<T> {
         }
     }
 
-    /// Decides what becomes of a line of which no record can be made.
+    /// Decides what happens to a line that can't become a record.
     pub(in crate::source) fn bad(
         &self,
         error: LineError,
@@ -138,7 +137,7 @@ impl<T> LineParser<T> {
     }
 }
 
-/// Names a line that is left out. `before` lines come before it.
+/// Logs a line that is skipped. `before` is the number of lines before it.
 pub(in crate::source) fn log_skipped(step: &str, partition: &str, before: u64, cause: &LineError) {
     tracing::debug!(step, partition, line = before + 1, %cause, "a line is skipped");
 }

@@ -1,4 +1,4 @@
-//! Lines of which no record can be made, as records.
+//! Lines that can't become records of a format, as records of their own.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{LineError, format::LineFormat, line::Line};
 use crate::error::Dead;
 
-/// A line as it stands in its file, and where.
+/// A line as it is in its file, with its place.
 ///
-/// As JSON it is `{"partition":"orders.json","line":4,"offset":120,"content":"the line"}`; where
-/// the line is not UTF-8, its content is a list of numbers, so that no byte is lost.
+/// As JSON it is `{"partition":"orders.json","line":4,"offset":120,"content":"the line"}`. If the
+/// line is not UTF-8, its content is a list of numbers, so that no byte is lost.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawLine {
     /// The source's partition: for a file, its path.
@@ -19,14 +19,14 @@ pub struct RawLine {
     pub line: u64,
     /// The byte of the file at which the line begins.
     pub offset: u64,
-    /// The line without its end, `\n` or `\r\n`. Of a line that is too long, as many bytes as are
-    /// allowed.
+    /// The line without its end, `\n` or `\r\n`. If the line is too long, only its first bytes, as
+    /// many as are allowed.
     #[serde(with = "content")]
     pub content: Vec<u8>,
 }
 
 impl RawLine {
-    /// The line as text; what is not UTF-8 shows as `\u{fffd}`.
+    /// The line as text. Bytes that are not UTF-8 are replaced by `\u{fffd}`.
     #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.content)
@@ -44,7 +44,7 @@ impl fmt::Debug for RawLine {
     }
 }
 
-/// Text where it is text, and bytes elsewhere.
+/// The content is text if it is UTF-8, and otherwise bytes.
 mod content {
     use std::fmt;
 
@@ -93,7 +93,7 @@ mod content {
     }
 }
 
-/// The records of a format, or the lines of which it makes none; see
+/// The records of a format, or the lines that can't become one; see
 /// [`Flow::source_or_dead`](crate::Flow::source_or_dead).
 #[derive(Clone, Copy, Debug)]
 pub struct OrDead<F>(PhantomData<fn() -> F>);

@@ -37,7 +37,7 @@ pub type ByteLinesSource = LinesSource<Bytes>;
 pub struct LinesSource<F> {
     files: Files,
     options: LineOptions,
-    /// No file at all is an input too.
+    /// Whether the source may have no files.
     may_be_none: bool,
     format: PhantomData<fn() -> F>,
 }
@@ -52,18 +52,17 @@ impl<F> LinesSource<F> {
         }
     }
 
-    /// Sets how long a line may be, in bytes without its end: 16 MiB unless told otherwise.
+    /// Sets the longest line, in bytes without its end: 16 MiB by default.
     #[must_use]
     pub fn max_line(mut self, bytes: usize) -> Self {
         self.options.max_line = bytes;
         self
     }
 
-    /// Sets what happens at a line that can't be read: the flow stops there, unless told to skip
-    /// it.
+    /// Sets what happens at a line that can't be read. By default the flow stops there.
     ///
-    /// Lines that are skipped are counted in [`Outcome::skipped`](crate::Outcome::skipped), and
-    /// named, each with its file and number, by `tracing` at debug level.
+    /// Skipped lines are counted in [`Outcome::skipped`](crate::Outcome::skipped). `tracing` names
+    /// each of them with its file and line number, at debug level.
     /// [`Flow::source_or_dead`](crate::Flow::source_or_dead) keeps them.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
@@ -71,14 +70,15 @@ impl<F> LinesSource<F> {
         self
     }
 
-    /// Takes a last line that has no newline at its end as a line.
+    /// Reads a last line that does not end with a newline.
     ///
-    /// By default such a line is left for a later run, because its writer may still be writing it:
-    /// the run says so when it ends, and names the line in
-    /// [`Outcome::unfinished`](crate::Outcome::unfinished). Use this for files that are complete
-    /// and whose last line has no end. If a line that was taken grows, later starts are refused,
-    /// because a part of it has been read as a record;
-    /// [`Recovery::skip_rest_of_line`](crate::Recovery::skip_rest_of_line) is the way out.
+    /// By default such a line is left for a later run, because its writer may still be writing it.
+    /// The run names the line in [`Outcome::unfinished`](crate::Outcome::unfinished) when it ends.
+    /// Use this method for files that are complete and whose last line has no end.
+    ///
+    /// If a line that was taken grows, later starts are refused, because a part of it has been read
+    /// as a record. Then [`Recovery::skip_rest_of_line`](crate::Recovery::skip_rest_of_line) is the
+    /// way out.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -104,8 +104,8 @@ impl<F> LinesSource<F> {
         self
     }
 
-    /// Lets the source have no files at all: then it has no records. By default the start is
-    /// refused, because a pattern that matches nothing is mostly a mistake.
+    /// Allows the source to have no files, and so no records. By default the start is refused,
+    /// because a pattern that matches nothing is mostly a mistake.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -126,11 +126,12 @@ impl<F> LinesSource<F> {
 
     /// Processes all lines of a file on one worker, even when others are idle.
     ///
-    /// By default workers that have read their own files help with the lines of a large one: each
-    /// of them runs the steps up to the next shuffle on blocks of lines, in a copy of its own. The
-    /// results are the same, unless a closure in one of these steps keeps something from one record
-    /// to the next, such as a count of what it has seen: each copy then sees some of the lines.
-    /// Such a closure needs this, or one worker.
+    /// By default, workers that have read their own files help with the lines of a large one. Each
+    /// of them runs the steps up to the next shuffle on blocks of lines, in its own copy.
+    ///
+    /// The results are the same, unless a closure in one of these steps keeps something from one
+    /// record to the next, such as a count. Each copy then sees only some of the lines. Such a
+    /// closure needs this method, or one worker.
     ///
     /// ```no_run
     /// # use flow::prelude::*;
@@ -196,7 +197,7 @@ impl<F: LineFormat> Source for LinesSource<F> {
         let names = self.files.names()?;
         if names.is_empty() && !self.may_be_none {
             let error = SourceError::new("it has no files to read");
-            let help = "name at least one; where none may be right, `.allow_no_files()` says so";
+            let help = "name at least one, or allow none with `.allow_no_files()`";
             return Err(error.and_help(help));
         }
         Ok(names)
@@ -254,7 +255,7 @@ pub struct LinesReader<T> {
     read: ReadLines<T>,
 }
 
-/// Reads a run in the format of the source.
+/// Reads a run of records in the format of the source.
 type ReadLines<T> = fn(&mut Lines, &mut Vec<T>, &LineParser<T>) -> Result<Next, SourceError>;
 
 impl<T: 'static> Reader for LinesReader<T> {

@@ -46,15 +46,14 @@ impl<F> StdinSource<F> {
         }
     }
 
-    /// Sets how long a line may be, in bytes without its end: 16 MiB unless told otherwise.
+    /// Sets the longest line, in bytes without its end: 16 MiB by default.
     #[must_use]
     pub fn max_line(mut self, bytes: usize) -> Self {
         self.options.max_line = bytes;
         self
     }
 
-    /// Sets what happens at a line that can't be read: the flow stops there, unless told to skip
-    /// it.
+    /// Sets what happens at a line that can't be read. By default the flow stops there.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.options.on_error = on_error;
@@ -75,7 +74,7 @@ impl<F: LineFormat> Source for StdinSource<F> {
         Ok(vec![NAME.to_owned()])
     }
 
-    /// The file that a shell has put behind it, if it is one.
+    /// The file that a shell has redirected to standard input, if there is one.
     fn files(&self) -> Vec<PathBuf> {
         if cfg!(unix) {
             vec![PathBuf::from("/dev/stdin")]
@@ -117,42 +116,42 @@ impl<F: LineFormat> SourceOrDead for StdinSource<F> {
     }
 }
 
-/// Reads the lines of standard input. A last line without a newline is a line: nothing comes behind
-/// it.
+/// Reads the lines of standard input. A last line without a newline counts as a line, because
+/// nothing can follow it.
 #[derive(Debug)]
 pub struct StdinReader<T> {
     _claim: Claim,
     parser: LineParser<T>,
     max_line: usize,
     step: String,
-    /// What has been read, from the beginning of the last run on.
+    /// The bytes from the beginning of the last run on.
     buffer: Vec<u8>,
-    /// How much of it is in records.
+    /// How many of these bytes are in records.
     used: usize,
-    /// How many bytes come before the buffer.
+    /// The number of bytes before the buffer.
     offset: u64,
-    /// How many lines come before the next one.
+    /// The number of lines before the next one.
     line: u64,
-    /// Where in the buffer each record of the last run starts, and how many lines come before it.
+    /// For each record of the last run: its place in the buffer, and the number of lines before it.
     starts: Vec<(usize, u64)>,
     skipped: Skipped,
-    /// What comes next belongs to a line that was too long.
+    /// Whether the next bytes belong to a line that was too long.
     in_long_line: bool,
     ended: bool,
-    /// The run stops: nothing more is taken.
+    /// Whether the run stops. Then nothing more is taken.
     stops: bool,
 }
 
 impl<T> Drop for StdinReader<T> {
-    /// What the run has not read is for the next one in this process.
+    /// Leaves the unread bytes to the next run in this process.
     fn drop(&mut self) {
         PIPE.take_back(self.buffer.split_off(self.used));
     }
 }
 
 impl<T> StdinReader<T> {
-    /// Makes a record of the next `length` bytes, which are a line, or the beginning of one that is
-    /// too long.
+    /// Makes a record of the next `length` bytes. They are a line, or the beginning of a line that
+    /// is too long.
     fn take_line(&mut self, length: usize, out: &mut Vec<T>) -> Result<(), SourceError> {
         let line = &self.buffer[self.used..self.used + length];
         let at = self.offset + self.used as u64;
@@ -183,7 +182,7 @@ impl<T> StdinReader<T> {
         Ok(())
     }
 
-    /// Forgets what the last run was made of.
+    /// Drops the bytes of the last run.
     fn begin_run(&mut self) {
         self.buffer.drain(..self.used);
         self.offset += self.used as u64;
@@ -192,7 +191,7 @@ impl<T> StdinReader<T> {
         self.skipped.clear();
     }
 
-    /// Passes over what is there of a line that was too long.
+    /// Skips the bytes of a line that was too long, as far as they are there.
     fn pass_over(&mut self) {
         let rest = &self.buffer[self.used..];
         match memchr(b'\n', rest) {
@@ -232,7 +231,7 @@ impl<T: 'static> Reader for StdinReader<T> {
                 return Ok(Next::End);
             }
             if self.in_long_line && out.is_empty() {
-                // It need not be kept.
+                // The line need not be kept.
                 self.begin_run_of_long_line();
             }
             match PIPE.next(waker, self.stops) {
@@ -265,12 +264,12 @@ impl<T: 'static> Reader for StdinReader<T> {
         self.stops = true;
         let (has_more, has_ended) = PIPE.pause();
         let rest = &self.buffer[self.used..];
-        // The beginning of a line whose newline has not come is no record.
+        // The beginning of a line whose newline has not come is not a record.
         let has_line = self.in_long_line || has_ended || memchr(b'\n', rest).is_some();
         has_more || (has_line && !rest.is_empty())
     }
 
-    /// Its lines.
+    /// The number of its lines.
     fn taken(&mut self) -> u64 {
         PIPE.lines_behind(&self.buffer[self.used..])
     }
@@ -311,7 +310,8 @@ impl<T> StdinReader<T> {
     }
 }
 
-/// Only one source at a time reads standard input: two would have some lines each.
+/// The right to read standard input. Only one source at a time has it, because two would get some
+/// lines each.
 #[derive(Debug)]
 struct Claim(());
 
@@ -340,10 +340,10 @@ impl Drop for Claim {
 const AHEAD: usize = 2;
 const CHUNK: usize = 16 << 10;
 
-/// What a thread of its own has read, for a reader must not wait.
+/// Input that a separate thread has read, because a reader must not wait.
 ///
-/// There is one for the process: a thread that waits for input can't be called back, so a second
-/// run gets its input from the same one.
+/// There is one pipe for the process. A thread that waits for input can't be called back, so a
+/// second run gets its input from the same thread.
 static PIPE: Pipe = Pipe {
     state: Mutex::new(PipeState {
         is_started: false,
@@ -357,13 +357,13 @@ static PIPE: Pipe = Pipe {
 
 struct Pipe {
     state: Mutex<PipeState>,
-    /// Another chunk may be read.
+    /// Signaled when another chunk may be read.
     room: Condvar,
 }
 
 struct PipeState {
     is_started: bool,
-    /// No run reads now, so nothing is to be taken.
+    /// Whether no run reads now, so that nothing may be taken.
     is_paused: bool,
     chunks: VecDeque<Vec<u8>>,
     end: Option<io::Result<()>>,
@@ -372,7 +372,7 @@ struct PipeState {
 
 enum Chunk {
     Bytes(Vec<u8>),
-    /// The waker will be woken.
+    /// Nothing yet; the waker will be woken.
     None,
     End,
     Failed(io::Error),
@@ -383,7 +383,7 @@ impl Pipe {
         self.state.lock()
     }
 
-    /// Starts the thread, which reads when a run does.
+    /// Starts the thread. It reads while a run does.
     fn start(&'static self) -> Result<(), SourceError> {
         let mut state = self.lock();
         if !state.is_started {
@@ -399,7 +399,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// The next bytes. If the run stops, they are what was taken before.
+    /// The next bytes. If the run stops, only bytes that were taken before.
     fn next(&self, waker: &Waker, stops: bool) -> Chunk {
         let mut state = self.lock();
         state.is_paused = stops;
@@ -413,7 +413,7 @@ impl Pipe {
                 Chunk::End
             }
             Some(Err(error)) => {
-                // Whoever asks again finds the end.
+                // The next call finds the end.
                 state.end = Some(Ok(()));
                 Chunk::Failed(error)
             }
@@ -424,16 +424,16 @@ impl Pipe {
         }
     }
 
-    /// Takes no more. Returns whether there are bytes that were taken before, and whether the input
-    /// has ended behind them.
+    /// Stops taking bytes. Returns whether there are bytes that were taken before, and whether the
+    /// input has ended behind them.
     fn pause(&self) -> (bool, bool) {
         let mut state = self.lock();
         state.is_paused = true;
         (!state.chunks.is_empty(), state.end.is_some())
     }
 
-    /// How many lines there are in these bytes and those behind them. Without the end of the input,
-    /// what is behind the last newline is none.
+    /// The number of lines in `bytes` and in the chunks behind them. Bytes behind the last newline
+    /// are a line only if the input has ended.
     fn lines_behind(&self, bytes: &[u8]) -> u64 {
         let state = self.lock();
         let all = || std::iter::once(bytes).chain(state.chunks.iter().map(Vec::as_slice));
@@ -443,7 +443,7 @@ impl Pipe {
         lines as u64 + u64::from(has_rest)
     }
 
-    /// Takes back what comes before the next bytes, and takes no more.
+    /// Puts back unread bytes before the next ones, and stops taking more.
     fn take_back(&self, bytes: Vec<u8>) {
         let mut state = self.lock();
         state.is_paused = true;
@@ -460,8 +460,8 @@ impl Pipe {
             }
             drop(state);
             let waited = wait_for_stdin();
-            // Reading does not wait now. So it is done under the lock: a stop comes before it, and
-            // it takes nothing, or behind it, and what it took is known.
+            // Reading does not wait now, so it is done under the lock. If a stop comes before it,
+            // nothing is taken. If a stop comes after it, the bytes are known.
             let held = cfg!(unix).then(|| self.lock());
             if held.as_ref().is_some_and(|state| state.is_paused) {
                 continue;
@@ -470,8 +470,8 @@ impl Pipe {
             let read = match waited.and_then(|()| io::stdin().read(&mut bytes)) {
                 Ok(read) => Ok(read),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                // Another program that has the same input may have been quicker, and have set it so
-                // that reading does not wait.
+                // Another program with the same input may have been faster, and may have made it
+                // non-blocking.
                 Err(error) if cfg!(unix) && error.kind() == ErrorKind::WouldBlock => continue,
                 Err(error) => Err(error),
             };
@@ -509,6 +509,6 @@ fn wait_for_stdin() -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn wait_for_stdin() -> io::Result<()> {
-    // It can't be seen: reading waits.
+    // This can't be waited for here, so reading waits.
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! A source's lines as blocks: read by the worker that has the file, processed by any.
+//! A source's lines as blocks: read by the worker that has the file, and processed by any.
 //!
-//! A block is processed as its lines would be in their turn, so the results do not show by whom.
+//! A block is processed as its lines would be in their turn. So the results do not depend on the
+//! worker.
 
 use std::ops::Range;
 
@@ -19,11 +20,11 @@ use crate::{
     },
 };
 
-/// So many records go through the chain at a time.
+/// The number of records that go through the chain at a time.
 const BATCH: usize = 256;
 
-/// The line, counted from the start of its block, before which processing ended. If it failed, the
-/// step that failed on its record, none if no record could be made of it, and why.
+/// The line before which processing ended, counted from the start of its block. If that line
+/// failed: the step (`None` if the line could not become a record) and the cause.
 type EndedAt = (usize, Option<(Option<StepIndex>, BoxError)>);
 
 impl<S: Source> Blocks for Reading<S> {
@@ -62,7 +63,7 @@ impl<S: Source> Blocks for Reading<S> {
         Some((block, receipt))
     }
 
-    /// Where a stop comes between two lines, or two batches of them, the rest of the block is not
+    /// If a stop comes between two lines, or two batches of them, the rest of the block is not
     /// begun.
     fn process(&mut self, block: &Block, stop: &StopFlag) -> Result<Processed, Fault> {
         let mut processed = Processed::default();
@@ -74,7 +75,7 @@ impl<S: Source> Blocks for Reading<S> {
         self.hand = Hand::Lines;
         self.lines = 0..0;
         let mut ended: Option<EndedAt> = None;
-        // A failed step may have left some.
+        // A step that failed may have left some.
         self.batch.clear();
         self.holes.clear();
         let mut lines = parser.whole_lines(&block.bytes);
@@ -109,7 +110,7 @@ impl<S: Source> Blocks for Reading<S> {
                 self.lines.start = self.lines.end;
             }
         }
-        // The lines before one of which no record could be made.
+        // These are the lines before one that could not become a record.
         ended = self.push_lines(&mut processed, stop)?.or(ended);
         processed.skips = self.skips.take_since(&counted);
         if let Some((lines, failure)) = ended {
@@ -146,7 +147,7 @@ impl<S: Source> Blocks for Reading<S> {
 }
 
 impl<S: Source> Reading<S> {
-    /// What becomes of a line of a block, at `bytes`, of which no record can be made.
+    /// Decides what becomes of a line of a block, at `bytes`, that can't become a record.
     #[cold]
     fn bad_line(
         &mut self,
@@ -172,8 +173,8 @@ impl<S: Source> Reading<S> {
         }
     }
 
-    /// Has the records of some lines go through the chain, up to one that fails, or up to a stop.
-    /// What comes of a block is sent by the worker that has the file, so no step rests.
+    /// Pushes the records of some lines through the chain, up to one that fails or up to a stop.
+    /// The results of a block are sent by the worker that has the file, so no step rests.
     fn push_lines(
         &mut self,
         processed: &mut Processed,
@@ -202,7 +203,7 @@ impl<S: Source> Reading<S> {
         }))
     }
 
-    /// The line of which the record at `place` of the batch was made.
+    /// The line from which the record at `place` of the batch was made.
     fn line_of(&self, place: usize) -> usize {
         let mut line = self.lines.start + place;
         for (hole, _) in &self.holes {
@@ -213,14 +214,14 @@ impl<S: Source> Reading<S> {
         line
     }
 
-    /// Where the lines of a block stand that were being processed.
+    /// The origin of the lines of a block that were being processed.
     pub(super) fn origin_in(&self, block: &Block) -> FaultOrigin {
         let (first, last) = match (self.lines.clone(), self.at.record()) {
             (_, Some(place)) => {
                 let line = self.line_of(place as usize);
                 (line, line)
             }
-            // A line of which a record is being made.
+            // A record is being made from this line.
             (Range { end, .. }, _) if self.at.is_last() => (end, end),
             (Range { start, end }, None) => (start, end.saturating_sub(1)),
         };
@@ -239,7 +240,7 @@ impl<S: Source> Reading<S> {
     }
 }
 
-/// Where a line of a block starts.
+/// The byte of a block at which a line starts.
 fn start_of(line: usize, block: &[u8]) -> usize {
     let mut ends = memchr_iter(b'\n', block);
     match line.checked_sub(1) {

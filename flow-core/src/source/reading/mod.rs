@@ -1,4 +1,4 @@
-//! The partitions of a source on one worker: reads them in turn and pushes their records.
+//! The partitions of a source on one worker. It reads them in turn and pushes their records.
 
 mod blocks;
 mod open;
@@ -29,7 +29,7 @@ use crate::{
 
 struct Reading<S: Source> {
     step: StepIndex,
-    /// The step's id, for the log.
+    /// The id of the step, for the log.
     id: String,
     at: At,
     number: Option<u16>,
@@ -37,15 +37,14 @@ struct Reading<S: Source> {
     partitions: Vec<Partition<S>>,
     /// The partition to push from.
     turn: usize,
-    /// What makes records of lines, where any worker may do that.
+    /// Makes records of lines, if any worker may do that.
     parser: Option<LineParser<S::Item>>,
     chain: BoxConsumer<(NoKey, S::Item)>,
     /// Records of a block on their way to the chain.
     batch: Vec<(NoKey, S::Item)>,
-    /// The lines of a block that made no record, among those of the batch, and whether each of
-    /// them was skipped because it is bad.
+    /// The lines of the batch that made no record, and whether each was skipped because it is bad.
     holes: Vec<(usize, bool)>,
-    /// What a push leaves behind in the chain.
+    /// What a push has left in the chain.
     pushed: Pushed,
     /// The steps of the chain that may fail.
     fallible: BTreeSet<StepIndex>,
@@ -54,28 +53,28 @@ struct Reading<S: Source> {
     /// Whether a step of the chain may rest in the middle of a batch.
     rests: bool,
     skips: Arc<Skips>,
-    /// What is being worked on, for the message about a panic: set once for each batch.
+    /// What is being processed, for the message about a panic. Set once for each batch.
     hand: Hand,
-    /// The lines of a block that are being worked on: the first one of the batch, and the one that
-    /// comes next.
+    /// The lines of a block that are being processed: from the first one of the batch to the next
+    /// one.
     lines: Range<usize>,
-    /// The run stops: nothing is read but what a reader has taken and could not take again.
+    /// Whether the run stops. Then only records that a reader has taken and can't take again are
+    /// read.
     stops: bool,
 }
 
-/// What a source has in hand.
+/// What a source is processing.
 enum Hand {
-    /// It reads from the partition that has its turn.
+    /// It reads from the partition whose turn it is.
     Read,
-    /// It pushes so many of its records.
+    /// It pushes this many records of that partition.
     Records(usize),
     /// It processes the lines of a block.
     Lines,
 }
 
 impl<S: Source> Reading<S> {
-    /// Where the records stand that the partition that has its turn has read, or that were being
-    /// pushed.
+    /// The origin of the records in hand, of the partition whose turn it is.
     fn origin_of_turn(&mut self) -> Option<FaultOrigin> {
         let partition = self.partitions.get_mut(self.turn)?;
         let reader = &mut partition.reader;
@@ -87,8 +86,8 @@ impl<S: Source> Reading<S> {
                 ),
                 None => (partition.pushed, partition.pushed + count.saturating_sub(1)),
             },
-            // A reader of lines knows which one it has not got past. What another reader says in
-            // the middle of a read is not reliable.
+            // A reader of lines knows which line it is at. Other readers are not reliable in the
+            // middle of a read.
             Hand::Read if reader.file_lines().is_some() => (usize::MAX, usize::MAX),
             Hand::Read | Hand::Lines => (1, 0),
         };
@@ -120,7 +119,7 @@ impl<S: Source> Reading<S> {
         })
     }
 
-    /// A failure at the first record that has not been pushed, of the partition that has its turn.
+    /// A failure at the first record that has not been pushed, of the partition whose turn it is.
     fn failure(&mut self, step: StepIndex, cause: crate::error::BoxError) -> RecordFailure {
         let mut failure = RecordFailure {
             step,
@@ -149,8 +148,7 @@ impl<S: Source> Reading<S> {
         failure
     }
 
-    /// Whether a partition is to be read only when another one has come to its end, which it has
-    /// not.
+    /// Whether a partition waits for another one to come to its end.
     fn waits(&self, turn: usize) -> bool {
         let partition = self.partitions.get(turn);
         let mut first = partition.iter().flat_map(|partition| &partition.after);
@@ -161,8 +159,8 @@ impl<S: Source> Reading<S> {
         })
     }
 
-    /// Pushes the next records of the partition that has its turn. Returns how many of them have
-    /// been processed: fewer, where a stop comes between two of them.
+    /// Pushes the next records of the partition whose turn it is. Returns how many were processed.
+    /// They are fewer if a stop comes between two of them.
     fn push_records(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault> {
         let Some(partition) = self.partitions.get_mut(self.turn) else {
             return Ok(0);
@@ -192,7 +190,7 @@ impl<S: Source> Reading<S> {
         let Some((pushed, fault)) = ended else {
             return Ok(count);
         };
-        // It has not been read to its end: the next run starts at this record.
+        // The partition has not been read to its end, because the next run starts at this record.
         partition.at_end = false;
         let Some(fault) = fault else {
             return Ok(pushed);
@@ -203,14 +201,15 @@ impl<S: Source> Reading<S> {
         Err(SourceFault::Record { pushed, failure })
     }
 
-    /// Whether each record is pushed alone: where it can't be read again, what is behind one that
-    /// fails is not lost in a batch with it. What has not been begun has not been read.
+    /// Whether each record is pushed alone, because it can't be read again. Otherwise the records
+    /// behind one that fails would be lost with its batch. A record that has not been begun has not
+    /// been read.
     fn goes_alone(&self) -> bool {
         let keys_fail = self.keys_may_fail && !self.rests;
         cannot_resume::<S>() && (keys_fail || !self.fallible.is_empty())
     }
 
-    /// A push of these records, which a stop may cut where a step may fail, and nothing is lost.
+    /// A batch of these records. A stop may cut it if a step may fail and nothing would be lost.
     fn batch_of(&self, records: Vec<(NoKey, S::Item)>, stop: &StopFlag) -> Batch<(NoKey, S::Item)> {
         self.at.begin();
         let batch = Batch::of_source(records);
@@ -220,13 +219,14 @@ impl<S: Source> Reading<S> {
         }
     }
 
-    /// Ends a push. If it ended before one of its records, takes back what came from that one and
-    /// from later ones, and returns its place in the push, and its failure unless it was a stop.
+    /// Ends a push. If it ended before one of its records, takes back the results of that record
+    /// and later ones. Returns the place of that record in the push, and its failure, or `None` for
+    /// a stop.
     fn settle(&self, pushed: Result<(), Fault>) -> Result<Option<(usize, Option<Fault>)>, Fault> {
         let failed = match pushed {
             Ok(()) => None,
             Err(fault) => match fault.parent() {
-                // Where a step rests, part of a record may have left; but none does before a step
+                // If a step rests, part of a record may have left. But none leaves before a step
                 // that is known to be fallible.
                 Some(place) if !self.rests || self.fallible.contains(&fault.step()) => {
                     Some((place, fault))
@@ -322,7 +322,8 @@ impl<S: Source> SourceTask for Reading<S> {
             }
             self.turn = (self.turn + 1) % self.partitions.len();
         }
-        // One may have come to its end for which another one waited that had its turn before.
+        // A partition may have come to its end for which another one waited that had its turn
+        // before.
         again |= waiting.iter().any(|turn| !self.waits(*turn));
         Ok(match (again, idle) {
             (true, _) => Filled::Again,
@@ -333,7 +334,7 @@ impl<S: Source> SourceTask for Reading<S> {
 
     fn push(&mut self, count: usize, stop: &StopFlag) -> Result<usize, SourceFault> {
         if let Some(partition) = self.partitions.get_mut(self.turn) {
-            // Also when a record fails: those before it have been read.
+            // Also if a record fails, because the records before it have been read.
             partition.moved = true;
         }
         let mut pushed = 0;
@@ -342,7 +343,7 @@ impl<S: Source> SourceTask for Reading<S> {
                 let one = self.push_records(1, stop);
                 pushed += one.map_err(|fault| fault.behind(pushed))?;
                 if self.rests {
-                    // It may rest inside this record: nothing else is pushed before it is resumed.
+                    // A step may rest inside this record. Nothing else is pushed before it resumes.
                     break;
                 }
             }
@@ -407,7 +408,7 @@ impl<S: Source> SourceTask for Reading<S> {
                 failed = failed.or(Some((turn, error)));
             }
             if records > 0 {
-                // It has not been read to its end.
+                // The partition has not been read to its end.
                 partition.at_end = false;
             }
             partition.failed = true;
@@ -436,8 +437,8 @@ impl<S: Source> SourceTask for Reading<S> {
             if !std::mem::take(&mut partition.moved) {
                 continue;
             }
-            // Before the check: what a token says of a file was read of it while it was what it had
-            // been.
+            // The token is taken before the check, so that all it says of the file was read before
+            // the check.
             let token = self
                 .number
                 .map(|number| (number, partition.reader.token(partition.pushed)));

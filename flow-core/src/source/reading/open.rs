@@ -1,4 +1,4 @@
-//! Opens the partitions of a worker, each where the store says.
+//! Opens the partitions of a worker, each at its stored token.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,7 +24,7 @@ use crate::{
     source::{At, Reader, Source, SourceError, lines::LineParser},
 };
 
-/// What makes the source on a worker.
+/// Makes the source on a worker.
 pub(crate) fn head<S: Source>(
     index: StepIndex,
     source: S,
@@ -67,7 +67,7 @@ pub(crate) fn head<S: Source>(
     head
 }
 
-/// Opens this worker's partitions, each at its token.
+/// Opens the partitions of this worker, each at its token.
 fn open<S: Source>(
     source: &S,
     context: &mut HeadContext<'_>,
@@ -104,7 +104,8 @@ fn open<S: Source>(
             change: Box::new(change.clone()),
         })
     };
-    // A token of another type than it was is written anew, that of a partition which is gone too.
+    // If the type of the tokens has changed, all of them are rewritten, also those of partitions
+    // that are gone.
     if context.rewrite().is_some()
         && context.wiring.worker == 0
         && let Some(number) = context.store_number()
@@ -191,8 +192,8 @@ fn open<S: Source>(
             partitions[waits].after.push(first);
         }
     }
-    // The opening commit knows all partitions: one that is gone before anything of it was read is
-    // missed.
+    // The opening commit records all partitions. So a later start notices a partition that is gone
+    // before anything of it was read.
     if let Some(number) = context.store_number() {
         for (key, value) in &opened {
             let opening = &mut context.opening;
@@ -202,7 +203,7 @@ fn open<S: Source>(
     Ok(partitions)
 }
 
-/// A token that can't be kept, when the flow starts.
+/// The error of a token that can't be kept at a start.
 pub(super) fn not_kept<S: Source>(step: &str, partition: &str, cause: CodecError) -> ResumeError {
     let error = NotKept::new::<S::Token>(Kept::Token, Some(partition.to_owned()), cause);
     ResumeError::NotKept {

@@ -1,4 +1,4 @@
-//! What a start makes of the partitions that the store knows and of those that a source has now.
+//! Decides at a start where the stored partitions resume, among those that the source has now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::{
     source::{Found, Known, Source, SourceError},
 };
 
-/// Settles where each partition of a source goes on. Changes nothing.
+/// Settles where each partition of a source resumes. Changes nothing.
 pub(super) fn settle<S: Source>(
     source: &S,
     unsettled: &Unsettled<'_>,
@@ -32,7 +32,7 @@ pub(super) fn settle<S: Source>(
     for row in &unsettled.rows {
         let (partition, row) = unsettled.stored(row)?;
         settled.known.push(partition.clone());
-        // What nobody reads any more need not be readable.
+        // The row of a partition that is not read any more need not be readable.
         if dropped.contains(&partition) && !is_listed(&partition) {
             settled.given_up.insert(partition);
             continue;
@@ -45,7 +45,7 @@ pub(super) fn settle<S: Source>(
             finished: row.finished,
         });
     }
-    // The same start again: what was missed before leaves no trace.
+    // If the same start is repeated, nothing shows which partitions were missed before.
     let missed = dropped.iter().filter(|name| source.may_be_missed(name));
     settled.known.extend(missed.cloned());
     let found = source.find_apart(&known, listed, unsettled.is_output);
@@ -54,7 +54,7 @@ pub(super) fn settle<S: Source>(
         error,
     })?;
     let mut gone = Vec::new();
-    // Nothing is left of them, and another one may have their names.
+    // Finished partitions that are gone. Others may have their names now.
     let mut done: BTreeSet<String> = BTreeSet::new();
     let mut moves: Vec<(usize, String, S::Token)> = Vec::new();
     for (index, (known, found)) in known.iter().zip(found).enumerate() {
@@ -69,8 +69,8 @@ pub(super) fn settle<S: Source>(
             continue;
         }
         if let Some(to) = unsettled.renames.of(name, listed) {
-            // The same start again: it has gone on under its new name, and another one has the old
-            // name.
+            // If the same start is repeated, the partition has resumed under its new name, and
+            // another one has its old name.
             if is_there && settled.known.contains(&to) {
                 continue;
             }
@@ -97,7 +97,7 @@ pub(super) fn settle<S: Source>(
                 done.insert(name.clone());
             }
             Found::Same if known.finished => {}
-            // Opening it says what is wrong with it.
+            // Opening it gives the error.
             Found::Lost if is_listed(name) => {}
             Found::Same | Found::Lost => gone.push(name.clone()),
             Found::Replaced { token } => {
@@ -184,13 +184,13 @@ pub(super) fn settle<S: Source>(
     Ok(settled)
 }
 
-/// Which partition is read behind which: what bears a name now behind what bore it before. Two that
-/// changed names have no order.
+/// Decides which partition is read behind which: the one that has a name now behind the one that
+/// had it before. Two partitions that swapped names have no order.
 fn in_order(after: Vec<(String, String)>, partitions: &[String]) -> Vec<(String, String)> {
     let is_read = |name: &String| partitions.binary_search(name).is_ok();
     let mut kept: BTreeMap<String, String> = BTreeMap::new();
     for (name, first) in after {
-        // Behind the last one of those that it waits for already.
+        // It goes behind the last one of those that it already waits for.
         let mut last = name;
         while let Some(next) = kept.get(&last) {
             last.clone_from(next);
@@ -207,7 +207,7 @@ fn in_order(after: Vec<(String, String)>, partitions: &[String]) -> Vec<(String,
 }
 
 impl Unsettled<'_> {
-    /// The partition whose row it is, and the row's value.
+    /// The name of the partition, and the value of its row.
     fn stored<'row>(&self, row: &'row Row) -> Result<(String, TokenRow<'row>), ResumeError> {
         let stored = TokenRow::partition(&row.key)
             .and_then(|partition| Ok((partition, TokenRow::read(&row.value)?)));
@@ -233,8 +233,8 @@ impl Unsettled<'_> {
     }
 }
 
-/// Puts the rows of partitions that do not count any more out of the store, but those that are
-/// written anew.
+/// Removes the rows of partitions that no longer count from the store. Rows that are written again
+/// stay.
 pub(crate) fn forget(settled: &Settled, step: u16, changes: &mut flow_store::Changes) {
     for name in &settled.given_up {
         changes.remove(step, NO_GROUP, &TokenRow::key(name));
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(order(&[("a", "b"), ("b", "c")]), "a>b b>c");
         assert_eq!(order(&[("a", "b"), ("b", "a")]), "a>b");
         assert_eq!(order(&[("a", "b"), ("b", "c"), ("c", "a")]), "a>b b>c");
-        // Behind both.
+        // It waits for both.
         assert_eq!(order(&[("a", "b"), ("a", "c")]), "a>b b>c");
         assert_eq!(order(&[("a", "c"), ("b", "c"), ("a", "b")]), "a>c b>c");
         assert_eq!(order(&[("a", "a"), ("a", "gone")]), "");

@@ -1,4 +1,4 @@
-//! Takes lines of a file as blocks that are not looked into, so that any worker can process them.
+//! Takes lines of a file as blocks without looking into them, so that any worker can process them.
 
 use std::io::BufRead;
 
@@ -7,16 +7,17 @@ use memchr::{memchr, memchr_iter};
 use super::Lines;
 use crate::{engine::Block, source::lines::format::BOM};
 
-/// A block is about as long as this, in bytes. It is longer only if it is one line.
+/// The approximate size of a block, in bytes. It is larger only if it is one line.
 const BLOCK: usize = 64 << 10;
 
-/// A longer line is in no block, in bytes: it is read line by line.
+/// The longest line in a block, in bytes. Longer lines are read one by one.
 const LONGEST: usize = 1 << 20;
 
 impl Lines {
-    /// How many whole lines can be taken as a block, at most `most`, and how many bytes they are.
-    /// There is none where the file ends without a line's end, at a byte order mark, at a line that
-    /// is very long, or where reading fails: all that is for [`Lines::read`] to meet.
+    /// The number of whole lines that can be taken as a block, at most `most`, and their bytes.
+    ///
+    /// `None` if the file ends without a line end, at a byte order mark, at a very long line, or if
+    /// reading fails. [`Lines::read`] handles these cases.
     pub(in crate::source) fn offer(&mut self, most: usize) -> Option<(usize, usize)> {
         if self.open_line {
             return None;
@@ -41,8 +42,8 @@ impl Lines {
         block
     }
 
-    /// Takes the next lines as a block, at most `most` of those that were offered, in the buffer
-    /// `into`.
+    /// Takes the next lines as a block in the buffer `into`: at most `most` of those that were
+    /// offered.
     pub(in crate::source) fn take(&mut self, most: usize, mut into: Vec<u8>) -> Option<Block> {
         let (lines, bytes) = match self.offered.0 <= most {
             true => self.offered,
@@ -71,7 +72,7 @@ impl Lines {
         Some(block)
     }
 
-    /// Counts the next lines that had been taken as read.
+    /// Counts the next lines that were taken as read.
     pub(in crate::source) fn accept(&mut self, lines: usize, bytes: usize) {
         self.ahead.line -= lines as u64;
         self.ahead.offset -= bytes as u64;

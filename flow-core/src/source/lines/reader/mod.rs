@@ -27,10 +27,10 @@ use crate::source::{
 pub(in crate::source) const RUN_LINES: usize = 256;
 pub(in crate::source) const RUN_BYTES: u64 = 64 << 10;
 
-/// A buffer for a line is not kept when it is longer than this.
+/// A longer buffer of a line is not kept, in bytes.
 const LONG: usize = 1 << 20;
 
-/// As many bytes are checked for UTF-8 at a time.
+/// The number of bytes that are checked for UTF-8 at a time.
 const AT_ONCE: usize = 4 << 10;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +39,7 @@ struct Position {
     line: u64,
 }
 
-/// Reads the lines of one file, in runs of records or in blocks that are not looked into.
+/// Reads the lines of one file, in runs of records or in blocks.
 #[derive(Debug)]
 pub struct Lines {
     /// The id of the step that reads, for the log.
@@ -52,19 +52,18 @@ pub struct Lines {
     starts: Vec<Position>,
     /// Where the next unread line starts.
     next: Position,
-    /// How many bytes and lines before it are in blocks that have been taken and not accepted.
+    /// The bytes and lines before it that have been taken in blocks and not accepted.
     ahead: Position,
-    /// What `offer` found last: how many lines, and how many bytes they are.
+    /// The last result of `offer`: the number of lines, and their bytes.
     offered: (usize, usize),
     run_bytes: usize,
     skipped: Skipped,
-    /// The last line that was read had no end: what comes next must be that end.
+    /// Whether the last line that was read had no end. Then its end must come next.
     open_line: bool,
-    /// The end of the file has been reached: where that is, and a last line that was left unread
-    /// there.
+    /// Set when the end of the file has been reached.
     end: Option<End>,
     line: Vec<u8>,
-    /// Why the last token does not say what comes before it.
+    /// Why the last token has no hash of the bytes before it.
     no_tail: RefCell<Option<std::io::Error>>,
 }
 
@@ -72,7 +71,7 @@ pub struct Lines {
 struct End {
     token: FileToken,
     unfinished: Option<String>,
-    /// How the file differs there from what was read of it.
+    /// How the file at its end differs from what was read of it.
     changed: Option<Changed>,
 }
 
@@ -91,7 +90,7 @@ impl Lines {
         } = open_at(path, name, at)?;
         if open_line {
             let rest = rest_of_line(&file, name)?;
-            // Its end may be there, or half of it.
+            // The end of the line may be there by now, or half of it.
             if !matches!(&rest[..], b"" | b"\n" | b"\r\n" | b"\r") {
                 return Err(grown_line(name).at(name, token.line));
             }
@@ -120,7 +119,7 @@ impl Lines {
         })
     }
 
-    /// Tells it which step it reads for, and whether the run takes last lines that are unfinished.
+    /// Sets the step for which it reads, and whether the run takes unfinished last lines.
     pub(in crate::source) fn belong_to(&mut self, step: &str, take_unfinished: bool) {
         step.clone_into(&mut self.step);
         self.options.take_unfinished |= take_unfinished;
@@ -132,7 +131,7 @@ impl Lines {
         out: &mut Vec<F::Item>,
         parser: &LineParser<F::Item>,
     ) -> Result<Next, SourceError> {
-        // As many as in the last run.
+        // It probably makes as many records as the last run.
         out.reserve(self.starts.len());
         self.starts.clear();
         self.run_bytes = 0;
@@ -205,7 +204,7 @@ impl Lines {
                     if !ends {
                         let (rest, found) = self.skip_rest()?;
                         if !found && !self.options.take_unfinished {
-                            // Its end may come later, and all before it belongs to the line.
+                            // Its end may come later, and all bytes before that belong to the line.
                             return Ok(Next::End);
                         }
                         length += rest;
@@ -226,8 +225,7 @@ impl Lines {
             }
             self.advance(length, 1);
             if !ends {
-                // The file may be growing right now: whatever comes behind this line is for a later
-                // run to judge.
+                // The file may be growing right now. A later run decides what follows this line.
                 self.open_line = true;
                 return Ok(Next::End);
             }
@@ -235,8 +233,8 @@ impl Lines {
         Ok(Next::Ready)
     }
 
-    /// Makes records of the whole lines at the beginning of what is in memory, which is at most so
-    /// many bytes. Returns whether there were any, and no more than records could be made of.
+    /// Makes records of the whole lines at the beginning of the bytes in memory, at most this many
+    /// bytes. Returns whether there were any and all of them became records.
     fn read_whole_lines<F: LineFormat>(
         &mut self,
         bytes: u64,
@@ -255,7 +253,7 @@ impl Lines {
         let ahead = &ahead[..ahead.len().min(most)];
         let mut lines = parser.whole_lines(ahead);
         let (mut is_good, mut length) = (true, 0);
-        // It moves with each line: a panic tells where it was.
+        // The position moves with each line, so that it is right after a panic.
         let (start, next) = (self.next.offset, &mut self.next);
         while self.starts.len() < RUN_LINES
             && let Some(line) = lines.next()
@@ -281,7 +279,7 @@ impl Lines {
         Ok(is_good && length > 0)
     }
 
-    /// The line that was just read, without the byte order mark that a file may begin with.
+    /// The line that was just read, without a byte order mark at the beginning of the file.
     fn content(&self) -> &[u8] {
         match self.next.offset {
             0 => self.line.strip_prefix(BOM).unwrap_or(&self.line),
@@ -289,18 +287,17 @@ impl Lines {
         }
     }
 
-    /// Whether the line that was just read is longer than lines may be, so that it was not read to
-    /// its end.
+    /// Whether the line that was just read is too long, so that it was not read to its end.
     fn is_cut(&self) -> bool {
         self.line.len() as u64 >= self.limit()
     }
 
-    /// As much of a line is read as tells that it is too long.
+    /// The number of bytes that show that a line is too long.
     fn limit(&self) -> u64 {
         (self.options.max_line as u64).saturating_add(2 + BOM.len() as u64)
     }
 
-    /// The beginning of a last line that was left unread. Lines that are left out anyway don't
+    /// The beginning of a last line that was left unread. Lines that would be skipped anyway don't
     /// count.
     fn unfinished_text<T>(&self, parser: &LineParser<T>) -> Option<String> {
         let is_left = !self.open_line && !self.line.is_empty() && self.line.last() != Some(&b'\n');
@@ -325,7 +322,7 @@ impl Lines {
         self.input.forget_run();
     }
 
-    /// Gives up what would stay open or in memory while others have their turn.
+    /// Closes the file if it must not stay open while others have their turn.
     fn rest(&mut self) {
         if self.input.must_rest() {
             self.input.close();
@@ -361,8 +358,8 @@ impl Lines {
         Ok((length > 0).then_some(length as u64))
     }
 
-    /// Reads over what is left of a line that was too long; returns its length, and whether the
-    /// line has an end.
+    /// Skips the rest of a line that was too long. Returns its length, and whether the line has an
+    /// end.
     fn skip_rest(&mut self) -> Result<(u64, bool), SourceError> {
         let mut skipped = 0;
         loop {
@@ -380,7 +377,7 @@ impl Lines {
         }
     }
 
-    /// Fails if the file is not what was read any more, or if it could not be read for the last
+    /// Fails if the file has changed since it was read, or if it could not be read for the last
     /// token.
     pub(in crate::source) fn check(&self) -> Result<(), SourceError> {
         let changed = match &self.end {
@@ -404,7 +401,8 @@ impl Lines {
         };
         Err(SourceError::new(what).and_help(
             "start again: if it was copied before, as log rotation does that copies and \
-             truncates, it is read on in the copy beside it; otherwise the start says what to do",
+             truncates, reading continues in the copy beside it; otherwise the start says what to \
+             do",
         ))
     }
 
@@ -418,7 +416,7 @@ impl Lines {
             self.name
         );
         SourceError::caused_by(what, error).and_help(
-            "start again when it can be read: the run goes on behind the last epoch that is safe, \
+            "start again when it can be read: the run resumes behind the last epoch that is safe, \
              also in a file that log rotation has renamed",
         )
     }
@@ -434,7 +432,7 @@ impl Lines {
 
     fn token_at(&self, at: Position) -> FileToken {
         match &self.end {
-            // Known from when the file was open.
+            // This token was made while the file was open.
             Some(end) if end.token.offset == at.offset => end.token.clone(),
             _ => {
                 let tail = match self.input.tail_before(at.offset) {
