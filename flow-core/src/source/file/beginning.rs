@@ -1,18 +1,18 @@
-//! What the first bytes of a file say: that it is compressed, or in another encoding than UTF-8.
+//! The first bytes of a file can show that it is compressed, or in another encoding than UTF-8.
 
 use crate::{names::quoted, source::SourceError};
 
-/// How many of the first bytes of a file tell what it is.
+/// The number of first bytes that are examined.
 pub(in crate::source) const TELLING: usize = 1024;
 
-/// What standard input is called.
+/// The name of standard input in messages.
 pub(in crate::source) const STDIN: &str = "standard input";
 
-/// A file that was to be read as lines is compressed.
+/// A file that should be read as lines is compressed, and can't be read.
 ///
-/// It can't be read: a flow goes on in the middle of a file, and several workers work off parts of
-/// a large one, and neither is possible in a file that can only be read from its beginning. It is
-/// the cause of a [`SourceError`].
+/// A flow resumes in the middle of a file, and several workers share a large one. Neither is
+/// possible in a compressed file, which can only be read from its beginning. This error is the
+/// cause of a [`SourceError`].
 ///
 /// ```
 /// use std::error::Error;
@@ -34,13 +34,13 @@ pub(in crate::source) const STDIN: &str = "standard input";
 pub struct Compressed {
     /// The file.
     pub file: String,
-    /// What it is compressed with: `gzip`, `zstd`, `bzip2`, `xz`, `lz4`, `zip`, ...
+    /// The compression format: `gzip`, `zstd`, `bzip2`, `xz`, `lz4`, `zip`, ...
     pub format: &'static str,
     command: String,
 }
 
-/// A file that was to be read as lines is in another encoding than UTF-8. It is the cause of a
-/// [`SourceError`].
+/// A file that should be read as lines is in another encoding than UTF-8. This error is the cause
+/// of a [`SourceError`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file} is {encoding}, not UTF-8")]
 #[non_exhaustive]
@@ -51,7 +51,7 @@ pub struct OtherEncoding {
     pub encoding: &'static str,
 }
 
-/// Refuses a file that begins as no lines do.
+/// Refuses a file that does not begin like lines of UTF-8.
 pub(in crate::source) fn check(start: &[u8], file: &str) -> Result<(), SourceError> {
     if let Some(compressed) = Compressed::of(start, file) {
         let help = compressed.help();
@@ -67,7 +67,7 @@ pub(in crate::source) fn check(start: &[u8], file: &str) -> Result<(), SourceErr
 }
 
 impl OtherEncoding {
-    /// What to do about it.
+    /// Advice on how to convert it.
     #[must_use]
     pub fn help(&self) -> String {
         let convert = format!("iconv -f {} -t UTF-8", self.encoding);
@@ -76,14 +76,14 @@ impl OtherEncoding {
 }
 
 impl Compressed {
-    /// What to do about it.
+    /// Advice on how to decompress it.
     #[must_use]
     pub fn help(&self) -> String {
         format!("decompress it first: `{}`", self.command)
     }
 
-    /// Tells by the first bytes of a file. No text begins like this: none is UTF-8, or has only
-    /// characters that are printed.
+    /// Recognizes a compressed file by its first bytes. No text begins like this: these bytes are
+    /// not UTF-8, or have control characters.
     fn of(start: &[u8], file: &str) -> Option<Self> {
         let (format, program) = match start {
             [0x1f, 0x8b, ..] => ("gzip", "gzip -dc"),
@@ -112,7 +112,7 @@ fn why(file: &str) -> &'static str {
     }
 }
 
-/// What to type, so that a program makes of a file what can be read.
+/// The command that turns a file into one that can be read.
 fn command(program: &str, file: &str) -> String {
     match file {
         STDIN => format!("{program} .. | .."),
@@ -120,13 +120,13 @@ fn command(program: &str, file: &str) -> String {
     }
 }
 
-/// The magic number of a block, or of the end of a stream without one.
+/// Recognizes the magic number of a block, or of the end of an empty stream.
 fn is_bzip2(rest: &[u8]) -> bool {
     rest.starts_with(b"1AY&SY") || rest.starts_with(&[0x17, 0x72, 0x45, 0x38, 0x50, 0x90])
 }
 
-/// The encoding that a byte order mark names. Bytes like those of the mark of UTF-16 may begin a
-/// line of other bytes; what follows them in UTF-16 has NULs, for it has line ends or blanks.
+/// The encoding that a byte order mark names. A line of other bytes may begin like the mark of
+/// UTF-16. But UTF-16 has NULs behind it, because it has line ends or spaces.
 fn encoding_of(start: &[u8]) -> Option<&'static str> {
     match start {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
@@ -154,7 +154,7 @@ mod tests {
             assert!(check(text.as_bytes(), "in").is_ok(), "{text}");
         }
         assert!(check(b"", "in").is_ok());
-        // Bytes that are a line of something else.
+        // These bytes begin a line of something else.
         assert!(check(b"\xff\xfe\nnext\n", "in").is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Reads what there is to know of a file, for [`judge`](super::identity::judge).
+//! Reads the facts about a file for [`judge`](super::identity::judge).
 
 use std::{
     fs::{File, Metadata},
@@ -26,7 +26,7 @@ impl FileToken {
     }
 }
 
-/// What is at a path, compared with what was read.
+/// What is at a path, compared with the file that was read.
 pub(super) fn at(path: &Path, token: &FileToken) -> Now {
     let facts = match open(path) {
         Ok(file) => of(&file, token),
@@ -37,7 +37,7 @@ pub(super) fn at(path: &Path, token: &FileToken) -> Now {
     facts.map_or_else(|_| Now::Unreadable(number_at(path)), Now::File)
 }
 
-/// The number of the file that a path leads to.
+/// The number of the file at a path.
 pub(super) fn number_at(path: &Path) -> Option<FileNumber> {
     number(&path.metadata().ok()?)
 }
@@ -46,7 +46,7 @@ fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// An open file, compared with what was read.
+/// The facts about an open file, compared with the file that was read.
 pub(super) fn of(file: &File, token: &FileToken) -> io::Result<Facts> {
     let metadata = file.metadata()?;
     let length = metadata.len();
@@ -60,7 +60,7 @@ pub(super) fn of(file: &File, token: &FileToken) -> io::Result<Facts> {
     Ok(Facts {
         number: number(&metadata),
         length,
-        // Where nothing was read, any file has all that was read.
+        // If nothing was read, any file has all that was read.
         head: head || token.offset == 0,
         tail: tail || token.offset == 0,
     })
@@ -69,17 +69,17 @@ pub(super) fn of(file: &File, token: &FileToken) -> io::Result<Facts> {
 /// How a file has changed while it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::source) enum Changed {
-    /// It has so many bytes, fewer than were read.
+    /// Its length in bytes, which is less than was read.
     Shorter(u64),
-    /// What was read of it is not there any more.
+    /// The bytes that were read are not there any more.
     Overwritten,
 }
 
-/// How a file that is read has changed: it began with `head`, and `tail` is what was before
-/// `offset`, up to which it was read.
+/// How a file has changed while it was read up to `offset`. It began with `head`, and `tail` came
+/// before `offset`.
 ///
-/// What bears its name now does not matter here: the open file is read to its end, and the next
-/// start finds it.
+/// Its name does not matter here. The open file is read to its end, and the next start finds out
+/// where it is.
 pub(in crate::source) fn changed(
     file: &File,
     head: &[u8],
@@ -111,21 +111,21 @@ pub(in crate::source) fn changed(
     })
 }
 
-/// A hash of the last bytes before an offset. The file's own position stays, where the system lets
-/// it.
+/// A hash of the last bytes before an offset. The position of the open file does not change if the
+/// system allows it.
 pub(in crate::source) fn tail_hash(file: &File, offset: u64) -> io::Result<u64> {
     let len = offset.min(TAIL as u64);
     hash(file, offset - len, len)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
 }
 
-/// A hash of some bytes, if the file has them. There are at most `HEAD` of them.
+/// A hash of at most `HEAD` bytes, if the file has them.
 fn hash(file: &File, offset: u64, len: u64) -> io::Result<Option<u64>> {
     let mut bytes = vec![0; usize::try_from(len).map_or(HEAD, |len| len.min(HEAD))];
     let read = read_at(file, &mut bytes, offset)?;
     Ok((read == bytes.len()).then(|| flow_store::hash(&bytes)))
 }
 
-/// Reads as many bytes as there are.
+/// Reads bytes at an offset, as many as there are.
 pub(in crate::source) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut read = 0;
     while let Some(rest) = into.get_mut(read..).filter(|rest| !rest.is_empty()) {
@@ -144,7 +144,7 @@ fn read_some_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> 
     std::os::unix::fs::FileExt::read_at(file, into, offset)
 }
 
-/// Elsewhere a file's position is moved for that, and put back.
+/// Other systems move the position of the file, so it is put back.
 #[cfg(not(unix))]
 fn read_some_at(mut file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
     use std::io::{Read, Seek, SeekFrom};
@@ -155,7 +155,7 @@ fn read_some_at(mut file: &File, into: &mut [u8], offset: u64) -> io::Result<usi
     read
 }
 
-/// The number of a file; none where the system does not number files.
+/// The number of a file; `None` if the system does not number files.
 #[cfg(unix)]
 pub(in crate::source) fn number(metadata: &Metadata) -> Option<FileNumber> {
     use std::os::unix::fs::MetadataExt;

@@ -18,7 +18,7 @@ use crate::{
 /// The files of a source.
 #[derive(Clone, Debug)]
 pub(in crate::source) struct Files {
-    /// By the names of their partitions, sorted.
+    /// The paths by the names of their partitions, sorted.
     named: Vec<(String, PathBuf)>,
 }
 
@@ -30,7 +30,7 @@ impl Files {
         Files { named }
     }
 
-    /// The names of the partitions, each of which is a file of its own.
+    /// The names of the partitions. Refuses files that are named twice.
     pub(in crate::source) fn names(&self) -> Result<Vec<String>, SourceError> {
         let mut names: Vec<String> = Vec::new();
         let mut files: HashMap<FileId, &str> = HashMap::new();
@@ -39,7 +39,7 @@ impl Files {
                 return Err(SourceError::new(format!("{name} is named twice")));
             }
             names.push(name.clone());
-            // What is not there is told when it is opened.
+            // A missing file is reported when it is opened.
             if !path.exists() {
                 continue;
             }
@@ -51,12 +51,12 @@ impl Files {
         Ok(names)
     }
 
-    /// All of them, also those that are not there.
+    /// The paths of all files, including missing ones.
     pub(in crate::source) fn paths(&self) -> Vec<PathBuf> {
         self.named.iter().map(|(_, path)| path.clone()).collect()
     }
 
-    /// The path of a partition: that of an input, or of the rest of one, which lies beside it.
+    /// The path of a partition: an input, or the rest of one beside it.
     pub(in crate::source) fn path(&self, name: &str) -> PathBuf {
         let found = self
             .named
@@ -67,8 +67,8 @@ impl Files {
         }
     }
 
-    /// Whether a file lies beside an input, or beside what it leads to, under a name that a missed
-    /// one may have. It need not be there any more.
+    /// Whether this could be the name of a missed file: it lies beside an input, or beside the
+    /// target of one that is a link. The file need not exist any more.
     pub(in crate::source) fn may_be_missed(&self, name: &str) -> bool {
         let path = path_of(name);
         let text = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into());
@@ -87,7 +87,7 @@ impl Files {
         })
     }
 
-    /// Where the files are now of which something was read.
+    /// Finds where the files are now that have been read.
     pub(in crate::source) fn find(
         &self,
         known: &[Known<FileToken>],

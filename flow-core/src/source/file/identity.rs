@@ -1,24 +1,25 @@
-//! What a file was when it was read, and what is there now: whether reading goes on, and where.
+//! Compares a file that was read with what is there now, and decides whether and where reading
+//! continues.
 //!
-//! [`judge`] decides it from facts alone, so that all who ask get the same answer: a start, the end
-//! of an epoch, the end of a file, and whoever follows a file that grows.
+//! [`judge`] decides from facts alone. So the answer is the same at a start, at the end of an
+//! epoch, and at the end of a file.
 
 use serde::{Deserialize, Serialize};
 
-/// A file as the system knows it, whatever its name is.
+/// The identity of a file in the system, whatever its name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileNumber {
-    /// The number of its device, which may be another one after the system was started again.
+    /// The number of its device. It may be another one after a restart of the system.
     pub device: u64,
-    /// Its number on that device, which a later file may be given.
+    /// Its number on that device. The system may give it to a later file.
     pub inode: u64,
-    /// When it was made, in nanoseconds since 1970; `None` where the file system does not say. A
-    /// later file with the same inode has another time.
+    /// When it was created, in nanoseconds since 1970; `None` if the file system does not record
+    /// it. A later file with the same inode has another time.
     pub born: Option<u64>,
 }
 
 impl FileNumber {
-    /// Whether both are the number of one file; none where that can't be told.
+    /// Whether both identify one file; `None` if that is not known.
     pub(in crate::source) fn is(self, other: FileNumber) -> Option<bool> {
         match (self.born, other.born) {
             (Some(one), Some(other_born)) => Some(one == other_born && self.inode == other.inode),
@@ -27,7 +28,7 @@ impl FileNumber {
         }
     }
 
-    /// Whether both may be the number of one file. A remount may change the number of the device.
+    /// Whether both may identify one file. A remount may change the number of the device.
     pub(super) fn may_be(self, other: FileNumber) -> bool {
         self.is(other).unwrap_or(self.inode == other.inode)
     }
@@ -37,13 +38,13 @@ impl FileNumber {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Was {
     pub(super) number: Option<FileNumber>,
-    /// How many bytes.
+    /// The number of bytes that were read.
     pub(super) offset: u64,
-    /// How many lines.
+    /// The number of lines that were read.
     pub(super) lines: u64,
-    /// How many of the bytes at its beginning are known by a hash.
+    /// The number of first bytes of which a hash is known.
     pub(super) head: u64,
-    /// It was no input, but what an input had been before it was rotated.
+    /// Whether it was the rest of a rotated input, and not an input itself.
     pub(super) is_rest: bool,
 }
 
@@ -52,9 +53,9 @@ pub(super) struct Was {
 pub(super) enum Now {
     /// Nothing.
     Gone,
-    /// No regular file.
+    /// Something else than a regular file.
     NoFile,
-    /// A file that can't be read, and its number where the system says it.
+    /// A file that can't be read, and its number if the system shows it.
     Unreadable(Option<FileNumber>),
     File(Facts),
 }
@@ -63,13 +64,13 @@ pub(super) enum Now {
 pub(super) struct Facts {
     pub(super) number: Option<FileNumber>,
     pub(super) length: u64,
-    /// Its first bytes are those that were read, as far as they are known.
+    /// Whether its first bytes are those that were read, as far as they are known.
     pub(super) head: bool,
-    /// The bytes before the position are those that were read.
+    /// Whether the bytes before the position are those that were read.
     pub(super) tail: bool,
 }
 
-/// A file at another place, which may be what was read.
+/// A file at another place, which may be the one that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Other<Place> {
     pub(super) place: Place,
@@ -77,71 +78,71 @@ pub(super) struct Other<Place> {
     pub(super) named: Named,
 }
 
-/// How another place came to be looked at.
+/// Why another place is considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     /// It is an input.
     Input,
-    /// It has the number of the file, and lies where rotation leaves it: beside the file as
-    /// `app.log.1` beside `app.log`, or beside what the file's name leads to, if that is a link.
+    /// It has the number of the file, and lies where rotation puts it: beside the file, as
+    /// `app.log.1` beside `app.log`, or beside the target of its name if that is a link.
     Rotated,
-    /// It has another number, which no file has that was read, and lies beside the file under the
-    /// name of a numbered or dated copy.
+    /// It lies beside the file under the name of a numbered or dated copy. No file that was read
+    /// has its number.
     Copy {
-        /// It is an input too.
+        /// Whether it is an input too.
         is_input: bool,
     },
 }
 
-/// What is to be done.
+/// What to do with a file that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict<Place> {
     /// There is more to read, or may be.
     Continue,
     /// It is the file, and all of it has been read.
     Wait,
-    /// What was read is at another place now. What bears the name is another file.
+    /// The file that was read is at another place now. Its name belongs to another file.
     Rotated(Place),
-    /// It can't be read on.
+    /// Reading can't continue.
     Refuse(Reason<Place>),
 }
 
-/// Why a file can't be read on.
+/// Why reading can't continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason<Place> {
     Gone,
     NoFile,
-    /// It is shorter than what was read of it.
+    /// It is shorter than the part that was read.
     Shorter,
-    /// It begins with other bytes.
+    /// Its first bytes differ.
     OtherHead,
-    /// The bytes before the position are others.
+    /// The bytes before the position differ.
     OtherTail,
-    /// It is another file, of which no more than a first line could tell that it goes on as the one
-    /// that was read.
+    /// It is another file. At most a first line was read, which can't show whether it continues the
+    /// one that was read.
     OtherFile,
-    /// A file that can't be read has, or may have, what was read: the file itself, or the one at
-    /// this place.
+    /// A file that can't be read has the unread rest, or may have it: the file itself, or the one
+    /// at this place.
     Unreadable(Option<Place>),
-    /// There is a copy of what was read, and perhaps the file was emptied after it had been copied.
+    /// There is a copy of it, and the file may have been emptied after it was copied.
     Copied(Place),
-    /// It looks like what is at another place now, which a person has to say.
+    /// It looks like the file at another place. The user has to say whether it is.
     Perhaps(Place),
 }
 
-/// So many bytes that are the same at the beginning of two files are no accident.
+/// If two files begin with this many equal bytes, that is no accident.
 const TELLING: u64 = 64;
 
-/// What is to be done with a file that was read, from what bears its name now and from what other
-/// places there are.
+/// Decides what to do with a file that was read, given what has its name now and what is at other
+/// places.
 pub(super) fn judge<Place: Copy>(was: &Was, here: &Now, others: &[Other<Place>]) -> Verdict<Place> {
-    // What bears the name of a rest is no input, and counts only as the file itself.
+    // A file with the name of a rest is no input, and counts only if it is the file itself.
     let here = match is_it(was, here) {
         Some(false) if was.is_rest => &Now::Gone,
         _ => here,
     };
-    // The same file under another name. Where its time of birth is unknown, a number that was given
-    // again is told by content, or by where the file lies.
+    // The same file under another name. If its creation time is unknown, its number may have been
+    // given again. Then its content or its place must show that it is the same.
     let number_tells = was.number.is_some_and(|number| number.born.is_some());
     let of_number = |named: Named| {
         let mut same = others.iter().filter(|other| other.named == named);
@@ -155,7 +156,7 @@ pub(super) fn judge<Place: Copy>(was: &Was, here: &Now, others: &[Other<Place>])
             _ => None,
         })
     };
-    // Also the rest that bears its name still may have become an input by another one.
+    // A rest that still has its name may have become an input under another one.
     if let Some(input) = of_number(Named::Input) {
         return input;
     }
@@ -166,7 +167,7 @@ pub(super) fn judge<Place: Copy>(was: &Was, here: &Now, others: &[Other<Place>])
         let mut fitting = copies().filter(|other| matches!(other.now, Now::File(_)));
         let copy = (fitting.next(), fitting.next());
         return match (differs(was, facts), copy) {
-            // What came after it was emptied may begin like what was read.
+            // New content after it was emptied may begin like what was read.
             (None, (Some(copy), _)) if facts.length > was.offset => {
                 Verdict::Refuse(Reason::Copied(copy.place))
             }
@@ -199,8 +200,8 @@ pub(super) fn judge<Place: Copy>(was: &Was, here: &Now, others: &[Other<Place>])
     Verdict::Refuse(perhaps(was, others).unwrap_or(differs))
 }
 
-/// Whether what is at a place is the file that was read; none where neither its number tells, nor
-/// its content with its inode.
+/// Whether the file that was read is at a place. `None` if neither its number shows that, nor its
+/// content together with its inode.
 fn is_it(was: &Was, now: &Now) -> Option<bool> {
     let number = match now {
         Now::Gone | Now::NoFile => return Some(false),
@@ -217,9 +218,8 @@ fn is_it(was: &Was, now: &Now) -> Option<bool> {
     one.is(other).or_else(|| by_content().then_some(true))
 }
 
-/// Whether a file may have been copied from one that was read. A copy is younger than what it was
-/// made of. Where that is unknown, or where it is an input itself, more than a header has to be the
-/// same.
+/// Whether a file may be a copy of the one that was read. A copy is younger than its original. If
+/// their ages are unknown, or if it is an input itself, more than a header must be equal.
 fn may_be_copy<Place>(was: &Was, other: &Other<Place>) -> bool {
     let Named::Copy { is_input } = other.named else {
         return false;
@@ -239,7 +239,7 @@ fn may_be_copy<Place>(was: &Was, other: &Other<Place>) -> bool {
     fits && !is_older && (is_younger || is_more_than_header(was))
 }
 
-/// An input that looks like what was read.
+/// An input that looks like the file that was read.
 fn perhaps<Place: Copy>(was: &Was, others: &[Other<Place>]) -> Option<Reason<Place>> {
     let mut inputs = (others.iter()).filter(|other| match (other.named, &other.now) {
         (Named::Input, Now::File(facts)) => {
@@ -270,17 +270,16 @@ fn differs<Place>(was: &Was, facts: &Facts) -> Option<Reason<Place>> {
     }
 }
 
-/// Whether content alone says that a file which begins with all that was read of another one is
-/// that one.
+/// Whether content alone shows that a file is the one that was read, of which it has all that was
+/// read.
 ///
-/// Files of a kind begin alike. Of a file that goes on where the other ended, more is asked than of
-/// one that is as long.
+/// Files of a kind begin alike. So more must be equal if the file is longer than what was read.
 fn tells(was: &Was, facts: &Facts) -> bool {
     is_more_than_header(was) && (facts.length == was.offset || was.offset > was.head)
 }
 
-/// Whether what was read says something: a first line says nothing, for it may be a header of which
-/// the day had no more.
+/// Whether the part that was read identifies a file. A first line does not, because it may be a
+/// header that all files have.
 pub(super) fn is_more_than_header(was: &Was) -> bool {
     was.head >= TELLING && was.lines > 1
 }

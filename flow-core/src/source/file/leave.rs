@@ -1,22 +1,22 @@
-//! How many inputs stay open at a time.
+//! Limits how many inputs stay open at a time.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// Leave to keep an input open while others are read.
 ///
-/// Others are closed after each turn and opened again for the next one, so that neither the files
-/// nor their buffers grow with the number of inputs.
+/// Inputs without it are closed after each turn and opened again for the next one. So neither open
+/// files nor their buffers grow with the number of inputs.
 #[derive(Debug)]
 pub(in crate::source) struct Leave(&'static Leaves);
 
-/// How many inputs are kept open.
+/// The number of inputs that are kept open.
 #[derive(Debug)]
 struct Leaves(AtomicUsize);
 
-/// Those of this process.
+/// The inputs of this process.
 static KEPT: Leaves = Leaves(AtomicUsize::new(0));
 
-/// No more are, however many files may be open.
+/// The most inputs that are kept open, whatever the limit of the process is.
 const MOST: usize = 256;
 
 impl Leaves {
@@ -39,7 +39,7 @@ impl Drop for Leave {
     }
 }
 
-/// How many files the process may have open.
+/// The number of files that the process may have open.
 #[cfg(unix)]
 fn files_allowed() -> usize {
     use rustix::process::{Resource, getrlimit};

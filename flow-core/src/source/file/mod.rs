@@ -25,9 +25,8 @@ pub(super) use self::{
     token::FileHead,
 };
 
-/// How much of a file's beginning tells it from another one, in bytes.
+/// The number of first bytes of a file that identify it.
 const HEAD: usize = 1024;
 
-/// How much of what comes before a position tells it from the same position in another file, in
-/// bytes.
+/// The number of bytes before a position that identify the position.
 pub(super) const TAIL: usize = 256;

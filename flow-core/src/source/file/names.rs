@@ -1,11 +1,11 @@
-//! What files are called as partitions.
+//! The names of files as partitions.
 
 use std::path::{Component, Path, PathBuf};
 
-/// What a path is called as a partition: the same whether it is written `a`, `./a` or `.//a`.
+/// The name of a path as a partition. It is the same for `a`, `./a` and `.//a`.
 ///
-/// Bytes that are no text are written as `\xff`, so that each path has a name of its own, and
-/// [`path_of`] leads back to it.
+/// Bytes that are not UTF-8 are written as `\xff`. So each path has its own name, from which
+/// [`path_of`] restores it.
 pub(in crate::source) fn name_of(path: &Path) -> String {
     let parts = path.components();
     let path: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
@@ -15,7 +15,7 @@ pub(in crate::source) fn name_of(path: &Path) -> String {
         while let Some(at) = rest.find('\\') {
             let (before, from) = rest.split_at(at);
             name.push_str(before);
-            // What would be read back as a byte.
+            // Otherwise this would be read back as a byte.
             name.push_str(if byte(from).is_some() { "\\x5c" } else { "\\" });
             rest = &from[1..];
         }
@@ -63,15 +63,15 @@ fn of_bytes(bytes: Vec<u8>) -> PathBuf {
     std::ffi::OsString::from_vec(bytes).into()
 }
 
-/// Elsewhere a path is text, but for what can't be written as such.
+/// On other systems a path is text, so bytes that are not text are lost.
 #[cfg(not(unix))]
 fn of_bytes(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
-/// Whether a name beside another one is what rotation makes of it: `app.log.1`, `app.log-20261126`,
-/// `app-2026-11-26.log`. What editors make is not: they leave the old content under such a name,
-/// and most of it in the file as well.
+/// Whether rotation may have made the name `other` from `name`: `app.log.1`, `app.log-20261126`,
+/// `app-2026-11-26.log`. Backup names of editors do not count, because most of the old content is
+/// still in the file.
 pub(super) fn is_rotation(name: &str, other: &str) -> bool {
     if name == other || is_backup(other) {
         return false;
@@ -86,15 +86,14 @@ pub(super) fn is_rotation(name: &str, other: &str) -> bool {
     behind || between() == Some(true)
 }
 
-/// Whether a name is one that an editor gives to what a file was.
+/// Whether a name is that of an editor's backup.
 pub(super) fn is_backup(name: &str) -> bool {
     let mut endings = ["~", ".bak", ".orig", ".swp", ".tmp"].iter();
     endings.any(|ending| name.ends_with(ending))
 }
 
-/// The names of which rotation may have made this one with a number or a date, the file compressed
-/// or not: `app.log` of
-/// `app.log.1`, `app.log-20261126.gz` and `app-2026-11-26.log`.
+/// The names from which rotation may have made this one with a number or a date, compressed or not.
+/// For example `app.log` from `app.log.1`, `app.log-20261126.gz` and `app-2026-11-26.log`.
 pub(super) fn rotated_from(name: &str) -> Vec<String> {
     let name = unpacked(name);
     let is_mark = |char: char| char.is_ascii_digit() || ".-_T:Z".contains(char);
@@ -116,15 +115,15 @@ pub(super) fn rotated_from(name: &str) -> Vec<String> {
     names
 }
 
-/// Whether rotation appended a number or a date to a name, as `app.log.1` to `app.log`: hardly
-/// anybody else does.
+/// Whether rotation appended a number or a date to a name, as in `app.log.1`. Hardly anything else
+/// does that.
 pub(super) fn is_appended(own: &str, name: &str) -> bool {
     let rest = unpacked(name).strip_prefix(own);
     rest.is_some_and(|rest| rest.starts_with(['.', '-', '_']))
 }
 
-/// Whether of two files that `own` was rotated to the first one is the later: it has a lower
-/// number, or a later date. None where the names do not tell.
+/// Whether `one` is a later rotation of `own` than `other`: it has a lower number, or a later date.
+/// `None` if the names do not show it.
 pub(super) fn is_later(own: &str, one: &str, other: &str) -> Option<bool> {
     let (one, other) = (mark(own, one)?, mark(own, other)?);
     let number = |mark: &str| mark.parse::<u64>().ok().filter(|_| mark.len() < 5);
@@ -148,7 +147,7 @@ fn mark(own: &str, name: &str) -> Option<String> {
     (!digits.is_empty()).then_some(digits)
 }
 
-/// What was numbered or dated looks like this without its numbers: all files of a series alike.
+/// A name with each of its numbers replaced by `0`, which is the same for all files of a series.
 pub(super) fn series(name: &str) -> String {
     let mut series = String::new();
     for char in unpacked(name).chars() {
@@ -161,7 +160,7 @@ pub(super) fn series(name: &str) -> String {
     series
 }
 
-/// A name without the ending that compression gives.
+/// A name without the ending of a compressed file.
 fn unpacked(name: &str) -> &str {
     let packed = [".gz", ".zst", ".xz", ".bz2"].iter();
     let mut plain = packed.filter_map(|ending| name.strip_suffix(ending));

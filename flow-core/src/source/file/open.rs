@@ -1,4 +1,4 @@
-//! How an input is opened: only a regular file, and without waiting for anything.
+//! Opens inputs: only regular files, and without waiting.
 
 use std::{
     fs::{self, File, FileType},
@@ -8,15 +8,15 @@ use std::{
 
 use crate::{names::quoted, source::SourceError};
 
-/// Why a file is not opened.
+/// Why a file was not opened.
 #[derive(Debug)]
 pub(in crate::source) enum NotOpened {
     Io(io::Error),
-    /// It is no regular file.
+    /// It is not a regular file.
     Kind(FileType),
 }
 
-/// Opens a regular file to be read. What is no regular file is refused, and not opened: opening a
+/// Opens a regular file for reading. Refuses anything else without opening it, because opening a
 /// pipe waits for its writer.
 pub(in crate::source) fn open(path: &Path) -> Result<File, NotOpened> {
     let regular = |kind: FileType| match kind.is_file() {
@@ -24,7 +24,7 @@ pub(in crate::source) fn open(path: &Path) -> Result<File, NotOpened> {
         false => Err(NotOpened::Kind(kind)),
     };
     regular(fs::metadata(path)?.file_type())?;
-    // It may have become a pipe meanwhile.
+    // It may have become a pipe in between.
     let file = without_waiting(path)?;
     regular(file.metadata()?.file_type())?;
     Ok(file)
@@ -50,7 +50,7 @@ impl NotOpened {
         matches!(self, NotOpened::Io(error) if error.kind() == ErrorKind::NotFound)
     }
 
-    /// In words, about the file of this name.
+    /// The error about the file of this name.
     pub(in crate::source) fn about(self, name: &str) -> SourceError {
         match self {
             NotOpened::Io(error) => cannot_open(name, error),
@@ -106,7 +106,7 @@ fn not_a_file(name: &str, kind: FileType) -> SourceError {
     }
     let what = what_it_is(kind);
     SourceError::new(format!(
-        "{name} is {what}: a flow that goes on reads its input again from the middle, so that must \
+        "{name} is {what}: a flow that resumes reads its input from the middle, so that must \
          be a regular file"
     ))
     .and_help(&format!(

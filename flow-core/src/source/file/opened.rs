@@ -1,4 +1,4 @@
-//! Opens a file where a token says, if it is still the file that was read.
+//! Opens a file at a token, if it is still the file that was read.
 
 use std::{
     fs::File,
@@ -14,16 +14,16 @@ use super::{
 };
 use crate::source::{At, SourceError};
 
-/// A file, open where a token says.
+/// A file that was opened at a token.
 pub(in crate::source) struct Opened {
     pub(in crate::source) file: File,
     pub(in crate::source) head: FileHead,
     pub(in crate::source) token: FileToken,
-    /// The last line before the token was read without its end.
+    /// Whether the last line before the token was read without its end.
     pub(in crate::source) open_line: bool,
 }
 
-/// Opens a file where a token says, after checking that it is still the file that was read.
+/// Opens a file at a token, after checking that it is still the file that was read.
 pub(in crate::source) fn open_at(
     path: &Path,
     name: &str,
@@ -82,7 +82,7 @@ pub(in crate::source) fn open_at(
     })
 }
 
-/// Why a file is not read on, in words.
+/// The error for a file that can't be read any further.
 fn refused<Place>(
     name: &str,
     token: &FileToken,

@@ -1,32 +1,31 @@
-//! Where a reader stands in a file, and what tells the file from others.
+//! The position of a reader in a file, and the identity of the file.
 
 use serde::{Deserialize, Serialize};
 
 use super::{HEAD, identity::FileNumber};
 
-/// Where a reader stands in a file.
+/// The position of a reader in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileToken {
     /// The byte at which the next unread line starts.
     pub offset: u64,
-    /// How many lines come before it.
+    /// The number of lines before it.
     pub line: u64,
-    /// How many bytes of the file's beginning `head_hash` covers.
+    /// The number of first bytes of the file that `head_hash` covers.
     pub head_len: u64,
-    /// A hash of the file's beginning, which tells it from another file of the same name.
+    /// A hash of the file's first bytes, which tells it from other files.
     pub head_hash: u64,
-    /// A hash of the last bytes before `offset`, which tells it from another file that begins the
-    /// same. None where the system can't say.
+    /// A hash of the last bytes before `offset`, which tells the file from others that begin alike.
+    /// `None` if these bytes could not be read.
     pub tail_hash: Option<u64>,
-    /// Which file it is, whatever its name is. None where the system does not number files.
+    /// The identity of the file, whatever its name is. `None` if the system does not number files.
     pub number: Option<FileNumber>,
-    /// The input that was called like this partition's base before it was rotated: what is read
-    /// here is its rest, and no input of its own.
+    /// The input whose name this file had before it was rotated. Set if this partition is the rest
+    /// of that input, and not an input itself.
     pub rest_of: Option<String>,
 }
 
-/// What tells a file from others: its first bytes, as far as they have been read, and what the
-/// system calls it.
+/// The identity of a file: its first bytes, as far as they have been read, and its number.
 #[derive(Debug, Default)]
 pub(in crate::source) struct FileHead {
     pub(super) bytes: Vec<u8>,
@@ -35,7 +34,7 @@ pub(in crate::source) struct FileHead {
 }
 
 impl FileHead {
-    /// Takes in bytes that were read at `offset`, if they belong to the head.
+    /// Adds bytes that were read at `offset`, if they belong to the first bytes.
     pub(in crate::source) fn read(&mut self, offset: u64, bytes: &[u8]) {
         let known = self.bytes.len();
         if offset == known as u64 && known < HEAD {
@@ -44,7 +43,7 @@ impl FileHead {
         }
     }
 
-    /// The first bytes, as far as they are before an offset.
+    /// The first bytes, up to an offset.
     pub(in crate::source) fn before(&self, offset: u64) -> &[u8] {
         let known = usize::try_from(offset).map_or(HEAD, |offset| offset.min(self.bytes.len()));
         &self.bytes[..known]

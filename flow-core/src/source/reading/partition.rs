@@ -16,8 +16,8 @@ pub(super) struct Partition<S: Source> {
     pub(super) run: VecDeque<S::Item>,
     /// The number of records of the last read that have been pushed.
     pub(super) pushed: usize,
-    /// How many records that the last read left out have been counted: those before the next one
-    /// to push, as the token stands behind them.
+    /// The number of records skipped by the last read that have been counted: those before the next
+    /// record to push, because its token stands behind them.
     pub(super) skipped: u64,
     pub(super) bytes_each: usize,
     pub(super) at_end: bool,

@@ -1,4 +1,4 @@
-//! What is found out of a file, and what is decided.
+//! Facts about files, and the decisions.
 
 use super::*;
 
@@ -7,7 +7,7 @@ const NUMBER: FileNumber = FileNumber {
     inode: 7,
     born: Some(100),
 };
-/// A later file that was given the same inode.
+/// A later file that got the same inode.
 const AGAIN: FileNumber = FileNumber {
     born: Some(200),
     ..NUMBER
@@ -21,7 +21,7 @@ const OLDER: FileNumber = FileNumber {
     born: Some(50),
     ..OTHER
 };
-/// The same file, after the system was started again.
+/// The same file after a restart of the system.
 const REBOOTED: FileNumber = FileNumber {
     device: 2,
     ..NUMBER
@@ -31,7 +31,7 @@ const OLD_SYSTEM: FileNumber = FileNumber {
     ..NUMBER
 };
 
-/// The same file, after its file system was mounted anew.
+/// The same file after its file system was mounted again.
 const REMOUNTED: FileNumber = FileNumber {
     device: 2,
     ..OLD_SYSTEM
@@ -142,7 +142,7 @@ fn what_it_was_and_what_is_there() {
     let (none, one) = (vec![], |other| vec![other]);
     type Case = (&'static str, Was, Now, Vec<Other<u8>>, Verdict<u8>);
     let cases: Vec<Case> = vec![
-        // Under its name.
+        // Cases in which the file is under its name.
         (
             "it has grown",
             READ,
@@ -276,7 +276,7 @@ fn what_it_was_and_what_is_there() {
             none.clone(),
             Refuse(OtherHead),
         ),
-        // Under another name.
+        // Cases in which it is under another name.
         (
             "rotated",
             READ,

@@ -9,21 +9,21 @@ use std::{
 use super::super::{names::path_of, token::FileToken};
 use crate::source::Known;
 
-/// Where more files than that begin alike, that says nothing: then only those that are as long, or
-/// have the same name in another directory, are compared.
+/// If more files begin alike, that says nothing. Then only files with the same length, or with the
+/// same name in another directory, are compared.
 const ALIKE: usize = 16;
 
-/// Files that were read, by what they begin with.
+/// Files that were read, by their first bytes.
 #[derive(Default)]
 pub(super) struct Alike {
-    /// The lengths of their beginnings.
+    /// The lengths of these first bytes.
     pub(super) lengths: BTreeSet<u64>,
     by_head: HashMap<Head, Vec<usize>>,
     by_length: HashMap<(Head, u64), Vec<usize>>,
     by_name: HashMap<(Head, OsString), Vec<usize>>,
 }
 
-/// The length of a file's beginning, and its hash.
+/// The length of the known first bytes of a file, and their hash.
 type Head = (u64, u64);
 
 impl Alike {
@@ -45,7 +45,7 @@ impl Alike {
         }
     }
 
-    /// Those that a file may be which begins like this.
+    /// The files that were read that a file with these first bytes may be.
     pub(super) fn to(&self, path: &Path, head: &[u8], length: u64) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         let few = |like: Option<&'_ Vec<usize>>| match like {

@@ -1,4 +1,4 @@
-//! What lies in a directory, as far as it may have been read or made of an input.
+//! The files in a directory that may have been read, or may have been made from an input.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,16 +13,16 @@ use super::super::{
 };
 use crate::files::folder_of;
 
-/// What lies in a directory. There may be much else in it.
+/// The files of a directory that matter. It may contain many others.
 #[derive(Default)]
 pub(super) struct Directory {
-    /// Those that may have been read.
+    /// Files that may have been read.
     pub(super) by_inode: HashMap<u64, Vec<OsString>>,
-    /// Those that rotation may have made of an input, by its name.
+    /// Files that rotation may have made from an input, by the name of the input.
     pub(super) numbered: HashMap<String, Vec<OsString>>,
 }
 
-/// Files as the system knows them.
+/// The identities of files.
 #[derive(Default)]
 pub(super) struct Numbers(HashMap<u64, Vec<FileNumber>>);
 
@@ -31,15 +31,14 @@ impl Numbers {
         self.0.entry(number.inode).or_default().push(number);
     }
 
-    /// By the time of its birth too: an inode is given to a later file at once.
+    /// Compares the creation time too, because the system gives an inode to a later file at once.
     pub(super) fn has(&self, number: FileNumber) -> bool {
         let mut same = self.0.get(&number.inode).into_iter().flatten();
         same.any(|other| other.is(number) == Some(true))
     }
 }
 
-/// Lists what matters in a directory: what may have been read, and what may have been made of
-/// inputs.
+/// Lists the files of a directory that may have been read, or may have been made from inputs.
 pub(super) fn list(
     folder: &Path,
     read: &Numbers,
@@ -62,7 +61,7 @@ pub(super) fn list(
     Ok(directory)
 }
 
-/// The names beside a file that differ from its name in their numbers only.
+/// The names beside a file that differ from its name only in their numbers.
 pub(super) fn names_like(path: &Path) -> io::Result<Vec<OsString>> {
     let series_of = |name: &OsStr| series(&name.to_string_lossy());
     let own = series_of(path.file_name().unwrap_or_default());

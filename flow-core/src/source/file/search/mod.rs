@@ -1,8 +1,8 @@
-//! Finds files that were read under the names that they have now.
+//! Finds the files that were read, under their present names.
 //!
-//! Rotation renames a file between two runs, or copies it and empties it. What was read is looked
-//! for among the inputs, and in the directory where it was. Each file is looked at once, and each
-//! directory listed once: the cost grows with their number, not with that of pairs.
+//! Between two runs, rotation renames a file, or copies and empties it. So the search covers all
+//! inputs, and the directory where the file was. Each file is examined once, and each directory is
+//! listed once. The cost grows with their number, not with the number of pairs.
 
 mod alike;
 mod directory;
@@ -33,29 +33,29 @@ use crate::{
     source::{Found, Known},
 };
 
-/// The inputs of a source, and what a start finds out about them.
+/// The inputs of a source, and the findings of a start about them.
 pub(super) struct Search<'a> {
-    /// By name, sorted.
+    /// The inputs by name, sorted.
     inputs: &'a [(String, PathBuf)],
     known: &'a [Known<FileToken>],
-    /// Whether the flow writes a file. That is no rest of what it reads, whatever its name and its
-    /// content are.
+    /// Whether the flow writes a file. Such a file is never the rest of an input, whatever its name
+    /// and content are.
     is_output: &'a dyn Fn(&Path) -> bool,
-    /// The inputs that have an inode.
+    /// The inputs by their inodes.
     by_inode: HashMap<u64, Vec<usize>>,
     /// The files that were read.
     read: Numbers,
-    /// The inputs of which nothing is known that may be what was read, by the place in `known`.
+    /// New inputs that may be a file that was read, by the index in `known`.
     alike: HashMap<usize, Vec<usize>>,
-    /// Where the inputs lead that are links.
+    /// The targets of inputs that are links.
     targets: HashMap<usize, PathBuf>,
-    /// The names of the inputs, and of what they lead to, without their directories.
+    /// The names of the inputs and of their targets, without directories.
     file_names: HashSet<String>,
     directories: HashMap<PathBuf, Directory>,
     around: Option<Around>,
 }
 
-/// The directories of all inputs, for what is no input any more.
+/// The directories of all inputs, for files that are no inputs any more.
 #[derive(Default)]
 struct Around {
     /// Files that may have been read.
@@ -105,7 +105,7 @@ impl<'a> Search<'a> {
         search
     }
 
-    /// Where an input lies, and, if it is a link, where that leads.
+    /// The path of an input, and, if it is a link, that of its target.
     fn places(&self, input: usize) -> Vec<(PathBuf, bool)> {
         let own = self.inputs.get(input);
         let own = own.map(|(_, path)| (path.clone(), false));
@@ -121,7 +121,7 @@ impl<'a> Search<'a> {
         found.ok()
     }
 
-    /// Compares what was read of files with the inputs of which nothing is known.
+    /// Compares new inputs with the files that were read.
     fn compare_new(&mut self) {
         let mut alike = Alike::default();
         for (index, known) in self.known.iter().enumerate() {
@@ -135,7 +135,7 @@ impl<'a> Search<'a> {
             if names.contains(&**name) {
                 continue;
             }
-            // What can't be read is told when it is opened.
+            // An input that can't be read is reported when it is opened.
             let Ok((head, length)) = head_of(path) else {
                 continue;
             };
@@ -145,14 +145,14 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Where the files are that were read.
+    /// Finds where the files are that were read.
     pub(super) fn find(mut self) -> Vec<Found<FileToken>> {
         let is_rest = |index: &usize| self.known[*index].token.rest_of.is_some();
         let (rests, own): (Vec<_>, Vec<_>) = (0..self.known.len()).partition(is_rest);
         let mut placed: HashMap<usize, Placed> = HashMap::new();
-        // Which input has the name now that another one had.
+        // The input that has the name now that another one had.
         let mut named: HashMap<&str, usize> = HashMap::new();
-        // The rest of a file is looked for where that is which bears its name.
+        // The rest of a file is looked for beside the input that has the file's name now.
         for index in own.into_iter().chain(rests) {
             let Known {
                 partition, token, ..
@@ -182,7 +182,7 @@ impl<'a> Search<'a> {
             .collect()
     }
 
-    /// The input that has a number.
+    /// The input with a number.
     fn input_of(&self, number: Option<FileNumber>) -> Option<usize> {
         let number = number?;
         let mut same = self.by_inode.get(&number.inode)?.iter().copied();
@@ -192,8 +192,8 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The input that is called now as what was read, or what it is the rest of: it has the same
-    /// file name, and what was read lies beside it.
+    /// The input that has the name now of a file that was read, or of which that file is the rest.
+    /// It has the same file name, and the file lies beside it.
     fn base_around(&mut self, index: usize) -> Option<usize> {
         let Known {
             partition, token, ..
@@ -235,7 +235,7 @@ impl<'a> Search<'a> {
         around
     }
 
-    /// Looks at all places where a file may be that was read.
+    /// Examines all places where a file that was read may be.
     fn place(&mut self, index: usize, base: Option<usize>) -> Placed {
         let Known {
             partition, token, ..
@@ -259,7 +259,7 @@ impl<'a> Search<'a> {
         }
         let was = token.was();
         let mut verdict = judge(&was, &here, &others.files);
-        // Where all has been read that is there, nothing else matters.
+        // If the file is here and all of it has been read, other places do not matter.
         let number = match here {
             Now::File(facts) => facts.number,
             _ => None,
@@ -292,7 +292,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Looks for a file that was read beside an input: by its number, and, if it was an input
+    /// Looks beside an input for a file that was read: by its number, and, if it was an input
     /// itself, for copies of it.
     fn look_beside(&mut self, input: usize, index: usize, others: &mut Others) {
         let Known {
@@ -352,7 +352,7 @@ impl<'a> Search<'a> {
             })
     }
 
-    /// What a start makes of where a file is.
+    /// The answer about a file, given where it is.
     fn found(&mut self, index: usize, placed: &Placed) -> Found<FileToken> {
         let Known {
             partition,
@@ -380,7 +380,7 @@ impl<'a> Search<'a> {
                 let Some((to, _)) = placed.place() else {
                     return Found::Lost;
                 };
-                // What came between is looked for once, when the file is no input any more.
+                // Missed files are looked for once, when the file stops being an input.
                 let missed = match placed.base {
                     Some(base) if !is_rest => self.missed(base, &to.path),
                     _ => Vec::new(),
@@ -412,23 +412,22 @@ impl<'a> Search<'a> {
                     },
                 }
             }
-            // Opening it tells what is wrong with an input.
+            // If it is an input, opening it reports what is wrong.
             Verdict::Refuse(Reason::Unreadable(at)) if at.is_some() || placed.input.is_none() => {
                 let own = (partition.clone(), path_of(partition));
                 let (name, path) =
                     refused(at).map_or(own, |other| (other.name.clone(), other.path.clone()));
                 unreadable(partition, &name, &path)
             }
-            // A run that leaves its input out says nothing of it.
+            // A run without that input does not decide about its rest.
             Verdict::Refuse(_) if is_rest && *finished && placed.base.is_none() => Found::Same,
             Verdict::Refuse(_) if is_rest && *finished => Found::Forgotten,
             Verdict::Refuse(_) => Found::Lost,
         }
     }
 
-    /// Files that came between what was read of an input, which is at `to` now, and what the input
-    /// is now, and were never read: those of rotations in between, or those that a link has
-    /// skipped.
+    /// The files that were never read although they came between the old file of an input, which is
+    /// at `to` now, and its present file. Rotations in between made them, or a link skipped them.
     fn missed(&mut self, base: usize, to: &Path) -> Vec<String> {
         let mut missed = BTreeSet::new();
         for (place, is_target) in self.places(base) {
@@ -468,8 +467,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether a file was written after another one had been. What was compressed meanwhile has the
-/// time of what it was.
+/// Whether a file was written after another one. A compressed file has the time of its original.
 fn came_after(path: &Path, other: &Path) -> bool {
     let written = |path: &Path| {
         path.metadata()
@@ -480,13 +478,13 @@ fn came_after(path: &Path, other: &Path) -> bool {
     written(path) > written(other) || !is_packed(&name) && is_made_after(path, other)
 }
 
-/// Whether it is a file that has something to read.
+/// Whether it is a regular file that is not empty.
 fn has_content(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
 }
 
-/// Whether a file was made after another one; not where the system does not say.
+/// Whether a file was created after another one. False if the system does not record it.
 fn is_made_after(path: &Path, other: &Path) -> bool {
     let made = |path: &Path| path.metadata().and_then(|metadata| metadata.created()).ok();
     made(path)
@@ -494,12 +492,12 @@ fn is_made_after(path: &Path, other: &Path) -> bool {
         .is_some_and(|(one, other)| one > other)
 }
 
-/// That nobody can tell what happened to a file of which there is a copy.
+/// The answer if it is not clear what happened to a file of which there is a copy.
 fn copied<T>(name: &str, copy: &str, goes_on: bool) -> Found<T> {
-    // Where nothing had been read, the copy is an input as any other.
+    // If nothing had been read, the copy is an input like any other.
     let rename = match goes_on {
         true => format!(
-            ", with `--rename-partition {name}={copy}`, which goes on there and reads {name} from \
+            ", with `--rename-partition {name}={copy}`, which resumes there and reads {name} from \
              its beginning"
         ),
         false => String::new(),
@@ -517,7 +515,7 @@ fn copied<T>(name: &str, copy: &str, goes_on: bool) -> Found<T> {
     }
 }
 
-/// The message for a file that can't be read and has, or may have, what was read.
+/// The answer for a file that can't be read and has the unread rest, or may have it.
 fn unreadable<T>(name: &str, at: &str, path: &Path) -> Found<T> {
     let why = match open(path) {
         Err(error) => crate::error::Chain(&error.about(at)).to_string(),

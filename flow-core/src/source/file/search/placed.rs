@@ -1,4 +1,4 @@
-//! Where a file that was read may be now, and what was decided about it.
+//! Where a file that was read may be now, and the decision about it.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub(super) struct Others {
 }
 
 pub(super) struct Place {
-    /// What it is called as a partition.
+    /// Its name as a partition.
     pub(super) name: String,
     pub(super) path: PathBuf,
     pub(super) is_input: bool,
@@ -36,20 +36,20 @@ impl Others {
     }
 }
 
-/// What was found out about a file that was read.
+/// The findings about a file that was read.
 pub(super) struct Placed {
-    /// The input that it is, under the name that it had.
+    /// The input with its old name.
     pub(super) input: Option<usize>,
-    /// The input that has the name now which it had, or which it had before it was rotated.
+    /// The input that has its name now, or the name that it had before it was rotated.
     pub(super) base: Option<usize>,
-    /// The number of what has its name.
+    /// The number of the file that has its name.
     pub(super) here: Option<FileNumber>,
     pub(super) verdict: Verdict<usize>,
     pub(super) others: Others,
 }
 
 impl Placed {
-    /// The other place at which it is.
+    /// The other place at which it is, if the verdict says so.
     pub(super) fn place(&self) -> Option<(&Place, &Other<usize>)> {
         match self.verdict {
             Verdict::Rotated(at) => self.others.places.get(at).zip(self.others.files.get(at)),
