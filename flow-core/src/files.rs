@@ -1,4 +1,4 @@
-//! Which file a path leads to, whatever the path is: two names of one file are one file.
+//! Which file a path leads to. All names of a file count as one file.
 
 use std::{
     fs::{self, File, Metadata},
@@ -6,31 +6,30 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How many symbolic links a path is followed through, as the system does.
+/// The most symbolic links that are followed for one path. Linux has the same limit.
 const MOST_LINKS: usize = 40;
 
-/// A file as the system knows it: symbolic and hard links to it, and all spellings of its path, are
-/// the same.
+/// The identity of a file. Symbolic links, hard links and all spellings of its path share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum FileId {
-    /// A file that is there.
+    /// An existing file.
     There { device: u64, inode: u64 },
-    /// A file that is not there yet, or on a system that does not number files: where the path
-    /// leads.
+    /// The path of a file that does not exist yet, or of any file on a system without inode
+    /// numbers.
     At(PathBuf),
 }
 
 impl FileId {
-    /// The file that a path leads to, or would be made at.
+    /// The file that a path leads to, or at which it would create one.
     pub(crate) fn of(path: &Path) -> FileId {
         let there = fs::metadata(path).ok();
         let there = there.and_then(|metadata| FileId::of_open(&metadata));
         there.unwrap_or_else(|| FileId::At(target(path)))
     }
 
-    /// The file of this metadata; none where the system does not number files.
+    /// The file with this metadata; `None` on a system without inode numbers.
     #[cfg(unix)]
-    #[allow(clippy::unnecessary_wraps)] // elsewhere there may be none
+    #[allow(clippy::unnecessary_wraps)] // other systems have none
     pub(crate) fn of_open(metadata: &Metadata) -> Option<FileId> {
         use std::os::unix::fs::MetadataExt;
         Some(FileId::There {
@@ -44,8 +43,8 @@ impl FileId {
         None
     }
 
-    /// The file that standard output goes to; none for terminals, pipes and devices, which nobody
-    /// reads back.
+    /// The file that standard output goes to; `None` for terminals, pipes and devices, which can't
+    /// be read back.
     #[cfg(unix)]
     pub(crate) fn of_stdout() -> Option<FileId> {
         use std::os::fd::AsFd;
@@ -60,8 +59,8 @@ impl FileId {
     }
 }
 
-/// Where a path leads, through links to files that are not there yet too: absolute, if the system
-/// can say.
+/// Where a path leads: an absolute path, if the system can tell. Links to files that do not exist
+/// yet are followed too.
 pub(crate) fn target(path: &Path) -> PathBuf {
     let mut path = path.to_path_buf();
     for _ in 0..MOST_LINKS {
@@ -73,7 +72,7 @@ pub(crate) fn target(path: &Path) -> PathBuf {
             Err(_) => break,
         }
     }
-    // What is there of it is real, and the rest is as it was written.
+    // The existing part of the path is resolved, and the rest stays as written.
     let ancestors = path.ancestors().skip(1);
     for ancestor in ancestors {
         let there = if ancestor.as_os_str().is_empty() {

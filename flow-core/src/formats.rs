@@ -1,4 +1,4 @@
-//! The names under which sources and sinks of lines are found.
+//! `TextLines`, `ByteLines` and `JsonLines`: sources and sinks of lines.
 
 use std::path::PathBuf;
 
@@ -15,16 +15,15 @@ pub struct TextLines;
 impl TextLines {
     /// A source: the lines of a file, without their ends (`\n` or `\r\n`).
     ///
-    /// A line that is not UTF-8, or longer than 16 MiB, stops the flow exactly there. A last line
-    /// without a newline is left unread, because its writer may still be writing it; see
-    /// [`take_unfinished_line`](TextLinesSource::take_unfinished_line). At the end of the file the
-    /// source ends; a later run reads what has been added since, and refuses a file that has become
-    /// shorter or another one.
-    ///
-    /// A large file is worked off by all workers that have none of their own; see
-    /// [`on_one_worker`](TextLinesSource::on_one_worker). A file that is compressed, or UTF-16 or
-    /// UTF-32, is refused; the byte order mark of UTF-8 is skipped. So is all that is no regular
-    /// file: a directory, a pipe, a device.
+    /// - A line that is not UTF-8, or is longer than 16 MiB, stops the flow exactly there.
+    /// - A last line without a newline is not read, because its writer may not have finished it;
+    ///   see [`take_unfinished_line`](TextLinesSource::take_unfinished_line).
+    /// - The source ends at the end of the file. A later run reads what has been added since. It
+    ///   refuses a file that has become shorter or was replaced.
+    /// - Workers without input of their own help with a large file; see
+    ///   [`on_one_worker`](TextLinesSource::on_one_worker).
+    /// - The byte order mark of UTF-8 is skipped. Compressed files, UTF-16 and UTF-32 are refused.
+    /// - Anything but a regular file is refused: a directory, a pipe, a device.
     ///
     /// ```no_run
     /// # use flow::prelude::*;
@@ -37,14 +36,14 @@ impl TextLines {
         TextLinesSource::new([path])
     }
 
-    /// A source: the lines of several files, which are read independently. Each is a partition.
+    /// A source: the lines of several files. Each file is a partition and is read independently.
     pub fn open_all(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> TextLinesSource {
         TextLinesSource::new(paths)
     }
 
     /// A source: the lines of standard input.
     ///
-    /// It can't resume: what a run did not read is not there for the next one. So under a store it
+    /// It can't resume, because the next run can't read the same input again. So under a store it
     /// needs [`lossy`](source::Source::lossy). A last line without a newline is a line. Only one
     /// source at a time may read standard input.
     ///
@@ -62,31 +61,32 @@ impl TextLines {
         StdinSource::new()
     }
 
-    /// A sink: a line on standard output for each record, as soon as it arrives there. After a
-    /// crash, the records of epochs that were not durable are written again.
+    /// A sink: one line on standard output for each record, written as soon as the record arrives.
+    ///
+    /// After a crash, records of epochs that were not yet durable are written again.
     #[must_use]
     pub fn stdout() -> LineSink<Text, StdoutLines> {
         LineSink::new(StdoutLines::new("text_lines"))
     }
 
-    /// A sink: a line in a file for each record, exactly once under a recovery store.
+    /// A sink: one line in a file for each record, exactly once under a recovery store.
     ///
-    /// See [`JsonLines::write_to`] for what holds for the file. A record with a line end in it
-    /// fails, because it would be read back as several, unless [`multi_line`](LineSink::multi_line)
-    /// agrees to that.
+    /// [`JsonLines::write_to`] says how the file is resumed and when it is refused. A record with a
+    /// line end in it fails, because it would be read back as several lines.
+    /// [`multi_line`](LineSink::multi_line) allows it.
     pub fn write_to(path: impl Into<PathBuf>) -> LineSink<Text, FileLines> {
         LineSink::new(FileLines::new("text_lines", path.into()))
     }
 }
 
-/// Lines of any bytes, as `Vec<u8>`s: for other encodings than UTF-8, and for parsers of your own.
+/// Lines of arbitrary bytes, as `Vec<u8>`s: for encodings other than UTF-8, and for custom parsers.
 #[derive(Clone, Copy, Debug)]
 pub struct ByteLines;
 
 impl ByteLines {
     /// A source: the lines of a file, without their ends (`\n` or `\r\n`).
     ///
-    /// All that [`TextLines::open`] says holds here too, except that each line may have any bytes.
+    /// It behaves like [`TextLines::open`], except that a line may contain any bytes.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -106,7 +106,7 @@ impl ByteLines {
         ByteLinesSource::new([path])
     }
 
-    /// A source: the lines of several files, which are read independently. Each is a partition.
+    /// A source: the lines of several files. Each file is a partition and is read independently.
     pub fn open_all(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> ByteLinesSource {
         ByteLinesSource::new(paths)
     }
@@ -118,17 +118,17 @@ impl ByteLines {
     }
 }
 
-/// Lines with a JSON value each.
+/// Lines of JSON, with one value on each line.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonLines;
 
 impl JsonLines {
-    /// A source: the records of a file with a JSON value on each line. Blank lines are left out.
+    /// A source: the records of a file with a JSON value on each line. Blank lines are ignored.
     ///
-    /// A line that is not a `T` stops the flow exactly there; see
-    /// [`on_error`](JsonLinesSource::on_error) for leaving such lines out, and
-    /// [`Flow::source_or_dead`](crate::Flow::source_or_dead) for keeping them. All else that
-    /// [`TextLines::open`] says holds here too.
+    /// A line that is not a `T` stops the flow exactly there.
+    /// [`on_error`](JsonLinesSource::on_error) skips such lines instead, and
+    /// [`Flow::source_or_dead`](crate::Flow::source_or_dead) puts them into a second stream.
+    /// Otherwise the source behaves like [`TextLines::open`].
     ///
     /// ```no_run
     /// # use flow::prelude::*;
@@ -144,7 +144,7 @@ impl JsonLines {
         JsonLinesSource::new([path])
     }
 
-    /// A source: the records of several files, which are read independently. Each is a partition.
+    /// A source: the records of several files. Each file is a partition and is read independently.
     pub fn open_all<T: for<'any> OwnsItsData<'any> + 'static>(
         paths: impl IntoIterator<Item = impl Into<PathBuf>>,
     ) -> JsonLinesSource<T> {
@@ -158,29 +158,34 @@ impl JsonLines {
         StdinSource::new()
     }
 
-    /// A sink: a line of JSON on standard output for each record, as soon as it arrives there.
-    /// After a crash, the records of epochs that were not durable are written again.
+    /// A sink: one line of JSON on standard output for each record, written as soon as the record
+    /// arrives.
+    ///
+    /// After a crash, records of epochs that were not yet durable are written again.
     #[must_use]
     pub fn stdout() -> LineSink<Json, StdoutLines> {
         LineSink::new(StdoutLines::new("json_lines"))
     }
 
-    /// A sink: a line of JSON in a file for each record, exactly once under a recovery store.
+    /// A sink: one line of JSON in a file for each record, exactly once under a recovery store.
     ///
-    /// The store holds how much of the file belongs to durable epochs. A run that goes on cuts the
-    /// file back to that length first, so whoever reads along (`tail -f`) may see lines that are
-    /// taken back and written again after a crash. A file that is shorter than the store says has
-    /// lost output and is refused. So is a file that the store knows nothing of and that is not
-    /// empty, unless [`append`](LineSink::append) or [`overwrite`](LineSink::overwrite) says what
-    /// is to happen to it.
+    /// The store holds the length of the file up to the last durable epoch. A run that resumes
+    /// first truncates the file to that length. So a reader such as `tail -f` may see lines that
+    /// are removed after a crash and written again.
     ///
-    /// After a run that ended cleanly nothing is cut off: what stands behind that length is someone
-    /// else's, and refused. A file that is removed, moved, replaced or cut short during a run fails
-    /// the run at its next commit; see [`OutputError`](crate::OutputError). A file that the flow
-    /// also reads is refused. A link is followed, also to a file that is not there yet.
+    /// A file is refused:
+    /// - if it is shorter than that length, because output is lost;
+    /// - if it is longer after a run that ended cleanly, because another program wrote the rest;
+    /// - if the store does not know it and it is not empty, unless [`append`](LineSink::append) or
+    ///   [`overwrite`](LineSink::overwrite) says what happens to its content;
+    /// - if the flow also reads it.
     ///
-    /// A record with a number that has no form in JSON (`NaN`, infinities) fails, unless
-    /// [`nan_as_null`](LineSink::nan_as_null) agrees to `null`.
+    /// If the file is removed, moved, replaced or truncated during a run, the run fails at its next
+    /// commit; see [`OutputError`](crate::OutputError). A link is followed, even to a file that
+    /// does not exist yet.
+    ///
+    /// A record with a number that JSON can't express (`NaN`, infinities) fails, unless
+    /// [`nan_as_null`](LineSink::nan_as_null) allows `null`.
     pub fn write_to(path: impl Into<PathBuf>) -> LineSink<Json, FileLines> {
         LineSink::new(FileLines::new("json_lines", path.into()))
     }

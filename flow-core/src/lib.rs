@@ -3,8 +3,7 @@
 //! Users depend on the facade, `flow-dataflow`, which re-exports what is public here.
 //!
 //! How it fits together:
-//! - A [`Stream`] is built of steps, which leave a [`Graph`] and closures behind (`graph`,
-//!   `stream`).
+//! - The steps of a [`Stream`] leave a [`Graph`] and closures behind (`graph`, `stream`).
 //! - The [`Runner`] plans, checks and resumes (`run`).
 //! - The engine runs the closures on timely's workers (`engine`).
 //! - Between two shuffles, records go through a `chain` of plain calls.
@@ -40,7 +39,7 @@ pub use error::{
     OutputError, OutputInStore, OutputIsInput, OutputProblem, Place, RecordError, ResumeError,
     RunError, Safe, SinkError, SourceError, TypeChange,
 };
-/// What a [`StoreError`] can be: an error for each family of operations on the store.
+/// The contents of a [`StoreError`]: an error type for each family of operations on the store.
 pub mod store {
     pub use flow_store::{
         AnotherType, Cause, ExecutionError, FileError, GoBackError, LockError, Lost,

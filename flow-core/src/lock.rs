@@ -1,7 +1,7 @@
 //! The locks of std without their poison.
 //!
-//! A panic ends the run, which then reports it. What is locked here is never left half changed by
-//! code of the user, so the threads that clean up may look at it.
+//! A panic ends the run, and the run reports it. User code never leaves a locked value half
+//! changed, so the threads that clean up may still read it.
 
 use std::sync::{self, PoisonError};
 
@@ -21,7 +21,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A condition variable for such a mutex.
+/// A condition variable for a [`Mutex`].
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(sync::Condvar);
 

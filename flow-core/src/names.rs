@@ -1,8 +1,8 @@
-//! Names as a person would write them: of types, and of things that the user has not named.
+//! Readable names of types, and of things that the user has not named.
 
 use heck::ToSnakeCase;
 
-/// A type name without the paths of its modules.
+/// A type name without module paths.
 pub(crate) fn short(type_name: &str) -> String {
     let mut out = String::with_capacity(type_name.len());
     let mut word = String::new();
@@ -33,14 +33,17 @@ pub(crate) fn is_option(type_name: &str) -> bool {
     type_name.starts_with("core::option::Option<")
 }
 
-/// Whether a value of the type is, or has in it, one of the generic type `wanted`, given with its
-/// path. What a type of the user's own does with its parameters is its own affair: only tuples,
-/// arrays, references and types of std are looked into.
+/// Whether a value of the type is or contains a value of the generic type `wanted`, which is given
+/// with its path.
+///
+/// Only tuples, arrays, references and types of std are searched. A type of the user's own may do
+/// anything with its parameters.
 ///
 /// No trait of stable Rust tells a `Result` from every other type, so the name must do. A name of
-/// another form would be overlooked, and nothing is refused that is none.
+/// another form is overlooked, but nothing is refused that is no `Result`.
 pub(crate) fn holds(type_name: &str, wanted: &str) -> bool {
-    // What is around the present place: whether a value of it has values of its parameters.
+    // For each type and bracket around the current character: whether a value of it contains values
+    // of its parameters.
     let mut around = Vec::new();
     let mut path = String::new();
     let mut before = ' ';
@@ -56,7 +59,7 @@ pub(crate) fn holds(type_name: &str, wanted: &str) -> bool {
                     .any(|std| path.starts_with(std));
                 around.push(match c {
                     '<' => of_std && path != "core::marker::PhantomData",
-                    // Not the arguments of a function.
+                    // A function contains no value of its arguments.
                     _ => path.is_empty(),
                 });
                 path.clear();
@@ -74,7 +77,7 @@ pub(crate) fn holds(type_name: &str, wanted: &str) -> bool {
     false
 }
 
-/// A file name as a shell takes it.
+/// A file name, quoted if a shell would need it.
 pub(crate) fn quoted(file: &str) -> String {
     let plain = |char: char| char.is_alphanumeric() || "/._-+=,@%".contains(char);
     match !file.is_empty() && file.chars().all(plain) {

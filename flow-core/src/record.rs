@@ -1,8 +1,8 @@
-//! What a record, a key and a state have to be.
+//! The traits of records, keys and states.
 //!
-//! The traits are implemented for every type that fits; nobody implements them by hand. Each
-//! carries its own codec and no bound on serde, so that a type which does not fit is refused with
-//! one error in the words of this crate.
+//! They are implemented for every suitable type, so nobody implements them by hand. Each has its
+//! own codec and no bound on serde. So the compiler refuses an unsuitable type with one error, in
+//! the words of this crate.
 
 pub(crate) mod json_number;
 
@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use flow_store::{Checked, CodecError, Schema};
 
-/// A value that owns its data: it can be read from bytes that are gone afterwards.
+/// A value that owns its data: it borrows nothing from the bytes that it is read from.
 ///
-/// Holds for every type that implements `Deserialize` and has no lifetime in it. A `&str` borrows
-/// its text, and so does a struct that has one, be it a `&'static str`: nobody keeps the text that
-/// it would be read from. `String` owns it, and for a few fixed texts there are enums.
+/// It is implemented for every type that implements `Deserialize` and contains no lifetime. A
+/// `&str` borrows its text, and so does a struct that contains one, even a `&'static str`. A
+/// `String` owns its text; for a few fixed texts, use an enum.
 ///
-/// It is `DeserializeOwned` under a name that says what to do, for the compiler names it where a
-/// type borrows: "`&str` must implement `OwnsItsData`".
+/// It is `DeserializeOwned` under a name that says what to do, because the compiler prints the name
+/// if a type borrows: "`&str` must implement `OwnsItsData`".
 pub trait OwnsItsData<'any>: Deserialize<'any> {}
 
 #[diagnostic::do_not_recommend]
@@ -27,8 +27,8 @@ impl<'any, T: Deserialize<'any>> OwnsItsData<'any> for T {}
 
 /// A value that the store can keep: the state of a step, a resume token, a sink's position.
 ///
-/// Holds for every type that implements `Serialize` and `Deserialize` and borrows nothing. It is
-/// written as MessagePack with field names.
+/// It is implemented for every type that implements `Serialize` and `Deserialize` and borrows
+/// nothing. Values are stored as MessagePack with field names.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be written to the store",
     label = "the store would have to keep a `{Self}`",
@@ -46,7 +46,7 @@ pub trait State: 'static {
     where
         Self: Sized;
 
-    /// What the type looks like in the store.
+    /// The schema of the type, as the store keeps it.
     #[doc(hidden)]
     fn schema() -> Schema
     where
@@ -69,10 +69,10 @@ impl<T: Serialize + for<'any> OwnsItsData<'any> + 'static> State for T {
     }
 }
 
-/// A function that keeps a state `S`: every function, if `S` can be written to the store.
+/// A function whose step keeps a state `S`: any function, if `S` is a [`State`].
 ///
-/// The bound stands on the function, so that the compiler points at the function when its state
-/// does not fit.
+/// The bound is on the function, so that the compiler points at the function whose state is
+/// refused.
 #[diagnostic::on_unimplemented(
     message = "`{S}` can't be kept as the state of a step: it can't be written to the store",
     label = "the state of this step is `{S}`",
@@ -96,7 +96,7 @@ impl<F, S: State> StepState<S> for F {
     }
 }
 
-/// How a state is written and read: what a step needs of [`State`] once the type has been checked.
+/// How a state is written and read: the functions of [`State`] that a step needs.
 #[doc(hidden)]
 pub struct StateCodec<S> {
     pub(crate) encode: fn(&S, &mut Checked, &mut Vec<u8>) -> Result<(), CodecError>,
@@ -104,10 +104,10 @@ pub struct StateCodec<S> {
     pub(crate) schema: fn() -> Schema,
 }
 
-/// A record that may go from one worker to another.
+/// A record that can be sent to another worker.
 ///
-/// Holds for every type that implements `Serialize` and `Deserialize`, is `Send` and borrows
-/// nothing. Between threads records move as they are; between processes they travel as MessagePack
+/// It is implemented for every type that implements `Serialize` and `Deserialize`, is `Send` and
+/// borrows nothing. Records are moved between threads. Between processes they travel as MessagePack
 /// with field names.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be sent to another worker",
@@ -120,7 +120,7 @@ pub trait Record: Send + 'static {
     #[doc(hidden)]
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError>;
 
-    /// Reads one record from the front of `bytes` and moves `bytes` on behind it.
+    /// Reads one record from the front of `bytes`, and advances `bytes` past it.
     #[doc(hidden)]
     fn decode_front(bytes: &mut &[u8]) -> Result<Self, CodecError>
     where
@@ -140,12 +140,15 @@ impl<T: Serialize + for<'any> OwnsItsData<'any> + Send + 'static> Record for T {
 
 /// A value that records are grouped by.
 ///
-/// Holds for every type that implements `Serialize`, `Deserialize`, `Hash`, `Eq` and `Clone`, is
-/// `Send` and borrows nothing. Two keys are the same if and only if their MessagePack bytes are.
-/// With a store a step refuses a key for which that does not hold, when the key is new: one with a
-/// finer `Eq` (a field that is not written), which is not equal to what its bytes are read as, and
-/// one with a coarser `Eq` (text that ignores case, times in two time zones), which is equal to
-/// another key with other bytes.
+/// It is implemented for every type that implements `Serialize`, `Deserialize`, `Hash`, `Eq` and
+/// `Clone`, is `Send` and borrows nothing.
+///
+/// Two keys are the same if and only if their MessagePack bytes are. Under a store, a step checks
+/// each new key and refuses it:
+/// - if it is not equal to the key that its bytes are read as, because `Eq` compares a field that
+///   is not written;
+/// - if it is equal to a key with other bytes, as texts are if `Eq` ignores case, or times in two
+///   time zones.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
     label = "the records that come to this step have the key `{Self}`",
@@ -162,19 +165,20 @@ pub trait Key: Hash + Eq + Clone + Send + 'static {
     #[doc(hidden)]
     fn decode(bytes: &[u8]) -> Result<Self, CodecError>;
 
-    /// Reads one key from the front of `bytes` and moves `bytes` on behind it.
+    /// Reads one key from the front of `bytes`, and advances `bytes` past it.
     #[doc(hidden)]
     fn decode_front(bytes: &mut &[u8]) -> Result<Self, CodecError>;
 
-    /// Checks that `bytes`, which are those of this key, are read as this key.
+    /// Checks that `bytes`, which this key was encoded to, are read back as this key.
     #[doc(hidden)]
     fn check(&self, bytes: &[u8]) -> Result<(), CodecError>;
 
-    /// Whether every key of this type is what its bytes are, so that none need be checked.
+    /// Whether every key of this type is read back from its bytes as it was, so that none need be
+    /// checked.
     #[doc(hidden)]
     fn is_plain() -> bool;
 
-    /// What the type looks like in the store.
+    /// The schema of the type, as the store keeps it.
     #[doc(hidden)]
     fn schema() -> Schema;
 }
@@ -207,7 +211,7 @@ where
         if read != *self {
             return Err(CodecError::NotEqual);
         }
-        // What is read may have the same parts in another order, as a set has that was built anew.
+        // An equal key may have its parts in another order, as a set has that was rebuilt.
         let mut again = Vec::with_capacity(bytes.len());
         Key::encode(&read, &mut again)?;
         match again == bytes {
@@ -226,7 +230,7 @@ where
 }
 
 /// The `Key` parameter of a [`Stream`](crate::Stream) that has no key yet.
-// Not `PartialEq`: that alone tells it from a key.
+// It is not `PartialEq`, because nothing else tells it from a key.
 #[derive(Clone, Copy, Debug)]
 pub struct NoKey;
 
@@ -241,7 +245,7 @@ pub trait IsUnkeyed {}
 
 impl IsUnkeyed for NoKey {}
 
-/// A stream's `Key` parameter that is a key: any type but [`NoKey`].
+/// The `Key` parameter of a stream that has a key: any type but [`NoKey`].
 #[diagnostic::on_unimplemented(
     message = "this stream has no key yet",
     label = "a keyed step on `KeyedStream<{Self}, _>`",
@@ -252,7 +256,7 @@ pub trait IsKeyed {}
 #[diagnostic::do_not_recommend]
 impl<K: PartialEq> IsKeyed for K {}
 
-/// What a step that looks at whole items sees: `T` without a key, `(K, T)` with one.
+/// The items that a function sees: `T` on a stream without a key, `(K, T)` on a keyed one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
     label = "the key would be a `{Self}`",
@@ -266,7 +270,7 @@ pub trait KeyKind: Sized + 'static {
     #[doc(hidden)]
     fn item<T: 'static>(pair: (Self, T)) -> Self::Item<T>;
 
-    /// The item of a pair, looked at in place.
+    /// The item of a pair, by reference.
     #[doc(hidden)]
     fn item_ref<T: 'static>(pair: &(Self, T)) -> &Self::Item<T>;
 }
@@ -296,7 +300,7 @@ impl<K: PartialEq + 'static> KeyKind for K {
     }
 }
 
-/// The token of a source that can't go on where it was, and the position of a sink that has none.
+/// The token of a source that can't resume, and the position of a sink that has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoResume;
 

@@ -1,19 +1,19 @@
-//! Writing to what others read: a terminal, a pipe, a log collector.
+//! Writes to descriptors that other programs read: a terminal, a pipe, a log collector.
 //!
-//! Whoever shares such a descriptor may have made it non-blocking, may not read, or may be gone. So
-//! a write waits until the descriptor takes something, no longer than it may, and no byte is
-//! written twice or left out.
+//! Another program may have made the descriptor non-blocking, may not read from it, or may have
+//! exited. So a write waits until the descriptor accepts bytes: [`write_all`] as long as that
+//! takes, [`say`] at most two seconds. No byte is written twice.
 
 use std::{
     io::{self, ErrorKind, Write},
     time::{Duration, Instant},
 };
 
-/// How long a message waits for its reader. A flow does not wait for whoever reads its messages.
+/// How long a message waits for its reader. A reader that does not read must not hold up a flow.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// As much as a pipe takes without blocking when it takes anything: POSIX has no smaller
-/// `PIPE_BUF`.
+/// Number of bytes in one write. A writable pipe accepts as many without blocking, because POSIX
+/// has no smaller `PIPE_BUF`.
 const SOME: usize = 512;
 
 /// A descriptor that is written to.
@@ -27,25 +27,25 @@ pub trait Descriptor: Write {}
 #[cfg(not(unix))]
 impl<T: Write> Descriptor for T {}
 
-/// Writes a message to standard error, as far as that is possible. What can't be written is left
-/// out: no message changes what a program does.
+/// Writes a message to standard error, as far as that is possible.
+///
+/// The rest is dropped, because no message may change what a program does.
 pub fn say(text: &str) {
     let _ = write_within(&mut io::stderr(), text.as_bytes(), PATIENCE);
 }
 
-/// Whether a message would be taken at once.
+/// Whether standard error would accept a message at once.
 #[must_use]
 pub fn can_say() -> bool {
     is_writable(&io::stderr(), Duration::ZERO).unwrap_or(true)
 }
 
-/// Writes all of it, and waits for the reader as long as that takes.
+/// Writes all bytes, and waits for the reader as long as that takes.
 ///
 /// # Errors
-/// Those of the descriptor, other than that it would block.
+/// Any error of the descriptor, except that it would block or was interrupted.
 pub fn write_all(out: &mut impl Descriptor, mut bytes: &[u8]) -> io::Result<()> {
-    // A writer may hold something back, as `Stdout` does, so what it has taken is given up only
-    // with the flush.
+    // A writer may buffer, as `Stdout` does, so its bytes reach the descriptor only with the flush.
     while !bytes.is_empty() {
         match out.write(bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -61,16 +61,17 @@ pub fn write_all(out: &mut impl Descriptor, mut bytes: &[u8]) -> io::Result<()> 
     }
 }
 
-/// Waits where a write would have blocked; other errors come back.
+/// Waits if a write would have blocked; returns any other error.
 fn wait_after(out: &impl Descriptor, error: io::Error) -> io::Result<()> {
-    /// A reader that is waited for may have gone over to another descriptor; so look again now and
-    /// then.
+    /// The longest wait of one poll. The reader may have moved to another descriptor meanwhile, so
+    /// the loop tries again now and then.
     const LOOK: Duration = Duration::from_secs(1);
     match error.kind() {
         ErrorKind::Interrupted => Ok(()),
         ErrorKind::WouldBlock => {
             if is_writable(out, LOOK)? {
-                // A descriptor that says so and still takes nothing must not keep a processor busy.
+                // A descriptor may say that it is writable and accept nothing. The pause keeps the
+                // loop from occupying a processor.
                 std::thread::sleep(Duration::from_millis(1));
             }
             Ok(())
@@ -79,7 +80,7 @@ fn wait_after(out: &impl Descriptor, error: io::Error) -> io::Result<()> {
     }
 }
 
-/// Writes to an unbuffered descriptor, unless that takes longer.
+/// Writes all bytes to an unbuffered descriptor, or fails with `TimedOut` after this time.
 fn write_within(out: &mut impl Descriptor, mut bytes: &[u8], within: Duration) -> io::Result<()> {
     let deadline = Instant::now() + within;
     while !bytes.is_empty() {
@@ -100,7 +101,7 @@ fn write_within(out: &mut impl Descriptor, mut bytes: &[u8], within: Duration) -
     Ok(())
 }
 
-/// Waits until the descriptor takes something, or has an error to tell; false if it does not in
+/// Waits until the descriptor accepts bytes or has an error. Returns false if neither happens in
 /// this time.
 #[cfg(unix)]
 fn is_writable(out: &impl std::os::fd::AsFd, within: Duration) -> io::Result<bool> {
@@ -111,7 +112,7 @@ fn is_writable(out: &impl std::os::fd::AsFd, within: Duration) -> io::Result<boo
     let timeout = Timespec::try_from(within).map_err(|_| ErrorKind::InvalidInput)?;
     match poll(&mut [PollFd::new(out, PollFlags::OUT)], Some(&timeout)) {
         Ok(ready) => Ok(ready > 0),
-        // Asked again, if there is time.
+        // A signal interrupted the wait. The caller tries, and asks again if there is time.
         Err(Errno::INTR) => Ok(true),
         Err(error) => Err(error.into()),
     }
@@ -129,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    /// Makes a pipe non-blocking at its writing end.
+    /// Makes a pipe whose writing end is non-blocking.
     fn non_blocking_pipe() -> (io::PipeReader, io::PipeWriter) {
         let (reader, writer) = io::pipe().unwrap();
         let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
@@ -149,7 +150,7 @@ mod tests {
         writing.join().unwrap().unwrap();
     }
 
-    /// What std's buffered standard output does: it takes a part, and holds some of it back.
+    /// Behaves like std's standard output: it accepts a part, and holds some of it back.
     #[test]
     fn what_a_buffer_holds_back_is_flushed_once() {
         struct Buffered(io::BufWriter<io::PipeWriter>);

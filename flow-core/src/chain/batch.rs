@@ -2,9 +2,9 @@
 //!
 //! A step may make any number of records of one, so a place in a batch says little about the
 //! source. Therefore each record carries its *parent*: the place, within the source's push, of the
-//! record that it came from. When a step fails, everything that came from earlier parents is whole
-//! and leaves, and the rest is dropped. A step gets at records only together with their parents,
-//! so it can't lose them.
+//! record that it came from. When a step fails, everything that came from earlier parents leaves,
+//! and the rest is dropped. A step gets records only together with their parents, so it can't lose
+//! them.
 
 use std::thread;
 
@@ -20,7 +20,7 @@ impl Parent {
         self.0
     }
 
-    /// Whether it comes before the source's record at `place`.
+    /// Whether it comes before the source's record at `place`; true if parents are not tracked.
     pub(crate) fn is_before(self, place: u32) -> bool {
         self.0.is_none_or(|own| own < place)
     }
@@ -29,7 +29,7 @@ impl Parent {
 /// The parents of some records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Parents {
-    /// Not tracked: behind a shuffle.
+    /// Not tracked, as behind a shuffle.
     Unknown,
     /// The record at place n came from the source's record n.
     Same,
@@ -48,7 +48,7 @@ impl Parents {
         })
     }
 
-    /// Moves all of them to `to`. What remains is as empty as its batch, and of the same kind.
+    /// Moves all of them to `to`. `self` becomes empty and stays of the same kind.
     fn move_to(&mut self, to: &mut Parents) {
         match self {
             Parents::Listed(list) => {
@@ -65,7 +65,7 @@ impl Parents {
         }
     }
 
-    /// An empty list, the one that is here if there is one.
+    /// An empty list: that of `self` if it has one, to reuse its memory.
     fn take_list(&mut self) -> Vec<u32> {
         let mut list = match std::mem::replace(self, Parents::Unknown) {
             Parents::Listed(list) => list,
@@ -75,14 +75,14 @@ impl Parents {
         list
     }
 
-    /// Lists the first `len` of them; false where they are not tracked.
+    /// Appends the first `len` of them to `list`. Returns false if they are not tracked.
     #[cold]
     fn list(&self, len: usize, list: &mut Vec<u32>) -> bool {
         list.extend((0..len).filter_map(|place| self.get(place).place()));
         *self != Parents::Unknown
     }
 
-    /// Adds the parents of `more` records behind those of `len`.
+    /// Adds the parents of `more` records behind those of the first `len`.
     pub(super) fn append(&mut self, len: usize, parents: &Parents, more: usize) {
         if len == 0 {
             self.clone_from(parents);
@@ -107,12 +107,12 @@ impl Parents {
 pub(crate) struct Batch<T> {
     pub(super) records: Vec<T>,
     pub(super) parents: Parents,
-    /// What cuts the batch between two records, in a step that may fail.
+    /// A stop that cuts the batch between two records, in a step that may fail.
     stop: Option<StopFlag>,
 }
 
 impl<T> Batch<T> {
-    /// An empty one, for what a step is going to make.
+    /// An empty batch, for the results of a step.
     pub(crate) fn new() -> Self {
         Batch::untracked(Vec::new())
     }
@@ -126,13 +126,13 @@ impl<T> Batch<T> {
         }
     }
 
-    /// The same, which a stop may cut between two records in a step that may fail: see [`At::cut`].
+    /// Lets a stop cut the batch between two records, in a step that may fail; see [`At::cut`].
     pub(crate) fn until(mut self, stop: &StopFlag) -> Self {
         self.stop = Some(stop.clone());
         self
     }
 
-    /// Records whose failure is not exact: their parents are not tracked.
+    /// Records whose failure is not exact, because their parents are not tracked.
     pub(crate) fn untracked(records: Vec<T>) -> Self {
         Batch {
             records,
@@ -141,7 +141,7 @@ impl<T> Batch<T> {
         }
     }
 
-    /// Gives the vector back that the batch was made of.
+    /// Returns the vector that the batch was made of.
     pub(crate) fn into_records(self) -> Vec<T> {
         self.records
     }
@@ -158,7 +158,7 @@ impl<T> Batch<T> {
         self.parents != Parents::Unknown
     }
 
-    /// Drops what is left of an earlier batch, and gets ready for records made of those in `from`.
+    /// Drops the rest of an earlier batch, and prepares for records made of those in `from`.
     pub(crate) fn restart<U>(&mut self, from: &Batch<U>) {
         self.records.clear();
         self.stop.clone_from(&from.stop);
@@ -191,7 +191,7 @@ impl<T> Batch<T> {
         }
     }
 
-    /// Takes all records out, for the step `at` to work on.
+    /// Takes all records out, for the step `at` to process.
     pub(crate) fn drain<'a>(&'a mut self, at: &'a At) -> Drain<'a, T> {
         at.enter();
         Drain {
@@ -202,7 +202,7 @@ impl<T> Batch<T> {
         }
     }
 
-    /// Puts what `f` makes of each record into `out`.
+    /// Puts the result of `f` for each record into `out`.
     pub(crate) fn map<U>(&mut self, at: &At, out: &mut Batch<U>, f: impl FnMut(T) -> U) {
         at.enter();
         out.records.clear();
@@ -212,8 +212,10 @@ impl<T> Batch<T> {
         made.out.records.extend(self.records.drain(..).map(f));
     }
 
-    /// Puts what `f` makes of each record into `out`, if it makes something of it. It gets an error
-    /// over to `failed`, up to the first one that this returns again. A stop may cut the batch.
+    /// Puts the result of `f` for each record into `out`, if there is one.
+    ///
+    /// Errors of `f` go to `failed`. The first error that `failed` returns ends the batch. A stop
+    /// may cut the batch.
     pub(crate) fn try_filter_map<U, E>(
         &mut self,
         at: &At,
@@ -231,7 +233,7 @@ impl<T> Batch<T> {
             place: 0,
         };
         let mut list = out.parents.take_list();
-        // They are listed from the first record on that is left out.
+        // Parents are listed from the first record that is left out.
         let mut is_listed = matches!(self.parents, Parents::Listed(_));
         let stop = self.stop.as_ref();
         let stops = || stop.is_some_and(StopFlag::is_set);
@@ -273,8 +275,8 @@ impl<T> Batch<T> {
         result
     }
 
-    /// Shows each record to `f`, up to the first one on which it fails. That one and those behind
-    /// it are dropped.
+    /// Calls `f` with each record, up to the first one on which it fails. That record and those
+    /// behind it are dropped.
     pub(super) fn look(
         &mut self,
         at: &At,
@@ -312,7 +314,7 @@ impl<T> Batch<T> {
         }
     }
 
-    /// Drops all records that came from the source's record at `place` and from later ones.
+    /// Drops all records that came from the source's record at `place` or from later ones.
     pub(crate) fn keep_before(&mut self, place: u32) {
         let keep = match &self.parents {
             Parents::Unknown => return,
@@ -336,8 +338,8 @@ impl<T> Batch<T> {
         from.clear();
     }
 
-    /// Drops all records that came from the source's record at `place` and from later ones, where
-    /// parents come in any order. Says of each record whether it was kept.
+    /// Like [`keep_before`](Batch::keep_before), for parents in any order. Returns for each record
+    /// whether it was kept.
     pub(super) fn retain_before(&mut self, place: u32) -> Vec<bool> {
         let parents = (0..self.len()).map(|index| self.parents.get(index));
         let kept: Vec<bool> = parents.map(|parent| parent.is_before(place)).collect();
@@ -350,7 +352,7 @@ impl<T> Batch<T> {
         kept
     }
 
-    /// A copy of all records into `copy`, for a fork of what the step `at` has made.
+    /// Copies all records into `copy`, for a fork behind the step `at`.
     pub(crate) fn copy(&self, at: &At, copy: &mut Batch<T>, duplicate: fn(&T) -> T) {
         at.enter();
         copy.records.clear();
@@ -363,11 +365,11 @@ impl<T> Batch<T> {
 
 /// The records of a batch on their way into a step, with their parents.
 ///
-/// If the step panics, the place of the record that it had in hand is noted.
+/// If the step panics, the parent of the record in hand is noted.
 pub(crate) struct Drain<'a, T> {
     at: &'a At,
     records: std::vec::Drain<'a, T>,
-    /// The place of the next one.
+    /// The place of the next record.
     place: usize,
     parents: &'a mut Parents,
 }
@@ -397,7 +399,7 @@ impl<T> Drop for Drain<'_, T> {
     }
 }
 
-/// What a step has made of a batch so far.
+/// The results of a step so far. If the step panics, the parent of the record in hand is noted.
 struct Made<'a, T> {
     at: &'a At,
     out: &'a mut Batch<T>,
@@ -411,7 +413,7 @@ impl<T> Drop for Made<'_, T> {
     }
 }
 
-/// The record that a step has in hand.
+/// The record that a step has in hand. If the step panics, its parent is noted.
 struct InHand<'a> {
     at: &'a At,
     parents: &'a Parents,
@@ -443,7 +445,7 @@ mod tests {
         pairs.map(|(n, parent)| (n, parent.place())).collect()
     }
 
-    /// One of each record that is odd, two of each that is not.
+    /// Makes one record of each odd one, and two of each even one.
     fn twice(from: &mut Batch<u64>, out: &mut Batch<u64>) {
         out.restart(from);
         for (n, parent) in from.drain(&at()) {

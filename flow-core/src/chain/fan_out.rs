@@ -1,14 +1,14 @@
-//! A stream that is used several times, and one that is not used.
+//! Streams that are used several times, or not at all.
 
 use super::{At, Batch, BoxConsumer, Consumer, Fault};
 
-/// The first failure among branches that get their records one branch after the other.
+/// Pushes batches into branches, one after the other, and keeps the failure of the earliest record.
 #[derive(Default)]
 pub(crate) struct Branches(Option<Fault>);
 
 impl Branches {
-    /// Pushes a batch into a branch, without what came from the record that failed in an earlier
-    /// branch, or from later ones.
+    /// Pushes a batch into a branch. If a record failed in an earlier branch, what came from it and
+    /// from later ones is left out.
     pub(crate) fn push<T>(
         &mut self,
         branch: &mut BoxConsumer<T>,
@@ -21,7 +21,8 @@ impl Branches {
             return Ok(());
         }
         match branch.push_batch(batch) {
-            // It came from an earlier record than the one before, if there was one.
+            // A record that failed in an earlier branch stands behind this one, so this failure is
+            // the first.
             Err(fault) if fault.parent().is_some() => self.0 = Some(fault),
             other => other?,
         }
@@ -35,7 +36,7 @@ impl Branches {
 
 /// Gives every record to each of several consumers.
 pub(crate) struct FanOut<T> {
-    /// The step that made the records: their `Clone` is laid at its door.
+    /// The step that made the records. A panic of their `Clone` is attributed to it.
     at: At,
     consumers: Vec<BoxConsumer<T>>,
     duplicate: fn(&T) -> T,

@@ -1,8 +1,7 @@
-//! Chains: what happens to a record between its source or shuffle and the next shuffle.
+//! Chains: the steps between a source or shuffle and the next shuffle.
 //!
 //! The steps of a chain are consumers, each of which owns the next. One call moves a batch through
-//! all of them. A chain ends in outlets, which hold what is to leave the worker's operator until it
-//! is sent.
+//! all of them. A chain ends in outlets, which hold records until the operator sends them.
 
 mod batch;
 mod fan_out;
@@ -38,7 +37,8 @@ use crate::{
 
 /// A step of a chain.
 pub(crate) trait Consumer<T> {
-    /// Takes all records of a batch, in order, passes on what becomes of them, and leaves it empty.
+    /// Processes all records of a batch in order, passes on the results, and leaves the batch
+    /// empty.
     ///
     /// After a failure whose [parent](Fault::parent) is known, everything that came from earlier
     /// parents has been passed on.
@@ -48,7 +48,8 @@ pub(crate) trait Consumer<T> {
     /// false.
     fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault>;
 
-    /// Resumes what a batch has left behind, a bounded part of it; false when nothing is left.
+    /// Processes a bounded part of what a batch has left behind. Returns false when nothing is
+    /// left.
     fn resume(&mut self) -> Result<bool, Fault>;
 }
 
@@ -82,8 +83,8 @@ impl Fault {
         self
     }
 
-    /// The place, within the source's push, of the record that failed: known before the first
-    /// shuffle. Then nothing that came from this record or from later ones need leave.
+    /// The place, within the source's push, of the record that failed. It is known before the first
+    /// shuffle; then nothing that came from this record or from later ones need leave.
     pub(crate) fn parent(&self) -> Option<u32> {
         self.0.parent
     }
@@ -92,7 +93,7 @@ impl Fault {
         self.0.step
     }
 
-    /// Says where the records come from of which one failed.
+    /// Sets the origin of the records among which one failed.
     pub(crate) fn set_origin(&mut self, origin: Option<FaultOrigin>) {
         self.0.origin = origin;
     }
@@ -116,7 +117,7 @@ impl Fault {
     }
 }
 
-/// Where a worker is: the step whose code it runs, readable from other threads.
+/// The step whose code a worker runs, readable from other threads.
 #[derive(Clone, Debug)]
 pub(crate) struct Whereabouts(Arc<Place>);
 
@@ -132,7 +133,7 @@ struct Place {
 /// No step, or no record.
 const NONE: u32 = u32::MAX;
 
-/// The push goes through whole, though the run stops.
+/// The push goes through whole, although the run stops.
 const WHOLE: u32 = NONE - 1;
 
 impl Whereabouts {
@@ -164,7 +165,8 @@ impl Whereabouts {
     }
 }
 
-/// What a step calls before it runs user code, so that a panic can be laid at its door.
+/// A step's handle on [`Whereabouts`]. The step enters before it runs user code, so that a panic is
+/// attributed to it.
 #[derive(Clone, Debug)]
 pub(crate) struct At {
     whereabouts: Whereabouts,
@@ -178,7 +180,7 @@ impl At {
         place.step.store(self.step.0, Ordering::Relaxed);
     }
 
-    /// A source begins a push.
+    /// Begins a push of a source, which nothing has cut yet.
     pub(crate) fn begin(&self) {
         self.whereabouts.0.cut.store(NONE, Ordering::Relaxed);
     }
@@ -189,9 +191,10 @@ impl At {
         (cut < WHOLE).then_some(cut)
     }
 
-    /// Whether a stop cuts the push before the record with this parent. Whichever step sees the
-    /// stop first decides, at its next record or behind its last one: what it has begun goes
-    /// through all others.
+    /// Whether a stop cuts the push before the record with this parent.
+    ///
+    /// The first step that sees the stop decides, before its next record or behind its last one.
+    /// What it has begun goes through all other steps.
     #[cold]
     fn cuts(&self, parent: Option<Parent>) -> bool {
         let place = parent.and_then(Parent::place);
@@ -204,7 +207,7 @@ impl At {
         );
         match first {
             Ok(_) => place.is_some(),
-            // What comes behind the cut is thrown away, so no step need begin it.
+            // Records behind the cut are dropped, so no step need begin them.
             Err(cut) => cut < WHOLE && place.is_some_and(|place| place >= cut),
         }
     }
@@ -214,7 +217,7 @@ impl At {
     fn note(&self, parent: Parent) {
         if let Some(place) = parent.place() {
             let record = &self.whereabouts.0.record;
-            // A step before it that is left by the same panic knows less.
+            // The panic also unwinds the steps before this one, which know the record less exactly.
             let _ = record.compare_exchange(NONE, place, Ordering::Relaxed, Ordering::Relaxed);
         }
     }

@@ -1,7 +1,7 @@
-//! The ends of a chain: what is to go to another operator waits here until it is sent.
+//! Outlets: the ends of a chain, where records wait until they are sent to another operator.
 //!
 //! What a source's push has put into outlets can be taken back until [`Staged::settle`] is called
-//! at its end. So nothing of a record that fails in any branch ever leaves.
+//! at its end. So if a record fails in any branch, nothing of it leaves.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -18,37 +18,37 @@ use crate::{
     record::{Key, Record},
 };
 
-/// The input of one step behind a shuffle, by which engine and outlets find each other.
+/// The number of the input of a step behind a shuffle, by which engine and outlets find each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct InletId(pub(crate) usize);
 
 /// Number of keys encoded per round before hashing.
 const HASHED: usize = 32;
 
-/// What a push leaves behind, which can be taken back until it is settled.
+/// What a push leaves behind. It can be taken back until it is settled.
 pub(crate) trait Staged {
-    /// The end of a push: what is staged stays.
+    /// Ends a push: what is staged stays.
     fn settle(&mut self);
 
     /// Takes back what was staged since the last `settle` and came from the source's record at
-    /// `place`, or from later ones.
+    /// `place` or from later ones.
     fn take_back(&mut self, place: u32);
 }
 
 pub(crate) type StagedRef = Rc<RefCell<dyn Staged>>;
 
-/// What waits to leave an operator.
+/// Records that wait to leave an operator.
 pub(crate) trait Outlet: Staged {
-    /// Where it goes.
+    /// The inlet that they go to.
     fn inlet(&self) -> InletId;
 
-    /// The worker that gets all of it, where there is only one. It may be another one in the
-    /// outlets of other workers.
+    /// The worker that gets all of them, if there is only one. The outlets of other workers may
+    /// have another.
     fn to_one(&self) -> Option<usize> {
         None
     }
 
-    /// Gives up what is staged for each worker, where it is at least `least` records.
+    /// Sends what is settled for each worker, if that is at least `least` records.
     fn send(&mut self, least: usize, send: &mut dyn FnMut(Parcel));
 }
 
@@ -56,18 +56,18 @@ pub(crate) type OutletRef = Rc<RefCell<dyn Outlet>>;
 
 /// Sends each record to the worker that its key belongs to.
 ///
-/// A record's key is encoded and hashed when it comes, so that one which can't be is an error of
-/// its record. Records are sorted by worker when they are settled.
+/// Keys are encoded and hashed when their records arrive, so a key that can't be encoded is an
+/// error of its record. Records are sorted by worker when they are settled.
 pub(crate) struct Shuffle<K, V> {
     inlet: InletId,
     at: At,
-    /// What is not settled, with the hashes of its keys.
+    /// The records that are not settled, and the hashes of their keys.
     pending: Batch<(K, V)>,
     hashes: Vec<u64>,
-    /// The bytes of some keys, one behind the other, and where each ends.
+    /// The bytes of the keys of one round, one after the other, and the end of each.
     key_bytes: Vec<u8>,
     key_ends: Vec<usize>,
-    /// What has been sorted, for each worker.
+    /// The settled records, for each worker.
     #[allow(clippy::vec_box)] // boxed, as they travel
     staged: Vec<Box<Keyed<K, V>>>,
     pool: Pool<Keyed<K, V>>,
@@ -121,7 +121,7 @@ impl<K: Key, V: Record> Shuffle<K, V> {
     fn sort(&mut self, batch: &mut Batch<(K, V)>) {
         let records = &mut batch.records;
         if let [staged] = &mut *self.staged {
-            // There is only one worker: the batch goes to it as it is.
+            // With only one worker, the batch is moved as a whole.
             move_all(&mut self.hashes, &mut staged.hashes);
             move_all(records, &mut staged.records);
         } else {
@@ -154,8 +154,7 @@ fn hash_all(bytes: &mut Vec<u8>, ends: &mut Vec<usize>, hashes: &mut Vec<u64>) {
     ends.clear();
 }
 
-/// Moves all records of `from` behind those of `to`; where there are none, the vectors change
-/// places.
+/// Moves all records of `from` behind those of `to`. If `to` is empty, the vectors are swapped.
 fn move_all<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
     if to.is_empty() {
         std::mem::swap(from, to);
@@ -194,7 +193,7 @@ impl<K: Key, V: Record> Outlet for Shuffle<K, V> {
     }
 }
 
-/// Sends all records to one worker, as what `format` makes of them.
+/// Formats all records with `format`, and sends the results to one worker.
 pub(crate) struct ToOne<T, F> {
     inlet: InletId,
     at: At,
@@ -335,7 +334,7 @@ mod tests {
         (format!("key {}", n % 50), n)
     }
 
-    /// What is sent to each worker, with its hashes looked at.
+    /// The records sent to each worker, once their hashes are checked.
     fn sent(outlet: &OutletRef, workers: usize, least: usize) -> Vec<Pairs> {
         let mut all = vec![Vec::new(); workers];
         outlet.borrow_mut().send(least, &mut |parcel| {
@@ -359,7 +358,7 @@ mod tests {
         for workers in [1, 3] {
             let (mut consumer, outlet) = shuffle(workers);
             for round in 0..3 {
-                // Several batches of a push, and one behind a shuffle.
+                // There are several batches of a push, and one behind a shuffle.
                 let numbers = round * 1000..round * 1000 + 900;
                 for from in [0, 100] {
                     let records = numbers.clone().skip(from).take(100 + from).map(record);
@@ -387,7 +386,7 @@ mod tests {
     fn what_came_from_a_failed_record_and_later_ones_is_taken_back() {
         for (workers, failed) in [(1, 0), (1, 300), (3, 1), (3, 599), (3, 600)] {
             let (mut consumer, outlet) = shuffle(workers);
-            // Two branches of one push, of which the second has two of some records.
+            // These are two branches of one push. The second makes two of some records.
             let mut twice = Batch::new();
             let mut push = Batch::of_source((0..600).collect());
             let at = Whereabouts::new().of(StepIndex(1));

@@ -1,10 +1,11 @@
-//! What travels between operators: one batch of records for one worker.
+//! Parcels, which travel between operators: one batch of records for one worker.
 //!
-//! Between threads a batch moves as it is. Between processes it is packed as MessagePack with field
-//! names: timely's own encoding (bincode) can't carry untagged enums, flattened structs, skipped
-//! fields or `serde_json::Value`, and fails only at run time. The batch's type is erased, so the
-//! engine compiles once, and a batch that can't be packed or unpacked is an error of the step that
-//! receives it.
+//! Between threads, a batch is moved. Between processes, it is packed as MessagePack with field
+//! names. timely's own encoding (bincode) can't carry untagged enums, flattened structs, skipped
+//! fields or `serde_json::Value`, and fails only at run time.
+//!
+//! The batch's type is erased, so the engine compiles once. A batch that can't be packed or
+//! unpacked is an error of the step that receives it.
 
 use std::{any::Any, sync::OnceLock};
 
@@ -19,7 +20,7 @@ use crate::{
 pub(crate) struct Parcel {
     to: usize,
     load: Load,
-    /// The form on the wire, made when it is first asked for.
+    /// The form on the wire, made when it is first needed.
     wire: OnceLock<Vec<u8>>,
 }
 
@@ -31,7 +32,7 @@ enum Load {
     Here(Box<dyn Batch>),
     /// A batch that came from another process.
     Packed(Vec<u8>),
-    /// A batch that could not be packed, and why: it fails where it arrives.
+    /// The reason why a batch could not be packed. The step that receives it fails.
     Broken(String),
 }
 
@@ -48,7 +49,7 @@ pub(crate) trait Batch: Send {
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
-// The first byte of a parcel on the wire; others are free for control marks.
+// The kind of a parcel is its first byte on the wire. Other values are free for control marks.
 const EMPTY: u8 = 0;
 const PACKED: u8 = 1;
 const BROKEN: u8 = 2;
@@ -62,7 +63,7 @@ impl Parcel {
         }
     }
 
-    /// The worker that it is for.
+    /// The worker that it goes to.
     pub(crate) fn to(&self) -> usize {
         self.to
     }
@@ -147,10 +148,10 @@ impl Parcel {
     }
 }
 
-/// Records that go by their keys.
+/// Records that are routed by their keys.
 ///
-/// The hashes stand by themselves: so a table can look ahead over them, and records move from one
-/// vector to another as they are.
+/// The hashes have a vector of their own. So a table can look ahead over them, and records move
+/// between vectors unchanged.
 pub(crate) struct Keyed<K, V> {
     /// The hash of the bytes of each record's key.
     pub(crate) hashes: Vec<u64>,

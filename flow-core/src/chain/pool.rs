@@ -1,18 +1,18 @@
-//! Emptied batches, kept to be filled again.
+//! Emptied batches, kept for reuse.
 //!
-//! A batch is filled by an outlet and emptied by the step that receives it, often on another
-//! worker. Were its memory left to the allocator, each batch would be allocated, grown and freed,
-//! and freed on another thread than it came from. So the receiver hands it back to the outlet.
+//! An outlet fills a batch, and the step that receives it empties it, often on another worker. With
+//! the allocator alone, each batch would be allocated and grown on one thread and freed on another.
+//! So the receiver returns it to the outlet.
 
 use std::sync::Arc;
 
 use crate::lock::Mutex;
 
-/// A batch with more room than this is not kept: a step that makes many records of one must not
-/// hold on to the memory of its largest batch.
+/// A batch with room for more records than this is not kept. Otherwise a step that makes many
+/// records of one would keep the memory of its largest batch.
 const LARGEST: usize = 8192;
 
-/// A batch that can be used again.
+/// A batch that can be reused.
 pub(crate) trait Reuse: Sized {
     /// The pool that it goes back to.
     fn home(&mut self) -> &mut Option<Pool<Self>>;
@@ -20,13 +20,13 @@ pub(crate) trait Reuse: Sized {
     /// Drops its records and keeps the memory.
     fn clear(&mut self);
 
-    /// For how many records it has memory.
+    /// The number of records that it has memory for.
     fn room(&self) -> usize;
 }
 
 /// The emptied batches of one outlet.
 pub(crate) struct Pool<B> {
-    // Boxed, as they travel: so a batch costs no allocation at all once the pool has some.
+    // Batches travel boxed. The pool keeps the boxes too, so a reused batch costs no allocation.
     #[allow(clippy::vec_box)]
     batches: Arc<Mutex<Vec<Box<B>>>>,
     most: usize,
@@ -46,7 +46,8 @@ impl<B: Reuse + Default> Pool<B> {
     pub(crate) fn new(workers: usize) -> Self {
         Pool {
             batches: Arc::default(),
-            // A few for each: one that is filled, one that is worked off, and some on their way.
+            // A few for each worker: one that is filled, one that is processed, and some on their
+            // way.
             most: 4 * workers,
         }
     }
@@ -63,13 +64,13 @@ impl<B: Reuse + Default> Pool<B> {
     }
 }
 
-/// Gives a batch back to the pool that it came from, if it came from one.
+/// Returns a batch to the pool that it came from, if it came from one.
 pub(crate) fn recycle<B: Reuse>(mut batch: Box<B>) {
-    // A batch that waits does not know its pool, or neither would ever be dropped.
+    // A batch in the pool does not refer to it: in such a cycle neither would ever be dropped.
     let Some(pool) = batch.home().take() else {
         return;
     };
-    // The records are the user's, and so may be what dropping them does: not under the lock.
+    // Dropping the records may run user code, so it happens outside of the lock.
     batch.clear();
     if batch.room() > LARGEST {
         return;

@@ -1,4 +1,4 @@
-//! Where the next steps of a stream are attached while a flow is built.
+//! Ports, to which the next steps of a stream are attached while a flow is built.
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,10 +16,10 @@ type Attach<T> = Box<dyn FnOnce(&mut Wiring) -> BoxConsumer<T>>;
 /// Copies a record for another branch.
 pub(crate) type Duplicate<T> = fn(&T) -> T;
 
-/// The output of a step: what has been attached to it so far.
+/// The output of a step, with the consumers attached to it so far.
 pub(crate) struct Port<T> {
     attached: RefCell<Vec<Attach<T>>>,
-    /// How records are copied where the port has several consumers, and the step that made them.
+    /// How records are copied if the port has several consumers, and the step that made them.
     fork: Cell<Option<(StepIndex, Duplicate<T>)>>,
     closed: Cell<bool>,
 }
@@ -33,8 +33,8 @@ impl<T: 'static> Port<T> {
         })
     }
 
-    /// Attaches nothing any more. What is behind a chain that is too long is refused, and must not
-    /// overflow the stack when it is dropped.
+    /// Makes the port ignore further consumers. They are behind a chain that is too long, which is
+    /// refused, and must not overflow the stack when it is dropped.
     pub(crate) fn close(&self) {
         self.closed.set(true);
     }
@@ -49,8 +49,7 @@ impl<T: 'static> Port<T> {
     /// Makes the chain behind this port. Called once, by the step whose output it is.
     pub(crate) fn build(&self, wiring: &mut Wiring) -> BoxConsumer<T> {
         let attached = std::mem::take(&mut *self.attached.borrow_mut());
-        // In reverse: what is built first runs last, so a step finds in `wiring` what runs after
-        // it.
+        // Consumers are built in reverse, so that a step finds in `wiring` what runs after it.
         let mut consumers: Vec<_> = attached
             .into_iter()
             .rev()
@@ -70,34 +69,34 @@ impl<T: 'static> Port<T> {
 }
 
 impl<T> Port<T> {
-    /// From now on the port, the output of `step`, may have several consumers.
+    /// Allows several consumers on the port, which is the output of `step`.
     pub(crate) fn allow_fan_out(&self, step: StepIndex, duplicate: Duplicate<T>) {
         self.fork.set(Some((step, duplicate)));
     }
 }
 
-/// What is gathered while the chain behind one source or shuffle is made.
+/// What the steps of the chain behind one source or shuffle share while it is built.
 pub(crate) struct Wiring {
     /// The worker that the chain runs on.
     pub(crate) worker: usize,
-    /// How many workers there are.
+    /// The number of workers.
     pub(crate) workers: usize,
     pub(crate) whereabouts: Whereabouts,
     /// Every outlet that the chain leads to.
     pub(crate) outlets: Vec<OutletRef>,
-    /// What else a push leaves behind.
+    /// What else a push leaves behind, such as counts of skipped records.
     pub(crate) others: Vec<StagedRef>,
-    /// The steps of the chain that may fail. No step rests that runs before one of them, so that
-    /// nothing of a record leaves before it has passed them all.
+    /// The steps of the chain that may fail. A step that runs before one of them does not rest, so
+    /// that nothing of a record leaves before it has passed them all.
     pub(crate) fallible: BTreeSet<StepIndex>,
-    /// Whether the chain leads to a shuffle by a key that may have no bytes, which is a failure of
-    /// its record too.
+    /// Whether the chain leads to a shuffle by a key that may fail to be encoded, which is a
+    /// failure of its record.
     pub(crate) keys_may_fail: bool,
-    /// Whether a step may rest while it makes many records of one, so that what it has made is sent
-    /// and taken in meanwhile. Not in a chain that several streams lead into: what rests belongs to
-    /// the epoch of one of them.
+    /// Whether a step that makes many records of one may rest, so that its results are sent and
+    /// received meanwhile. No step may rest in a chain that a merge leads into: its rest would
+    /// belong to the epoch of only one of the inputs.
     pub(crate) may_rest: bool,
-    /// Whether there is such a step.
+    /// Whether the chain has a step that may rest.
     pub(crate) rests: bool,
     pub(crate) skips: Arc<Skips>,
 }
@@ -123,7 +122,7 @@ impl Wiring {
         }
     }
 
-    /// All that a push leaves behind in the chain.
+    /// Everything that a push will leave behind in the chain.
     pub(crate) fn pushed(&self) -> Pushed {
         Pushed {
             outlets: self.outlets.clone(),
@@ -132,14 +131,14 @@ impl Wiring {
     }
 }
 
-/// All that a source's push leaves behind in its chain.
+/// Everything that a source's push leaves behind in its chain.
 pub(crate) struct Pushed {
     outlets: Vec<OutletRef>,
     others: Vec<StagedRef>,
 }
 
 impl Pushed {
-    /// The end of a push: what it has left stays.
+    /// Ends a push: everything that it has left behind stays.
     pub(crate) fn settle(&self) {
         for outlet in &self.outlets {
             outlet.borrow_mut().settle();
@@ -149,8 +148,8 @@ impl Pushed {
         }
     }
 
-    /// The end of a push whose record at `place` failed: what came from it and from later ones is
-    /// taken back.
+    /// Ends a push whose record at `place` failed: what came from this record and from later ones
+    /// is taken back.
     pub(crate) fn settle_before(&self, place: u32) {
         for outlet in &self.outlets {
             outlet.borrow_mut().take_back(place);

@@ -1,4 +1,4 @@
-//! A chain that several streams lead into: what `merge` makes.
+//! The chain behind a `merge`, which several streams lead into.
 //!
 //! All operators of a worker run on its thread, one after the other, so they can share the steps
 //! behind a merge. That keeps a failure there exact: the record is still on the chain of its
@@ -12,7 +12,7 @@ use crate::graph::StepIndex;
 /// One consumer with several owners.
 pub(crate) struct Shared<T>(Rc<RefCell<BoxConsumer<T>>>);
 
-/// The chain behind a merge: made by whichever input comes first, reused by the others.
+/// The chain behind a merge. The first input makes it, and the others reuse it.
 pub(crate) struct Merge<T> {
     port: Rc<Port<T>>,
     made: RefCell<Option<Made<T>>>,
@@ -44,7 +44,8 @@ impl<T: 'static> Merge<T> {
     fn chain(&self, wiring: &mut Wiring) -> Rc<RefCell<BoxConsumer<T>>> {
         let mut made = self.made.borrow_mut();
         let made = made.get_or_insert_with(|| {
-            // What rests would belong to the epoch of one of the streams.
+            // No step behind a merge may rest: its rest would belong to the epoch of only one
+            // input.
             let mut own = Wiring::new(
                 wiring.worker,
                 wiring.workers,
@@ -63,7 +64,7 @@ impl<T: 'static> Merge<T> {
         wiring.fallible.extend(&made.fallible);
         wiring.keys_may_fail |= made.keys_may_fail;
         for outlet in &made.outlets {
-            // Two branches of one source may meet again here.
+            // Two branches of one source may meet here, so an outlet may be known already.
             if !wiring.outlets.iter().any(|known| Rc::ptr_eq(known, outlet)) {
                 wiring.outlets.push(outlet.clone());
             }
@@ -79,7 +80,7 @@ impl<T: 'static> Merge<T> {
 
 impl<T> Consumer<T> for Shared<T> {
     fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
-        // In a row of branches that meet again, empty batches would double with each of them.
+        // If branches meet again several times in a row, empty batches would double each time.
         if batch.is_empty() {
             return Ok(());
         }
@@ -87,7 +88,7 @@ impl<T> Consumer<T> for Shared<T> {
     }
 
     fn resume(&mut self) -> Result<bool, Fault> {
-        // Nothing rests behind it.
+        // No step behind a merge rests.
         Ok(false)
     }
 }

@@ -1,4 +1,4 @@
-//! Records that were left out because a step failed on them.
+//! Counts of records that were left out because a step failed on them.
 
 use std::sync::{
     Arc,
@@ -12,8 +12,8 @@ use crate::{
 
 /// How many records each step has skipped on one worker.
 ///
-/// A table for each worker: what it has counted for a block of another one can be told from the
-/// rest, and does not count before the block does.
+/// Each worker has its own table. So what it counts for a block of another worker can be told from
+/// the rest, and counts only when the block does.
 pub(crate) struct Skips {
     counts: Vec<AtomicU64>,
     /// The ids of the steps, for the log.
@@ -21,7 +21,7 @@ pub(crate) struct Skips {
 }
 
 impl Skips {
-    /// A table for each of so many workers.
+    /// One table for each worker.
     pub(crate) fn tables(graph: &Graph, workers: usize) -> Vec<Arc<Skips>> {
         let ids: Arc<[String]> = graph.steps().iter().map(Step::id).collect();
         let table = |_| Skips {
@@ -31,7 +31,7 @@ impl Skips {
         (0..workers).map(table).map(Arc::new).collect()
     }
 
-    /// One that counts nothing.
+    /// A table that counts nothing.
     pub(crate) fn none() -> Self {
         Skips {
             counts: Vec::new(),
@@ -39,7 +39,7 @@ impl Skips {
         }
     }
 
-    /// Names the error of a record that a step skips in the log.
+    /// Logs the error of a record that a step skips, with the step's id.
     pub(crate) fn log_failed(&self, step: StepIndex, error: impl Failure) {
         if tracing::enabled!(tracing::Level::DEBUG) {
             let id = self.ids.get(step.as_usize()).map_or("", String::as_str);
@@ -52,7 +52,7 @@ impl Skips {
         self.add_many(step, 1);
     }
 
-    /// Names the error of a record that a step skips and counts elsewhere.
+    /// Logs the error of a record that a step skips and counts elsewhere.
     pub(crate) fn log(error: impl Failure) {
         if tracing::enabled!(tracing::Level::DEBUG) {
             let error = error.into_error();
@@ -74,7 +74,7 @@ impl Skips {
             .collect()
     }
 
-    /// Takes back what has been counted since `counts`, and says what it was.
+    /// Resets the counts to `counts`, and returns what each step has counted since.
     pub(crate) fn take_since(&self, counts: &[u64]) -> Vec<(StepIndex, u64)> {
         let mut taken = Vec::new();
         for ((step, count), before) in (0..).zip(&self.counts).zip(counts) {
@@ -86,7 +86,7 @@ impl Skips {
         taken
     }
 
-    /// How many records the sources have skipped on all workers: no step has seen them.
+    /// The number of records that the sources have skipped, on all workers. No step has seen them.
     pub(crate) fn of_sources(workers: &[Arc<Skips>], graph: &Graph) -> u64 {
         let sources = graph.steps().iter().enumerate();
         let sources = sources.filter(|(_, step)| step.keeps == Keeps::Tokens);
@@ -98,7 +98,7 @@ impl Skips {
         counts.map(|count| count.load(Relaxed)).sum()
     }
 
-    /// The steps that skipped records on any of the workers, by id.
+    /// The id of each step that skipped records, and their number on all workers.
     pub(crate) fn by_step(workers: &[Arc<Skips>], graph: &Graph) -> Vec<(String, u64)> {
         let mut skipped = Vec::new();
         for (index, step) in graph.steps().iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Whether records are still to be processed.
+//! The flag that stops the sources.
 
 use std::sync::{
     Arc,
@@ -8,19 +8,19 @@ use std::sync::{
     },
 };
 
-/// How the sources are to go on.
+/// Whether the sources go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Stop {
-    /// They read.
+    /// They read on.
     No = 0,
-    /// They stop at the next record: the user wants it.
+    /// They stop at the next record, because the user asked for it.
     Asked = 1,
-    /// They stop at the next record: one of them has met a record that fails.
+    /// They stop at the next record, because one of them has met a record that fails.
     Failed = 2,
 }
 
-/// Whether the sources are to stop, as they look at it between two records.
+/// A [`Stop`] that all sources share, and check between two records.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StopFlag(Arc<AtomicU8>);
 
@@ -38,13 +38,13 @@ impl StopFlag {
         }
     }
 
-    /// The user wants a stop. One for a record that fails stays what it is.
+    /// Stops the sources because the user asked for it. A stop for a record that fails stays one.
     pub(crate) fn ask(&self) {
         let (no, asked) = (Stop::No as u8, Stop::Asked as u8);
         let _ = self.0.compare_exchange(no, asked, SeqCst, SeqCst);
     }
 
-    /// A record fails.
+    /// Stops the sources because a record fails.
     pub(crate) fn fail(&self) {
         self.0.store(Stop::Failed as u8, SeqCst);
     }

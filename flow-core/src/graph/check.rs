@@ -1,4 +1,5 @@
-//! What is wrong with a flow as it was built: found before anything is opened, all at once.
+//! Checks of a flow as it was built. They run before anything is opened, and report all mistakes at
+//! once.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -39,8 +40,8 @@ fn no_name(graph: &Graph, errors: &mut Vec<BuildError>) {
     }
 }
 
-/// Names that can't be part of an id: of steps, scopes and dataflows, and those that they had
-/// before.
+/// Refuses names that can't be part of an id: present and former names of steps, scopes and
+/// dataflows.
 fn bad_names(graph: &Graph, errors: &mut Vec<BuildError>) {
     let mut scopes = HashSet::new();
     for step in &graph.steps {
@@ -52,7 +53,7 @@ fn bad_names(graph: &Graph, errors: &mut Vec<BuildError>) {
                 place: step.place.clone(),
             });
         };
-        // A name that the framework has made up for something that is never stored is a label.
+        // The kind of a step that is never stored is only a label, so it is not checked.
         if let Some(name) = step
             .name
             .as_deref()
@@ -75,7 +76,7 @@ fn bad_names(graph: &Graph, errors: &mut Vec<BuildError>) {
             }
         }
         for name in &step.renamed_from {
-            // It may be a whole id.
+            // A former name may be a whole id, whose names are joined by periods.
             if let Err(why) = name.split('.').try_for_each(name_of_one) {
                 bad("former step", name, why);
             }
@@ -83,7 +84,7 @@ fn bad_names(graph: &Graph, errors: &mut Vec<BuildError>) {
     }
 }
 
-/// Whether this can be the name of one step or scope.
+/// Checks that this can be the name of one step or scope.
 fn name_of_one(name: &str) -> Result<(), BadName> {
     if name.is_empty() {
         Err(BadName::Empty)
@@ -98,7 +99,8 @@ fn name_of_one(name: &str) -> Result<(), BadName> {
     }
 }
 
-/// Control characters, line separators, and marks that change the direction of what follows.
+/// Whether a character can't be seen: control characters, zero-width characters, line separators
+/// and marks of text direction.
 fn invisible(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -113,7 +115,7 @@ fn invisible(c: char) -> bool {
 fn double_ids(graph: &Graph, errors: &mut Vec<BuildError>) {
     let mut seen: HashMap<String, &Step> = HashMap::new();
     for step in &graph.steps {
-        // What is not stored is not looked for by its id.
+        // Only a step with rows is looked up by its id. `no_name` refuses a state without a name.
         let unnamed_state = step.keeps == Keeps::States && !step.is_named();
         if !step.has_rows() || unnamed_state {
             continue;
@@ -189,7 +191,8 @@ fn cannot_resume(graph: &Graph, errors: &mut Vec<BuildError>) {
     }
 }
 
-/// The first step of each chain that has one too many: those behind it are no further mistakes.
+/// Refuses the first step of each chain that is one too many. The steps behind it are no further
+/// mistakes.
 fn too_deep(graph: &Graph, errors: &mut Vec<BuildError>) {
     for step in &graph.steps {
         if step.facts.depth == MOST_STEPS + 1 {
@@ -224,7 +227,7 @@ fn conversions(graph: &Graph, errors: &mut Vec<BuildError>) {
     }
 }
 
-/// What the store could not hold, or not tell apart.
+/// Refuses types that the store can't hold or can't tell apart.
 fn types(graph: &Graph, errors: &mut Vec<BuildError>) {
     for step in &graph.steps {
         let schemas = step.types.schemas();
@@ -264,7 +267,7 @@ fn types(graph: &Graph, errors: &mut Vec<BuildError>) {
                     });
                 }
             }
-            // The first of two would be taken for both.
+            // Of two old types that look the same, the first conversion would be used for both.
             for (index, old) in olds.iter().enumerate() {
                 let before = old_schemas.iter().zip(olds).take(index);
                 let same =

@@ -1,4 +1,5 @@
-//! No file is used for two things: written by two sinks, written and read, or the store's own.
+//! Checks that no file is used for two things: written by two sinks, written and read, or part of
+//! the store and anything else.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -65,7 +66,7 @@ struct Written<'a> {
     name: String,
 }
 
-/// The files that are written; what two sinks write is refused.
+/// The files that sinks write. An output of two sinks is refused.
 fn outputs<'a>(graph: &'a Graph, errors: &mut Vec<BuildError>) -> Vec<(FileId, Written<'a>)> {
     let mut names: HashMap<&str, &Step> = HashMap::new();
     let mut files: Vec<(FileId, Written<'_>)> = Vec::new();
@@ -85,7 +86,8 @@ fn outputs<'a>(graph: &'a Graph, errors: &mut Vec<BuildError>) -> Vec<(FileId, W
                 let first = first.map(|(_, written)| written.step);
                 let name = output.to_string();
                 files.push((file, Written { step, name }));
-                // Any number of sinks may share standard output: their lines go there one by one.
+                // Any number of sinks may share standard output, because each line is written as a
+                // whole.
                 first.filter(|first| {
                     *output != Output::Stdout || first.facts.output != Some(Output::Stdout)
                 })
@@ -102,7 +104,7 @@ fn outputs<'a>(graph: &'a Graph, errors: &mut Vec<BuildError>) -> Vec<(FileId, W
     files
 }
 
-/// What belongs to the store.
+/// The directory and the files of the store.
 struct Store {
     directory: PathBuf,
     real: PathBuf,

@@ -1,8 +1,7 @@
-//! What a flow is, as data: its steps, their ids, and how they are connected.
+//! A flow as data: its steps, their ids, and how they are connected.
 //!
-//! A flow is built by running the user's function. That makes this graph, and beside it the
-//! closures that the engine needs; nothing is opened. The graph of the plan is what is checked, and
-//! what every worker's own build is compared with.
+//! The user's function builds the graph, and beside it the closures that the engine needs. It opens
+//! nothing. The plan's graph is checked, and each worker's graph is compared with it.
 
 mod check;
 mod files;
@@ -29,7 +28,7 @@ use crate::{
     names::short,
 };
 
-/// The number of a step in its graph, in the order in which steps were made.
+/// The number of a step in its graph, in the order in which the steps were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StepIndex(pub(crate) u32);
 
@@ -52,54 +51,54 @@ pub enum Keeps {
     Positions,
 }
 
-/// The most steps that a record may go through between its source, or a shuffle, and the next
-/// shuffle or sink.
+/// The most steps of a chain, between a source or shuffle and the next shuffle or sink.
 ///
-/// They call each other, so each takes some of its thread's stack: [`STACK`](crate::engine::STACK)
-/// has room for them, in a debug build too.
+/// The steps call each other, so each takes some of the thread's stack.
+/// [`STACK`](crate::engine::STACK) has room for them, even in a debug build.
 pub(crate) const MOST_STEPS: usize = 1000;
 
 /// One step of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What the user called: `map`, `stateful_map`; for sources and sinks their kind: `text_lines`.
+    /// The method that made the step, such as `map`; for a source or sink its kind, such as
+    /// `text_lines`.
     pub kind: String,
     /// What the step has in the store.
     pub keeps: Keeps,
-    /// The type of the items it gives out; for a sink, of those it takes.
+    /// The type of the items that it emits; for a sink, of the items that it takes.
     pub item: &'static str,
-    /// The type of the key, where the stream that it gives out has one.
+    /// The type of the key, if the stream that it emits has one.
     pub key: Option<&'static str>,
-    /// The type of what it keeps, for a step that keeps something.
+    /// The type of the tokens, states or positions that it keeps, if it keeps any.
     pub state: Option<&'static str>,
-    /// Where in the user's code it was made.
+    /// The place in the user's code where it was made.
     pub place: Place,
     /// The indices of the steps it takes its input from.
     pub inputs: Vec<usize>,
-    /// What a sink guarantees.
+    /// The guarantee of a sink.
     pub guarantee: Option<Guarantee>,
     name: Option<String>,
     renamed_from: Vec<String>,
     path: ScopePath,
-    /// Facts that only the checks need.
+    /// Facts for the checks.
     pub(crate) facts: Facts,
-    /// What it keeps, as the store will have to know it.
+    /// The types of what it keeps, for the store.
     pub(crate) types: Types,
 }
 
-/// What the checks ask of sources and sinks.
+/// Facts that only the checks need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// A source whose token says that it can't resume, and that has not been allowed to.
+    /// A source that can't resume and is not lossy.
     pub(crate) cannot_resume: bool,
     /// The files that a source reads.
     pub(crate) inputs: Vec<PathBuf>,
-    /// What a sink writes to, where opening it twice would be wrong.
+    /// The output of a sink, if it must not be opened twice.
     pub(crate) output: Option<Output>,
-    /// How many steps lead here from the last source or shuffle, this one included; none where it
-    /// is one of these.
+    /// The number of steps since the last source or stateful step, this one included; 0 for those
+    /// two.
     pub(crate) depth: usize,
-    /// A sink that would write an `Option` of the stream as it is.
+    /// A sink that would write an `Option` as it is, and so `None` as `null`.
     pub(crate) may_write_null: bool,
 }
 
@@ -122,14 +121,15 @@ impl Step {
         }
     }
 
-    /// The step's id: what the store knows it by. A step that keeps nothing has a label of the same
-    /// form, which need not be unique.
+    /// The step's id, by which the store knows it.
+    ///
+    /// A step that keeps nothing has a label of the same form, which need not be unique.
     #[must_use]
     pub fn id(&self) -> String {
         self.path.join(&self.own_name())
     }
 
-    /// The ids under which the store may still hold what this step keeps.
+    /// The former ids, under which the store may still hold what this step keeps.
     #[must_use]
     pub fn former_ids(&self) -> Vec<String> {
         self.path.former(&self.own_name(), &self.renamed_from)
@@ -143,11 +143,11 @@ impl Step {
         self.renamed_from.push(name);
     }
 
-    /// Its name, or what stands for one: a source or a sink of which there is only one needs none.
+    /// Its name, or its kind: a source or sink that is the only one of its kind needs no name.
     pub(crate) fn own_name(&self) -> Cow<'_, str> {
         match (&self.name, self.keeps) {
             (Some(name), _) => name.into(),
-            // A source and a sink may be of one kind.
+            // A source and a sink of one kind must not share an id.
             (None, Keeps::Tokens) => format!("{}_source", self.kind).into(),
             (None, _) => self.kind.as_str().into(),
         }
@@ -165,7 +165,7 @@ impl Step {
 
 /// The steps of a flow and how they are connected.
 ///
-/// Printed, it is a table with a line for each step.
+/// `Display` prints a table with a line for each step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Graph {
     name: Option<String>,
@@ -209,7 +209,7 @@ impl Graph {
         self.steps.get_mut(index.as_usize())
     }
 
-    /// Whether more steps lead to this one than may.
+    /// Whether more steps lead to this one than a chain may have.
     pub(crate) fn is_too_deep(&self, index: StepIndex) -> bool {
         self.step(index)
             .is_some_and(|step| step.facts.depth > MOST_STEPS)

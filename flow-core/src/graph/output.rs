@@ -1,17 +1,17 @@
-//! What a sink writes to, and what holds for it.
+//! The output of a sink, and its guarantee.
 
 use std::{fmt, path::PathBuf};
 
-/// What a sink writes to, as [`Sink::output`](crate::sink::Sink::output) says it.
+/// The output of a sink, as [`Sink::output`](crate::sink::Sink::output) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
-    /// A file: the same for all names that it has, such as symbolic and hard links.
+    /// A file. All its names, such as symbolic and hard links, are the same output.
     File(PathBuf),
-    /// Standard output, which any number of sinks may share. A file that the flow reads or writes
-    /// otherwise must not be behind it.
+    /// Standard output, which any number of sinks may share. It must not be redirected to a file
+    /// that the flow reads or that another sink writes.
     Stdout,
-    /// Something else, known by its name: `kafka:payments`.
+    /// Another output, known by its name, such as `kafka:payments`.
     Other(String),
 }
 
@@ -25,18 +25,19 @@ impl fmt::Display for Output {
     }
 }
 
-/// What holds for the output of a sink after any number of crashes, under a recovery store.
+/// What a sink guarantees after any number of crashes, under a recovery store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Guarantee {
-    /// Every result is there; those of epochs that were not durable may be there several times.
+    /// The output has every result. It may have results of epochs that were not yet durable several
+    /// times.
     AtLeastOnce,
-    /// Every result is there once.
+    /// The output has every result once.
     ExactlyOnce,
-    /// Every result is there once for readers that see committed data only.
+    /// The output has every result once, for readers that see only committed data.
     ///
-    /// The output publishes the results of an epoch as one unit, after the epoch is durable, as a
-    /// transaction of a broker or a database does. Readers that also see what is not committed
+    /// The output publishes the results of an epoch as one unit after the epoch is durable, for
+    /// example with a transaction of a broker or a database. Readers that also see uncommitted data
     /// (`isolation.level=read_uncommitted`) may see results that are rolled back and written again.
     ExactlyOnceCommitted,
 }

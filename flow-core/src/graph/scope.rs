@@ -1,8 +1,8 @@
-//! Where in the user's code a step is made, and under which names.
+//! The place in the user's code where a step is made, and the names around it.
 //!
-//! `#[dataflow]` puts one guard at the start of a function: a name and a table from call place to
-//! id. While the function runs, the guard stands on a stack of this thread, so dataflows that call
-//! dataflows nest their names. The user's code itself is not changed.
+//! `#[dataflow]` puts one guard at the start of a function: its name, and a table from call place
+//! to id. While the function runs, the guard is on a stack of this thread. So dataflows that call
+//! dataflows nest their names. The user's own code is not changed.
 
 use std::{borrow::Cow, cell::RefCell, panic::Location};
 
@@ -18,8 +18,8 @@ pub struct Sites {
 
 /// The place that calls this function.
 ///
-/// A row of [`Sites`] is made by giving this call the span of the user's method name: then it is
-/// equal to what that method sees as its caller.
+/// For a row of [`Sites`], the macro gives this call the span of the user's method name. So the
+/// place equals the caller that the method sees.
 #[track_caller]
 #[must_use]
 pub const fn here() -> &'static Location<'static> {
@@ -34,7 +34,7 @@ struct Frame {
 
 thread_local!(static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) });
 
-/// Takes the newest frame away when it is dropped, also on `?`, `return` and unwinding.
+/// Removes the newest frame when it is dropped, also on `?`, `return` and unwinding.
 pub struct Scope(());
 
 impl Drop for Scope {
@@ -60,8 +60,8 @@ fn push(frame: Frame) -> Scope {
 
 /// Puts a name before the ids of all steps that `build` makes.
 ///
-/// A dataflow that is used twice makes the same ids twice; a scope around each use tells them
-/// apart: `flow::scope("eu", || carts(eu_events))` keeps its state under `eu.carts.joiner`.
+/// A dataflow that is used twice makes the same ids twice. A scope around each use makes them
+/// different: `flow::scope("eu", || carts(eu_events))` keeps its state under `eu.carts.joiner`.
 pub fn scope<R>(name: impl Into<String>, build: impl FnOnce() -> R) -> R {
     let _scope = push(Frame {
         name: Cow::Owned(name.into()),
@@ -89,9 +89,12 @@ impl ScopePath {
         path + id
     }
 
-    /// Every name that a step called one of `ids` may have had before, without its present one:
-    /// below this path as it is and as it was, and by itself, for a step that was not nested or
-    /// nested elsewhere.
+    /// The ids that a step may have had before, if it is now called `id` and was called one of
+    /// `former_ids`:
+    /// - below this path, with the present and former names of its scopes;
+    /// - a former id by itself, for a step that was not nested, or was nested elsewhere.
+    ///
+    /// The present id is not among them.
     pub(crate) fn former(&self, id: &str, former_ids: &[String]) -> Vec<String> {
         let mut paths = vec![String::new()];
         for (name, former) in &self.scopes {
@@ -159,8 +162,8 @@ pub(crate) fn id_at(place: &Location<'_>) -> Option<&'static str> {
         let sites = frames.iter().rev().find_map(|frame| frame.sites)?;
         let mut ids = sites.rows.iter().filter(|(at, _)| *at == place);
         let (_, id) = ids.next()?;
-        // A body that a macro has made has one place for all its calls: then the table says
-        // nothing.
+        // In a body that a macro has made, all calls may have one place. Then the table can't tell
+        // their ids apart.
         ids.all(|(_, other)| other == id).then_some(*id)
     })
 }

@@ -4,7 +4,7 @@ use std::{any::TypeId, sync::OnceLock};
 
 use flow_store::{Schema, Schemas};
 
-/// Traces a type. Two of them are not told apart: which types a step has, its names say.
+/// Traces a type. All of them are equal, because graphs are compared by the names of types.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trace(pub(crate) fn() -> Schema);
 
@@ -16,8 +16,8 @@ impl PartialEq for Trace {
 
 impl Eq for Trace {}
 
-/// What tracing has found, which takes a while and is the same each time. It says nothing about
-/// which types a step has.
+/// The result of tracing, kept because tracing takes a while. All of them are equal, as with
+/// [`Trace`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traced(OnceLock<Schemas>);
 
@@ -29,20 +29,20 @@ impl PartialEq for Traced {
 
 impl Eq for Traced {}
 
-/// What a step keeps, and what it can make it of.
+/// The types of what a step keeps, and the types that it can be converted from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Types {
-    /// Its keys, where they are the user's.
+    /// Its keys; `None` if they are not the user's.
     pub(crate) key: Option<Trace>,
     /// Its states, tokens or positions.
     pub(crate) state: Option<Trace>,
-    /// What a conversion of its state has to make.
+    /// The type that a conversion of its states must return.
     pub(crate) state_type: Option<TypeId>,
     /// The types that its keys can be converted from.
     pub(crate) old_keys: Vec<Old>,
     /// The types that its states can be converted from.
     pub(crate) old_states: Vec<Old>,
-    /// Set when all of these are known.
+    /// The schemas of all of these, once they have been traced.
     pub(crate) traced: Traced,
 }
 
@@ -51,13 +51,13 @@ pub(crate) struct Types {
 pub(crate) struct Old {
     pub(crate) name: &'static str,
     pub(crate) trace: Trace,
-    /// What it is converted to.
+    /// The type that it is converted to.
     pub(crate) to: TypeId,
     pub(crate) to_name: &'static str,
 }
 
 impl Types {
-    /// Traces all of them, once.
+    /// The schemas of these types, which are traced once.
     pub(crate) fn schemas(&self) -> Schemas {
         let all = |old: &[Old]| old.iter().map(|old| (old.trace.0)()).collect();
         let traced = self.traced.0.get_or_init(|| Schemas {

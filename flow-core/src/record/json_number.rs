@@ -6,26 +6,27 @@ use flow_store::CodecError;
 use memchr::memmem;
 use serde_json::Value;
 
-/// A map with one entry, of this name: what a number is that is kept as text.
+/// How a number begins that is kept as text: a map with one entry, of this name.
 const MARK: &[u8] = b"\x81\xbc$serde_json::private::Number";
 
-/// Whether this program is built with the feature, which any dependency may have switched on.
+/// Whether this program is built with the feature, which any dependency may enable.
 static HAS_FEATURE: LazyLock<bool> = LazyLock::new(|| {
     let number = serde_json::from_str::<serde_json::Number>("1.50");
     number.is_ok_and(|number| number.to_string() == "1.50")
 });
 
-/// Whether this program keeps numbers of JSON as text.
+/// Whether this program keeps JSON numbers as text.
 pub(crate) fn are_text() -> bool {
     *HAS_FEATURE
 }
 
-/// Refuses stored bytes that this program would take for an object.
+/// Refuses stored bytes with a number that this program would read as an object.
 pub(super) fn check(bytes: &[u8]) -> Result<(), CodecError> {
     if bytes.len() < MARK.len() || *HAS_FEATURE || memmem::find(bytes, MARK).is_none() {
         return Ok(());
     }
-    // A text may have these bytes in it. What is no JSON can't be looked through: it is refused.
+    // A text may contain these bytes. Values that are no JSON can't be searched, so they are
+    // refused.
     if flow_store::decode::<Value>(bytes).is_ok_and(|value| !has_number(&value)) {
         return Ok(());
     }
@@ -36,7 +37,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), CodecError> {
     ))
 }
 
-/// Whether a number that is kept as text is anywhere in it.
+/// Whether the value contains a number that is kept as text.
 fn has_number(value: &Value) -> bool {
     match value {
         Value::Array(values) => values.iter().any(has_number),
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_number_that_would_be_an_object_is_refused() {
-        /// As `serde_json` writes it with the feature.
+        /// A number as `serde_json` writes it with the feature.
         #[derive(serde::Serialize)]
         struct Number {
             #[serde(rename = "$serde_json::private::Number")]

@@ -1,4 +1,4 @@
-//! What a step that keeps states gives out.
+//! The output of a stateful step.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ pub(crate) trait Emit<K, R> {
     /// Makes room for this many results.
     fn reserve(&mut self, results: usize);
 
-    /// Takes what the function has made of a record of this key.
+    /// Takes the result of the function for a record with this key.
     fn emit(&mut self, key: K, result: R);
 
-    /// Passes on what has been taken.
+    /// Passes on the results that it has taken.
     fn flush(&mut self) -> Result<(), Fault>;
 }
 
-/// One record.
+/// A result that is one record.
 pub(crate) struct One<W>(pub(crate) W);
 
-/// Any number of records.
+/// A result that is any number of records.
 pub(crate) struct Many<I>(pub(crate) I);
 
 /// The stream of a step's results.
@@ -105,10 +105,10 @@ where
     }
 }
 
-/// The records of a step that failed.
+/// A record on which a stateful step failed.
 pub(crate) type DeadRecord<K, V, E> = Dead<(K, V), E>;
 
-/// The two streams of a step that gives its failed records out too.
+/// The two streams of a step: its results, and the records that failed.
 pub(crate) struct ResultsAndDead<K, V, W, E> {
     results: Results<K, W>,
     dead: Vec<(NoKey, DeadRecord<K, V, E>)>,
@@ -155,7 +155,8 @@ where
     }
 }
 
-/// Pushes records, and leaves the emptied vector. Behind a shuffle no failure is exact.
+/// Pushes records, and keeps the emptied vector. Parents are not tracked, because no failure behind
+/// a shuffle is exact.
 fn push<T>(next: &mut BoxConsumer<T>, records: &mut Vec<T>) -> Result<(), Fault> {
     let mut batch = Batch::untracked(std::mem::take(records));
     next.push_batch(&mut batch)?;

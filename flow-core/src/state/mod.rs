@@ -1,4 +1,4 @@
-//! Keyed state: the table that a stateful step keeps, how it is restored and snapshotted.
+//! Keyed state: the table of a stateful step, and how it is restored and snapshotted.
 
 mod emit;
 mod restore;

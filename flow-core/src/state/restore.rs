@@ -1,4 +1,4 @@
-//! Reading the stored states of a step when a run begins, also those of a type that it had before.
+//! Reads the stored states of a step when a run begins, and converts those of an earlier type.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -12,10 +12,10 @@ use crate::{
     resume::{ConvertedRows, Read},
 };
 
-/// Decodes what the store holds for this worker's keys; refuses what no longer decodes.
+/// Decodes the stored states of this worker's keys, and refuses the start if one can't be decoded.
 ///
-/// Where the types have changed since, the rows are also written anew, with the commit that opens
-/// the execution.
+/// If the types have changed, the rows are also written again, in the commit that opens the
+/// execution.
 pub(super) fn restore<K: Key, S: 'static>(
     codec: &StateCodec<S>,
     context: &mut HeadContext<'_>,
@@ -35,7 +35,7 @@ pub(super) fn restore<K: Key, S: 'static>(
     if old_key.is_some_and(|reader| reader.is_none())
         || old_state.is_some_and(|reader| reader.is_none())
     {
-        // The check of the graph has refused it.
+        // The check of the graph has refused such a flow, so this should not happen.
         return Err(BuildError::Setting {
             message: format!("`{}` has no such conversion", context.id()),
             help: None,
@@ -59,7 +59,7 @@ pub(super) fn restore<K: Key, S: 'static>(
     let number = context.store_number();
     let mut written = flow_store::Changes::new();
     let mut checked = Checked::default();
-    // Under their new keys, rows may come from anywhere.
+    // A converted key may belong to any worker, so each worker reads all rows.
     let groups = match keys.old {
         Some(_) => 0..KEY_GROUPS,
         None => keys.own.clone(),
@@ -98,7 +98,7 @@ pub(super) fn restore<K: Key, S: 'static>(
             .restore(hash, key, state)
             .map_err(|error| keys.not_added(error))?;
         if first {
-            // Growing step by step costs as much as all the rest.
+            // To grow the table step by step would cost as much as the rest of the restore.
             table.reserve(rows.estimate());
         }
     }
@@ -113,7 +113,7 @@ struct States<'a, S> {
     step: String,
     change: TypeChange,
     codec: &'a StateCodec<S>,
-    /// Reads the type that the step had before.
+    /// Reads states of the type that the step had before.
     old: Option<&'a Read<S>>,
 }
 
@@ -147,12 +147,12 @@ impl<S> States<'_, S> {
 struct Keys<'a, K> {
     step: String,
     stored_id: String,
-    /// Reads the type that the key had before.
+    /// Reads keys of the type that the step had before.
     old: Option<&'a Read<K>>,
     own: std::ops::Range<u16>,
-    /// The keys that were converted, each with what it was made of.
+    /// The bytes of each converted key, with the text of the stored key that it was made of.
     met: HashMap<Vec<u8>, String>,
-    /// Of the key that was read last.
+    /// The bytes of the key that was read last.
     bytes: Vec<u8>,
 }
 

@@ -16,7 +16,7 @@ use crate::{
     record::{Key, Record, StateCodec},
 };
 
-/// What makes the step on a worker: `f` takes a record, `emit` makes what takes its results.
+/// The head of a stateful step: `f` processes a record, and `emit` makes what takes the results.
 pub(crate) fn head<K, V, S, R, E, F>(
     index: StepIndex,
     inlet: InletId,
@@ -55,7 +55,7 @@ where
 
 fn key_bytes<K: Key>(key: &K) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // It has been encoded to be routed.
+    // The key has been encoded once already, to be routed, so this does not fail.
     let _ = key.encode(&mut bytes);
     bytes
 }
@@ -75,7 +75,7 @@ struct Stateful<K, V, S, R, E, F> {
     table: Table<K, S>,
     codec: StateCodec<S>,
     f: F,
-    /// Where the records at hand have their states.
+    /// The slots of the records at hand.
     ids: Vec<SlotId>,
     emit: E,
     types: std::marker::PhantomData<fn(V) -> R>,

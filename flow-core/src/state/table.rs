@@ -11,23 +11,24 @@ use crate::{
     resume::Keys,
 };
 
-/// A hash table of states, which knows the keys that changed since the last snapshot.
+/// A hash table of states that knows which keys were touched since the last snapshot.
 ///
-/// The hash is that of the key's bytes, made once for routing, table and store. The lower bits of
-/// it chose the worker, so the table takes the upper ones for its buckets. The slots stand side by
-/// side in the order in which their keys came, and an index of their numbers finds them. So growing
-/// moves no slot about, and an id stays what it is until the next snapshot.
+/// The hash of a key's bytes is computed once, for routing, table and store. Its lower bits choose
+/// the worker, so the table uses the upper ones for its buckets.
+///
+/// Slots are in the order in which their keys came, and an index of their numbers finds them. So
+/// growing renumbers no slot, and an id is valid until the next snapshot.
 pub(crate) struct Table<K, S> {
     index: HashTable<SlotId>,
     slots: Vec<Slot<K, S>>,
     /// The slots that the next snapshot looks at, each once.
     dirty: Vec<SlotId>,
-    /// Whether changed states are to be written: then each slot that is touched is dirty, otherwise
-    /// only one that is to be forgotten.
+    /// Whether snapshots write rows. If so, each slot that is touched is dirty; otherwise only a
+    /// slot without a state.
     writes: bool,
     key_bytes: Vec<u8>,
     checked: Checked,
-    /// The keys of all workers, where there is a store that would have a row for each.
+    /// The keys of all workers, if there is a store with a row for each.
     keys: Option<Arc<Keys<K>>>,
 }
 
@@ -43,7 +44,7 @@ struct Slot<K, S> {
 pub(crate) struct SlotId(u32);
 
 impl SlotId {
-    /// What is not found has the last number.
+    /// The id of a key that was not found.
     const NONE: SlotId = SlotId(u32::MAX);
 
     fn new(at: usize) -> Option<SlotId> {
@@ -56,8 +57,8 @@ impl SlotId {
     }
 }
 
-/// So many records are looked up at a time that what has been fetched for them is still there when
-/// it is used.
+/// The number of records looked up at a time. It is small enough that their slots are still in the
+/// cache when they are used.
 pub(super) const AT_A_TIME: usize = 64;
 
 fn bucket(hash: u64) -> u64 {
@@ -69,13 +70,13 @@ fn bucket(hash: u64) -> u64 {
 pub(crate) enum KeyError {
     #[error("there are more keys than one worker can keep: 4 billion")]
     TooMany,
-    /// A key is not what its bytes are.
+    /// A key is not equal to what its bytes are read as, or is equal to another key.
     #[error(transparent)]
     NotKept(#[from] NotKept),
 }
 
 impl KeyError {
-    /// As the cause of a failure, by which it is known.
+    /// The cause of a failure, in a type that error reports recognise.
     pub(super) fn into_cause(self) -> BoxError {
         match self {
             KeyError::NotKept(error) => error.into(),
@@ -85,7 +86,7 @@ impl KeyError {
 }
 
 impl<K: Key, S> Table<K, S> {
-    /// One whose snapshots write, and that knows the keys of all workers.
+    /// A table whose snapshots write rows. `keys` are the keys of all workers.
     pub(crate) fn new(keys: Option<Arc<Keys<K>>>) -> Self {
         Table {
             keys: keys.filter(|_| !K::is_plain()),
@@ -98,7 +99,7 @@ impl<K: Key, S> Table<K, S> {
         }
     }
 
-    /// Snapshots need not write anything: there is no store.
+    /// Makes snapshots write nothing, because there is no store.
     pub(crate) fn write_nothing(&mut self) {
         self.writes = false;
         self.keys = None;
@@ -108,7 +109,7 @@ impl<K: Key, S> Table<K, S> {
         self.slots.is_empty()
     }
 
-    /// Makes room for so many keys.
+    /// Makes room for this many further keys.
     pub(crate) fn reserve(&mut self, keys: usize) {
         let slots = &self.slots;
         self.index.reserve(keys, |id| bucket(slots[id.at()].hash));
@@ -121,11 +122,11 @@ impl<K: Key, S> Table<K, S> {
         Ok(())
     }
 
-    /// Finds the slot of each key; a new key gets one.
+    /// Finds the slot of each key, and adds one for each new key.
     ///
-    /// Where there are many keys, each would wait several times for memory if they were looked up
-    /// one after the other: for the index, for the slot, for the key in it. Here no read depends on
-    /// that of the key before, so the processor has many of them under way at once.
+    /// With many keys, a lookup waits for memory three times: for the index, the slot, and the key
+    /// in it. No read here depends on the key before, so the processor overlaps the waits of many
+    /// keys.
     pub(crate) fn find<V>(
         &mut self,
         hashes: &[u64],
@@ -133,7 +134,7 @@ impl<K: Key, S> Table<K, S> {
         ids: &mut Vec<SlotId>,
     ) -> Result<(), KeyError> {
         ids.clear();
-        // It is almost always the first whose hash seems to be the same.
+        // The right slot is almost always the first whose hash seems to match.
         let first = |hash: &u64| self.index.find(bucket(*hash), |_| true).copied();
         ids.extend(
             hashes
@@ -149,7 +150,7 @@ impl<K: Key, S> Table<K, S> {
         Ok(())
     }
 
-    /// Reads slots, at both ends, so that they are at hand when they are used.
+    /// Reads both ends of each slot, so that the slots are in the cache when they are used.
     fn fetch(&self, ids: &[SlotId]) {
         let read = |id: &SlotId| {
             let slot = self.slots.get(id.at());
@@ -158,7 +159,7 @@ impl<K: Key, S> Table<K, S> {
         black_box(ids.iter().fold(0, |all, id| all ^ read(id)));
     }
 
-    /// Whether this is a key's slot.
+    /// Whether this is the slot of this key.
     fn is(&self, id: SlotId, hash: u64, key: &K) -> bool {
         let slot = self.slots.get(id.at());
         slot.is_some_and(|slot| slot.hash == hash && slot.key == *key)
@@ -175,10 +176,9 @@ impl<K: Key, S> Table<K, S> {
         }
     }
 
-    /// Checks that a key is what its bytes are: that no other one has the same bytes, and that it
-    /// comes back as it is.
+    /// Checks that a new key is equal to the key that its bytes are read as.
     ///
-    /// Bytes are read as one key, so two keys with the same bytes can't both be what is read.
+    /// So no two keys share a row: their bytes are read as one key, and both can't be equal to it.
     fn check(&mut self, hash: u64, key: &K) -> Result<(), NotKept> {
         if K::is_plain() || !self.writes {
             return Ok(());
@@ -211,7 +211,7 @@ impl<K: Key, S> Table<K, S> {
         Ok(id)
     }
 
-    /// Calls a function with the state in a slot.
+    /// Calls a function with the state in a slot, and marks the slot for the next snapshot.
     pub(crate) fn update<R>(&mut self, id: SlotId, f: impl FnOnce(&mut Option<S>) -> R) -> R {
         let slot = &mut self.slots[id.at()];
         let result = f(&mut slot.state);
@@ -222,8 +222,8 @@ impl<K: Key, S> Table<K, S> {
         result
     }
 
-    /// Writes the rows of all keys touched since the last snapshot, where there is a store to write
-    /// them to, and forgets the keys without a state.
+    /// Forgets the touched keys that have no state. If there is a store, it also writes the rows of
+    /// all keys touched since the last snapshot.
     pub(crate) fn snapshot(
         &mut self,
         step: Option<u16>,
@@ -260,8 +260,8 @@ impl<K: Key, S> Table<K, S> {
         }
         dirty.clear();
         self.dirty = dirty;
-        // The last slot takes the number of one that is forgotten. From the back, so that it is
-        // never one that is to be forgotten itself.
+        // The last slot takes the number of a forgotten one. The loop goes from the back, so that
+        // the last slot is never one to forget.
         forgotten.sort_unstable();
         for id in forgotten.into_iter().rev() {
             self.forget(id);
@@ -352,7 +352,7 @@ mod tests {
         let mut table = Table::new(None);
         let state = |n: u64, round: u64| (n % 3 != round % 3).then_some(n + round);
         for round in 0..6 {
-            // Those of the upper half have one hash.
+            // The keys of the upper half share a hash.
             for n in 0..100u64 {
                 let hash = n.min(50) << 40;
                 set(&mut table, hash, &n.to_string(), state(n, round));
@@ -390,7 +390,7 @@ mod tests {
         let mut table: Table<String, u64> = Table::new(None);
         let mut ids = Vec::new();
         for round in 0..3u64 {
-            // Half of them are there already, some share a hash, and each comes twice.
+            // Some keys are known already, some share a hash, and some come twice.
             let numbers: Vec<u64> = (50 * round..50 * round + 100).chain(60..160).collect();
             let hashes: Vec<u64> = numbers.iter().map(|n| (n % 70) << 40).collect();
             let records: Vec<_> = numbers.iter().map(|n| (n.to_string(), ())).collect();
@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(table.index.len(), 200);
     }
 
-    /// Looks a key up as one that has come through a shuffle.
+    /// Looks a key up with the hash that a shuffle gives it.
     fn find<K: Key>(table: &mut Table<K, u64>, key: &K) -> Result<SlotId, KeyError> {
         let mut bytes = Vec::new();
         key.encode(&mut bytes).unwrap();
@@ -445,7 +445,7 @@ mod tests {
             assert_eq!(error.of(), Some("\"a\""));
             assert_eq!(error.cause(), &CodecError::EqualsAnother { other });
         }
-        // When there is no such key any more, there is no row for it either.
+        // A forgotten key has no row, so a key that is equal to it is accepted.
         workers[0].update(id, |state| *state = None);
         let codec = <() as StepState<u64>>::codec();
         workers[0]
@@ -478,7 +478,7 @@ mod tests {
     fn a_key_that_is_not_what_its_bytes_are_is_refused() {
         let mut table: Table<Id, u64> = Table::new(None);
         find(&mut table, &id(1, "")).unwrap();
-        // Its bytes are those of the one that is there.
+        // Its bytes are those of the key in the table.
         let error = find(&mut table, &id(1, "one")).unwrap_err().into_cause();
         let error = error.downcast::<NotKept>().unwrap();
         assert_eq!(error.kind(), Kept::Key);
