@@ -72,7 +72,7 @@ impl Source for BrokerSource {
             broker: self.broker.clone(),
             topic: topic.to_owned(),
             next: at.token().unwrap_or(0),
-            run: 0,
+            batch: 0,
         })
     }
 }
@@ -82,8 +82,8 @@ struct TopicReader {
     topic: String,
     /// The offset of the next unread message.
     next: usize,
-    /// How many messages the last run had.
-    run: usize,
+    /// How many messages the last batch had.
+    batch: usize,
 }
 
 impl Reader for TopicReader {
@@ -92,10 +92,10 @@ impl Reader for TopicReader {
 
     fn read(&mut self, out: &mut Vec<Reading>, _: &Waker) -> Result<Next, SourceError> {
         out.extend(self.broker.fetch(&self.topic, self.next, 100));
-        self.run = out.len();
-        self.next += self.run;
+        self.batch = out.len();
+        self.next += self.batch;
         // A source that waits for more would return `Next::Idle` and wake the waker.
-        Ok(if self.run == 0 {
+        Ok(if self.batch == 0 {
             Next::End
         } else {
             Next::Ready
@@ -103,7 +103,7 @@ impl Reader for TopicReader {
     }
 
     fn token(&self, index: usize) -> usize {
-        self.next - self.run + index
+        self.next - self.batch + index
     }
 
     fn excerpt(&mut self, offset: &usize) -> Option<Excerpt> {

@@ -1127,7 +1127,7 @@ struct Count<T>(PhantomData<T>, &'static [&'static str]);
 
 struct CountReader<T> {
     next: u64,
-    run: u64,
+    batch: u64,
     token: PhantomData<T>,
 }
 
@@ -1147,7 +1147,7 @@ impl<T: From<u64> + Into<u64> + AsState> source::Source for Count<T> {
     fn open(&self, _: &str, at: source::At<T>) -> Result<CountReader<T>, source::SourceError> {
         Ok(CountReader {
             next: at.token().map_or(0, Into::into),
-            run: 0,
+            batch: 0,
             token: PhantomData,
         })
     }
@@ -1162,17 +1162,17 @@ impl<T: From<u64> + 'static> source::Reader for CountReader<T> {
         out: &mut Vec<u64>,
         _: &std::task::Waker,
     ) -> Result<source::Next, source::SourceError> {
-        self.run = (3 - self.next).min(1);
-        out.extend(self.next..self.next + self.run);
-        self.next += self.run;
-        Ok(match self.run {
+        self.batch = (3 - self.next).min(1);
+        out.extend(self.next..self.next + self.batch);
+        self.next += self.batch;
+        Ok(match self.batch {
             0 => source::Next::End,
             _ => source::Next::Ready,
         })
     }
 
     fn token(&self, index: usize) -> T {
-        T::from(self.next - self.run + index as u64)
+        T::from(self.next - self.batch + index as u64)
     }
 }
 

@@ -164,7 +164,7 @@ struct Shaky {
 struct ShakyReader {
     trouble: Trouble,
     next: u64,
-    run: u64,
+    batch: u64,
 }
 
 impl Source for Shaky {
@@ -180,7 +180,7 @@ impl Source for Shaky {
         Ok(ShakyReader {
             trouble: self.trouble,
             next: at.token().unwrap_or(0),
-            run: 0,
+            batch: 0,
         })
     }
 }
@@ -194,10 +194,10 @@ impl Reader for ShakyReader {
             self.trouble != Trouble::ReaderPanics || self.next < 50,
             "reader"
         );
-        self.run = (100 - self.next).min(10);
-        out.extend(self.next..self.next + self.run);
-        self.next += self.run;
-        Ok(if self.run == 0 {
+        self.batch = (100 - self.next).min(10);
+        out.extend(self.next..self.next + self.batch);
+        self.next += self.batch;
+        Ok(if self.batch == 0 {
             Next::End
         } else {
             Next::Ready
@@ -209,7 +209,7 @@ impl Reader for ShakyReader {
             self.trouble != Trouble::TokenPanics || self.next < 50,
             "token"
         );
-        self.next - self.run + index as u64
+        self.next - self.batch + index as u64
     }
 }
 

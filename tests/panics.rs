@@ -246,7 +246,7 @@ impl Source for Numbers {
             lane: self.0,
             partition: partition.parse().unwrap(),
             next,
-            run: next,
+            batch: next,
         })
     }
 }
@@ -255,7 +255,7 @@ struct NumbersReader {
     lane: Lane,
     partition: u64,
     next: u64,
-    run: u64,
+    batch: u64,
 }
 
 impl Reader for NumbersReader {
@@ -264,10 +264,10 @@ impl Reader for NumbersReader {
 
     fn read(&mut self, out: &mut Vec<Record>, _: &Waker) -> Result<Next, SourceError> {
         self.lane.pass("read");
-        self.run = self.next;
+        self.batch = self.next;
         self.next = (self.next + 7).min(RECORDS);
         let record = |n| Record::new(self.lane, (self.partition, n));
-        out.extend((self.run..self.next).map(record));
+        out.extend((self.batch..self.next).map(record));
         Ok(match self.next {
             RECORDS => Next::End,
             _ => Next::Ready,
@@ -276,7 +276,7 @@ impl Reader for NumbersReader {
 
     fn token(&self, index: usize) -> Token {
         self.lane.pass("token");
-        Token::new(self.lane, self.run + index as u64)
+        Token::new(self.lane, self.batch + index as u64)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many events a read brings.
-const RUN: usize = 512;
+const BATCH: usize = 512;
 
 /// Events in memory; each part is a partition.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Source for Events {
             events: self.clone(),
             part: part.map_err(|error| SourceError::caused_by(partition, error))?,
             next: at.token().unwrap_or(0),
-            run: 0,
+            batch: 0,
         })
     }
 }
@@ -54,7 +54,7 @@ pub(crate) struct PartReader {
     events: Events,
     part: usize,
     next: usize,
-    run: usize,
+    batch: usize,
 }
 
 impl Reader for PartReader {
@@ -64,11 +64,11 @@ impl Reader for PartReader {
     fn read(&mut self, out: &mut Vec<Event>, _: &Waker) -> std::result::Result<Next, SourceError> {
         let part = self.events.0.get(self.part).map_or(&[][..], Vec::as_slice);
         let left = part.get(self.next..).unwrap_or_default();
-        let run = left.get(..RUN).unwrap_or(left);
-        out.extend(run.iter().map(|packed| packed.event()));
-        self.run = run.len();
-        self.next += self.run;
-        Ok(if run.len() == left.len() {
+        let batch = left.get(..BATCH).unwrap_or(left);
+        out.extend(batch.iter().map(|packed| packed.event()));
+        self.batch = batch.len();
+        self.next += self.batch;
+        Ok(if batch.len() == left.len() {
             Next::End
         } else {
             Next::Ready
@@ -76,7 +76,7 @@ impl Reader for PartReader {
     }
 
     fn token(&self, index: usize) -> usize {
-        self.next - self.run + index
+        self.next - self.batch + index
     }
 }
 

@@ -220,7 +220,7 @@ impl Reader for NumbersReader {
         self.next - self.run + index as u64
     }
 
-    fn run_bytes(&self) -> usize {
+    fn batch_bytes(&self) -> usize {
         PAYLOAD * self.run as usize
     }
 }

@@ -38,7 +38,7 @@ struct NumbersReader {
     numbers: Numbers,
     next: u64,
     /// How many numbers the last read gave.
-    run: u64,
+    batch: u64,
     is_changed: bool,
 }
 
@@ -56,7 +56,7 @@ impl Source for Numbers {
         Ok(NumbersReader {
             numbers: self.clone(),
             next: next.unwrap_or(0),
-            run: 0,
+            batch: 0,
             is_changed: next.is_some(),
         })
     }
@@ -67,7 +67,7 @@ impl Reader for NumbersReader {
     type Token = u64;
 
     fn read(&mut self, out: &mut Vec<u64>, waker: &Waker) -> Result<Next, SourceError> {
-        self.run = 0;
+        self.batch = 0;
         if self.next == RECORDS / 2 && !self.is_changed {
             let progress = self.numbers.handle.get().and_then(RunHandle::progress);
             if progress.and_then(|progress| progress.durable).is_none() {
@@ -82,12 +82,12 @@ impl Reader for NumbersReader {
         }
         out.push(self.next);
         self.next += 1;
-        self.run = 1;
+        self.batch = 1;
         Ok(Next::Ready)
     }
 
     fn token(&self, index: usize) -> u64 {
-        self.next - self.run + index as u64
+        self.next - self.batch + index as u64
     }
 }
 

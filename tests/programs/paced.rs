@@ -127,7 +127,7 @@ impl Source for Numbers {
             partition: partition.to_owned(),
             opened: Instant::now(),
             first,
-            run: first,
+            batch: first,
             next: first,
         })
     }
@@ -137,9 +137,9 @@ struct NumbersReader {
     args: Args,
     partition: String,
     opened: Instant,
-    /// What it was opened at, what the last run started at, what comes next.
+    /// What it was opened at, what the last batch started at, what comes next.
     first: u64,
-    run: u64,
+    batch: u64,
     next: u64,
 }
 
@@ -157,7 +157,7 @@ impl Reader for NumbersReader {
         if self.args.hang == Some(Hang::Read) {
             hang("read");
         }
-        self.run = self.next;
+        self.batch = self.next;
         let now = Instant::now();
         let upto = self.args.upto.unwrap_or(u64::MAX);
         while self.next < self.args.records.min(upto) && self.due(self.next) <= now {
@@ -180,7 +180,7 @@ impl Reader for NumbersReader {
     }
 
     fn token(&self, index: usize) -> u64 {
-        self.run + index as u64
+        self.batch + index as u64
     }
 }
 

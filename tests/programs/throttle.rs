@@ -43,7 +43,7 @@ impl<S: Source> Source for Throttled<S> {
             due: Instant::now() + self.interval,
             held: VecDeque::new(),
             given: 0,
-            run: 0,
+            batch: 0,
             ended: false,
         })
     }
@@ -54,12 +54,12 @@ pub(crate) struct ThrottledReader<R: Reader> {
     interval: Duration,
     /// When the next record comes.
     due: Instant,
-    /// What the reader's last run still has.
+    /// What the reader's last batch still has.
     held: VecDeque<R::Item>,
-    /// How many records of it had been given out before the last run of this one.
+    /// How many records of it had been given out before the last batch of this one.
     given: usize,
-    /// How many the last run of this one gave out.
-    run: usize,
+    /// How many the last batch of this one gave out.
+    batch: usize,
     ended: bool,
 }
 
@@ -68,11 +68,11 @@ impl<R: Reader<Item: 'static, Token: 'static>> Reader for ThrottledReader<R> {
     type Token = R::Token;
 
     fn read(&mut self, out: &mut Vec<R::Item>, waker: &Waker) -> Result<Next, SourceError> {
-        self.given += std::mem::take(&mut self.run);
+        self.given += std::mem::take(&mut self.batch);
         if self.held.is_empty() && !self.ended {
-            let mut run = Vec::new();
-            let next = self.reader.read(&mut run, waker)?;
-            (self.held, self.given) = (run.into(), 0);
+            let mut batch = Vec::new();
+            let next = self.reader.read(&mut batch, waker)?;
+            (self.held, self.given) = (batch.into(), 0);
             self.ended = next == Next::End;
             if self.held.is_empty() {
                 return Ok(next);
@@ -83,7 +83,7 @@ impl<R: Reader<Item: 'static, Token: 'static>> Reader for ThrottledReader<R> {
             && let Some(record) = self.held.pop_front()
         {
             out.push(record);
-            self.run += 1;
+            self.batch += 1;
             self.due += self.interval;
         }
         Ok(match (self.held.is_empty(), self.ended) {

@@ -31,7 +31,7 @@ pub(crate) struct Partition {
     /// How often all of them come.
     times: usize,
     /// How many records are read at a time.
-    run: usize,
+    batch: usize,
 }
 
 impl Partition {
@@ -40,7 +40,7 @@ impl Partition {
         Partition {
             moments: records.into_iter().map(Moment::Record).collect(),
             times: 1,
-            run: 1,
+            batch: 1,
         }
     }
 
@@ -176,7 +176,7 @@ pub(crate) struct ScriptedReader {
     node: usize,
     clock: Clock,
     probe: Arc<Probe>,
-    /// Where the records of the last run stand.
+    /// Where the records of the last batch stand.
     starts: Vec<usize>,
     next: usize,
     /// Whether the run has begun: a token that panics before is a start that is refused.
@@ -223,7 +223,7 @@ impl Reader for ScriptedReader {
         self.reads = true;
         while let Some(moment) = self.script.moment(self.next) {
             match moment {
-                Moment::Record(_) if self.starts.len() == self.script.run => {
+                Moment::Record(_) if self.starts.len() == self.script.batch => {
                     return Ok(Next::Ready);
                 }
                 Moment::Record(n) => {
@@ -288,7 +288,7 @@ fn moment(size: Size) -> impl Strategy<Value = Moment> {
 
 /// Input of one to three sources.
 pub(crate) fn input(size: Size) -> impl Strategy<Value = Input> {
-    let (moments, times, run) = match size {
+    let (moments, times, batch) = match size {
         Size::Small => (
             0usize..16,
             1usize..2,
@@ -300,11 +300,11 @@ pub(crate) fn input(size: Size) -> impl Strategy<Value = Input> {
             prop_oneof![32usize..33, 500usize..501, 4000usize..4001],
         ),
     };
-    let partition = (vec(moment(size), moments), times, run);
-    let partition = partition.prop_map(|(moments, times, run)| Partition {
+    let partition = (vec(moment(size), moments), times, batch);
+    let partition = partition.prop_map(|(moments, times, batch)| Partition {
         moments,
         times,
-        run,
+        batch,
     });
     let source = (vec(partition, 1..4), proptest::bool::weighted(0.3));
     vec(source, 1..4).prop_map(|sources| {

@@ -8,7 +8,7 @@
 
 use std::thread;
 
-use super::{At, Fault, StopFlag};
+use super::{Fault, StepContext, StopFlag};
 
 /// The source record that a record came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,8 @@ impl<T> Batch<T> {
         }
     }
 
-    /// Lets a stop cut the batch between two records, in a step that may fail; see [`At::cut`].
+    /// Lets a stop cut the batch between two records, in a step that may fail; see
+    /// [`StepContext::cut`].
     pub(crate) fn until(mut self, stop: &StopFlag) -> Self {
         self.stop = Some(stop.clone());
         self
@@ -192,7 +193,7 @@ impl<T> Batch<T> {
     }
 
     /// Takes all records out, for the step `at` to process.
-    pub(crate) fn drain<'a>(&'a mut self, at: &'a At) -> Drain<'a, T> {
+    pub(crate) fn drain<'a>(&'a mut self, at: &'a StepContext) -> Drain<'a, T> {
         at.enter();
         Drain {
             at,
@@ -203,7 +204,7 @@ impl<T> Batch<T> {
     }
 
     /// Puts the result of `f` for each record into `out`.
-    pub(crate) fn map<U>(&mut self, at: &At, out: &mut Batch<U>, f: impl FnMut(T) -> U) {
+    pub(crate) fn map<U>(&mut self, at: &StepContext, out: &mut Batch<U>, f: impl FnMut(T) -> U) {
         at.enter();
         out.records.clear();
         out.stop.clone_from(&self.stop);
@@ -218,7 +219,7 @@ impl<T> Batch<T> {
     /// may cut the batch.
     pub(crate) fn try_filter_map<U, E>(
         &mut self,
-        at: &At,
+        at: &StepContext,
         out: &mut Batch<U>,
         mut f: impl FnMut(T) -> Result<Option<U>, E>,
         mut failed: impl FnMut(E, Parent) -> Result<(), Fault>,
@@ -279,7 +280,7 @@ impl<T> Batch<T> {
     /// behind it are dropped.
     pub(super) fn look(
         &mut self,
-        at: &At,
+        at: &StepContext,
         mut f: impl FnMut(&T) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut looking = InHand {
@@ -353,7 +354,7 @@ impl<T> Batch<T> {
     }
 
     /// Copies all records into `copy`, for a fork behind the step `at`.
-    pub(crate) fn copy(&self, at: &At, copy: &mut Batch<T>, duplicate: fn(&T) -> T) {
+    pub(crate) fn copy(&self, at: &StepContext, copy: &mut Batch<T>, duplicate: fn(&T) -> T) {
         at.enter();
         copy.records.clear();
         copy.parents.clone_from(&self.parents);
@@ -367,7 +368,7 @@ impl<T> Batch<T> {
 ///
 /// If the step panics, the parent of the record in hand is noted.
 pub(crate) struct Drain<'a, T> {
-    at: &'a At,
+    at: &'a StepContext,
     records: std::vec::Drain<'a, T>,
     /// The place of the next record.
     place: usize,
@@ -401,7 +402,7 @@ impl<T> Drop for Drain<'_, T> {
 
 /// The results of a step so far. If the step panics, the parent of the record in hand is noted.
 struct Made<'a, T> {
-    at: &'a At,
+    at: &'a StepContext,
     out: &'a mut Batch<T>,
 }
 
@@ -415,7 +416,7 @@ impl<T> Drop for Made<'_, T> {
 
 /// The record that a step has in hand. If the step panics, its parent is noted.
 struct InHand<'a> {
-    at: &'a At,
+    at: &'a StepContext,
     parents: &'a Parents,
     place: usize,
 }
@@ -435,7 +436,7 @@ mod tests {
     use super::*;
     use crate::{chain::Whereabouts, graph::StepIndex};
 
-    fn at() -> At {
+    fn at() -> StepContext {
         Whereabouts::new().of(StepIndex(0))
     }
 
@@ -512,7 +513,7 @@ mod tests {
 
     #[test]
     fn a_panic_notes_the_record_in_hand() {
-        fn noted(step: impl FnOnce(&At, &mut Batch<u64>)) -> Option<u32> {
+        fn noted(step: impl FnOnce(&StepContext, &mut Batch<u64>)) -> Option<u32> {
             let (at, mut batch) = (at(), Batch::of_source((3..9).collect()));
             let run = std::panic::AssertUnwindSafe(|| step(&at, &mut batch));
             assert!(std::panic::catch_unwind(run).is_err());

@@ -1,6 +1,6 @@
 //! Streams that are used several times, or not at all.
 
-use super::{At, Batch, BoxConsumer, Consumer, Fault};
+use super::{Batch, BoxConsumer, Consumer, Fault, StepContext};
 
 /// Pushes batches into branches, one after the other, and keeps the failure of the earliest record.
 #[derive(Default)]
@@ -37,14 +37,18 @@ impl Branches {
 /// Gives every record to each of several consumers.
 pub(crate) struct FanOut<T> {
     /// The step that made the records. A panic of their `Clone` is attributed to it.
-    at: At,
+    at: StepContext,
     consumers: Vec<BoxConsumer<T>>,
     duplicate: fn(&T) -> T,
     copy: Batch<T>,
 }
 
 impl<T> FanOut<T> {
-    pub(crate) fn new(at: At, consumers: Vec<BoxConsumer<T>>, duplicate: fn(&T) -> T) -> Self {
+    pub(crate) fn new(
+        at: StepContext,
+        consumers: Vec<BoxConsumer<T>>,
+        duplicate: fn(&T) -> T,
+    ) -> Self {
         FanOut {
             at,
             consumers,

@@ -157,8 +157,8 @@ impl Whereabouts {
         (record != NONE).then_some(record)
     }
 
-    pub(crate) fn of(&self, step: StepIndex) -> At {
-        At {
+    pub(crate) fn of(&self, step: StepIndex) -> StepContext {
+        StepContext {
             whereabouts: self.clone(),
             step,
         }
@@ -168,12 +168,12 @@ impl Whereabouts {
 /// A step's handle on [`Whereabouts`]. The step enters before it runs user code, so that a panic is
 /// attributed to it.
 #[derive(Clone, Debug)]
-pub(crate) struct At {
+pub(crate) struct StepContext {
     whereabouts: Whereabouts,
     step: StepIndex,
 }
 
-impl At {
+impl StepContext {
     #[inline]
     pub(crate) fn enter(&self) {
         let place = &self.whereabouts.0;

@@ -8,7 +8,7 @@ use std::{cell::RefCell, rc::Rc};
 use flow_store::{group, hash, worker_of};
 
 use super::{
-    At, Batch, Consumer, Fault, Wiring,
+    Batch, Consumer, Fault, StepContext, Wiring,
     batch::Parents,
     parcel::{Keyed, Parcel, Plain},
     pool::Pool,
@@ -60,7 +60,7 @@ pub(crate) type OutletRef = Rc<RefCell<dyn Outlet>>;
 /// error of its record. Records are sorted by worker when they are settled.
 pub(crate) struct Shuffle<K, V> {
     inlet: InletId,
-    at: At,
+    at: StepContext,
     /// The records that are not settled, and the hashes of their keys.
     pending: Batch<(K, V)>,
     hashes: Vec<u64>,
@@ -75,7 +75,11 @@ pub(crate) struct Shuffle<K, V> {
 
 impl<K: Key, V: Record> Shuffle<K, V> {
     /// Makes the outlet and the consumer that fills it.
-    pub(crate) fn attach(inlet: InletId, at: At, wiring: &mut Wiring) -> Box<dyn Consumer<(K, V)>> {
+    pub(crate) fn attach(
+        inlet: InletId,
+        at: StepContext,
+        wiring: &mut Wiring,
+    ) -> Box<dyn Consumer<(K, V)>> {
         let pool = Pool::new(wiring.workers);
         let outlet = Rc::new(RefCell::new(Shuffle {
             inlet,
@@ -138,7 +142,7 @@ impl<K: Key, V: Record> Shuffle<K, V> {
 
 #[cold]
 #[inline(never)]
-fn not_encoded<K>(at: &At, error: flow_store::CodecError) -> Fault {
+fn not_encoded<K>(at: &StepContext, error: flow_store::CodecError) -> Fault {
     at.fault(NotKept::new::<K>(Kept::Key, None, error))
 }
 
@@ -196,7 +200,7 @@ impl<K: Key, V: Record> Outlet for Shuffle<K, V> {
 /// Formats all records with `format`, and sends the results to one worker.
 pub(crate) struct ToOne<T, F> {
     inlet: InletId,
-    at: At,
+    at: StepContext,
     worker: usize,
     format: F,
     staged: Box<Plain<T>>,
@@ -210,7 +214,7 @@ impl<T: Record, F: 'static> ToOne<T, F> {
     /// Makes the outlet and the consumer that fills it.
     pub(crate) fn attach<P>(
         inlet: InletId,
-        at: At,
+        at: StepContext,
         worker: usize,
         format: F,
         wiring: &mut Wiring,

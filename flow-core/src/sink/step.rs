@@ -6,7 +6,7 @@ use flow_store::{Checked, End, Epoch, Look, decode, encode};
 
 use super::{NoResume, OutputId, Shards, Sink, Writer};
 use crate::{
-    chain::{At, Fault, InletId, Parcel, Plain, recycle},
+    chain::{Fault, InletId, Parcel, Plain, StepContext, recycle},
     engine::{EpochRows, Head, HeadContext, Operator, PendingSync, Task},
     error::{BuildError, Kept, NotKept, ResumeError, RunError},
     graph::StepIndex,
@@ -167,7 +167,7 @@ fn shard_key(shard: u32) -> Vec<u8> {
 
 struct Writing<W> {
     step: StepIndex,
-    at: At,
+    at: StepContext,
     number: Option<u16>,
     /// The first one is written. The others are only brought back to their positions.
     outputs: Vec<(u32, W)>,

@@ -13,8 +13,8 @@ use std::{
 use super::{At, Next, NoResume, Reader, Source, SourceError};
 use crate::lock::{Condvar, Mutex, MutexGuard};
 
-/// The most records of one read.
-const RUN: usize = 256;
+/// The most records of one batch.
+const BATCH: usize = 256;
 
 /// Records that other threads send: a channel, with its source for the flow.
 ///
@@ -248,7 +248,7 @@ impl<T: Send + 'static> Reader for ChannelReader<T> {
     fn read(&mut self, out: &mut Vec<T>, waker: &Waker) -> Result<Next, SourceError> {
         let mut state = self.0.lock();
         state.run = Run::Reads;
-        let count = state.queue.len().min(RUN);
+        let count = state.queue.len().min(BATCH);
         out.extend(state.queue.drain(..count));
         let next = match (count, state.senders) {
             (0, 0) => Next::End,

@@ -4,8 +4,8 @@ use std::task::Waker;
 
 use super::{At, Excerpt, Next, Reader, Source, SourceError};
 
-/// The most records of one read.
-const RUN: usize = 256;
+/// The most records of one batch.
+const BATCH: usize = 256;
 
 /// Records from a function that gets the number of records already read, and returns an iterator
 /// over the rest.
@@ -130,9 +130,9 @@ where
 /// Reads the records of a function, and counts them.
 pub struct FnReader<T> {
     items: Box<dyn Iterator<Item = Result<T, SourceError>>>,
-    /// The number of records read before the last read, and by the last read.
+    /// The number of records read before the last batch, and by the last batch.
     before: u64,
-    run: u64,
+    batch: u64,
 }
 
 impl<T> FnReader<T> {
@@ -140,7 +140,7 @@ impl<T> FnReader<T> {
         FnReader {
             items: Box::new(items),
             before: read,
-            run: 0,
+            batch: 0,
         }
     }
 }
@@ -150,13 +150,13 @@ impl<T: 'static> Reader for FnReader<T> {
     type Token = u64;
 
     fn read(&mut self, out: &mut Vec<T>, _: &Waker) -> Result<Next, SourceError> {
-        self.before += std::mem::take(&mut self.run);
-        while out.len() < RUN {
+        self.before += std::mem::take(&mut self.batch);
+        while out.len() < BATCH {
             let Some(item) = self.items.next() else {
                 return Ok(Next::End);
             };
             out.push(item?);
-            self.run += 1;
+            self.batch += 1;
         }
         Ok(Next::Ready)
     }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{At, Next, Reader, Source, SourceError};
 
-/// The most records of one read.
-const RUN: usize = 256;
+/// The most records of one batch.
+const BATCH: usize = 256;
 
 /// Records from a function that returns a token with each record, such as an offset, an id, or the
 /// time of a change.
@@ -103,7 +103,7 @@ where
 /// Reads the records of a function.
 pub struct FnTokenReader<P, I> {
     items: I,
-    /// The token before the last read, and then those of its records.
+    /// The token before the last batch, and then those of its records.
     tokens: Vec<FnToken<P>>,
 }
 
@@ -117,7 +117,7 @@ where
 
     fn read(&mut self, out: &mut Vec<T>, _: &Waker) -> Result<Next, SourceError> {
         self.tokens.drain(..self.tokens.len() - 1);
-        for _ in 0..RUN {
+        for _ in 0..BATCH {
             let Some(item) = self.items.next() else {
                 return Ok(Next::End);
             };

@@ -4,8 +4,8 @@ use std::task::Waker;
 
 use super::{At, Excerpt, Next, Reader, Source, SourceError};
 
-/// The most records of one read.
-const RUN: usize = 256;
+/// The most records of one batch.
+const BATCH: usize = 256;
 
 /// Records from a value that can be iterated again from the start: a range, a vector, an array.
 ///
@@ -64,7 +64,7 @@ where
         Ok(IterReader {
             items,
             read,
-            run: 0,
+            batch: 0,
         })
     }
 }
@@ -74,7 +74,7 @@ where
 pub struct IterReader<I> {
     items: I,
     read: u64,
-    run: u64,
+    batch: u64,
 }
 
 impl<I: Iterator + 'static> Reader for IterReader<I> {
@@ -82,10 +82,10 @@ impl<I: Iterator + 'static> Reader for IterReader<I> {
     type Token = u64;
 
     fn read(&mut self, out: &mut Vec<I::Item>, _: &Waker) -> Result<Next, SourceError> {
-        out.extend(self.items.by_ref().take(RUN));
-        self.run = out.len() as u64;
-        self.read += self.run;
-        Ok(if out.len() < RUN {
+        out.extend(self.items.by_ref().take(BATCH));
+        self.batch = out.len() as u64;
+        self.read += self.batch;
+        Ok(if out.len() < BATCH {
             Next::End
         } else {
             Next::Ready
@@ -93,7 +93,7 @@ impl<I: Iterator + 'static> Reader for IterReader<I> {
     }
 
     fn token(&self, index: usize) -> u64 {
-        self.read - self.run + index as u64
+        self.read - self.batch + index as u64
     }
 
     fn excerpt(&mut self, at: &u64) -> Option<Excerpt> {

@@ -51,7 +51,7 @@ use crate::{engine::RunHandle, record::State};
 ///
 /// /// Counts up to a limit.
 /// struct Count { to: u64 }
-/// struct CountReader { next: u64, to: u64, run: u64 }
+/// struct CountReader { next: u64, to: u64, batch: u64 }
 ///
 /// impl Source for Count {
 ///     type Item = u64;
@@ -59,7 +59,7 @@ use crate::{engine::RunHandle, record::State};
 ///     type Reader = CountReader;
 ///     fn partitions(&self) -> Result<Vec<String>, SourceError> { Ok(vec!["numbers".into()]) }
 ///     fn open(&self, _partition: &str, at: At<u64>) -> Result<CountReader, SourceError> {
-///         Ok(CountReader { next: at.token().unwrap_or(0), to: self.to, run: 0 })
+///         Ok(CountReader { next: at.token().unwrap_or(0), to: self.to, batch: 0 })
 ///     }
 /// }
 ///
@@ -67,12 +67,12 @@ use crate::{engine::RunHandle, record::State};
 ///     type Item = u64;
 ///     type Token = u64;
 ///     fn read(&mut self, out: &mut Vec<u64>, _waker: &Waker) -> Result<Next, SourceError> {
-///         self.run = (self.to - self.next).min(100);
-///         out.extend(self.next..self.next + self.run);
-///         self.next += self.run;
+///         self.batch = (self.to - self.next).min(100);
+///         out.extend(self.next..self.next + self.batch);
+///         self.next += self.batch;
 ///         Ok(if self.next == self.to { Next::End } else { Next::Ready })
 ///     }
-///     fn token(&self, index: usize) -> u64 { self.next - self.run + index as u64 }
+///     fn token(&self, index: usize) -> u64 { self.next - self.batch + index as u64 }
 /// }
 /// # use flow::prelude::*;
 /// # let (out, seen) = flow::sink::collect();
@@ -351,12 +351,12 @@ pub trait Reader: 'static {
     /// The place of the reader.
     type Token;
 
-    /// Appends a run of records to `out`, which is empty: a few hundred at most, or about 64 KiB.
+    /// Appends a batch of records to `out`, which is empty: a few hundred at most, or about 64 KiB.
     ///
     /// It never blocks. If there is nothing to read now, it returns [`Next::Idle`] and wakes
     /// `waker` from another thread later, or it returns [`Next::IdleUntil`]. [`Next::Ready`]
     /// without new records means that the reader wants to be called again. It is called again only
-    /// when all records of the last run have been processed.
+    /// when all records of the last batch have been processed.
     ///
     /// Each partition has its own waker, the same one in each call. A wake counts from the
     /// beginning of the call. A wake before `read` has returned `Idle` is not lost, and a wake
@@ -374,11 +374,11 @@ pub trait Reader: 'static {
         let _ = run;
     }
 
-    /// The place where record `index` of the last run starts.
+    /// The place where record `index` of the last batch starts.
     ///
-    /// If `index` is the number of records in the run, it is where the next unread record starts,
-    /// behind skipped ones. Before the first run, `token(0)` is called and stored: it is where the
-    /// reader was opened.
+    /// If `index` is the number of records in the batch, it is where the next unread record starts,
+    /// behind skipped ones. Before the first batch, `token(0)` is called and stored: it is where
+    /// the reader was opened.
     fn token(&self, index: usize) -> Self::Token;
 
     /// Checks that the source still holds what was read. It fails, for example, if a file was
@@ -393,13 +393,13 @@ pub trait Reader: 'static {
         Ok(())
     }
 
-    /// Whether the reader has taken records from its input that it has not appended to a run yet.
+    /// Whether the reader has taken records from its input that it has not appended to a batch yet.
     /// By default it has none.
     ///
     /// It is called on a reader that can't resume ([`NoResume`]) when the flow stops, and again
     /// after each read that follows. The reader is read as long as it returns true, so that a stop
-    /// loses no record that was taken. Records of its last run are processed in any case. From the
-    /// first call on, the reader takes no more records.
+    /// loses no record that was taken. Records of its last batch are processed in any case. From
+    /// the first call on, the reader takes no more records.
     ///
     /// When half the time of [`Runner::drain_within`](crate::Runner::drain_within) is over, the
     /// records that have not been processed are left, and counted in
@@ -414,20 +414,20 @@ pub trait Reader: 'static {
         u64::from(self.has_taken())
     }
 
-    /// Takes back the rest of the last run, if it can wait for another run. Returns the records
+    /// Takes back the rest of the last batch, if it can wait for another run. Returns the records
     /// that can't wait. These are processed before the flow stops.
     #[doc(hidden)]
     fn take_back(&mut self, rest: VecDeque<Self::Item>) -> VecDeque<Self::Item> {
         rest
     }
 
-    /// The bytes that the records of the last run hold beyond their own size, for the budget of
+    /// The bytes that the records of the last batch hold beyond their own size, for the budget of
     /// bytes in flight.
-    fn run_bytes(&self) -> usize {
+    fn batch_bytes(&self) -> usize {
         0
     }
 
-    /// The number of records that the last run skipped before its record `index`, or before
+    /// The number of records that the last batch skipped before its record `index`, or before
     /// `token(index)`, because they could not be read.
     fn skipped_before(&self, index: usize) -> u64 {
         let _ = index;
@@ -450,7 +450,7 @@ pub trait Reader: 'static {
         None
     }
 
-    /// Record `index` of the last run, for the message about its failure.
+    /// Record `index` of the last batch, for the message about its failure.
     #[doc(hidden)]
     fn excerpt_of(&mut self, index: usize) -> Option<Excerpt> {
         let token = self.token(index);

@@ -17,8 +17,8 @@ use crate::{
     record::State,
 };
 
-/// The most records of one read.
-const RUN: usize = 256;
+/// The most records of one batch.
+const BATCH: usize = 256;
 
 /// The shortest interval between two polls.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -251,7 +251,7 @@ pub struct PollReader<T, P> {
     failures: u32,
     /// Polled records that have not been read.
     polled: VecDeque<(T, P)>,
-    /// The token before the last read, and then those of its records.
+    /// The token before the last batch, and then those of its records.
     tokens: Vec<P>,
 }
 
@@ -351,7 +351,7 @@ impl<T: 'static, P: Clone + 'static> Reader for PollReader<T, P> {
             let last = self.tokens[0].clone();
             self.poll(&last)?;
         }
-        let count = self.polled.len().min(RUN);
+        let count = self.polled.len().min(BATCH);
         for (record, token) in self.polled.drain(..count) {
             out.push(record);
             self.tokens.push(token);

@@ -9,7 +9,7 @@ use super::{
     table::{AT_A_TIME, SlotId},
 };
 use crate::{
-    chain::{At, Fault, InletId, Keyed, Parcel, Wiring, recycle},
+    chain::{Fault, InletId, Keyed, Parcel, StepContext, Wiring, recycle},
     engine::{EpochRows, Head, Operator, Task},
     error::BoxError,
     graph::StepIndex,
@@ -70,7 +70,7 @@ struct ForKey {
 }
 
 struct Stateful<K, V, S, R, E, F> {
-    at: At,
+    at: StepContext,
     number: Option<u16>,
     table: Table<K, S>,
     codec: StateCodec<S>,

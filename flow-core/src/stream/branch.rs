@@ -4,7 +4,7 @@ use std::{panic::Location, rc::Rc};
 
 use super::Stream;
 use crate::{
-    chain::{At, Batch, BoxConsumer, Branches, Consumer, Fault, Port},
+    chain::{Batch, BoxConsumer, Branches, Consumer, Fault, Port, StepContext},
     graph::Keeps,
     record::KeyKind,
 };
@@ -69,7 +69,7 @@ impl<T, Key> Stream<T, Key> {
 }
 
 struct Branch<F, T> {
-    at: At,
+    at: StepContext,
     f: F,
     when_true: Side<T>,
     when_false: Side<T>,

@@ -4,7 +4,7 @@ use std::{panic::Location, rc::Rc};
 
 use super::{Flow, Stream};
 use crate::{
-    chain::{At, Batch, BoxConsumer, Branches, Consumer, Fault, Port, Wiring},
+    chain::{Batch, BoxConsumer, Branches, Consumer, Fault, Port, StepContext, Wiring},
     error::Dead,
     graph::{Keeps, Step, StepIndex},
     record::{KeyKind, NoKey},
@@ -146,7 +146,7 @@ impl<T: 'static, D: 'static> Stream<Result<T, D>> {
 }
 
 struct OrDead<F, U, D> {
-    at: At,
+    at: StepContext,
     f: F,
     out: Batch<(NoKey, U)>,
     next: BoxConsumer<(NoKey, U)>,

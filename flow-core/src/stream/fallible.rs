@@ -7,7 +7,7 @@ use std::{cell::RefCell, panic::Location, rc::Rc, sync::Arc};
 
 use super::Stream;
 use crate::{
-    chain::{At, Batch, BoxConsumer, Consumer, Fault, Parent, Skips, Staged, Wiring},
+    chain::{Batch, BoxConsumer, Consumer, Fault, Parent, Skips, Staged, StepContext, Wiring},
     error::{Failure, OnError},
     graph::StepIndex,
     record::{KeyKind, NoKey},
@@ -123,7 +123,7 @@ impl<T, Key> Stream<T, Key> {
 
 /// A step that makes at most one record of each, and may fail.
 pub(super) struct Try<F, U> {
-    at: At,
+    at: StepContext,
     f: F,
     /// Where records that fail are left out.
     skipped: Option<Rc<RefCell<Skipped>>>,
@@ -133,7 +133,7 @@ pub(super) struct Try<F, U> {
 
 impl<F, U> Try<F, U> {
     pub(super) fn new(
-        at: At,
+        at: StepContext,
         wiring: &mut Wiring,
         on_error: OnError,
         next: BoxConsumer<U>,

@@ -4,7 +4,7 @@ use std::{convert::Infallible, panic::Location};
 
 use super::Stream;
 use crate::{
-    chain::{At, Batch, BoxConsumer, Consumer, Fault},
+    chain::{Batch, BoxConsumer, Consumer, Fault, StepContext},
     record::{IsKeyed, KeyKind, NoKey},
 };
 
@@ -69,14 +69,14 @@ impl<T, Key> Stream<T, Key> {
 
 /// A step that makes at most one record of each.
 pub(super) struct Pick<F, U> {
-    at: At,
+    at: StepContext,
     f: F,
     out: Batch<U>,
     next: BoxConsumer<U>,
 }
 
 impl<F, U> Pick<F, U> {
-    pub(super) fn new(at: At, next: BoxConsumer<U>, f: F) -> Self {
+    pub(super) fn new(at: StepContext, next: BoxConsumer<U>, f: F) -> Self {
         let out = Batch::new();
         Pick { at, f, out, next }
     }

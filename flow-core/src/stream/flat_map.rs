@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::Stream;
 use crate::{
-    chain::{At, Batch, BoxConsumer, Consumer, Fault, Parent, Wiring},
+    chain::{Batch, BoxConsumer, Consumer, Fault, Parent, StepContext, Wiring},
     record::{IsKeyed, KeyKind, NoKey},
 };
 
@@ -84,7 +84,7 @@ const RESTS: usize = 8 * PASSED;
 
 /// A step that makes any number of records of each.
 pub(super) struct Many<F, T, I, U> {
-    at: At,
+    at: StepContext,
     f: F,
     out: Batch<U>,
     next: BoxConsumer<U>,
@@ -95,7 +95,7 @@ pub(super) struct Many<F, T, I, U> {
 }
 
 impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Many<F, T, I, U> {
-    pub(super) fn new(at: At, wiring: &mut Wiring, next: BoxConsumer<U>, f: F) -> Self {
+    pub(super) fn new(at: StepContext, wiring: &mut Wiring, next: BoxConsumer<U>, f: F) -> Self {
         // What it has passed on can't be taken back, so nothing that comes later may fail.
         let may_rest = wiring.may_rest && wiring.fallible.is_empty();
         wiring.rests |= may_rest;

@@ -28,7 +28,7 @@ pub use sink::SinkStep;
 pub use stateful::Stateful;
 
 use crate::{
-    chain::{At, BoxConsumer, Port, Wiring},
+    chain::{BoxConsumer, Port, StepContext, Wiring},
     graph::{Keeps, Step, StepIndex},
     record::NoKey,
 };
@@ -117,7 +117,7 @@ impl<T: 'static, Key: 'static> Stream<T, Key> {
         consumer: C,
     ) -> Stream<U, L>
     where
-        C: FnOnce(At, &mut Wiring, BoxConsumer<(L, U)>) -> BoxConsumer<(Key, T)> + 'static,
+        C: FnOnce(StepContext, &mut Wiring, BoxConsumer<(L, U)>) -> BoxConsumer<(Key, T)> + 'static,
     {
         let mut step = self.follow(kind, Keeps::Nothing, at);
         step.item = std::any::type_name::<U>();

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::reader::RUN_BYTES;
+use super::reader::BATCH_BYTES;
 use crate::source::file::{Changed, FileNumber, Leave, TAIL, changed, number, open, read_at};
 
 /// The number of bytes that are read at a time.
@@ -18,7 +18,7 @@ const CHUNK: usize = 64 << 10;
 /// is truncated or overwritten meanwhile is noticed before a line is put together from two
 /// contents.
 ///
-/// The bytes before each record of a run are kept too, because the file may be gone when a token
+/// The bytes before each record of a batch are kept too, because the file may be gone when a token
 /// needs them.
 #[derive(Debug)]
 pub(super) struct Input {
@@ -34,7 +34,7 @@ pub(super) struct Input {
     start: usize,
     /// The offset in the file at which the buffer ends.
     end: u64,
-    /// The bytes that have left the buffer since the run began.
+    /// The bytes that have left the buffer since the batch began.
     aside: Vec<u8>,
     /// The offset in the file at which they begin.
     aside_from: u64,
@@ -78,21 +78,21 @@ impl Input {
         self.with_file(|file| changed(file, head, tail, self.end))
     }
 
-    /// Notes that a run begins at this point.
-    pub(super) fn begin_run(&mut self) {
-        self.forget_run();
+    /// Notes that a batch begins at this point.
+    pub(super) fn begin_batch(&mut self) {
+        self.forget_batch();
         let position = self.end - (self.buffer.len() - self.start) as u64;
         self.aside_from = position - before(position).min(self.start) as u64;
     }
 
-    /// Notes that the bytes before the records of the run are not needed any more. Those behind
+    /// Notes that the bytes before the records of the batch are not needed any more. Those behind
     /// them are.
-    pub(super) fn forget_run(&mut self) {
+    pub(super) fn forget_batch(&mut self) {
         self.aside = Vec::new();
         self.aside_from = u64::MAX;
     }
 
-    /// Keeps the first `bytes` of the buffer, which are about to leave it, if the run needs them.
+    /// Keeps the first `bytes` of the buffer, which are about to leave it, if the batch needs them.
     fn set_aside(&mut self, bytes: usize) {
         let at = self.end - self.buffer.len() as u64;
         let next = self.aside_from.saturating_add(self.aside.len() as u64);
@@ -100,7 +100,7 @@ impl Input {
             return;
         };
         let from = usize::try_from(from).map_or(bytes, |from| from.min(bytes));
-        let most = (RUN_BYTES as usize + TAIL).saturating_sub(self.aside.len());
+        let most = (BATCH_BYTES as usize + TAIL).saturating_sub(self.aside.len());
         let to = bytes.min(from.saturating_add(most));
         self.aside.extend_from_slice(&self.buffer[from..to]);
     }

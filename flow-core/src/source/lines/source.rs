@@ -255,7 +255,7 @@ pub struct LinesReader<T> {
     read: ReadLines<T>,
 }
 
-/// Reads a run of records in the format of the source.
+/// Reads a batch of records in the format of the source.
 type ReadLines<T> = fn(&mut Lines, &mut Vec<T>, &LineParser<T>) -> Result<Next, SourceError>;
 
 impl<T: 'static> Reader for LinesReader<T> {
@@ -286,8 +286,8 @@ impl<T: 'static> Reader for LinesReader<T> {
         self.lines.skipped_before(index)
     }
 
-    fn run_bytes(&self) -> usize {
-        self.lines.run_bytes()
+    fn batch_bytes(&self) -> usize {
+        self.lines.batch_bytes()
     }
 
     fn excerpt(&mut self, at: &FileToken) -> Option<Excerpt> {

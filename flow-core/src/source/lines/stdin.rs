@@ -16,7 +16,7 @@ use super::{
     line::{excerpt_of, line_content},
     parser::{BadLine, LineOptions, LineParser, log_skipped},
     raw_line::{OrDead, RawLine},
-    reader::{RUN_BYTES, RUN_LINES},
+    reader::{BATCH_BYTES, BATCH_LINES},
     skipped::Skipped,
 };
 use crate::{
@@ -124,7 +124,7 @@ pub struct StdinReader<T> {
     parser: LineParser<T>,
     max_line: usize,
     step: String,
-    /// The bytes from the beginning of the last run on.
+    /// The bytes from the beginning of the last batch on.
     buffer: Vec<u8>,
     /// How many of these bytes are in records.
     used: usize,
@@ -132,7 +132,8 @@ pub struct StdinReader<T> {
     offset: u64,
     /// The number of lines before the next one.
     line: u64,
-    /// For each record of the last run: its place in the buffer, and the number of lines before it.
+    /// For each record of the last batch: its place in the buffer, and the number of lines before
+    /// it.
     starts: Vec<(usize, u64)>,
     skipped: Skipped,
     /// Whether the next bytes belong to a line that was too long.
@@ -182,8 +183,8 @@ impl<T> StdinReader<T> {
         Ok(())
     }
 
-    /// Drops the bytes of the last run.
-    fn begin_run(&mut self) {
+    /// Drops the bytes of the last batch.
+    fn begin_batch(&mut self) {
         self.buffer.drain(..self.used);
         self.offset += self.used as u64;
         self.used = 0;
@@ -209,8 +210,8 @@ impl<T: 'static> Reader for StdinReader<T> {
     type Token = NoResume;
 
     fn read(&mut self, out: &mut Vec<T>, waker: &Waker) -> Result<Next, SourceError> {
-        self.begin_run();
-        while out.len() < RUN_LINES && (self.used as u64) < RUN_BYTES {
+        self.begin_batch();
+        while out.len() < BATCH_LINES && (self.used as u64) < BATCH_BYTES {
             if self.in_long_line {
                 self.pass_over();
             }
@@ -232,7 +233,7 @@ impl<T: 'static> Reader for StdinReader<T> {
             }
             if self.in_long_line && out.is_empty() {
                 // The line need not be kept.
-                self.begin_run_of_long_line();
+                self.begin_batch_of_long_line();
             }
             match PIPE.next(waker, self.stops) {
                 Chunk::Bytes(bytes) => {
@@ -278,7 +279,7 @@ impl<T: 'static> Reader for StdinReader<T> {
         self.skipped.before(index)
     }
 
-    fn run_bytes(&self) -> usize {
+    fn batch_bytes(&self) -> usize {
         self.used
     }
 
@@ -303,9 +304,9 @@ impl<T: 'static> Reader for StdinReader<T> {
 }
 
 impl<T> StdinReader<T> {
-    fn begin_run_of_long_line(&mut self) {
+    fn begin_batch_of_long_line(&mut self) {
         let skipped = std::mem::take(&mut self.skipped);
-        self.begin_run();
+        self.begin_batch();
         self.skipped = skipped;
     }
 }

@@ -35,7 +35,7 @@ impl<S: Source> Blocks for Reading<S> {
             let waits = self.waits(self.turn);
             let partition = self.partitions.get_mut(self.turn)?;
             if !partition.at_end && !waits {
-                if !partition.run.is_empty() || partition.failure.is_some() {
+                if !partition.records.is_empty() || partition.failure.is_some() {
                     return None;
                 }
                 let (lines, bytes) = partition.reader.file_lines()?.offer(lines)?;

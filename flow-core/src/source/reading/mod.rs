@@ -17,7 +17,7 @@ use self::{
 };
 use super::{Excerpt, Next, Reader, Source, UnfinishedLine, cannot_resume, lines::LineParser};
 use crate::{
-    chain::{At, Batch, BoxConsumer, Fault, FaultOrigin, Pushed, Skips, StopFlag},
+    chain::{Batch, BoxConsumer, Fault, FaultOrigin, Pushed, Skips, StepContext, StopFlag},
     engine::{
         Block, Blocks, EpochRows, Filled, RecordFailure, RunHandle, SourceBell, SourceFault,
         SourceTask,
@@ -31,7 +31,7 @@ struct Reading<S: Source> {
     step: StepIndex,
     /// The id of the step, for the log.
     id: String,
-    at: At,
+    at: StepContext,
     number: Option<u16>,
     checked: Checked,
     partitions: Vec<Partition<S>>,
@@ -155,7 +155,7 @@ impl<S: Source> Reading<S> {
         first.any(|first| {
             self.partitions
                 .get(*first)
-                .is_some_and(|first| !first.at_end || !first.run.is_empty())
+                .is_some_and(|first| !first.at_end || !first.records.is_empty())
         })
     }
 
@@ -166,15 +166,15 @@ impl<S: Source> Reading<S> {
             return Ok(0);
         };
         self.hand = Hand::Records(count);
-        let batch: Vec<_> = if count == partition.run.len() {
-            let run = std::mem::take(&mut partition.run);
-            Vec::from(run)
+        let batch: Vec<_> = if count == partition.records.len() {
+            let all = std::mem::take(&mut partition.records);
+            Vec::from(all)
                 .into_iter()
                 .map(|item| (NoKey, item))
                 .collect()
         } else {
             partition
-                .run
+                .records
                 .drain(..count)
                 .map(|item| (NoKey, item))
                 .collect()
@@ -277,14 +277,14 @@ impl<S: Source> SourceTask for Reading<S> {
                 partition.idle = None;
             }
             self.at.enter();
-            if partition.run.is_empty()
+            if partition.records.is_empty()
                 && partition.failure.is_none()
                 && partition.idle.is_none()
                 && !partition.at_end
                 && (!self.stops || partition.has_taken())
             {
                 self.hand = Hand::Read;
-                let mut out = Vec::from(std::mem::take(&mut partition.run));
+                let mut out = Vec::from(std::mem::take(&mut partition.records));
                 partition.bell.woken();
                 let next = partition.reader.read(&mut out, &partition.waker);
                 partition.pushed = 0;
@@ -293,9 +293,9 @@ impl<S: Source> SourceTask for Reading<S> {
                 self.skips.add_many(self.step, partition.take_skipped());
                 if !out.is_empty() {
                     partition.bytes_each =
-                        size_of::<S::Item>() + partition.reader.run_bytes() / out.len();
+                        size_of::<S::Item>() + partition.reader.batch_bytes() / out.len();
                 }
-                partition.run = out.into();
+                partition.records = out.into();
                 match next {
                     Ok(Next::Ready) => again = true,
                     // A manual clock would not ring for a time that has passed.
@@ -306,9 +306,9 @@ impl<S: Source> SourceTask for Reading<S> {
                     Err(error) => partition.failure = Some(error),
                 }
             }
-            if !partition.run.is_empty() {
+            if !partition.records.is_empty() {
                 return Ok(Filled::Records {
-                    count: partition.run.len(),
+                    count: partition.records.len(),
                     bytes_each: partition.bytes_each,
                 });
             }
@@ -351,10 +351,10 @@ impl<S: Source> SourceTask for Reading<S> {
             pushed = self.push_records(count, stop)?;
         }
         if let Some(partition) = self.partitions.get_mut(self.turn) {
-            // A run is pushed to its end before the next partition has its turn.
-            if partition.run.is_empty() && partition.failure.is_none() && pushed == count {
+            // A batch is pushed to its end before the next partition has its turn.
+            if partition.records.is_empty() && partition.failure.is_none() && pushed == count {
                 if let Some(lines) = partition.reader.file_lines() {
-                    lines.run_is_over();
+                    lines.batch_is_over();
                 }
                 self.turn = (self.turn + 1) % self.partitions.len();
             }
@@ -378,14 +378,14 @@ impl<S: Source> SourceTask for Reading<S> {
         let mut has_taken = false;
         for partition in &mut self.partitions {
             if first {
-                let rest = std::mem::take(&mut partition.run);
-                partition.run = partition.reader.take_back(rest);
+                let rest = std::mem::take(&mut partition.records);
+                partition.records = partition.reader.take_back(rest);
             }
             if partition.failed {
-                partition.run.clear();
+                partition.records.clear();
                 continue;
             }
-            has_taken |= !partition.run.is_empty()
+            has_taken |= !partition.records.is_empty()
                 || partition.failure.is_some()
                 || (!partition.at_end && partition.has_taken());
         }
@@ -399,8 +399,8 @@ impl<S: Source> SourceTask for Reading<S> {
             if partition.failed {
                 continue;
             }
-            let mut records = partition.run.len() as u64;
-            partition.run.clear();
+            let mut records = partition.records.len() as u64;
+            partition.records.clear();
             if !partition.at_end {
                 records += partition.reader.taken();
             }
@@ -448,7 +448,7 @@ impl<S: Source> SourceTask for Reading<S> {
                 continue;
             };
             let done = partition.at_end
-                && partition.run.is_empty()
+                && partition.records.is_empty()
                 && partition.failure.is_none()
                 && partition.unfinished().is_none();
             let value = token_row(done, &token, &mut self.checked).map_err(|error| {

@@ -171,7 +171,7 @@ fn open<S: Source>(
             key,
             name: name.clone(),
             reader,
-            run: VecDeque::new(),
+            records: VecDeque::new(),
             pushed: 0,
             skipped: 0,
             bytes_each: 0,

@@ -12,12 +12,12 @@ pub(super) struct Partition<S: Source> {
     pub(super) name: String,
     pub(super) key: Vec<u8>,
     pub(super) reader: S::Reader,
-    /// Records of the last read that have not been pushed yet.
-    pub(super) run: VecDeque<S::Item>,
-    /// The number of records of the last read that have been pushed.
+    /// Records of the last batch that have not been pushed yet.
+    pub(super) records: VecDeque<S::Item>,
+    /// The number of records of the last batch that have been pushed.
     pub(super) pushed: usize,
-    /// The number of records skipped by the last read that have been counted: those before the next
-    /// record to push, because its token stands behind them.
+    /// The number of records skipped in the last batch that have been counted: those before the
+    /// next record to push, because its token stands behind them.
     pub(super) skipped: u64,
     pub(super) bytes_each: usize,
     pub(super) at_end: bool,
@@ -25,7 +25,7 @@ pub(super) struct Partition<S: Source> {
     pub(super) waker: Waker,
     /// Set while there is nothing to read, until the waker is woken or until this time.
     pub(super) idle: Option<Option<Instant>>,
-    /// Set if the record behind `run` could not be read.
+    /// Set if the record behind `records` could not be read.
     pub(super) failure: Option<SourceError>,
     /// Whether the flow stops at a record of this partition. Records that were taken behind it
     /// can't be processed.

@@ -66,7 +66,7 @@ impl Lines {
         self.ahead.line += lines as u64;
         // Tokens are now those of blocks.
         self.starts.clear();
-        self.run_bytes = 0;
+        self.batch_bytes = 0;
         self.skipped.clear();
         self.rest();
         Some(block)

@@ -1,4 +1,4 @@
-//! Reads the lines of a file in runs of records.
+//! Reads the lines of a file in batches of records.
 
 mod blocks;
 
@@ -23,9 +23,9 @@ use crate::source::{
     file::{Changed, FileHead, Opened, open_at, tail_hash},
 };
 
-/// A run ends after this many lines or bytes.
-pub(in crate::source) const RUN_LINES: usize = 256;
-pub(in crate::source) const RUN_BYTES: u64 = 64 << 10;
+/// A batch ends after this many lines or bytes.
+pub(in crate::source) const BATCH_LINES: usize = 256;
+pub(in crate::source) const BATCH_BYTES: u64 = 64 << 10;
 
 /// A longer buffer of a line is not kept, in bytes.
 const LONG: usize = 1 << 20;
@@ -39,7 +39,7 @@ struct Position {
     line: u64,
 }
 
-/// Reads the lines of one file, in runs of records or in blocks.
+/// Reads the lines of one file, in batches of records or in blocks.
 #[derive(Debug)]
 pub struct Lines {
     /// The id of the step that reads, for the log.
@@ -48,7 +48,7 @@ pub struct Lines {
     input: Input,
     options: LineOptions,
     head: FileHead,
-    /// Where each record of the last run starts.
+    /// Where each record of the last batch starts.
     starts: Vec<Position>,
     /// Where the next unread line starts.
     next: Position,
@@ -56,7 +56,7 @@ pub struct Lines {
     ahead: Position,
     /// The last result of `offer`: the number of lines, and their bytes.
     offered: (usize, usize),
-    run_bytes: usize,
+    batch_bytes: usize,
     skipped: Skipped,
     /// Whether the last line that was read had no end. Then its end must come next.
     open_line: bool,
@@ -110,7 +110,7 @@ impl Lines {
             },
             ahead: Position::default(),
             offered: (0, 0),
-            run_bytes: 0,
+            batch_bytes: 0,
             skipped: Skipped::default(),
             open_line,
             end: None,
@@ -125,20 +125,20 @@ impl Lines {
         self.options.take_unfinished |= take_unfinished;
     }
 
-    /// Reads a run of lines, and makes records of them.
+    /// Reads a batch of lines, and makes records of them.
     pub(in crate::source) fn read<F: LineFormat>(
         &mut self,
         out: &mut Vec<F::Item>,
         parser: &LineParser<F::Item>,
     ) -> Result<Next, SourceError> {
-        // It probably makes as many records as the last run.
+        // It probably makes as many records as the last batch.
         out.reserve(self.starts.len());
         self.starts.clear();
-        self.run_bytes = 0;
+        self.batch_bytes = 0;
         self.skipped.clear();
         self.input.open().map_err(|error| self.unreadable(error))?;
-        self.input.begin_run();
-        let next = self.read_run::<F>(out, parser)?;
+        self.input.begin_batch();
+        let next = self.read_batch::<F>(out, parser)?;
         if next == Next::End {
             let token = self.token_at(self.next);
             let unfinished = self.unfinished_text(parser);
@@ -153,7 +153,7 @@ impl Lines {
             self.rest();
         }
         if self.starts.is_empty() {
-            self.input.forget_run();
+            self.input.forget_batch();
         }
         if self.line.capacity() > LONG {
             self.line = Vec::new(); // a flow may have many files, and few lines are that long
@@ -161,14 +161,14 @@ impl Lines {
         Ok(next)
     }
 
-    fn read_run<F: LineFormat>(
+    fn read_batch<F: LineFormat>(
         &mut self,
         out: &mut Vec<F::Item>,
         parser: &LineParser<F::Item>,
     ) -> Result<Next, SourceError> {
         let start = self.next.offset;
-        while self.starts.len() < RUN_LINES && self.next.offset - start < RUN_BYTES {
-            let left = RUN_BYTES - (self.next.offset - start);
+        while self.starts.len() < BATCH_LINES && self.next.offset - start < BATCH_BYTES {
+            let left = BATCH_BYTES - (self.next.offset - start);
             if self.read_whole_lines::<F>(left, out, parser)? {
                 continue;
             }
@@ -192,7 +192,7 @@ impl Lines {
             match parser.record(line) {
                 Ok(Some(record)) => {
                     self.starts.push(self.next);
-                    self.run_bytes += self.line.len();
+                    self.batch_bytes += self.line.len();
                     out.push(record);
                 }
                 Ok(None) => {}
@@ -213,7 +213,7 @@ impl Lines {
                     match bad {
                         BadLine::Dead(record) => {
                             self.starts.push(self.next);
-                            self.run_bytes += self.line.len();
+                            self.batch_bytes += self.line.len();
                             out.push(record);
                         }
                         BadLine::Skipped(error) | BadLine::Fails(error) => {
@@ -255,7 +255,7 @@ impl Lines {
         let (mut is_good, mut length) = (true, 0);
         // The position moves with each line, so that it is right after a panic.
         let (start, next) = (self.next.offset, &mut self.next);
-        while self.starts.len() < RUN_LINES
+        while self.starts.len() < BATCH_LINES
             && let Some(line) = lines.next()
         {
             match parser.record_of::<F>(line) {
@@ -273,7 +273,7 @@ impl Lines {
             next.offset = start + length as u64;
             next.line += 1;
         }
-        self.run_bytes += length;
+        self.batch_bytes += length;
         self.head.read(start, &ahead[..length]);
         self.input.consume(length);
         Ok(is_good && length > 0)
@@ -317,9 +317,9 @@ impl Lines {
         })
     }
 
-    /// Notes that all records of the last run have been processed.
-    pub(in crate::source) fn run_is_over(&mut self) {
-        self.input.forget_run();
+    /// Notes that all records of the last batch have been processed.
+    pub(in crate::source) fn batch_is_over(&mut self) {
+        self.input.forget_batch();
     }
 
     /// Closes the file if it must not stay open while others have their turn.
@@ -333,7 +333,7 @@ impl Lines {
         (self.name.clone(), self.next.line, self.next.offset)
     }
 
-    /// Where the first line starts that has not been accepted, unless it is in a run.
+    /// Where the first line starts that has not been accepted, unless it is in a batch.
     fn first(&self) -> Position {
         Position {
             offset: self.next.offset - self.ahead.offset,
@@ -447,8 +447,8 @@ impl Lines {
         }
     }
 
-    pub(in crate::source) fn run_bytes(&self) -> usize {
-        self.run_bytes
+    pub(in crate::source) fn batch_bytes(&self) -> usize {
+        self.batch_bytes
     }
 
     pub(in crate::source) fn skipped_before(&self, index: usize) -> u64 {
