@@ -181,15 +181,12 @@ impl InOrder {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, mpsc::channel};
+    use std::sync::Mutex;
 
     use timely::dataflow::operators::{core::probe::Handle, probe::Probe};
 
     use super::*;
-    use crate::{
-        chain::Plain,
-        engine::{Clock, Epochs, Limits},
-    };
+    use crate::chain::Plain;
 
     /// Fails when it gets the batch of an epoch, or when that epoch closes.
     struct Failing {
@@ -245,21 +242,7 @@ mod tests {
     /// was aborted.
     fn frontier_behind(receive: Option<u64>, close: Option<u64>) -> (u64, bool) {
         timely::execute_directly(move |worker| {
-            let limits = Limits {
-                records: 1,
-                bytes: 1,
-                cautious: (0, 0),
-                follow: true,
-                least: 1,
-            };
-            let (news, _listener) = channel();
-            let state = RunState::new(
-                Epoch::from_u64(1),
-                limits,
-                Epochs::default(),
-                Clock::system(),
-                news,
-            );
+            let state = RunState::of_test();
             let task: Box<dyn Task> = Box::new(Failing {
                 receive,
                 close,
@@ -315,21 +298,7 @@ mod tests {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let noted = seen.clone();
         timely::execute_directly(move |worker| {
-            let limits = Limits {
-                records: 1,
-                bytes: 1,
-                cautious: (0, 0),
-                follow: true,
-                least: 1,
-            };
-            let (news, _listener) = channel();
-            let state = RunState::new(
-                Epoch::from_u64(1),
-                limits,
-                Epochs::default(),
-                Clock::system(),
-                news,
-            );
+            let state = RunState::of_test();
             worker.dataflow::<Time, _, _>(|scope| {
                 let mut builder = OperatorBuilder::new("feed".to_owned(), scope);
                 let (mut output, stream) = builder.new_output();

@@ -252,7 +252,6 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::engine::{Clock, Epochs, Limits};
 
     /// Rows of the epochs 1 and 2, which end at the same time.
     fn rows<'scope>(
@@ -282,22 +281,8 @@ mod tests {
     #[test]
     fn an_epoch_that_closes_with_a_later_one_is_not_durable_before_it_is_acknowledged() {
         timely::execute_directly(|worker| {
-            let limits = Limits {
-                records: 100,
-                bytes: 100,
-                cautious: (0, 0),
-                follow: true,
-                least: 16,
-            };
-            let (news, _listener) = channel();
             let (committer, _closed) = channel();
-            let state = RunState::new(
-                Epoch::from_u64(1),
-                limits,
-                Epochs::default(),
-                Clock::system(),
-                news,
-            );
+            let state = RunState::of_test();
             let flight = SharedFlight::default();
             worker.dataflow::<Time, _, _>(|scope| {
                 let mut wires = Wires::default();

@@ -222,6 +222,21 @@ impl RunState {
         state
     }
 
+    /// That of a run with room for 100 records, of which nobody wants to hear.
+    #[cfg(test)]
+    pub(super) fn of_test() -> Arc<Self> {
+        let limits = Limits {
+            records: 100,
+            bytes: 100,
+            cautious: (0, 0),
+            follow: true,
+            least: 16,
+        };
+        let (epochs, clock) = (Epochs::default(), Clock::system());
+        let (news, _) = std::sync::mpsc::channel();
+        RunState::new(Epoch::from_u64(1), limits, epochs, clock, news)
+    }
+
     // ---- epochs
 
     pub(crate) fn epoch(&self) -> Epoch {
