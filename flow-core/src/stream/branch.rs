@@ -1,4 +1,4 @@
-//! One stream as two.
+//! `branch`: one stream as two.
 
 use std::{panic::Location, rc::Rc};
 
@@ -10,11 +10,10 @@ use crate::{
 };
 
 impl<T, Key> Stream<T, Key> {
-    /// Splits the stream in two: the items for which the function is true go into the first stream,
-    /// all others into the second one.
+    /// Splits the stream in two: items for which the function returns true, and all others.
     ///
     /// The function sees whole items: `&T`, or `&(K, T)` on a keyed stream. Both streams keep the
-    /// key. Both must be used; for one of them only there is [`filter`](Stream::filter) or
+    /// key. Both must be used. If only one is needed, use [`filter`](Stream::filter) or
     /// [`filter_values`](Stream::filter_values).
     ///
     /// ```
@@ -43,15 +42,15 @@ impl<T, Key> Stream<T, Key> {
         step.key = super::key_name::<Key>();
         let mut other = step.clone();
         let index = self.flow.add_step(step);
-        // It takes the same input, so that each of the two is refused by itself when it is not
-        // used.
+        // The second stream is a step of its own, with the same input. So each stream is refused by
+        // itself if it is not used.
         other.set_name(format!("{} (false)", other.own_name()));
         let other = self.flow.add_step(other);
 
         let (when_true, when_false) = (Port::new(), Port::new());
         let ports: (Rc<Port<_>>, Rc<Port<_>>) = (when_true.clone(), when_false.clone());
         self.port.attach(move |wiring| {
-            // In reverse: what is built first runs last.
+            // They are built in reverse, so that the first finds in `wiring` what runs after it.
             let when_false = ports.1.build(wiring);
             let when_true = ports.0.build(wiring);
             Box::new(Branch {

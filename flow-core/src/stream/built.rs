@@ -1,19 +1,19 @@
-//! What the function of a dataflow returns.
+//! The return types of functions that build a flow.
 
 use std::{error::Error, fmt};
 
 use super::SinkStep;
 use crate::error::{BoxError, Failure};
 
-/// What a function that builds a flow may return: nothing, or a `Result<(), E>`, so that `?` can be
-/// used in it.
+/// The return type of a function that builds a flow: nothing, or a `Result<(), E>` so that the
+/// function can use `?`.
 ///
-/// `E` is anything that implements `std::error::Error`, a text, `anyhow::Error`, or a `Box<dyn
-/// Error>`. An error is [`BuildError::Function`](crate::BuildError::Function): nothing has been
-/// opened by then. `M` tells the cases apart.
+/// `E` is a `Box<dyn Error>`, an `anyhow::Error`, a text, or any type that implements
+/// `std::error::Error`. An error becomes a [`BuildError::Function`](crate::BuildError::Function),
+/// before anything is opened. `M` tells the implementations apart.
 #[diagnostic::on_unimplemented(
     message = "a dataflow can't return `{Self}`",
-    label = "this function is to return nothing, or a `Result<(), E>`",
+    label = "this function must return nothing, or a `Result<(), E>`",
     note = "end the last statement with `;`, or with `Ok(())` where `?` is used",
     note = "`E` implements `std::error::Error`, or is a `String` or a `Box<dyn Error>`"
 )]
@@ -38,7 +38,7 @@ impl Built<SinkStep> for SinkStep {
     }
 }
 
-/// What a function returns, for the type that has no name of its own yet.
+/// The return type of a function. It names `!`, which has no name of its own yet.
 #[allow(unreachable_pub)] // a public trait is implemented for it
 pub trait Returned {
     /// The type.
@@ -49,7 +49,7 @@ impl<R> Returned for fn() -> R {
     type Type = R;
 }
 
-/// A closure that is not written yet: `todo!()`.
+/// A closure that is still to be written: `todo!()`.
 #[diagnostic::do_not_recommend]
 impl Built<fn() -> !> for <fn() -> ! as Returned>::Type {
     fn into_result(self) -> Result<(), BoxError> {
@@ -71,8 +71,8 @@ impl Built<Box<dyn Error>> for Result<(), Box<dyn Error>> {
     }
 }
 
-/// What an error and its causes say. An error that is not `Send` stays on the thread on which it
-/// was made.
+/// The texts of an error and its causes. The error itself can't leave its thread, because it is not
+/// `Send`.
 #[derive(Debug)]
 struct Text {
     message: String,

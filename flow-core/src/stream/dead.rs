@@ -1,4 +1,4 @@
-//! Records that fail, as a stream of their own.
+//! `try_map_or_dead` and `try_filter_map_or_dead`: failed records as a stream of their own.
 
 use std::{panic::Location, rc::Rc};
 
@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl<T, Key> Stream<T, Key> {
-    /// Replaces each item by what the function returns; items on which it fails go into the second
-    /// stream.
+    /// Replaces each item by the function's result. Items on which the function fails go into the
+    /// second stream.
     ///
     /// The second stream is as durable as any other: a file at its end holds each failed record
     /// exactly once. Each item is cloned before the function gets it.
@@ -46,8 +46,10 @@ impl<T, Key> Stream<T, Key> {
         })
     }
 
-    /// Replaces each item by what the function returns, or leaves it out; items on which it fails
-    /// go into the second stream, as with [`try_map_or_dead`](Stream::try_map_or_dead).
+    /// Replaces each item by the function's result, or drops it if the function returns `Ok(None)`.
+    /// Items on which the function fails go into the second stream.
+    ///
+    /// See [`try_map_or_dead`](Stream::try_map_or_dead) for the second stream.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -128,7 +130,7 @@ pub(super) fn dead_step<D>(flow: &Flow, index: StepIndex, place: &Location<'_>) 
 }
 
 impl<T: 'static, D: 'static> Stream<Result<T, D>> {
-    /// Parts what a source has read from what it could not read.
+    /// Splits what a source has read from what it could not read.
     pub(crate) fn split_dead(self, place: &'static Location<'static>) -> (Stream<T>, Stream<D>) {
         let index = self.step;
         let dead_index = dead_step::<D>(&self.flow, index, place);
@@ -165,7 +167,7 @@ impl<F: 'static, U: 'static, D: 'static> OrDead<F, U, D> {
     where
         F: FnMut(T) -> Result<Option<U>, D>,
     {
-        // In reverse: what is built first runs last.
+        // They are built in reverse, so that the first finds in `wiring` what runs after it.
         let dead = dead.build(wiring);
         let next = next.build(wiring);
         Box::new(OrDead {

@@ -6,7 +6,7 @@ use super::{Stream, map::Each};
 use crate::record::{IsKeyed, NoKey};
 
 impl<T, Key> Stream<T, Key> {
-    /// Drops the key of each record: what remains is a stream of the values.
+    /// Drops the key of each record, and keeps the value.
     ///
     /// ```
     /// # use flow::prelude::*;

@@ -1,7 +1,7 @@
-//! Stateless steps that may fail.
+//! `try_map`, `try_filter_map`: stateless steps that may fail.
 //!
-//! A record that fails before the first shuffle stops the flow exactly at it: everything before it
-//! is made durable, and the next run starts at it.
+//! A record that fails before the first shuffle stops the flow exactly there. Everything before it
+//! becomes durable, and the next run starts at it.
 
 use std::{cell::RefCell, panic::Location, rc::Rc, sync::Arc};
 
@@ -14,10 +14,10 @@ use crate::{
 };
 
 impl<T, Key> Stream<T, Key> {
-    /// Replaces each item by what the function returns, and stops the flow where that is an error.
+    /// Replaces each item by the function's result, and stops the flow at the first error.
     ///
-    /// The error is anything that implements `std::error::Error`, or a text. See
-    /// [`try_map_with`](Stream::try_map_with) for going on without the record.
+    /// The error is any type that implements `std::error::Error`, or a text. To skip the record
+    /// instead, use [`try_map_with`](Stream::try_map_with).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -44,7 +44,7 @@ impl<T, Key> Stream<T, Key> {
         self.try_map_with(f, OnError::Fail)
     }
 
-    /// Like [`try_map`](Stream::try_map), with a choice of what happens to a record that fails.
+    /// Like [`try_map`](Stream::try_map), but `on_error` says what happens to a record that fails.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -73,8 +73,8 @@ impl<T, Key> Stream<T, Key> {
         })
     }
 
-    /// Replaces each item, drops it where the function returns `Ok(None)`, and stops the flow where
-    /// it returns an error.
+    /// Replaces each item by the function's result, drops it if that is `Ok(None)`, and stops the
+    /// flow at the first error.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -101,8 +101,24 @@ impl<T, Key> Stream<T, Key> {
         self.try_filter_map_with(f, OnError::Fail)
     }
 
-    /// Like [`try_filter_map`](Stream::try_filter_map), with a choice of what happens to a record
-    /// that fails.
+    /// Like [`try_filter_map`](Stream::try_filter_map), but `on_error` says what happens to a
+    /// record that fails.
+    ///
+    /// ```
+    /// # use flow::prelude::*;
+    /// # use flow::{sink, source};
+    /// # let (out, seen) = sink::collect();
+    /// let outcome = Runner::new(move |flow| {
+    ///     let lines = flow.source(source::from_iter(["1", "", "x"].map(String::from)));
+    ///     let parse = |line: String| match line.as_str() {
+    ///         "" => Ok(None),
+    ///         number => number.parse::<u64>().map(Some),
+    ///     };
+    ///     lines.try_filter_map_with(parse, OnError::Skip).sink(out.clone());
+    /// }).run().unwrap();
+    /// assert_eq!(outcome.skipped(), 1);
+    /// # assert_eq!(seen.take(), [1]);
+    /// ```
     #[track_caller]
     pub fn try_filter_map_with<U, E, F>(self, mut f: F, on_error: OnError) -> Stream<U>
     where
@@ -121,11 +137,11 @@ impl<T, Key> Stream<T, Key> {
     }
 }
 
-/// A step that makes at most one record of each, and may fail.
+/// A step that makes at most one record of each and may fail.
 pub(super) struct Try<F, U> {
     at: StepContext,
     f: F,
-    /// Where records that fail are left out.
+    /// The records that were skipped, if the step skips records that fail.
     skipped: Option<Rc<RefCell<Skipped>>>,
     out: Batch<U>,
     next: BoxConsumer<U>,
@@ -176,8 +192,8 @@ impl<T, U, E: Failure, F: FnMut(T) -> Result<Option<U>, E>> Consumer<T> for Try<
             }
             None => Err(at.fault(error.into_error()).of(parent)),
         });
-        // Those before it are good. One of them may still fail later; then that is the first
-        // failure.
+        // Records before the failed one are passed on. If one of them fails in a later step, that
+        // is the first failure.
         self.next.push_batch(&mut self.out)?;
         failure
     }
@@ -187,7 +203,7 @@ impl<T, U, E: Failure, F: FnMut(T) -> Result<Option<U>, E>> Consumer<T> for Try<
     }
 }
 
-/// The records that a step has left out. They count when their push is settled.
+/// The records that a step has skipped. They count when their push is settled.
 struct Skipped {
     step: StepIndex,
     skips: Arc<Skips>,
@@ -282,7 +298,7 @@ mod tests {
                     .copied()
                     .eq([1, 3].into_iter().filter(|n| *n < u64::from(failed.0)))
             );
-            // What is left of a failed batch is not seen in the next one.
+            // The next batch has nothing left of the failed one.
             seen.borrow_mut().clear();
             chain
                 .push_batch(&mut Batch::of_source(vec![9, 11]))
@@ -322,7 +338,7 @@ mod tests {
         assert!(skipped.parents.is_empty());
     }
 
-    /// How many steps of the chain that `steps` makes may fail, and whether one may rest.
+    /// The number of steps that may fail in the chain that `steps` makes, and whether one may rest.
     fn kind(steps: impl FnOnce(Stream<u64>)) -> (usize, bool) {
         let port = Port::new();
         steps(Stream::new(Flow::new(), StepIndex(0), port.clone()));

@@ -6,7 +6,10 @@ use super::{Stream, filter_map::Pick};
 use crate::record::{IsKeyed, KeyKind, NoKey};
 
 impl<T, Key> Stream<T, Key> {
-    /// Keeps the items for which the function is true.
+    /// Keeps the items for which the function returns true.
+    ///
+    /// On a keyed stream the function sees `&(key, value)`, and the result has no key; see
+    /// [`filter_values`](Stream::filter_values).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -31,7 +34,7 @@ impl<T, Key> Stream<T, Key> {
         })
     }
 
-    /// Keeps the records for whose value the function is true, with their keys.
+    /// Keeps the records for whose value the function returns true, with their keys.
     ///
     /// ```
     /// # use flow::prelude::*;

@@ -9,7 +9,10 @@ use crate::{
 };
 
 impl<T, Key> Stream<T, Key> {
-    /// Replaces each item, or drops it where the function returns `None`.
+    /// Replaces each item by the function's result, or drops it if that is `None`.
+    ///
+    /// On a keyed stream the function sees `(key, value)`, and the result has no key; see
+    /// [`filter_map_values`](Stream::filter_map_values).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -36,7 +39,7 @@ impl<T, Key> Stream<T, Key> {
         })
     }
 
-    /// Replaces the value of each record and keeps its key, or drops the record where the function
+    /// Replaces the value of each record and keeps its key, or drops the record if the function
     /// returns `None`.
     ///
     /// ```

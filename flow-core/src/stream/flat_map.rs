@@ -11,10 +11,15 @@ use crate::{
 impl<T, Key> Stream<T, Key> {
     /// Replaces each item by any number of others.
     ///
-    /// An iterator that makes very many items of one is asked for some thousand at a time, which
-    /// are worked on before it is asked for more. So they are never all in memory, unless the chain
-    /// holds a step that may fail or is entered by a [`merge`](Stream::merge) or from a stateful
-    /// step, or several workers share the lines of one file.
+    /// On a keyed stream the function sees `(key, value)`, and the results have no key; see
+    /// [`flat_map_values`](Stream::flat_map_values).
+    ///
+    /// If the function makes very many items of one, the step takes a few thousand from its
+    /// iterator, and they are processed before it takes more. So they are never all in memory,
+    /// except in these cases:
+    /// - A step that runs after it, up to the next shuffle, may fail.
+    /// - The chain begins at a stateful step, or a [`merge`](Stream::merge) leads into it.
+    /// - Several workers share the lines of one file.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -76,10 +81,10 @@ impl<T, Key> Stream<T, Key> {
     }
 }
 
-/// The most records that are passed on at a time.
+/// The most records passed on at a time.
 const PASSED: usize = 1024;
 
-/// The number of records of a batch after which a step rests, where it may.
+/// The number of records after which a step rests, if it may.
 const RESTS: usize = 8 * PASSED;
 
 /// A step that makes any number of records of each.
@@ -89,14 +94,15 @@ pub(super) struct Many<F, T, I, U> {
     out: Batch<U>,
     next: BoxConsumer<U>,
     may_rest: bool,
-    /// Where it rests: what it makes of the record in hand, and the records behind that one.
+    /// While the step rests: the iterator of the record in hand, and the records behind that one.
     items: Option<(I, Parent)>,
     rest: std::vec::IntoIter<(T, Parent)>,
 }
 
 impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Many<F, T, I, U> {
     pub(super) fn new(at: StepContext, wiring: &mut Wiring, next: BoxConsumer<U>, f: F) -> Self {
-        // What it has passed on can't be taken back, so nothing that comes later may fail.
+        // What a step has passed on before it rests can't be taken back, so no step that runs after
+        // it may fail.
         let may_rest = wiring.may_rest && wiring.fallible.is_empty();
         wiring.rests |= may_rest;
         Many {
@@ -110,7 +116,7 @@ impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Many<F, T, I, U> {
         }
     }
 
-    /// Passes on what an iterator gives out, and returns it where the step rests before its end.
+    /// Passes on the items of an iterator. Returns the iterator if the step rests before its end.
     fn pass_on(
         &mut self,
         mut items: I,
@@ -126,13 +132,13 @@ impl<T, U, I: Iterator<Item = U>, F: FnMut(T) -> I> Many<F, T, I, U> {
             *passed += self.out.len();
             self.next.push_batch(&mut self.out)?;
             if !self.may_rest {
-                // A step behind this one may rest. It gets no other batch before it is resumed, and
-                // all of it stays in this push, which may still fail.
+                // A step behind this one may rest. It must be resumed before it gets another batch,
+                // and all of it stays in this push, which may still fail.
                 while self.next.resume()? {}
             } else if self.next.resume()? || *passed >= RESTS {
                 return Ok(Some(items));
             }
-            // The iterator is user code too.
+            // The iterator is user code, and other steps have run since.
             self.at.enter();
         }
     }

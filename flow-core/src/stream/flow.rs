@@ -16,11 +16,11 @@ use crate::{
     source::{self, Source, SourceOrDead},
 };
 
-/// The flow that is being built: where streams begin.
+/// A flow while it is built: streams begin here.
 ///
 /// A flow is built several times in one run: once to plan and check it, and once on each worker. It
-/// must come out the same each time. Building opens nothing: sources and sinks only say what they
-/// will open.
+/// must be the same each time. Building opens nothing: sources and sinks only say what they will
+/// open.
 #[derive(Clone)]
 pub struct Flow {
     inner: Rc<Inner>,
@@ -32,7 +32,7 @@ struct Inner {
     inlets: Cell<usize>,
 }
 
-/// A step that begins a stream, and the port for the steps that follow.
+/// A step that begins a stream, and the port of the stream.
 type Begun<T> = (StepIndex, Rc<Port<(NoKey, T)>>);
 
 impl Flow {
@@ -48,8 +48,8 @@ impl Flow {
 
     /// Begins a stream with the records of a source.
     ///
-    /// The source's id is the name of the `let` that it is bound to, or its kind
-    /// (`text_lines_source`).
+    /// The source's id is the name of the `let` that it is bound to. Otherwise it is made of its
+    /// kind (`text_lines_source`).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -72,8 +72,8 @@ impl Flow {
     /// read.
     ///
     /// The second stream is as durable as any other: a file at its end holds each such line exactly
-    /// once, with its place, even if it is not UTF-8. `.on_error(..)` of the source then has no
-    /// effect.
+    /// once, with its place, even if it is not UTF-8. The source's `.on_error(..)` has no effect
+    /// here.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -127,7 +127,7 @@ impl Flow {
         self.inner.graph.borrow_mut().add(step)
     }
 
-    /// Whether too many steps lead to this one.
+    /// Whether more steps lead to this one than a chain may have.
     pub(crate) fn is_too_deep(&self, index: StepIndex) -> bool {
         self.inner.graph.borrow().is_too_deep(index)
     }
@@ -156,7 +156,7 @@ impl Flow {
         }
     }
 
-    /// Builds a flow: its graph, and the closures that make it run.
+    /// Builds a flow: its graph, and the heads that make it run.
     pub(crate) fn built<R, M>(build: impl Fn(&Flow) -> R) -> Result<(Graph, Vec<Head>), BuildError>
     where
         R: Built<M>,

@@ -6,7 +6,10 @@ use super::{Stream, map::Each};
 use crate::record::{IsKeyed, KeyKind, NoKey};
 
 impl<T, Key> Stream<T, Key> {
-    /// Looks at each item as it passes.
+    /// Calls the function with each item, and passes the item on.
+    ///
+    /// On a keyed stream the function sees `&(key, value)`, and the result has no key; see
+    /// [`inspect_values`](Stream::inspect_values).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -33,7 +36,7 @@ impl<T, Key> Stream<T, Key> {
         })
     }
 
-    /// Looks at the value of each record as it passes; the record keeps its key.
+    /// Calls the function with the value of each record, and passes the record on with its key.
     ///
     /// ```
     /// # use flow::prelude::*;

@@ -8,8 +8,9 @@ use crate::record::{IsUnkeyed, KeyKind};
 impl<T, Key> Stream<T, Key> {
     /// Gives each record a key. The steps after it may keep a state for each key.
     ///
-    /// The records of one key are all handled by one worker, in order. The key owns its data: the
-    /// commonest first mistake is `fn(&Event) -> &str`, where `String` is needed.
+    /// One worker processes all records of a key, in order. The key owns its data: instead of
+    /// `fn(&Event) -> &str`, write `fn(&Event) -> String`.
+    ///
     /// On a stream of `String`s, `|word| letter(word)` lets `letter` take a `&str`.
     ///
     /// ```
@@ -37,7 +38,7 @@ impl<T, Key> Stream<T, Key> {
     where
         Key: IsUnkeyed + 'static,
         T: 'static,
-        // Not `Key`: the steps that keep something ask for that, and one error is enough.
+        // The bound is not `Key`: stateful steps require that, and one error is enough.
         K: KeyKind,
         F: FnMut(&T) -> K + 'static, // a key owns its data: a `String`, not a `&str`
     {

@@ -9,10 +9,10 @@ use crate::{
 };
 
 impl<T, Key> Stream<T, Key> {
-    /// Replaces each item.
+    /// Replaces each item by the function's result.
     ///
     /// On a keyed stream the function sees `(key, value)`, and the result has no key; see
-    /// [`map_values`](Stream::map_values). For a function that returns a `Result` there is
+    /// [`map_values`](Stream::map_values). If the function returns a `Result`, use
     /// [`try_map`](Stream::try_map).
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! Several streams of one type as one.
+//! `merge`: two streams of one type as one.
 
 use std::panic::Location;
 
@@ -9,10 +9,9 @@ use crate::{
 };
 
 impl<T, Key> Stream<T, Key> {
-    /// Puts the records of `other` beside those of this stream.
+    /// Merges the records of `other` with those of this stream.
     ///
-    /// Nothing is promised about the order between the two. Keyed streams of one key type stay
-    /// keyed.
+    /// The order between the two is not specified. Keyed streams of one key type stay keyed.
     ///
     /// ```
     /// # use flow::prelude::*;

@@ -1,4 +1,4 @@
-//! Going on from states and keys of types that a step had before.
+//! `migrate_from` and `rekey_from`: conversion of stored states and keys of an earlier type.
 
 use std::any::{TypeId, type_name};
 
@@ -9,15 +9,15 @@ use crate::{
     resume::Conversion,
 };
 
-/// A function that converts an `Old`: every function from it.
+/// A function that converts an `Old`: any `Fn(Old) -> New`.
 #[diagnostic::on_unimplemented(
-    message = "this is no function of `{Old}`",
-    label = "it would be given each stored `{Old}`",
+    message = "this is not a function of `{Old}`",
+    label = "it would get each stored `{Old}`",
     note = "`.migrate_from::<Old>(..)` takes a function `Fn(Old) -> State`: from the type that \
         the step kept before to the one that it keeps"
 )]
 pub trait Convert<Old>: Fn(Old) -> <Self as Convert<Old>>::New {
-    /// What it is converted to.
+    /// The type that the function returns.
     type New: 'static;
 }
 
@@ -30,17 +30,17 @@ where
 }
 
 impl<T, Key> Stream<T, Key> {
-    /// Says how the states of the step that made this stream are made of the type that they had
-    /// before.
+    /// Converts states that an earlier version of this step stored as `Old`.
     ///
-    /// When the store still holds states of the type `Old`, all of them are read and converted
-    /// before the run begins: with the run they are all stored as the present type, or, if one
-    /// can't be read, nothing is changed. When the store holds the present type, nothing is done,
-    /// so the line may stay as long as there may be an old store somewhere. A step that changed
-    /// several times has one line for each type.
+    /// If the store holds states of the type `Old`, the start converts all of them and stores them
+    /// as the present type. If one can't be read, the start is refused and nothing is changed.
     ///
-    /// Types are told apart by what they look like: `Old` may have any name. What can't be traced
-    /// (see the chapter on changes in `docs/recovery.md`) can't be told apart.
+    /// If the store holds the present type, the call has no effect. So it may stay in the code as
+    /// long as an old store may exist. A step that changed several times has one call for each old
+    /// type.
+    ///
+    /// Types are compared by their schema, so `Old` may have any name. Types that can't be traced
+    /// can't be told apart; see the chapter on changes in `docs/recovery.md`.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -68,8 +68,8 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(true, 5)]);
     /// ```
     ///
-    /// That the function gives the state of this step is checked when the flow is built, before
-    /// anything is opened: the stream's type does not name the state.
+    /// The function must return the state of this step. The stream's type does not name the state,
+    /// so that is checked when the flow is built, before anything is opened.
     pub fn migrate_from<Old: State>(self, convert: impl Convert<Old> + 'static) -> Self {
         let old = old::<Old, _>(&convert, Old::schema);
         self.flow
@@ -81,12 +81,12 @@ impl<T, Key> Stream<T, Key> {
         self
     }
 
-    /// Says how the keys of the step that made this stream are made of the type that they had
-    /// before.
+    /// Converts keys that an earlier version of this step stored as `Old`.
     ///
-    /// Other keys have other bytes and belong to other workers, so a changed key type is refused
-    /// without this. With it, the stored states are given their new keys before the run begins, all
-    /// or none; two old keys that become the same one are refused.
+    /// Keys of another type have other bytes and belong to other workers, so a changed key type is
+    /// refused without this call. With it, the start stores all states under their new keys. If a
+    /// key can't be read, or two old keys become the same one, the start is refused and nothing is
+    /// changed.
     ///
     /// ```
     /// # use flow::prelude::*;

@@ -39,13 +39,15 @@ use crate::{
 /// record a key; then steps may keep a state for each key. A clone is a second branch that sees the
 /// same records.
 ///
-/// Order: the records of one partition of a source stay in order up to the next shuffle, and those
-/// of one key stay in order through it. Nothing is promised between keys or partitions, except that
-/// with one worker nothing changes places.
+/// The order of records:
+/// - Records of one partition of a source stay in order up to the next shuffle.
+/// - Records of one key stay in order through the shuffle.
+/// - Between keys or partitions no order is specified, except that with one worker nothing changes
+///   places.
 ///
-/// Each worker has a copy of every function that a step is given, and sees some of the records: a
-/// closure that keeps something from one record to the next sees only what its worker does. What is
-/// to be kept belongs in the state of a stateful step.
+/// Each worker has a copy of every function, and processes some of the records. So a closure that
+/// keeps something from one record to the next sees only the records of its worker. Use the state
+/// of a stateful step instead.
 #[must_use = "a stream does nothing until it reaches a sink"]
 pub struct Stream<T, Key = NoKey> {
     flow: Flow,
@@ -53,7 +55,7 @@ pub struct Stream<T, Key = NoKey> {
     port: Rc<Port<(Key, T)>>,
 }
 
-/// A stream with a key, with its parameters in the order of a map's.
+/// A stream with a key. Its parameters are in the order of a map's.
 pub type KeyedStream<K, V> = Stream<V, K>;
 
 impl<T: Clone, Key: Clone> Clone for Stream<T, Key> {
@@ -79,20 +81,21 @@ impl<T: 'static, Key: 'static> Stream<T, Key> {
 impl<T, Key> Stream<T, Key> {
     /// Gives the step that made this stream an id of its own.
     ///
-    /// For a step that keeps something, the id is what the store knows it by. A name is not empty,
-    /// has no period, since periods join the names of nested dataflows, has no control character,
-    /// and is at most 255 bytes long.
+    /// The store knows a step that keeps something by its id. A name:
+    /// - is not empty, and has at most 255 bytes;
+    /// - has no period, because periods join the names of nested dataflows;
+    /// - has no invisible character, and no space at its beginning or end.
     pub fn named(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.flow.change_step(self.step, |step| step.set_name(id));
         self
     }
 
-    /// Says which id the step that made this stream had before: what the store holds under that id
-    /// becomes this step's.
+    /// Says which id the step that made this stream had before. The step takes over what the store
+    /// holds under that id.
     ///
-    /// The id is the one that it had in the same dataflow, or, for a step that was elsewhere, its
-    /// whole id as messages and `flow-store steps` give it: `carts.joiner`.
+    /// If the step was in the same dataflow, the id is its name. Otherwise it is the whole id, as
+    /// messages and `flow-store steps` print it: `carts.joiner`.
     pub fn renamed_from(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.flow
@@ -100,7 +103,7 @@ impl<T, Key> Stream<T, Key> {
         self
     }
 
-    /// Adds a step to the graph that takes this stream.
+    /// A step that takes this stream, to be added to the graph.
     fn follow(&self, kind: &str, keeps: Keeps, at: &Location<'_>) -> Step {
         let mut step = Step::new(kind, keeps, at);
         step.inputs = vec![self.step.as_usize()];
@@ -133,7 +136,7 @@ impl<T: 'static, Key: 'static> Stream<T, Key> {
     }
 }
 
-/// The name of a key type, none for [`NoKey`].
+/// The name of a key type; `None` for [`NoKey`].
 fn key_name<K: 'static>() -> Option<&'static str> {
     let is_key = std::any::TypeId::of::<K>() != std::any::TypeId::of::<NoKey>();
     is_key.then(std::any::type_name::<K>)

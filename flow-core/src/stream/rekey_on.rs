@@ -8,8 +8,8 @@ use crate::record::{IsKeyed, KeyKind};
 impl<T, Key> Stream<T, Key> {
     /// Gives each record of a keyed stream another key. The old key is dropped.
     ///
-    /// The function sees the value, as with [`key_on`](Stream::key_on). Where the new key depends
-    /// on the old one too, use [`map`](Stream::map), which sees both, and then
+    /// The function sees the value, as with [`key_on`](Stream::key_on). If the new key depends on
+    /// the old one, use [`map`](Stream::map), which sees both, and then
     /// [`into_keyed`](Stream::into_keyed).
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! The end of a stream.
+//! `sink`: the end of a stream.
 
 use std::panic::Location;
 
@@ -18,8 +18,9 @@ impl<T, Key> Stream<T, Key> {
     /// The sink's id is its kind (`json_lines`). Of two sinks of one kind whose positions are
     /// stored, such as two files, one needs a name: [`SinkStep::named`].
     ///
-    /// A `Result` in a record is refused when the flow is built: [`try_map`](Stream::try_map) is
-    /// for functions that may fail. So is an `Option` that would become a line of JSON.
+    /// A record that contains a `Result` is refused when the flow is built; for functions that may
+    /// fail, use [`try_map`](Stream::try_map). An `Option` that would become a line of JSON is
+    /// refused too.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -73,7 +74,7 @@ impl<T, Key> Stream<T, Key> {
     }
 }
 
-/// A sink that has been put at the end of a stream, to be given a name.
+/// A sink at the end of a stream, which can be given a name.
 pub struct SinkStep {
     flow: Flow,
     step: StepIndex,
@@ -88,7 +89,8 @@ impl SinkStep {
         self
     }
 
-    /// Says which id the sink had before: its position in the store is carried over.
+    /// Says which id the sink had before. The sink takes over the position that the store holds
+    /// under that id.
     #[allow(clippy::must_use_candidate, clippy::return_self_not_must_use)]
     pub fn renamed_from(self, id: impl Into<String>) -> Self {
         let id = id.into();

@@ -1,4 +1,4 @@
-//! Functions that may fail, where the record then goes into a second stream.
+//! Functions that may fail, with the failed records in a second stream.
 
 use std::{panic::Location, rc::Rc};
 
@@ -15,7 +15,7 @@ use crate::{
 pub type AndDead<W, T, K, E> = (KeyedStream<K, W>, Stream<DeadRecord<K, T, E>>);
 
 impl<T, K, Has> Stateful<T, K, Value, Has, OrDead> {
-    /// Replaces each value: `f(&mut state, value)` returns what goes on, or fails.
+    /// Replaces each value by the result of `f(&mut state, value)`, which may fail.
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
     where
@@ -53,7 +53,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, OrDead> {
 }
 
 impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
-    /// Replaces each value: `f(&key, &mut state, value)` returns what goes on, or fails.
+    /// Replaces each value by the result of `f(&key, &mut state, value)`, which may fail.
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
     where

@@ -1,4 +1,4 @@
-//! Functions that may fail, where the record then ends the run or is left out.
+//! Functions that may fail, with failed records that end the run or are skipped.
 
 use std::panic::Location;
 
@@ -11,9 +11,9 @@ use crate::{
     state::{Many, One},
 };
 
-/// What becomes of a record on which the function fails, and of the state that it may have changed.
+/// What happens to a record on which the function fails, and to the state that it may have changed.
 pub trait OnFailure<S> {
-    /// Calls the function. `None` is a record to leave out.
+    /// Calls the function. `None` is a record to skip.
     #[doc(hidden)]
     fn call<W, E: Failure>(
         kept: &mut Option<S>,
@@ -27,7 +27,7 @@ impl<S> OnFailure<S> for Fail {
         kept: &mut Option<S>,
         f: impl FnOnce(&mut Option<S>) -> Result<W, E>,
     ) -> Result<Option<W>, BoxError> {
-        // The run is aborted, so nobody will see the state.
+        // The run is aborted, so nobody sees the state again.
         f(kept).map(Some).map_err(Failure::into_error)
     }
 }
@@ -43,7 +43,7 @@ impl<S: Clone> OnFailure<S> for Skip {
     }
 }
 
-/// Calls the function. Where it fails, the state is what it was.
+/// Calls the function. If it fails, the state stays what it was.
 pub(super) fn or_as_before<S: Clone, W, E>(
     kept: &mut Option<S>,
     f: impl FnOnce(&mut Option<S>) -> Result<W, E>,
@@ -55,7 +55,7 @@ pub(super) fn or_as_before<S: Clone, W, E>(
 }
 
 impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
-    /// Replaces each value: `f(&mut state, value)` returns what goes on, or fails.
+    /// Replaces each value by the result of `f(&mut state, value)`, which may fail.
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where
@@ -99,7 +99,7 @@ impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
 }
 
 impl<T, K, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
-    /// Replaces each value: `f(&key, &mut state, value)` returns what goes on, or fails.
+    /// Replaces each value by the result of `f(&key, &mut state, value)`, which may fail.
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where

@@ -1,8 +1,8 @@
 //! Steps that keep a state for each key.
 //!
-//! [`Stream::stateful`] begins one, its options follow, and the function comes last: by then the
-//! compiler knows the types of all of its arguments, so a closure needs none but that of its state.
-//! The usual ones have a short name.
+//! [`Stream::stateful`] begins a step, its options follow, and the function comes last. By then the
+//! compiler knows the types of all arguments, so a closure needs to name only the type of its
+//! state. The usual steps have short names (`short`).
 
 mod dead;
 mod fallible;
@@ -35,24 +35,23 @@ pub enum Value {}
 /// The function sees the key of a record and its value.
 pub enum KeyAndValue {}
 
-/// Each key has a state, from `S::default()` on.
+/// Each key has a state, which begins as `S::default()`.
 pub enum Always {}
 /// A key has a state or none.
 pub enum Perhaps {}
 
 /// The function can't fail.
 pub enum Never {}
-/// The function may fail: what then becomes of the record is [`Fail`] or [`Skip`].
+/// The function may fail. [`Fail`] or [`Skip`] is what then happens to the record.
 pub struct Or<OnFailure>(PhantomData<OnFailure>);
 /// A record on which the function fails ends the run.
 pub enum Fail {}
-/// A record on which the function fails is left out and counted.
+/// A record on which the function fails is skipped and counted.
 pub enum Skip {}
 /// A record on which the function fails goes into a second stream.
 pub enum OrDead {}
 
-/// What the function of a step is given as its state: [`Always`] an `S`, [`Perhaps`] an
-/// `Option<S>`.
+/// The state as the function gets it: an `S` with [`Always`], an `Option<S>` with [`Perhaps`].
 pub trait Slot<S> {
     /// The type behind the `&mut`.
     type State;
@@ -85,16 +84,16 @@ impl<T, K> Stream<T, K> {
     ///
     /// | option | the function | what it does |
     /// |---|---|---|
-    /// | | `(&mut S, V) -> W` | each key has a state, from `S::default()` on |
+    /// | | `(&mut S, V) -> W` | each key has a state, which begins as `S::default()` |
     /// | [`with_key`](Stateful::with_key) | `(&K, &mut S, V) -> W` | it also sees the key |
-    /// | [`optional`](Stateful::optional) | `(&mut Option<S>, V) -> W` | a key has a state or none; where `None` is left, key and row are forgotten |
+    /// | [`optional`](Stateful::optional) | `(&mut Option<S>, V) -> W` | a key has a state or none; if the function leaves `None`, key and row are removed |
     /// | [`or_fail`](Stateful::or_fail) | `.. -> Result<W, E>` | an error ends the run |
-    /// | [`or_skip`](Stateful::or_skip) | `.. -> Result<W, E>` | the record is left out and counted |
+    /// | [`or_skip`](Stateful::or_skip) | `.. -> Result<W, E>` | the record is skipped and counted |
     /// | [`or_dead`](Stateful::or_dead) | `.. -> Result<W, E>` | the record goes into a second stream, with the error |
     ///
-    /// Options go together: `.stateful().with_key().optional().or_dead().flat_map(f)`. The usual
-    /// steps have short names, such as [`stateful_map`](Stream::stateful_map), where id, state and
-    /// order are explained.
+    /// Options can be combined: `.stateful().with_key().optional().or_dead().flat_map(f)`. The
+    /// usual steps have short names, such as [`stateful_map`](Stream::stateful_map), which explains
+    /// id, state and order.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -132,7 +131,7 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
         }
     }
 
-    /// Lets the function also see the key: `(&key, &mut state, value)`.
+    /// Gives the function the key too: `(&key, &mut state, value)`.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -155,8 +154,8 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
 
     /// Lets the function decide whether a key has a state: it gets a `&mut Option<S>`.
     ///
-    /// `None` comes in where the key has no state. Where `None` is left, the key and its row in the
-    /// store are forgotten.
+    /// The function gets `None` if the key has no state. If it leaves `None`, the key and its row
+    /// in the store are removed.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -180,10 +179,10 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
         Stateful::of(self.stream)
     }
 
-    /// Lets the function return a `Result`: an error ends the run.
+    /// Lets the function return a `Result`. An error ends the run.
     ///
-    /// The step stands behind a shuffle, so a failure aborts the run: what is not yet durable is
-    /// given up, and the next run reads it again.
+    /// The step is behind a shuffle, so a failure aborts the run. Everything that is not yet
+    /// durable is rolled back, and the next run reads it again.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -203,10 +202,11 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
         Stateful::of(self.stream)
     }
 
-    /// Lets the function return a `Result`: a record on which it fails is left out, and counted in
+    /// Lets the function return a `Result`. A record on which it fails is skipped, and counted in
     /// [`Outcome::skipped`](crate::Outcome::skipped).
     ///
-    /// The state is as it was before the call: it is cloned for each record.
+    /// After a failure the state is what it was before the call. For that, it is cloned for each
+    /// record.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -227,14 +227,16 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
         Stateful::of(self.stream)
     }
 
-    /// Lets the function return a `Result`: a record on which it fails goes into a second stream,
+    /// Lets the function return a `Result`. A record on which it fails goes into a second stream,
     /// as [`Dead`](crate::Dead), with its key and the error.
     ///
-    /// The state is as it was before the call: state and value are cloned for each record. The
-    /// second stream is as durable as any other: a file at its end holds each failed record exactly
-    /// once.
+    /// After a failure the state is what it was before the call. For that, state and value are
+    /// cloned for each record.
     ///
-    /// A closure takes its id from the first name: `let (balances, dead) = ..`.
+    /// The second stream is as durable as any other: a file at its end holds each failed record
+    /// exactly once.
+    ///
+    /// The id of a closure is the first name: `let (balances, dead) = ..`.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -268,8 +270,8 @@ where
     T: Record,
     K: Key,
 {
-    /// Adds a step behind a shuffle that keeps a state for each key: what its function makes of a
-    /// record is taken by what `emit` makes.
+    /// Adds a step behind a shuffle that keeps a state for each key. `emit` makes what takes the
+    /// results of its function.
     fn keep<S, W, R, E>(
         &self,
         kind: &str,
@@ -305,7 +307,7 @@ where
         index
     }
 
-    /// The same, with one stream of results.
+    /// Like [`keep`](Stream::keep), with one stream of results.
     fn keep_one<S, W, R>(
         self,
         kind: &str,

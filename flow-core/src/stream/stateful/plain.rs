@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
-    /// Replaces each value: `f(&mut state, value)` returns what goes on.
+    /// Replaces each value by the result of `f(&mut state, value)`.
     #[track_caller]
     pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
@@ -46,7 +46,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
 }
 
 impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, Never> {
-    /// Replaces each value: `f(&key, &mut state, value)` returns what goes on.
+    /// Replaces each value by the result of `f(&key, &mut state, value)`.
     #[track_caller]
     pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where

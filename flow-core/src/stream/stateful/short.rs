@@ -1,4 +1,4 @@
-//! Short names for the usual steps.
+//! Short names for the usual stateful steps.
 
 use super::AndDead;
 use crate::{
@@ -8,14 +8,14 @@ use crate::{
 };
 
 impl<T, K> Stream<T, K> {
-    /// Replaces each value, with a state for its key at hand.
+    /// Replaces each value by the result of `f(&mut state, value)`, with a state for each key.
     ///
-    /// `f(&mut state, value)` changes the state and returns what goes on; a key that is met for the
-    /// first time starts with `S::default()`. The state is durable with the epoch that changed it.
-    /// The records of one key come one after the other, in their order.
+    /// The function may change the state. A new key begins with `S::default()`. A change becomes
+    /// durable together with its epoch. The records of one key are processed one after the other,
+    /// in order.
     ///
-    /// The step's id is the function's name; a closure takes the name of the `let` that it is bound
-    /// to, or needs [`named`](Stream::named).
+    /// The step's id is the function's name. The id of a closure is the name of the `let` that it
+    /// is bound to; otherwise the closure needs [`named`](Stream::named).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -44,9 +44,10 @@ impl<T, K> Stream<T, K> {
         self.stateful().map(f)
     }
 
-    /// Replaces each value by any number of others, with a state for its key at hand: as
-    /// [`stateful_map`](Stream::stateful_map), where `f(&mut state, value)` returns an iterator, a
-    /// `Vec`, an `Option`.
+    /// Replaces each value by any number of others, with a state for each key.
+    ///
+    /// It is like [`stateful_map`](Stream::stateful_map), but `f(&mut state, value)` returns the
+    /// values: an iterator, a `Vec`, an `Option`.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -78,9 +79,9 @@ impl<T, K> Stream<T, K> {
 
     /// Like [`stateful_map`](Stream::stateful_map), for a function that may fail.
     ///
-    /// The step stands behind a shuffle, so a failure aborts the run: what is not yet durable is
-    /// given up, and the next run reads it again. See
-    /// [`try_stateful_map_with`](Stream::try_stateful_map_with) for going on.
+    /// The step is behind a shuffle, so a failure aborts the run. Everything that is not yet
+    /// durable is rolled back, and the next run reads it again. To skip the record instead, use
+    /// [`try_stateful_map_with`](Stream::try_stateful_map_with).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -111,11 +112,11 @@ impl<T, K> Stream<T, K> {
         self.stateful().or_fail().map(f)
     }
 
-    /// Like [`try_stateful_map`](Stream::try_stateful_map), with a choice of what happens to a
+    /// Like [`try_stateful_map`](Stream::try_stateful_map), but `on_error` says what happens to a
     /// record that fails.
     ///
-    /// With [`OnError::Skip`] the record is left out and counted, and the state is as it was before
-    /// the call: it is cloned for each record.
+    /// With [`OnError::Skip`] the record is skipped and counted, and the state is what it was
+    /// before the call. For that, the state is cloned for each record.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -182,8 +183,8 @@ impl<T, K> Stream<T, K> {
         self.stateful().with_key().map(f)
     }
 
-    /// Like [`stateful_map_with_key`](Stream::stateful_map_with_key), for a function that may fail:
-    /// an error ends the run, as with [`try_stateful_map`](Stream::try_stateful_map).
+    /// Like [`stateful_map_with_key`](Stream::stateful_map_with_key), for a function that may fail.
+    /// An error ends the run, as with [`try_stateful_map`](Stream::try_stateful_map).
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -214,11 +215,12 @@ impl<T, K> Stream<T, K> {
         self.stateful().with_key().or_fail().map(f)
     }
 
-    /// Like [`try_stateful_map`](Stream::try_stateful_map); records on which the function fails go
-    /// into the second stream, as with [`try_map_or_dead`](Stream::try_map_or_dead), each with its
-    /// key.
+    /// Like [`try_stateful_map`](Stream::try_stateful_map), but records on which the function fails
+    /// go into the second stream, each with its key.
     ///
-    /// The state is as it was before the call: state and value are cloned for each record.
+    /// After a failure the state is what it was before the call. For that, state and value are
+    /// cloned for each record. See [`try_map_or_dead`](Stream::try_map_or_dead) for the second
+    /// stream.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -255,11 +257,11 @@ impl<T, K> Stream<T, K> {
         self.stateful().or_dead().map(f)
     }
 
-    /// Like [`stateful_map`](Stream::stateful_map), for a function that decides whether there is a
+    /// Like [`stateful_map`](Stream::stateful_map), for a function that decides whether a key has a
     /// state: `f(&mut Option<state>, value)`.
     ///
-    /// `None` comes in where the key has no state. Where `None` is left, the key and its row in the
-    /// store are forgotten.
+    /// The function gets `None` if the key has no state. If it leaves `None`, the key and its row
+    /// in the store are removed.
     ///
     /// ```
     /// # use flow::prelude::*;
