@@ -48,9 +48,9 @@ pub use flow_core::{
     Ended, Epoch, Epochs, Failure, Flow, Graph, InputIsStore, IsKeyed, IsUnkeyed, JsonLines, Keeps,
     Kept, Key, KeyKind, KeyedStream, NoKey, NotKept, Notice, OnError, Origin, Outcome, OutputError,
     OutputInStore, OutputIsInput, OutputProblem, OwnsItsData, ParseEpochError, ParseEpochsError,
-    ParseRetainError, Place, Progress, Record, RecordError, Recovery, ResumeError, Retain,
-    RunError, RunHandle, Runner, Safe, Schema, SinkError, SinkStep, SourceError, Started, State,
-    Stateful, Step, StepState, StoreError, Stream, TextLines, TypeChange, scope, sink, source,
-    stateful, store, testing,
+    ParseRetainError, Place, Progress, Record, RecordError, RecordPosition, Recovery, ResumeError,
+    Retain, RunError, RunHandle, Runner, Safe, Schema, SinkError, SinkStep, SourceError, Started,
+    State, Stateful, Step, StepState, StoreError, Stream, TextLines, TypeChange, scope, sink,
+    source, stateful, store, testing,
 };
 pub use program::{Entry, main};

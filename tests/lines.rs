@@ -19,7 +19,7 @@ use flow::{
     Dead, OnError, Outcome, RunHandle,
     prelude::*,
     sink::{self, Collected},
-    source::{LineError, Looks, RawLine},
+    source::{self, LineError, Looks, RawLine},
 };
 use support::{Ended, Running, Workdir, program};
 use tempfile::TempDir;
@@ -318,7 +318,7 @@ fn a_line_that_cannot_be_read_goes_where_it_is_kept() {
         assert!(dead.iter().all(|dead| dead.record.partition == path));
         let letters: Vec<_> = dead
             .iter()
-            .map(|Dead { record, cause }| {
+            .map(|Dead { record, cause, .. }| {
                 (
                     record.line,
                     record.offset,
@@ -406,13 +406,124 @@ fn lines_that_are_not_text_fail_as_if_each_was_read_by_itself() {
             .iter()
             .map(|dead| (dead.record.content.clone(), dead.cause.clone()));
         assert_eq!(found.collect::<Vec<_>>(), letters);
-        for Dead { record, .. } in &dead {
+        for Dead {
+            record, position, ..
+        } in &dead
+        {
+            let position = position.as_ref().unwrap();
+            assert_eq!(position.line, Some(record.line));
+            assert_eq!(position.partition, record.partition);
             let at = usize::try_from(record.offset).unwrap();
             assert!(bytes[at..].starts_with(&record.content));
             let before = bytes[..at].iter().filter(|byte| **byte == b'\n').count();
             assert_eq!(record.line, before as u64 + 1);
         }
     }
+}
+
+/// A record that knows the name of its file and the number of its line.
+fn numbered(line: &str) -> (String, u64) {
+    let (file, number) = line.split_once(' ').unwrap();
+    (file.to_owned(), number.parse().unwrap())
+}
+
+/// A dead letter with the position that it should have.
+fn dead_of(dead: Dead<(String, u64), u64>) -> (Option<String>, String) {
+    let (file, line) = dead.record;
+    let found = dead.position.map(|position| {
+        assert_eq!(position.source_step, file);
+        assert_eq!(position.line, Some(line));
+        position.to_string()
+    });
+    (found, format!("{file}, line {line}"))
+}
+
+#[test]
+fn a_dead_letter_knows_the_line_of_its_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = ["a", "b"].map(|name| {
+        let path = directory.path().join(name);
+        let lines = (1..=5000).map(|number| match number % 7 {
+            0 => "\n".to_owned(),
+            _ => format!("{name} {number}\n"),
+        });
+        fs::write(&path, lines.collect::<String>()).unwrap();
+        path
+    });
+    for (workers, block) in [(1, None), (2, None), (3, Some(100)), (3, Some(7))] {
+        let (files, (bad, dead)) = (files.clone(), sink::collect());
+        let runner = Runner::new(move |flow| {
+            let check = |(_, n): (String, u64)| match n % 5 {
+                0 => Err(n),
+                _ => Ok(n),
+            };
+            let [a, b] = ["a", "b"].map(|name| {
+                let path = files.iter().find(|path| path.ends_with(name)).unwrap();
+                let lines = flow.source(TextLines::open(path)).named(name);
+                let lines = lines.filter(|line| !line.is_empty());
+                lines.map(|line| numbered(&line))
+            });
+            // Two of each even record, in one branch; what is odd in another.
+            let (even, odd) = (a.clone(), a);
+            let even = even
+                .filter(|(_, n)| n % 2 == 0)
+                .flat_map(|item| vec![item; 2]);
+            let (good, dead) = even.try_map_or_dead(check);
+            let (others, more) = odd
+                .filter(|(_, n)| n % 2 == 1)
+                .merge(b.clone())
+                .try_map_or_dead(check);
+            // What rests is resumed after the source's push.
+            let rests = b.filter(|(_, n)| *n == 10);
+            let (long, last) = rests
+                .flat_map(|item| vec![item; 20_000])
+                .try_map_or_dead(check);
+            let goods = good.merge(others).merge(long);
+            goods.sink(sink::from_fn(|_| ()));
+            let all = dead.merge(more).merge(last);
+            all.map(dead_of).sink(bad.clone()).named("dead");
+        });
+        let runner = match block {
+            Some(lines) => runner.blocks_of(lines),
+            None => runner,
+        };
+        runner.workers(workers).run().unwrap();
+        let mut counts = std::collections::BTreeMap::new();
+        for (found, expected) in dead.take() {
+            let expected = directory.path().join(expected).display().to_string();
+            assert_eq!(found.as_ref(), Some(&expected));
+            *counts.entry(expected).or_insert(0) += 1;
+        }
+        let of = |name: &str, line: u64| {
+            let key = directory.path().join(format!("{name}, line {line}"));
+            counts.get(&key.display().to_string()).copied()
+        };
+        assert_eq!(counts.len(), 2 * (1000 - 142));
+        assert_eq!(
+            (of("a", 10), of("a", 15), of("b", 20)),
+            (Some(2), Some(1), Some(1))
+        );
+        assert_eq!((of("b", 35), of("b", 10)), (None, Some(20_001)));
+    }
+}
+
+#[test]
+fn behind_a_shuffle_a_dead_letter_has_no_position() {
+    let (bad, dead) = sink::collect();
+    let runner = Runner::new(move |flow| {
+        let keyed = flow.source(source::from_iter([1_u64, 2, 3])).key_on(|n| *n);
+        let counted = keyed.stateful().map(|_: &mut u64, n| n).named("counted");
+        let (good, dead) = counted.drop_key().try_map_or_dead(|n| match n {
+            2 => Err(()),
+            n => Ok(n),
+        });
+        good.sink(sink::from_fn(|_| ()));
+        dead.map(|dead| (dead.record, dead.position))
+            .sink(bad.clone())
+            .named("dead");
+    });
+    runner.run().unwrap();
+    assert_eq!(dead.take(), [(2, None)]);
 }
 
 #[test]

@@ -36,8 +36,8 @@ pub mod __private {
 pub use engine::{Clock, Epochs, ParseEpochsError, Progress, RunHandle};
 pub use error::{
     BadName, BoxError, BuildError, Dead, Failure, InputIsStore, Kept, NotKept, OnError, Origin,
-    OutputError, OutputInStore, OutputIsInput, OutputProblem, Place, RecordError, ResumeError,
-    RunError, Safe, SinkError, SourceError, TypeChange,
+    OutputError, OutputInStore, OutputIsInput, OutputProblem, Place, RecordError, RecordPosition,
+    ResumeError, RunError, Safe, SinkError, SourceError, TypeChange,
 };
 /// The contents of a [`StoreError`]: an error type for each family of operations on the store.
 pub mod store {

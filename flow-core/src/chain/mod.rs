@@ -5,6 +5,7 @@
 
 mod batch;
 mod fan_out;
+mod locator;
 mod origin;
 mod outlet;
 mod parcel;
@@ -16,6 +17,7 @@ mod stop;
 
 pub(crate) use batch::{Batch, Parent};
 pub(crate) use fan_out::{Branches, FanOut};
+pub(crate) use locator::Locator;
 pub(crate) use origin::FaultOrigin;
 pub(crate) use outlet::{InletId, OutletRef, Shuffle, Staged, StagedRef, ToOne};
 pub(crate) use parcel::{Keyed, Parcel, Plain};

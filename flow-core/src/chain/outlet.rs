@@ -320,7 +320,7 @@ impl<P, T: Record, F: FnMut(P) -> Result<T, BoxError>> Consumer<P> for Into<ToOn
 mod tests {
     use super::*;
     use crate::{
-        chain::{Batch, OutletRef, Skips, Whereabouts},
+        chain::{Batch, Locator, OutletRef, Skips, Whereabouts},
         graph::StepIndex,
     };
 
@@ -328,7 +328,7 @@ mod tests {
 
     fn shuffle(workers: usize) -> (Box<dyn Consumer<(String, u64)>>, OutletRef) {
         let skips = std::sync::Arc::new(Skips::none());
-        let mut wiring = Wiring::new(0, workers, Whereabouts::new(), skips);
+        let mut wiring = Wiring::new(0, workers, Whereabouts::new(), Locator::default(), skips);
         let at = wiring.whereabouts.of(StepIndex(0));
         let consumer = Shuffle::attach(InletId(0), at, &mut wiring);
         (consumer, wiring.outlets.remove(0))

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{BoxConsumer, FanOut, OutletRef, Skips, StagedRef, Whereabouts};
+use super::{BoxConsumer, FanOut, Locator, OutletRef, Skips, StagedRef, Whereabouts};
 use crate::graph::StepIndex;
 
 /// Makes the consumer that was attached to a port.
@@ -82,6 +82,9 @@ pub(crate) struct Wiring {
     /// The number of workers.
     pub(crate) workers: usize,
     pub(crate) whereabouts: Whereabouts,
+    pub(crate) locator: Locator,
+    /// Whether a step of the chain asks for the positions of records.
+    pub(crate) locates: bool,
     /// Every outlet that the chain leads to.
     pub(crate) outlets: Vec<OutletRef>,
     /// What else a push leaves behind, such as counts of skipped records.
@@ -106,12 +109,15 @@ impl Wiring {
         worker: usize,
         workers: usize,
         whereabouts: Whereabouts,
+        locator: Locator,
         skips: Arc<Skips>,
     ) -> Self {
         Wiring {
             worker,
             workers,
             whereabouts,
+            locator,
+            locates: false,
             outlets: Vec::new(),
             others: Vec::new(),
             fallible: BTreeSet::new(),

@@ -24,6 +24,7 @@ struct Made<T> {
     others: Vec<StagedRef>,
     fallible: BTreeSet<StepIndex>,
     keys_may_fail: bool,
+    locates: bool,
 }
 
 impl<T: 'static> Shared<T> {
@@ -50,6 +51,7 @@ impl<T: 'static> Merge<T> {
                 wiring.worker,
                 wiring.workers,
                 wiring.whereabouts.clone(),
+                wiring.locator.clone(),
                 wiring.skips.clone(),
             );
             let chain = self.port.build(&mut own);
@@ -59,10 +61,12 @@ impl<T: 'static> Merge<T> {
                 others: own.others,
                 fallible: own.fallible,
                 keys_may_fail: own.keys_may_fail,
+                locates: own.locates,
             }
         });
         wiring.fallible.extend(&made.fallible);
         wiring.keys_may_fail |= made.keys_may_fail;
+        wiring.locates |= made.locates;
         for outlet in &made.outlets {
             // Two branches of one source may meet here, so an outlet may be known already.
             if !wiring.outlets.iter().any(|known| Rc::ptr_eq(known, outlet)) {

@@ -34,7 +34,7 @@ use super::{
     threads::{Done, Gate, Keeper, Threads},
 };
 use crate::{
-    chain::{FaultOrigin, Skips, Whereabouts, Wiring},
+    chain::{FaultOrigin, Locator, Skips, Whereabouts, Wiring},
     error::{BuildError, ResumeError, RunError},
     graph::{Graph, StepIndex},
     lock::Mutex,
@@ -381,6 +381,7 @@ impl Shared {
         let mut report = Report::default();
         let mut tasks: Vec<SharedTask> = Vec::new();
         let flight = SharedFlight::default();
+        let locator = Locator::default();
         let workers = worker.peers();
         let skips = self.skips.get(index).cloned();
         let skips = skips.unwrap_or_else(|| Arc::new(Skips::none()));
@@ -393,7 +394,13 @@ impl Shared {
                 let mut context = HeadContext {
                     step,
                     graph: &graph,
-                    wiring: Wiring::new(index, workers, whereabouts.clone(), skips.clone()),
+                    wiring: Wiring::new(
+                        index,
+                        workers,
+                        whereabouts.clone(),
+                        locator.clone(),
+                        skips.clone(),
+                    ),
                     resume: resume.as_deref(),
                     partitions,
                     take_unfinished: self.take_unfinished,

@@ -17,7 +17,7 @@ use std::fmt;
 pub use build::{BadName, BuildError};
 pub(crate) use chain::{Advised, Chain, help_of};
 pub use change::TypeChange;
-pub use failed_record::{Dead, OnError};
+pub use failed_record::{Dead, OnError, RecordPosition};
 pub(crate) use io::NoReader;
 pub use io::{SinkError, SourceError};
 pub use kept::{Kept, NotKept};

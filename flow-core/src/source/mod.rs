@@ -457,6 +457,12 @@ pub trait Reader: 'static {
         self.excerpt(&token)
     }
 
+    /// Where record `index` of the last run stands, without what it says.
+    #[doc(hidden)]
+    fn position_of(&mut self, index: usize) -> Option<Excerpt> {
+        self.excerpt_of(index)
+    }
+
     /// The record at a token, for the message about its failure. Called only then.
     fn excerpt(&mut self, at: &Self::Token) -> Option<Excerpt> {
         let _ = at;
@@ -500,18 +506,18 @@ pub struct Excerpt {
     note = "a step that may fail hands its bad records over with `try_map_or_dead`"
 )]
 pub trait SourceOrDead: Source {
-    /// A record that can't be read, as the flow gets it.
-    type Dead: 'static;
+    /// A record that can't be read, as the source has it.
+    type Raw: 'static;
     /// The source of both kinds.
     #[doc(hidden)]
-    type OrDead: Source<Item = Result<Self::Item, Self::Dead>>;
+    type OrDead: Source<Item = Result<Self::Item, (Self::Raw, String)>>;
 
     #[doc(hidden)]
     fn or_dead(self) -> Self::OrDead;
 }
 
 impl<S: SourceOrDead> SourceOrDead for Lossy<S> {
-    type Dead = S::Dead;
+    type Raw = S::Raw;
     type OrDead = Lossy<S::OrDead>;
 
     fn or_dead(self) -> Self::OrDead {

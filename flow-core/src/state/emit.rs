@@ -144,7 +144,14 @@ where
             Ok(result) => self.results.emit(key, result),
             Err((value, cause)) => {
                 let record = (key, value);
-                self.dead.push((NoKey, Dead { record, cause }));
+                self.dead.push((
+                    NoKey,
+                    Dead {
+                        record,
+                        cause,
+                        position: None,
+                    },
+                ));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::{panic::Location, rc::Rc};
 
 use super::{Flow, Stream};
 use crate::{
-    chain::{Batch, BoxConsumer, Branches, Consumer, Fault, Port, StepContext, Wiring},
+    chain::{Batch, BoxConsumer, Branches, Consumer, Fault, Locator, Port, StepContext, Wiring},
     error::Dead,
     graph::{Keeps, Step, StepIndex},
     record::{KeyKind, NoKey},
@@ -15,7 +15,8 @@ impl<T, Key> Stream<T, Key> {
     /// second stream.
     ///
     /// The second stream is as durable as any other: a file at its end holds each failed record
-    /// exactly once. Each item is cloned before the function gets it.
+    /// exactly once. Before a shuffle it also has the position of the record. Each item is cloned
+    /// before the function gets it.
     ///
     /// ```
     /// # use flow::prelude::*;
@@ -107,10 +108,7 @@ impl<T, Key> Stream<T, Key> {
             OrDead::build(index, wiring, &next, &dead, move |pair| {
                 let record: Key::Item<T> = Key::item(pair);
                 let copy = record.clone();
-                f(record).map_err(|cause| Dead {
-                    record: copy,
-                    cause,
-                })
+                f(record).map_err(|cause| (copy, cause))
             })
         });
         (
@@ -129,15 +127,19 @@ pub(super) fn dead_step<D>(flow: &Flow, index: StepIndex, place: &Location<'_>) 
     flow.add_step(step)
 }
 
-impl<T: 'static, D: 'static> Stream<Result<T, D>> {
+impl<T: 'static, R: 'static, E: 'static> Stream<Result<T, (R, E)>> {
     /// Splits what a source has read from what it could not read.
-    pub(crate) fn split_dead(self, place: &'static Location<'static>) -> (Stream<T>, Stream<D>) {
+    #[allow(clippy::type_complexity)] // two streams, as `partition` returns two collections
+    pub(crate) fn split_dead(
+        self,
+        place: &'static Location<'static>,
+    ) -> (Stream<T>, Stream<Dead<R, E>>) {
         let index = self.step;
-        let dead_index = dead_step::<D>(&self.flow, index, place);
+        let dead_index = dead_step::<Dead<R, E>>(&self.flow, index, place);
         let (port, dead_port) = (Port::new(), Port::new());
         let (next, dead): (Rc<Port<_>>, Rc<Port<_>>) = (port.clone(), dead_port.clone());
         self.port.attach(move |wiring| {
-            let f = |(_, read): (NoKey, Result<T, D>)| read.map(Some);
+            let f = |(_, read): (NoKey, Result<T, (R, E)>)| read.map(Some);
             OrDead::build(index, wiring, &next, &dead, f)
         });
         (
@@ -147,31 +149,34 @@ impl<T: 'static, D: 'static> Stream<Result<T, D>> {
     }
 }
 
-struct OrDead<F, U, D> {
+struct OrDead<F, U, R, E> {
     at: StepContext,
+    locator: Locator,
     f: F,
     out: Batch<(NoKey, U)>,
     next: BoxConsumer<(NoKey, U)>,
-    failed: Batch<(NoKey, D)>,
-    dead: BoxConsumer<(NoKey, D)>,
+    failed: Batch<(NoKey, Dead<R, E>)>,
+    dead: BoxConsumer<(NoKey, Dead<R, E>)>,
 }
 
-impl<F: 'static, U: 'static, D: 'static> OrDead<F, U, D> {
+impl<F: 'static, U: 'static, R: 'static, E: 'static> OrDead<F, U, R, E> {
     fn build<T>(
         index: StepIndex,
         wiring: &mut Wiring,
         next: &Port<(NoKey, U)>,
-        dead: &Port<(NoKey, D)>,
+        dead: &Port<(NoKey, Dead<R, E>)>,
         f: F,
     ) -> BoxConsumer<T>
     where
-        F: FnMut(T) -> Result<Option<U>, D>,
+        F: FnMut(T) -> Result<Option<U>, (R, E)>,
     {
         // They are built in reverse, so that the first finds in `wiring` what runs after it.
         let dead = dead.build(wiring);
         let next = next.build(wiring);
+        wiring.locates = true;
         Box::new(OrDead {
             at: wiring.whereabouts.of(index),
+            locator: wiring.locator.clone(),
             f,
             out: Batch::new(),
             next,
@@ -181,7 +186,10 @@ impl<F: 'static, U: 'static, D: 'static> OrDead<F, U, D> {
     }
 }
 
-impl<T, U, D, F: FnMut(T) -> Result<Option<U>, D>> Consumer<T> for OrDead<F, U, D> {
+impl<T, U, R, E, F> Consumer<T> for OrDead<F, U, R, E>
+where
+    F: FnMut(T) -> Result<Option<U>, (R, E)>,
+{
     fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
         self.out.restart(batch);
         self.failed.restart(batch);
@@ -189,7 +197,15 @@ impl<T, U, D, F: FnMut(T) -> Result<Option<U>, D>> Consumer<T> for OrDead<F, U, 
             match (self.f)(record) {
                 Ok(Some(record)) => self.out.push((NoKey, record), parent),
                 Ok(None) => {}
-                Err(dead) => self.failed.push((NoKey, dead), parent),
+                Err((record, cause)) => {
+                    let position = self.locator.find(parent);
+                    let dead = Dead {
+                        record,
+                        cause,
+                        position,
+                    };
+                    self.failed.push((NoKey, dead), parent);
+                }
             }
         }
         let mut branches = Branches::default();

@@ -244,13 +244,19 @@ impl Staged for Skipped {
 mod tests {
     use super::*;
     use crate::{
-        chain::{Port, Whereabouts},
+        chain::{Locator, Port, Whereabouts},
         sink,
         stream::Flow,
     };
 
     fn wiring() -> Wiring {
-        let mut wiring = Wiring::new(0, 1, Whereabouts::new(), Arc::new(Skips::none()));
+        let mut wiring = Wiring::new(
+            0,
+            1,
+            Whereabouts::new(),
+            Locator::default(),
+            Arc::new(Skips::none()),
+        );
         wiring.may_rest = true;
         wiring
     }

@@ -10,7 +10,7 @@ use super::{Built, Stream};
 use crate::{
     chain::{InletId, Port},
     engine::Head,
-    error::BuildError,
+    error::{BuildError, Dead},
     graph::{Facts, Graph, Keeps, Step, StepIndex, Trace},
     record::{NoKey, State},
     source::{self, Source, SourceOrDead},
@@ -94,7 +94,11 @@ impl Flow {
     /// ```
     #[track_caller]
     #[must_use = "a stream does nothing until it reaches a sink"]
-    pub fn source_or_dead<S: SourceOrDead>(&self, source: S) -> (Stream<S::Item>, Stream<S::Dead>) {
+    #[allow(clippy::type_complexity)] // two streams, as `partition` returns two collections
+    pub fn source_or_dead<S: SourceOrDead>(
+        &self,
+        source: S,
+    ) -> (Stream<S::Item>, Stream<Dead<S::Raw, String>>) {
         let place = Location::caller();
         let (index, port) = self.add_source(source.or_dead(), place);
         self.change_step(index, |step| step.item = std::any::type_name::<S::Item>());

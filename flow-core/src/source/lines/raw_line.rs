@@ -5,7 +5,6 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 use serde::{Deserialize, Serialize};
 
 use super::{LineError, format::LineFormat, line::Line};
-use crate::error::Dead;
 
 /// A line as it is in its file, with its place.
 ///
@@ -99,15 +98,13 @@ mod content {
 pub struct OrDead<F>(PhantomData<fn() -> F>);
 
 impl<F: LineFormat> LineFormat for OrDead<F> {
-    type Item = Result<F::Item, Dead<RawLine, String>>;
+    type Item = Result<F::Item, (RawLine, String)>;
 
     const KIND: &'static str = F::KIND;
     const IS_TEXT: bool = F::IS_TEXT;
 
-    const DEAD: Option<fn(RawLine, LineError) -> Self::Item> = Some(|record, error| {
-        let cause = error.to_string();
-        Err(Dead { record, cause })
-    });
+    const DEAD: Option<fn(RawLine, LineError) -> Self::Item> =
+        Some(|record, error| Err((record, error.to_string())));
 
     fn parse(line: Line<'_>) -> Result<Option<Self::Item>, LineError> {
         Ok(F::parse(line)?.map(Ok))

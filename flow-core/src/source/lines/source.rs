@@ -14,7 +14,7 @@ use super::{
     reader::Lines,
 };
 use crate::{
-    error::{Dead, OnError},
+    error::OnError,
     source::{
         At, Excerpt, FileToken, Found, Known, Next, Reader, Source, SourceError, SourceOrDead,
         UnfinishedLine, file::Files,
@@ -234,7 +234,7 @@ impl<F: LineFormat> Source for LinesSource<F> {
 }
 
 impl<F: LineFormat> SourceOrDead for LinesSource<F> {
-    type Dead = Dead<RawLine, String>;
+    type Raw = RawLine;
     type OrDead = LinesSource<OrDead<F>>;
 
     fn or_dead(self) -> Self::OrDead {
@@ -288,6 +288,15 @@ impl<T: 'static> Reader for LinesReader<T> {
 
     fn batch_bytes(&self) -> usize {
         self.lines.batch_bytes()
+    }
+
+    fn position_of(&mut self, index: usize) -> Option<Excerpt> {
+        let before = self.token(index).line;
+        Some(Excerpt {
+            position: format!("line {}", before + 1),
+            line: Some(before + 1),
+            text: None,
+        })
     }
 
     fn excerpt(&mut self, at: &FileToken) -> Option<Excerpt> {

@@ -20,7 +20,7 @@ use super::{
     skipped::Skipped,
 };
 use crate::{
-    error::{Dead, OnError},
+    error::OnError,
     lock::{Condvar, Mutex, MutexGuard},
     source::{
         At, Excerpt, Next, NoResume, Reader, Source, SourceError, SourceOrDead, file::beginning,
@@ -105,7 +105,7 @@ impl<F: LineFormat> Source for StdinSource<F> {
 }
 
 impl<F: LineFormat> SourceOrDead for StdinSource<F> {
-    type Dead = Dead<RawLine, String>;
+    type Raw = RawLine;
     type OrDead = StdinSource<OrDead<F>>;
 
     fn or_dead(self) -> Self::OrDead {

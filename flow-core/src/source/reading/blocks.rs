@@ -11,7 +11,7 @@ use super::{Hand, Reading};
 use crate::{
     chain::{Fault, FaultOrigin, StopFlag},
     engine::{Block, Blocks, FailedLine, Offer, Processed, Receipt, RecordFailure},
-    error::BoxError,
+    error::{BoxError, RecordPosition},
     graph::StepIndex,
     record::NoKey,
     source::{
@@ -38,7 +38,7 @@ impl<S: Source> Blocks for Reading<S> {
                 if !partition.records.is_empty() || partition.failure.is_some() {
                     return None;
                 }
-                let (lines, bytes) = partition.reader.file_lines()?.offer(lines)?;
+                let (lines, bytes) = partition.reader.borrow_mut().file_lines()?.offer(lines)?;
                 return Some(Offer {
                     lines,
                     bytes,
@@ -52,7 +52,11 @@ impl<S: Source> Blocks for Reading<S> {
 
     fn take(&mut self, lines: usize, into: Vec<u8>) -> Option<(Block, Receipt)> {
         let partition = self.partitions.get_mut(self.turn)?;
-        let block = partition.reader.file_lines()?.take(lines, into)?;
+        let block = partition
+            .reader
+            .borrow_mut()
+            .file_lines()?
+            .take(lines, into)?;
         partition.pushed = 0;
         let receipt = Receipt {
             partition: self.turn,
@@ -103,7 +107,7 @@ impl<S: Source> Blocks for Reading<S> {
             bytes = lines.position();
             self.lines.end += 1;
             if self.batch.len() == BATCH {
-                ended = self.push_lines(&mut processed, stop)?;
+                ended = self.push_lines(block, &mut processed, stop)?;
                 if ended.is_some() {
                     break;
                 }
@@ -111,7 +115,7 @@ impl<S: Source> Blocks for Reading<S> {
             }
         }
         // These are the lines before one that could not become a record.
-        ended = self.push_lines(&mut processed, stop)?.or(ended);
+        ended = self.push_lines(block, &mut processed, stop)?.or(ended);
         processed.skips = self.skips.take_since(&counted);
         if let Some((lines, failure)) = ended {
             let bytes = start_of(lines, &block.bytes);
@@ -132,13 +136,17 @@ impl<S: Source> Blocks for Reading<S> {
         }
         let partition = self.partitions.get_mut(receipt.partition)?;
         partition.moved = true;
-        let lines = partition.reader.file_lines()?;
-        let Some(failed) = processed.failed.take() else {
-            let (read, bytes) = processed.stopped.unwrap_or((receipt.lines, receipt.bytes));
-            lines.accept(read, bytes);
-            return None;
+        let failed = processed.failed.take();
+        let (read, bytes) = match &failed {
+            Some(failed) => (failed.lines, failed.bytes),
+            None => processed.stopped.unwrap_or((receipt.lines, receipt.bytes)),
         };
-        lines.accept(failed.lines, failed.bytes);
+        partition
+            .reader
+            .borrow_mut()
+            .file_lines()?
+            .accept(read, bytes);
+        let failed = failed?;
         let step = failed.step.unwrap_or(self.step);
         let cause = failed.cause;
         self.turn = receipt.partition;
@@ -177,12 +185,14 @@ impl<S: Source> Reading<S> {
     /// The results of a block are sent by the worker that has the file, so no step rests.
     fn push_lines(
         &mut self,
+        block: &Block,
         processed: &mut Processed,
         stop: &StopFlag,
     ) -> Result<Option<EndedAt>, Fault> {
         let records = self.batch.len();
         let batch = std::mem::take(&mut self.batch);
         let mut batch = self.batch_of(batch, stop);
+        self.locate_lines(block);
         let pushed = self.chain.push_batch(&mut batch);
         let ended = self.settle(pushed)?;
         while self.rests && self.chain.resume()? {}
@@ -203,15 +213,27 @@ impl<S: Source> Reading<S> {
         }))
     }
 
+    /// Lets the steps of the chain find the positions of the lines that are about to be pushed.
+    fn locate_lines(&self, block: &Block) {
+        let Some(locator) = &self.locator else {
+            return;
+        };
+        let (source_step, partition) = (self.id.clone(), block.partition.clone());
+        let (first, before, holes) = (self.lines.start, block.line, self.holes.clone());
+        locator.begin(move |place| {
+            let number = before + line_of(first, &holes, place as usize) as u64 + 1;
+            Some(RecordPosition {
+                source_step: source_step.clone(),
+                partition: partition.clone(),
+                position: format!("line {number}"),
+                line: Some(number),
+            })
+        });
+    }
+
     /// The line from which the record at `place` of the batch was made.
     fn line_of(&self, place: usize) -> usize {
-        let mut line = self.lines.start + place;
-        for (hole, _) in &self.holes {
-            if *hole <= line {
-                line += 1;
-            }
-        }
-        line
+        line_of(self.lines.start, &self.holes, place)
     }
 
     /// The origin of the lines of a block that were being processed.
@@ -238,6 +260,18 @@ impl<S: Source> Reading<S> {
                 .map(|line| excerpt_of(line_content(line))),
         }
     }
+}
+
+/// The line from which the record at `place` of a batch was made. `first` is the first line of the
+/// batch.
+fn line_of(first: usize, holes: &[(usize, bool)], place: usize) -> usize {
+    let mut line = first + place;
+    for (hole, _) in holes {
+        if *hole <= line {
+            line += 1;
+        }
+    }
+    line
 }
 
 /// The byte of a block at which a line starts.

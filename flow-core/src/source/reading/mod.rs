@@ -17,12 +17,14 @@ use self::{
 };
 use super::{Excerpt, Next, Reader, Source, UnfinishedLine, cannot_resume, lines::LineParser};
 use crate::{
-    chain::{Batch, BoxConsumer, Fault, FaultOrigin, Pushed, Skips, StepContext, StopFlag},
+    chain::{
+        Batch, BoxConsumer, Fault, FaultOrigin, Locator, Pushed, Skips, StepContext, StopFlag,
+    },
     engine::{
         Block, Blocks, EpochRows, Filled, RecordFailure, RunHandle, SourceBell, SourceFault,
         SourceTask,
     },
-    error::{Kept, NotKept},
+    error::{Kept, NotKept, RecordPosition},
     graph::StepIndex,
     record::NoKey,
 };
@@ -53,6 +55,10 @@ struct Reading<S: Source> {
     /// Whether a step of the chain may rest in the middle of a batch.
     rests: bool,
     skips: Arc<Skips>,
+    /// Where steps of the chain find the positions of records. `None` if no step asks.
+    locator: Option<Locator>,
+    /// The partition of the last push, and the number of records of its last read before the push.
+    pushing: (usize, usize),
     /// What is being processed, for the message about a panic. Set once for each batch.
     hand: Hand,
     /// The lines of a block that are being processed: from the first one of the batch to the next
@@ -77,7 +83,7 @@ impl<S: Source> Reading<S> {
     /// The origin of the records in hand, of the partition whose turn it is.
     fn origin_of_turn(&mut self) -> Option<FaultOrigin> {
         let partition = self.partitions.get_mut(self.turn)?;
-        let reader = &mut partition.reader;
+        let reader = &mut *partition.reader.borrow_mut();
         let (first, last) = match self.hand {
             Hand::Records(count) => match self.at.record() {
                 Some(place) => (
@@ -132,7 +138,7 @@ impl<S: Source> Reading<S> {
         };
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             self.at.enter();
-            let excerpt = partition.reader.excerpt_of(partition.pushed);
+            let excerpt = partition.reader.borrow_mut().excerpt_of(partition.pushed);
             if let Some(Excerpt {
                 position,
                 line,
@@ -166,6 +172,7 @@ impl<S: Source> Reading<S> {
             return Ok(0);
         };
         self.hand = Hand::Records(count);
+        self.pushing = (self.turn, partition.pushed);
         let batch: Vec<_> = if count == partition.records.len() {
             let all = std::mem::take(&mut partition.records);
             Vec::from(all)
@@ -180,6 +187,7 @@ impl<S: Source> Reading<S> {
                 .collect()
         };
         let mut batch = self.batch_of(batch, stop);
+        self.locate();
         let pushed = self.chain.push_batch(&mut batch);
         let ended = self.settle(pushed).map_err(SourceFault::Step)?;
         let Some(partition) = self.partitions.get_mut(self.turn) else {
@@ -207,6 +215,26 @@ impl<S: Source> Reading<S> {
     fn goes_alone(&self) -> bool {
         let keys_fail = self.keys_may_fail && !self.rests;
         cannot_resume::<S>() && (keys_fail || !self.fallible.is_empty())
+    }
+
+    /// Lets the steps of the chain find the positions of the records of the last push.
+    fn locate(&self) {
+        let (turn, first) = self.pushing;
+        let (Some(locator), Some(partition)) = (&self.locator, self.partitions.get(turn)) else {
+            return;
+        };
+        let reader = partition.reader.clone();
+        let (source_step, partition) = (self.id.clone(), partition.name.clone());
+        locator.begin(move |place| {
+            let mut reader = reader.try_borrow_mut().ok()?;
+            let found = reader.position_of(first + place as usize)?;
+            Some(RecordPosition {
+                source_step: source_step.clone(),
+                partition: partition.clone(),
+                position: found.position,
+                line: found.line,
+            })
+        });
     }
 
     /// A batch of these records. A stop may cut it if a step may fail and nothing would be lost.
@@ -254,7 +282,7 @@ impl<S: Source> SourceTask for Reading<S> {
         self.at.enter();
         for partition in &mut self.partitions {
             partition.bell.attach(bell.clone());
-            partition.reader.set_run(run);
+            partition.reader.borrow_mut().set_run(run);
         }
     }
 
@@ -286,15 +314,16 @@ impl<S: Source> SourceTask for Reading<S> {
                 self.hand = Hand::Read;
                 let mut out = Vec::from(std::mem::take(&mut partition.records));
                 partition.bell.woken();
-                let next = partition.reader.read(&mut out, &partition.waker);
+                let mut reader = partition.reader.borrow_mut();
+                let next = reader.read(&mut out, &partition.waker);
                 partition.pushed = 0;
                 partition.skipped = 0;
                 partition.moved = true;
-                self.skips.add_many(self.step, partition.take_skipped());
                 if !out.is_empty() {
-                    partition.bytes_each =
-                        size_of::<S::Item>() + partition.reader.batch_bytes() / out.len();
+                    partition.bytes_each = size_of::<S::Item>() + reader.batch_bytes() / out.len();
                 }
+                drop(reader);
+                self.skips.add_many(self.step, partition.take_skipped());
                 partition.records = out.into();
                 match next {
                     Ok(Next::Ready) => again = true,
@@ -353,7 +382,7 @@ impl<S: Source> SourceTask for Reading<S> {
         if let Some(partition) = self.partitions.get_mut(self.turn) {
             // A batch is pushed to its end before the next partition has its turn.
             if partition.records.is_empty() && partition.failure.is_none() && pushed == count {
-                if let Some(lines) = partition.reader.file_lines() {
+                if let Some(lines) = partition.reader.borrow_mut().file_lines() {
                     lines.batch_is_over();
                 }
                 self.turn = (self.turn + 1) % self.partitions.len();
@@ -379,7 +408,7 @@ impl<S: Source> SourceTask for Reading<S> {
         for partition in &mut self.partitions {
             if first {
                 let rest = std::mem::take(&mut partition.records);
-                partition.records = partition.reader.take_back(rest);
+                partition.records = partition.reader.borrow_mut().take_back(rest);
             }
             if partition.failed {
                 partition.records.clear();
@@ -402,7 +431,7 @@ impl<S: Source> SourceTask for Reading<S> {
             let mut records = partition.records.len() as u64;
             partition.records.clear();
             if !partition.at_end {
-                records += partition.reader.taken();
+                records += partition.reader.borrow_mut().taken();
             }
             if let Some(error) = partition.failure.take() {
                 failed = failed.or(Some((turn, error)));
@@ -426,6 +455,8 @@ impl<S: Source> SourceTask for Reading<S> {
     }
 
     fn resume(&mut self) -> Result<bool, Fault> {
+        // Another source may have pushed since.
+        self.locate();
         let more = self.chain.resume()?;
         self.pushed.settle();
         Ok(more)
@@ -439,10 +470,12 @@ impl<S: Source> SourceTask for Reading<S> {
             }
             // The token is taken before the check, so that all it says of the file was read before
             // the check.
+            let mut reader = partition.reader.borrow_mut();
             let token = self
                 .number
-                .map(|number| (number, partition.reader.token(partition.pushed)));
-            let checked = partition.reader.check();
+                .map(|number| (number, reader.token(partition.pushed)));
+            let checked = reader.check();
+            drop(reader);
             checked.map_err(|error| self.at.fault(error))?;
             let Some((number, token)) = token else {
                 continue;

@@ -1,6 +1,7 @@
 //! Opens the partitions of a worker, each at its stored token.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, VecDeque},
     rc::Rc,
     sync::Arc,
@@ -54,6 +55,11 @@ pub(crate) fn head<S: Source>(
             keys_may_fail: context.wiring.keys_may_fail,
             rests: context.wiring.rests,
             skips: context.wiring.skips.clone(),
+            locator: context
+                .wiring
+                .locates
+                .then(|| context.wiring.locator.clone()),
+            pushing: (0, 0),
             hand: Hand::Read,
             lines: 0..0,
             stops: false,
@@ -170,7 +176,7 @@ fn open<S: Source>(
             bell,
             key,
             name: name.clone(),
-            reader,
+            reader: Rc::new(RefCell::new(reader)),
             records: VecDeque::new(),
             pushed: 0,
             skipped: 0,

@@ -1,6 +1,6 @@
 //! A partition that is read on this worker.
 
-use std::{collections::VecDeque, sync::Arc, task::Waker, time::Instant};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, task::Waker, time::Instant};
 
 use crate::{
     engine::{PartitionBell, UnfinishedLine},
@@ -11,7 +11,8 @@ use crate::{
 pub(super) struct Partition<S: Source> {
     pub(super) name: String,
     pub(super) key: Vec<u8>,
-    pub(super) reader: S::Reader,
+    /// Shared with the locator, which finds the positions of records while they are pushed.
+    pub(super) reader: Rc<RefCell<S::Reader>>,
     /// Records of the last batch that have not been pushed yet.
     pub(super) records: VecDeque<S::Item>,
     /// The number of records of the last batch that have been pushed.
@@ -41,18 +42,18 @@ pub(super) struct Partition<S: Source> {
 impl<S: Source> Partition<S> {
     /// Whether the reader has taken records that it can't take again. Asked when the run stops.
     pub(super) fn has_taken(&mut self) -> bool {
-        !self.failed && self.reader.has_taken()
+        !self.failed && self.reader.borrow_mut().has_taken()
     }
 
     /// The number of skipped records before the next one to push that have not been counted yet.
     pub(super) fn take_skipped(&mut self) -> u64 {
-        let skipped = self.reader.skipped_before(self.pushed);
+        let skipped = self.reader.borrow_mut().skipped_before(self.pushed);
         let counted = std::mem::replace(&mut self.skipped, skipped);
         skipped.saturating_sub(counted)
     }
 
     /// The last line, if it was left unread.
     pub(super) fn unfinished(&mut self) -> Option<UnfinishedLine> {
-        self.at_end.then(|| self.reader.unfinished())?
+        self.at_end.then(|| self.reader.borrow_mut().unfinished())?
     }
 }
