@@ -1,4 +1,4 @@
-//! Where a source's records stand, for the steps of its chain that hand a failed record over.
+//! The positions of a source's records, for the steps of its chain that pass on failed records.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -21,7 +21,7 @@ impl Locator {
         self.0.borrow_mut().as_mut()?(place)
     }
 
-    /// A source begins a push.
+    /// Begins a push of a source, whose positions `find` knows.
     pub(crate) fn begin(&self, find: impl FnMut(u32) -> Option<RecordPosition> + 'static) {
         *self.0.borrow_mut() = Some(Box::new(find));
     }

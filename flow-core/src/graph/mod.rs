@@ -38,7 +38,7 @@ impl StepIndex {
     }
 }
 
-/// What a step has in the store.
+/// What a step keeps in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeps {
     /// Nothing: the step only transforms what passes through it.
@@ -63,7 +63,7 @@ pub struct Step {
     /// The method that made the step, such as `map`; for a source or sink its kind, such as
     /// `text_lines`.
     pub kind: String,
-    /// What the step has in the store.
+    /// What the step keeps in the store.
     pub keeps: Keeps,
     /// The type of the items that it emits; for a sink, of the items that it takes.
     pub item: &'static str,

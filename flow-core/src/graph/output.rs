@@ -36,8 +36,8 @@ pub enum Guarantee {
     ExactlyOnce,
     /// The output has every result once, for readers that see only committed data.
     ///
-    /// The output publishes the results of an epoch as one unit after the epoch is durable, for
-    /// example with a transaction of a broker or a database. Readers that also see uncommitted data
+    /// The output publishes the results of an epoch as one unit, after the epoch is durable. A
+    /// transaction of a broker or a database does that. Readers that also see uncommitted data
     /// (`isolation.level=read_uncommitted`) may see results that are rolled back and written again.
     ExactlyOnceCommitted,
 }

@@ -6,7 +6,8 @@
 
 use std::{borrow::Cow, cell::RefCell, panic::Location};
 
-/// What `#[dataflow]` knows of one function: its name and the ids of the calls in its body.
+/// The facts that `#[dataflow]` gathers of one function: its name and the ids of the calls in its
+/// body.
 pub struct Sites {
     /// The function's name.
     pub name: &'static str,

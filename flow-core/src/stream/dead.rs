@@ -15,7 +15,7 @@ impl<T, Key> Stream<T, Key> {
     /// second stream.
     ///
     /// The second stream is as durable as any other: a file at its end holds each failed record
-    /// exactly once. Before a shuffle it also has the position of the record. Each item is cloned
+    /// exactly once. Before the first shuffle, each also has its position. Each item is cloned
     /// before the function gets it.
     ///
     /// ```

@@ -14,7 +14,7 @@ impl<T, Key> Stream<T, Key> {
     /// On a keyed stream the function sees `(key, value)`, and the results have no key; see
     /// [`flat_map_values`](Stream::flat_map_values).
     ///
-    /// If the function makes very many items of one, the step takes a few thousand from its
+    /// The function may make very many items of one. The step takes a few thousand from its
     /// iterator, and they are processed before it takes more. So they are never all in memory,
     /// except in these cases:
     /// - A step that runs after it, up to the next shuffle, may fail.

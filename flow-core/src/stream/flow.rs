@@ -72,7 +72,7 @@ impl Flow {
     /// read.
     ///
     /// The second stream is as durable as any other: a file at its end holds each such line exactly
-    /// once, with its place, even if it is not UTF-8. The source's `.on_error(..)` has no effect
+    /// once, with its place. The line need not be UTF-8. The source's `.on_error(..)` has no effect
     /// here.
     ///
     /// ```

@@ -181,8 +181,8 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
 
     /// Lets the function return a `Result`. An error ends the run.
     ///
-    /// The step is behind a shuffle, so a failure aborts the run. Everything that is not yet
-    /// durable is rolled back, and the next run reads it again.
+    /// The step is behind a shuffle, so a failure aborts the run. Epochs that are not yet durable
+    /// are rolled back, and the next run reads their records again.
     ///
     /// ```
     /// # use flow::prelude::*;

@@ -79,8 +79,8 @@ impl<T, K> Stream<T, K> {
 
     /// Like [`stateful_map`](Stream::stateful_map), for a function that may fail.
     ///
-    /// The step is behind a shuffle, so a failure aborts the run. Everything that is not yet
-    /// durable is rolled back, and the next run reads it again. To skip the record instead, use
+    /// The step is behind a shuffle, so a failure aborts the run. Epochs that are not yet durable
+    /// are rolled back, and the next run reads their records again. To skip the record instead, use
     /// [`try_stateful_map_with`](Stream::try_stateful_map_with).
     ///
     /// ```
