@@ -50,7 +50,7 @@ pub use flow_core::{
     OutputInStore, OutputIsInput, OutputProblem, OwnsItsData, ParseEpochError, ParseEpochsError,
     ParseRetainError, Place, Progress, Record, RecordError, RecordPosition, Recovery, ResumeError,
     Retain, RunError, RunHandle, Runner, Safe, Schema, SinkError, SinkStep, SourceError, Started,
-    State, Stateful, Step, StepState, StoreError, Stream, TextLines, TypeChange, scope, sink,
-    source, stateful, store, testing,
+    State, Stateful, Step, StepKey, StepState, StoreError, Stream, TextLines, TypeChange, scope,
+    sink, source, stateful, store, testing,
 };
 pub use program::{Entry, main};

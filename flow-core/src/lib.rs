@@ -52,7 +52,9 @@ pub use flow_store::{
 };
 pub use formats::{ByteLines, JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Step, scope};
-pub use record::{IsKeyed, IsUnkeyed, Key, KeyKind, NoKey, OwnsItsData, Record, State, StepState};
+pub use record::{
+    IsKeyed, IsUnkeyed, Key, KeyKind, NoKey, OwnsItsData, Record, State, StepKey, StepState,
+};
 pub use resume::Notice;
 pub use run::{Ended, Outcome, Recovery, Runner, Started};
 pub use stream::{Built, Convert, Flow, KeyedStream, SinkStep, Stateful, Stream, stateful};

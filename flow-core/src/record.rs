@@ -152,11 +152,13 @@ impl<T: Serialize + for<'any> OwnsItsData<'any> + Send + 'static> Record for T {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
     label = "the records that come to this step have the key `{Self}`",
-    note = "`NoKey` stands for a stream without a key: give it one with `.key_on(..)`",
     note = "a key is `Serialize + Deserialize + Hash + Eq + Clone`, `Send`, and owns its data: \
         derive what is missing"
 )]
-pub trait Key: Hash + Eq + Clone + Send + 'static {
+// All that the implementation asks for is a supertrait too: see `StepKey`.
+pub trait Key:
+    Serialize + for<'any> OwnsItsData<'any> + Hash + Eq + Clone + Send + 'static
+{
     /// Appends the key's canonical bytes: its MessagePack with field names.
     #[doc(hidden)]
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError>;
@@ -263,6 +265,10 @@ impl<K: PartialEq> IsKeyed for K {}
     note = "add `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]` to `{Self}`"
 )]
 pub trait KeyKind: Sized + 'static {
+    /// Whether there is a key.
+    #[doc(hidden)]
+    type Kind;
+
     /// `T`, or `(K, T)`.
     type Item<T: 'static>: 'static;
 
@@ -276,6 +282,7 @@ pub trait KeyKind: Sized + 'static {
 }
 
 impl KeyKind for NoKey {
+    type Kind = Unkeyed;
     type Item<T: 'static> = T;
 
     fn item<T: 'static>(pair: (Self, T)) -> T {
@@ -289,6 +296,7 @@ impl KeyKind for NoKey {
 
 #[diagnostic::do_not_recommend]
 impl<K: PartialEq + 'static> KeyKind for K {
+    type Kind = Keyed;
     type Item<T: 'static> = (K, T);
 
     fn item<T: 'static>(pair: (K, T)) -> (K, T) {
@@ -299,6 +307,29 @@ impl<K: PartialEq + 'static> KeyKind for K {
         pair
     }
 }
+
+/// The kind of a stream with a key.
+#[doc(hidden)]
+pub enum Keyed {}
+
+/// The kind of a stream without a key.
+#[doc(hidden)]
+pub enum Unkeyed {}
+
+/// The key of a step that keeps a state for each key: any [`Key`], but not [`NoKey`].
+///
+/// It tells a stream without a key from a stream whose key is unsuitable, so that the compiler
+/// prints one error for either.
+// The compiler drops an error that another one implies. For `NoKey` it keeps this trait's error,
+// which implies all that `NoKey` lacks as a `Key`. For any other type it keeps the error of `Key`.
+#[diagnostic::on_unimplemented(
+    message = "this stream has no key yet",
+    label = "this step keeps a state for each key",
+    note = "give the stream a key with `.key_on(..)`"
+)]
+pub trait StepKey<Kind>: Key {}
+
+impl<K: Key> StepKey<Keyed> for K {}
 
 /// The token of a source that can't resume, and the position of a sink that has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

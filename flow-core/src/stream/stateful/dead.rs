@@ -6,7 +6,7 @@ use super::{KeyAndValue, OrDead, Slot, Stateful, Value, fallible::or_as_before};
 use crate::{
     KeyedStream, Stream,
     chain::{Port, Wiring},
-    record::{IsKeyed, Key, NoKey, Record, StateCodec, StepState},
+    record::{Key, KeyKind, NoKey, Record, StateCodec, StepKey, StepState},
     state::{DeadRecord, Emit, Many, One, Results, ResultsAndDead},
     stream::dead::dead_step,
 };
@@ -19,7 +19,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, OrDead> {
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
         S: Clone + 'static,
         W: 'static,
@@ -37,7 +37,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, OrDead> {
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> AndDead<I::Item, T, K, E>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
         S: Clone + 'static,
         I: IntoIterator<Item: 'static> + 'static,
@@ -57,7 +57,7 @@ impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
         S: Clone + 'static,
         W: 'static,
@@ -76,7 +76,7 @@ impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> AndDead<I::Item, T, K, E>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
         S: Clone + 'static,
         I: IntoIterator<Item: 'static> + 'static,
@@ -101,7 +101,7 @@ impl<T, K> Stream<T, K> {
         f: impl FnMut(&K, &mut Option<S>, T) -> Result<R, E> + 'static,
     ) -> AndDead<W, T, K, E>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
         S: Clone + 'static,
         W: 'static,

@@ -7,7 +7,7 @@ use crate::{
     KeyedStream,
     chain::Skips,
     error::{BoxError, Failure},
-    record::{IsKeyed, Key, Record, StepState},
+    record::{Key, KeyKind, Record, StepKey, StepState},
     state::{Many, One},
 };
 
@@ -59,7 +59,7 @@ impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: 'static,
         W: 'static,
@@ -80,7 +80,7 @@ impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: 'static,
         I: IntoIterator<Item: 'static> + 'static,
@@ -103,7 +103,7 @@ impl<T, K, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
     #[track_caller]
     pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: 'static,
         W: 'static,
@@ -125,7 +125,7 @@ impl<T, K, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
     #[track_caller]
     pub fn flat_map<S, I, E, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: 'static,
         I: IntoIterator<Item: 'static> + 'static,

@@ -5,7 +5,7 @@ use std::panic::Location;
 use super::{KeyAndValue, Never, Slot, Stateful, Value};
 use crate::{
     KeyedStream,
-    record::{IsKeyed, Key, Record, StepState},
+    record::{Key, KeyKind, Record, StepKey, StepState},
     state::{Many, One},
 };
 
@@ -14,7 +14,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
     #[track_caller]
     pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: 'static,
         W: 'static,
@@ -31,7 +31,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
     #[track_caller]
     pub fn flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: 'static,
         I: IntoIterator<Item: 'static> + 'static,
@@ -50,7 +50,7 @@ impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, Never> {
     #[track_caller]
     pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: 'static,
         W: 'static,
@@ -67,7 +67,7 @@ impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, Never> {
     #[track_caller]
     pub fn flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: 'static,
         I: IntoIterator<Item: 'static> + 'static,

@@ -4,7 +4,7 @@ use super::AndDead;
 use crate::{
     KeyedStream, Stream,
     error::{Failure, OnError},
-    record::{IsKeyed, Key, Record, StepState},
+    record::{Key, KeyKind, Record, StepKey, StepState},
 };
 
 impl<T, K> Stream<T, K> {
@@ -35,7 +35,7 @@ impl<T, K> Stream<T, K> {
     #[track_caller]
     pub fn stateful_map<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: Default + 'static,
         W: 'static,
@@ -68,7 +68,7 @@ impl<T, K> Stream<T, K> {
     #[track_caller]
     pub fn stateful_flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: Default + 'static,
         I: IntoIterator<Item: 'static> + 'static,
@@ -102,7 +102,7 @@ impl<T, K> Stream<T, K> {
     #[track_caller]
     pub fn try_stateful_map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: Default + 'static,
         W: 'static,
@@ -138,7 +138,7 @@ impl<T, K> Stream<T, K> {
     #[track_caller]
     pub fn try_stateful_map_with<S, W, E, F>(self, f: F, on_error: OnError) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: Default + Clone + 'static,
         W: 'static,
@@ -174,7 +174,7 @@ impl<T, K> Stream<T, K> {
     #[track_caller]
     pub fn stateful_map_with_key<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: Default + 'static,
         W: 'static,
@@ -205,7 +205,7 @@ impl<T, K> Stream<T, K> {
     #[track_caller]
     pub fn try_stateful_map_with_key<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: Default + 'static,
         W: 'static,
@@ -247,7 +247,7 @@ impl<T, K> Stream<T, K> {
     #[track_caller]
     pub fn try_stateful_map_or_dead<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
         S: Default + Clone + 'static,
         W: 'static,
@@ -286,7 +286,7 @@ impl<T, K> Stream<T, K> {
     #[track_caller]
     pub fn stateful_map_opt<S, W, F>(self, f: F) -> KeyedStream<K, W>
     where
-        K: IsKeyed + Key,
+        K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
         S: 'static,
         W: 'static,
