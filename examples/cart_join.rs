@@ -2,8 +2,8 @@
 //! a bad line, and resumes where it stopped once the bug is fixed.
 //!
 //! As a program: `cargo run --example cart_join -- run examples/cart-join.json --recover state`.
-//! Its input has a line per order or payment; its output is a line per event, with the cart as it
-//! then is.
+//! Its input has a line for each order or payment. Its output has a line for each event, with the
+//! cart after it.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ enum Kind {
     Payment,
 }
 
-/// What is known of a user: the state of the join.
+/// The orders of a user: the state of the join.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Cart {
     paid_order_ids: Vec<u64>,
@@ -105,7 +105,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells the story on the sample data: this program is run three times with one store.
+/// Tells the story with the sample data: runs this program three times with one store.
 fn story() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     std::fs::write(
@@ -128,14 +128,14 @@ fn story() -> Result<(), Box<dyn std::error::Error>> {
     };
     let fixed = ["--skip-invalid"];
     run(
-        "Line 6 of the input is no event. The run stops exactly there, and keeps all that came \
-         before:",
+        "Line 6 of the input is no event. The run stops exactly there, and keeps everything \
+         before it:",
         &[],
         1,
     )
     .and_then(|()| {
         run(
-            "The bug is fixed: bad lines are left out. The run goes on behind line 6 and has \
+            "The bug is fixed: bad lines are skipped. The run resumes after line 6, and has \
              forgotten no order:",
             &fixed,
             0,
@@ -143,7 +143,7 @@ fn story() -> Result<(), Box<dyn std::error::Error>> {
     })
     .and_then(|()| {
         run(
-            "Once more: there is nothing new to read, so nothing comes out:",
+            "Once more: there is nothing new to read, so there are no results:",
             &fixed,
             0,
         )

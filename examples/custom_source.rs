@@ -1,5 +1,5 @@
-//! Run with `cargo run --example custom_source`: a source and a sink of one's own, both of which go
-//! on where they were.
+//! Run with `cargo run --example custom_source`: a custom source and a custom sink, both of which
+//! resume where they stopped.
 //!
 //! The source reads a queue of readings; the sink keeps the highest reading of each sensor in a
 //! file that is replaced as a whole. The flow is stopped in the middle and run again.
@@ -82,7 +82,7 @@ struct TopicReader {
     topic: String,
     /// The offset of the next unread message.
     next: usize,
-    /// How many messages the last batch had.
+    /// The size of the last batch.
     batch: usize,
 }
 
@@ -116,8 +116,8 @@ impl Reader for TopicReader {
     }
 }
 
-/// A file with the latest record for each sensor. Its position is the whole table, so a run that
-/// goes on starts from the table of the last durable epoch, whatever the file shows.
+/// A file with the latest record of each sensor. Its position is the whole table. So a run resumes
+/// with the table of the last durable epoch, whatever the file shows.
 #[derive(Clone)]
 struct TableFile {
     path: PathBuf,
@@ -174,7 +174,7 @@ impl Writer for TableWriter {
     }
 
     fn close_epoch(&mut self) -> Result<(Table, Option<SyncOutput>), SinkError> {
-        // Writing and fsync are slow: they are done on the thread that commits.
+        // Writing and syncing are slow, so the thread that commits does them.
         let (path, table) = (self.path.clone(), self.table.clone());
         let sync = SyncOutput::new(move || write_table(&path, &table));
         Ok((self.table.clone(), Some(sync)))
@@ -236,7 +236,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     run(1)?;
 
-    println!("More readings have come; the run goes on behind the old ones, now with two workers:");
+    println!("There are new readings. The run resumes after the old ones, now with two workers:");
     broker.send("south", "cellar", 11.0);
     broker.send("north", "roof", 23.0);
     broker.send("south", "attic", 30.5);

@@ -1,4 +1,4 @@
-//! `#[dataflow]`, documented where its examples run against what users import.
+//! `#[dataflow]`. It is documented here so that its examples use the imports of users.
 
 /// Makes a function a dataflow: its steps get ids, and mistakes are found at compile time.
 ///

@@ -1,5 +1,4 @@
-//! What users get wrong, and what happens to them: one clear error each, nothing lost, nothing
-//! rewritten.
+//! Mistakes of users: each leads to one clear error, and nothing is lost or rewritten.
 #![cfg(test)]
 
 mod support;
@@ -17,7 +16,7 @@ use support::{Ended, Snapshot, Workdir, program};
 static WORDS: LazyLock<PathBuf> = LazyLock::new(|| program("words"));
 static PACED: LazyLock<PathBuf> = LazyLock::new(|| program("paced"));
 
-/// `src/program/mod.rs` says what they mean.
+/// `src/program/mod.rs` explains them.
 const FINE: i32 = 0;
 const FAILED: i32 = 1;
 const WRONG: i32 = 2;
@@ -80,7 +79,7 @@ fn an_empty_file_has_no_records_and_may_grow() {
     words.fine(&["in"], "ant 1\n").says(["1 record read"]);
 }
 
-/// As `tail -f` and log shippers do: who writes a line may not have finished it.
+/// As with `tail -f` and log shippers: the writer of a line may not have finished it.
 #[test]
 fn an_unfinished_last_line_waits_for_its_newline() {
     for (rest, line) in [
@@ -225,7 +224,7 @@ fn another_encoding_is_named() {
     }
 }
 
-/// Opening a pipe waits for its writer, and none of these can be read again from the middle.
+/// Opening a pipe waits for its writer, and none of these inputs can be resumed from the middle.
 #[test]
 fn what_is_no_regular_file_is_refused_and_not_waited_for() {
     let words = Words::with("ant\n");
@@ -263,7 +262,7 @@ fn what_is_no_regular_file_is_refused_and_not_waited_for() {
     ended.one_error(REFUSED, ["in is a pipe"]);
 }
 
-/// In the place of a file of the store too.
+/// It is refused in place of a file of the store, too.
 #[test]
 fn a_lock_file_that_is_a_pipe_is_refused_and_not_waited_for() {
     let words = Words::with("ant\n");
@@ -441,7 +440,7 @@ fn a_file_that_is_not_what_it_was_is_refused() {
     words.fine(&["in"], &(out + "bug 2\n"));
 }
 
-/// A partition that is gone, before and after it was read to its end.
+/// A partition that is gone, before or after it was read to its end.
 #[test]
 fn an_unfinished_file_that_is_gone_takes_an_agreement() {
     let words = Words::with("ant\nbee\n");
@@ -785,7 +784,7 @@ fn a_store_file_that_was_cut_is_refused() {
     }
 }
 
-/// The length a file of this length is cut to.
+/// The length to which a file of this length is cut.
 type CutTo = Box<dyn Fn(u64) -> u64>;
 
 #[test]
@@ -923,7 +922,7 @@ fn a_renamed_step_keeps_its_state_only_if_it_says_so() {
     let says = ["`count`", ".renamed_from(\"count\")", "--drop-state count"];
     words.refused(REFUSED, &renamed, &says);
     let ended = words.fine(&["in", "--shape", "renamed-from"], "ant 1\nape 2\n");
-    ended.says(["step `tally` goes on with the rows of `count`"]);
+    ended.says(["step `tally` resumes with the rows of `count`"]);
     words.work.append("in", "asp\n");
     // From then on it may say so or not.
     let ended = words.fine(&renamed, "ant 1\nape 2\nasp 3\n");
@@ -986,7 +985,7 @@ fn standard_output_that_nobody_reads_is_an_error_and_not_a_loss() {
     ended.says([read]);
 }
 
-/// What a start would refuse or say can be found out before, and nothing is changed by it.
+/// `check` reports the refusals and notices of a start, and changes nothing.
 #[test]
 fn a_check_says_what_a_run_would_and_changes_nothing() {
     let words = Words::with("ant\nbee\n");
@@ -1019,7 +1018,7 @@ fn a_check_says_what_a_run_would_and_changes_nothing() {
     check("renamed", &[]).one_error(REFUSED, ["`count`", ".renamed_from"]);
     check("renamed-from", &[])
         .expect(FINE)
-        .says(["step `tally` goes on with the rows of `count`"]);
+        .says(["step `tally` resumes with the rows of `count`"]);
     check("retyped", &[]).one_error(REFUSED, ["`count`"]);
     words.work.write("in", "bug\n");
     check("first", &[]).one_error(REFUSED, ["in is shorter"]);
@@ -1027,7 +1026,7 @@ fn a_check_says_what_a_run_would_and_changes_nothing() {
     assert_eq!(before.1, words.out());
 }
 
-/// A check is one that only reads: it is no user of the store that others are told of or wait for.
+/// A check only reads: other processes neither wait for it nor are told of it.
 #[test]
 fn a_check_leaves_the_lock_file_alone_and_reads_beside_others() {
     let words = Words::with("ant\nbee\n");

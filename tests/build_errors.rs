@@ -1,5 +1,5 @@
-//! What is wrong with a flow as it is built: found before anything is opened, all at once, with
-//! places.
+//! Mistakes in a flow that are found when it is built: before anything is opened, all at once, with
+//! their places.
 #![cfg(test)]
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -90,7 +90,7 @@ fn two_sources_and_two_sinks_of_one_kind_without_names() {
     assert!(errors[1].help().unwrap().contains(".named(\"..\")"));
 }
 
-/// The store keeps nothing of them, so nobody looks for them by an id.
+/// The store keeps nothing of these steps, so they need no id.
 #[test]
 fn any_number_of_sinks_that_keep_nothing() {
     let runner = Runner::new(|flow| {
@@ -107,8 +107,7 @@ fn any_number_of_sinks_that_keep_nothing() {
     assert_eq!(outcome.unwrap().records, 3);
 }
 
-/// The first program that anybody writes: lines from one file to another, nothing named, and it
-/// resumes.
+/// The first program of most users: lines from one file to another, without names, and it resumes.
 #[test]
 fn a_source_and_a_sink_of_one_kind() {
     let directory = tempfile::tempdir().unwrap();
@@ -446,7 +445,7 @@ impl std::error::Error for NoLimit {
     }
 }
 
-/// A flow function may use `?`, in every form in which a flow is given, also in pieces of it.
+/// A flow function may use `?`, in each form of a flow and in pieces of it.
 #[test]
 fn a_flow_function_may_fail() {
     fn limit(text: &str) -> Result<u64, NoLimit> {
@@ -529,7 +528,7 @@ fn one_output_in_two_sinks() {
     assert!(error.to_string().contains("merge"), "{error}");
 }
 
-/// A source that can't go on where it was.
+/// A source that can't resume.
 struct Once;
 
 struct OnceReader;

@@ -44,7 +44,7 @@ fn parse<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Vec<Value> {
     lines.into_iter().map(parse).collect()
 }
 
-/// The results are the expected ones: in their order with one worker, else in the order of each
+/// The results are the expected ones, in order with one worker, otherwise in the order of each
 /// user.
 #[track_caller]
 fn assert_results(results: &str, expected: &[&str], workers: &str) {
@@ -263,7 +263,7 @@ fn without_arguments_the_example_tells_the_story() {
     );
 }
 
-/// Stops a flow in the middle of its input by a signal and has it go on.
+/// Stops a flow in the middle of its input by a signal, and resumes it.
 fn stopped_by(signal: &str, status: i32, workers: &str, epochs: &str) {
     let paced = program("paced");
     let work = Workdir::new();

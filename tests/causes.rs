@@ -1,4 +1,4 @@
-//! What led to an error: said once each, and given back as the user's own error.
+//! The causes of an error: each is printed once, and returned as the user's own error.
 #![cfg(test)]
 
 mod support;
@@ -13,7 +13,7 @@ use flow::{
 };
 use support::Workdir;
 
-/// An error with a cause, whose text says nothing of it.
+/// An error whose text does not mention its cause.
 #[derive(Debug, PartialEq)]
 struct BadLine(ParseIntError);
 
@@ -35,7 +35,7 @@ fn bad() -> BadLine {
 
 const SAID: &str = "bad line: invalid digit found in string";
 
-/// Where the error comes up.
+/// The place of the error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum In {
     Function,
@@ -169,7 +169,7 @@ fn every_failure_says_its_causes_once_and_gives_the_error_back() {
     }
 }
 
-/// Of several errors of a build, any may be the one.
+/// If a build has several errors, any of them may be the cause.
 #[test]
 fn errors_of_a_build_are_looked_through() {
     let error = Runner::new(|flow| {

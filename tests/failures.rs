@@ -1,5 +1,5 @@
-//! Failures in user code, wherever it is called: a typed error that names the step, nobody hangs,
-//! and the next run is right.
+//! Failures in user code, at every place of a call: a typed error names the step, no run hangs, and
+//! the next run is right.
 #![cfg(test)]
 
 use std::{
@@ -19,7 +19,7 @@ use flow::{
     testing::Harness,
 };
 
-/// Panics in a place of its choice, when its number comes.
+/// Panics at a chosen place, for a chosen number.
 #[derive(Debug)]
 struct Bomb {
     n: u64,
@@ -91,8 +91,8 @@ impl std::hash::Hash for Bomb {
     }
 }
 
-/// Counts bombs by themselves: as records, keys and states they are cloned, dropped, compared and
-/// written.
+/// Counts bombs, keyed by themselves. As records, keys and states they are cloned, dropped,
+/// compared and written.
 fn counted(place: Place) -> impl Fn(Stream<u64>) -> Stream<u64> {
     move |numbers| {
         let bombs = numbers.map(move |n| Bomb { n: n % 100, place });
@@ -140,7 +140,7 @@ fn a_panic_anywhere_in_a_type_is_an_error_and_the_next_run_is_right() {
     }
 }
 
-/// A source and a sink that fail or panic where they are told.
+/// A source and a sink that fail or panic at a chosen place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
     None,
@@ -497,7 +497,7 @@ fn workers_with_full_queues_stop_when_another_one_panics() {
     );
 }
 
-/// What is committed is in the output: an epoch whose output could not be synced is not.
+/// An epoch whose output could not be synced is not committed.
 #[test]
 fn an_epoch_whose_output_could_not_be_synced_is_not_durable() {
     struct Unsynced;
@@ -615,7 +615,7 @@ fn a_long_error_is_stored_by_its_beginning_and_known_again() {
     }
 }
 
-/// Where a run failed and how is compared, not what the error says.
+/// The kind and the place of a failure are compared, not its text.
 #[test]
 fn the_third_failure_in_one_place_is_known_whatever_its_words() {
     let directory = tempfile::tempdir().unwrap();

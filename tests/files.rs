@@ -1,4 +1,4 @@
-//! Files as inputs and outputs, where they change while a flow runs or between its runs.
+//! Files as inputs and outputs that change while a flow runs, or between its runs.
 #![cfg(test)]
 
 use std::{
@@ -63,7 +63,7 @@ fn a_line_that_is_still_being_written_is_read_when_it_is_finished() {
     }
 }
 
-/// Between the start, which looks at it, and the first read.
+/// The file changes between the look at the start and the first read.
 #[test]
 fn a_line_that_was_taken_and_grows_as_the_run_starts_is_no_record() {
     let directory = tempfile::tempdir().unwrap();
@@ -102,7 +102,7 @@ fn a_line_that_was_taken_and_grows_as_the_run_starts_is_no_record() {
     );
 }
 
-/// Reads with a limit of five bytes, leaves out what is longer, and says what was skipped and seen.
+/// Reads with a limit of five bytes, skips longer lines, and returns what was skipped and seen.
 fn skip_long(path: &Path, store: &Path, take: bool) -> (u64, Vec<String>, usize) {
     let (out, seen) = sink::collect();
     let path = path.to_owned();
@@ -118,7 +118,7 @@ fn skip_long(path: &Path, store: &Path, take: bool) -> (u64, Vec<String>, usize)
     (outcome.skipped(), seen.take(), outcome.unfinished.len())
 }
 
-/// A line that is too long is skipped as a whole, whenever its end comes.
+/// A line that is too long is skipped as a whole, even if its end arrives late.
 #[test]
 fn the_rest_of_a_long_last_line_is_no_record() {
     let directory = tempfile::tempdir().unwrap();
@@ -235,7 +235,7 @@ fn one_new_output_under_two_spellings_is_refused_before_anything_is_made() {
     assert!(!output.exists() && !store.exists());
 }
 
-/// One file is one partition, whatever it is called: read twice, all that it holds would count
+/// One file is one partition, whatever its names: if it were read twice, its records would count
 /// twice.
 #[test]
 fn a_file_under_another_name_is_not_read_again() {
@@ -265,7 +265,7 @@ fn a_file_under_another_name_is_not_read_again() {
     assert_eq!(run(&other).0.unwrap().records, 1);
 }
 
-/// Files of one kind begin alike: only one that has all that was read is the same.
+/// Files of one kind begin alike: only a file with all of the content that was read is the same.
 #[test]
 fn a_file_that_only_begins_like_one_that_was_read_is_another() {
     let directory = tempfile::tempdir().unwrap();
@@ -278,14 +278,14 @@ fn a_file_that_only_begins_like_one_that_was_read_is_another() {
     };
     assert_eq!(read("in", "one\ntwo\n").unwrap().records, 3);
     fs::remove_file(&path).unwrap();
-    // shorter, as long, longer
+    // Shorter, of the same length, longer.
     assert_eq!(read("a", "one\n").unwrap().records, 2);
     fs::remove_file(directory.path().join("a")).unwrap();
     assert_eq!(read("b", "uno\ndue\n").unwrap().records, 3);
     fs::remove_file(directory.path().join("b")).unwrap();
     assert_eq!(read("c", "un\ndeux\ntrois\n").unwrap().records, 4);
     fs::remove_file(directory.path().join("c")).unwrap();
-    // and one that has grown is the same
+    // A file that has grown is the same.
     let error = read("moved", "one\ntwo\nthree\n").unwrap_err();
     assert!(
         matches!(
@@ -317,7 +317,7 @@ fn one_file_under_two_names_is_refused() {
     }
 }
 
-/// All partitions are known from the start on, not only those that were read from.
+/// All partitions are known from the start, even those that were not read.
 #[test]
 fn a_file_that_is_gone_before_anything_of_it_was_read_is_missed() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! One record that becomes very many.
+//! A record that becomes very many records.
 #![cfg(test)]
 
 use std::sync::{
@@ -8,7 +8,8 @@ use std::sync::{
 
 use flow::{Ended, Epochs, Recovery, RunHandle, Runner, sink, source};
 
-/// How many items a step has made that the sink has not got, and the most that these ever were.
+/// The number of items that a step has made and the sink has not received, and the greatest such
+/// number.
 #[derive(Clone, Default)]
 struct Between {
     made: Arc<AtomicU64>,
@@ -27,7 +28,7 @@ impl Between {
     }
 }
 
-/// A few records of which each becomes very many: what comes of it is taken in before more is made.
+/// A few records, each of which becomes very many: results are consumed before more are made.
 #[test]
 fn a_record_that_becomes_millions_is_never_whole_in_memory() {
     const EACH: u64 = 300_000;
@@ -72,7 +73,7 @@ fn a_record_that_becomes_millions_is_never_whole_in_memory() {
     }
 }
 
-/// What a record becomes belongs to its epoch, however long it takes.
+/// The results of a record belong to its epoch, even if they take long.
 #[test]
 fn a_stop_in_the_middle_of_a_record_that_becomes_very_many_has_all_of_it() {
     const EACH: u64 = 100_000;
@@ -117,8 +118,8 @@ fn a_stop_in_the_middle_of_a_record_that_becomes_very_many_has_all_of_it() {
     }
 }
 
-/// A record of a source that can't resume goes alone if a step may fail. The next one waits while a
-/// step rests inside it.
+/// A source that can't resume pushes records one by one if a step may fail. The next record waits
+/// while a step rests inside the present one.
 #[test]
 fn what_rests_in_one_record_is_not_lost_to_the_next_one() {
     let (sender, channel) = source::from_channel(1000);

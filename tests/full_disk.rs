@@ -1,4 +1,4 @@
-//! A disk that is full: the run ends with one error that says what is safe, and goes on when there
+//! A full disk: the run ends with one error that says what is safe, and the flow resumes when there
 //! is room again.
 //!
 //! Two kinds of full disks: a file system of a few hundred KiB, which only root can mount, and a
@@ -36,7 +36,7 @@ fn input() -> String {
     (0..6000).map(line).collect()
 }
 
-/// What is to come out, by word.
+/// The expected results, by word.
 static WHOLE: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
     let mut counts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for word in input().split_whitespace() {
@@ -46,7 +46,7 @@ static WHOLE: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
     counts
 });
 
-/// The lines of each word are the first ones of the right ones; how many there are.
+/// Checks that the lines of each word are the first of the expected ones, and returns their number.
 #[track_caller]
 fn assert_beginning(out: &[u8]) -> usize {
     let out = std::str::from_utf8(out).unwrap();
@@ -154,7 +154,7 @@ impl Words {
     }
 }
 
-/// The epoch up to which everything is safe, as the user reads it; none if no epoch of the run is.
+/// The epoch up to which everything is safe, as printed; `None` if no epoch of the run is durable.
 #[track_caller]
 fn said_to_be_safe(text: &str) -> Option<Epoch> {
     let Some((before, _)) = text.split_once(" is safe; the next run resumes from there.") else {
@@ -168,7 +168,7 @@ fn said_to_be_safe(text: &str) -> Option<Epoch> {
     Some(Epoch::from_u64(opening + number.parse::<u64>().unwrap()))
 }
 
-/// A file system with little room, as long as this lives.
+/// A small file system, mounted until this is dropped.
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
@@ -207,8 +207,7 @@ impl Drop for SmallDisk<'_> {
     }
 }
 
-/// Runs on a small file system that is made a little larger after each run, until there is room for
-/// all.
+/// Runs on a small file system that grows a little after each run, until everything fits.
 fn on_a_small_disk(store: &'static str, output: &'static str) {
     let mut words = Words::new(store, output);
     let at = words.work.path("disk");

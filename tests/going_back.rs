@@ -79,7 +79,7 @@ impl Words {
     }
 }
 
-/// By step: keys and values.
+/// Keys and values, by step.
 type Rows = Vec<(String, Vec<u8>, Vec<u8>)>;
 
 fn rows(look: &Look) -> Rows {
@@ -109,9 +109,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A finished run of several, each with its own number of workers; and for every epoch that it
-/// could be brought back to: the state there is that of a run which had read no further, and from
-/// there all comes out as it had.
+/// Several runs, each with another number of workers. At every epoch that the store can go back to,
+/// the state is that of a run which read no further, and a resume from there emits the same
+/// results.
 #[test]
 fn from_every_epoch_that_is_retained_all_comes_out_as_it_had() {
     let flow = Words::new();
@@ -159,7 +159,7 @@ fn from_every_epoch_that_is_retained_all_comes_out_as_it_had() {
     assert!(seen.len() >= 30, "each epoch has a state of its own");
 }
 
-/// What it is for: the program was wrong for a while.
+/// The purpose of going back: the program was wrong for a while.
 #[test]
 fn a_change_that_was_wrong_is_taken_back() {
     let flow = Words::new();
@@ -196,7 +196,7 @@ fn a_change_that_was_wrong_is_taken_back() {
         REFUSED,
         [
             "execution 3 has gone back to epoch",
-            "leave `--from-epoch` away",
+            "omit `--from-epoch`",
             "say `--from-epoch 3.0`",
         ],
     );

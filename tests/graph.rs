@@ -1,4 +1,4 @@
-//! The graph of a flow as a user's own tests keep it.
+//! The graph of a flow, as users can compare it in their tests.
 #![cfg(test)]
 
 use std::fs;

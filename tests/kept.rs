@@ -1,5 +1,5 @@
-//! What a commit makes durable can be read back and is what it was, or the run stops before the
-//! commit and says which step, key and type.
+//! Every durable value can be read back unchanged. Otherwise the run ends before the commit, and
+//! names step, key and type.
 #![cfg(test)]
 
 use std::{
@@ -11,8 +11,8 @@ use std::{
 use flow::{CodecError, Kept, NotKept, RunError, Stream, testing::Harness};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// A flow with one step, which keeps a state for even and for odd numbers and gives out what `f`
-/// says.
+/// A flow with one step, which keeps a state for even and for odd numbers, and emits the results of
+/// `f`.
 fn keeping<S>(f: fn(&mut S, u64) -> String) -> Harness<Stream<u64>, Stream<String>>
 where
     S: Default + Serialize + DeserializeOwned + 'static,
@@ -24,7 +24,7 @@ where
     Harness::new(flow)
 }
 
-/// Feeds numbers to one run after the other, and returns what all of them gave out, sorted.
+/// Feeds numbers to consecutive runs, and returns the sorted results of all of them.
 fn in_runs<S>(f: fn(&mut S, u64) -> String) -> Vec<String>
 where
     S: Default + Serialize + DeserializeOwned + 'static,
@@ -38,7 +38,7 @@ where
     all
 }
 
-/// The error of a run in which something could not be kept.
+/// The error of a run in which a value could not be kept.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T, RunError>) -> (String, NotKept) {
     match result {
@@ -123,7 +123,7 @@ fn a_field_that_is_left_out_without_a_default_stops_the_run() {
     let (_, error) = refused(test.feed(4..5).run());
     assert_eq!(
         error.to_string(),
-        "the state of key 0, of type `Orders`, can't be kept: it is written, and cannot be read \
+        "the state of key 0, of type `Orders`, can't be kept: it can be written, but not read \
          back: missing field \
          `open`\nhelp: a field that is sometimes not written needs `#[serde(default)]` to be read"
     );
@@ -245,7 +245,7 @@ fn a_state_that_cannot_be_written_names_its_key() {
     }
 }
 
-/// Whether [`Cart`] can do without a note.
+/// Whether [`Cart`] can be read without a note.
 static LENIENT: AtomicBool = AtomicBool::new(true);
 
 #[derive(Default, Serialize, Deserialize)]
@@ -275,7 +275,7 @@ impl TryFrom<Loose> for Cart {
     }
 }
 
-/// A state that a check has missed, at the next start.
+/// A state that the check missed is found at the next start.
 #[test]
 fn what_was_written_and_cannot_be_read_is_not_taken_for_another_type() {
     fn total(cart: &mut Cart, n: u64) -> String {

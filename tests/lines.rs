@@ -1,5 +1,5 @@
-//! How bytes become lines and records: all kinds of line ends, what is no text, what is no JSON,
-//! what is too long; from one file, from very many, from standard input.
+//! How bytes become lines and records: all line endings, invalid UTF-8, invalid JSON and long
+//! lines, from one file, from very many, and from standard input.
 #![cfg(test)]
 
 mod support;
@@ -62,7 +62,7 @@ impl Input {
     }
 }
 
-/// The records of a flow with these workers, without a store and in the order of their numbers.
+/// The records of a flow with this many workers and without a store, in the order of their numbers.
 fn read_all(path: &Path, workers: usize, block: Option<usize>) -> (Outcome, Vec<Vec<u8>>) {
     let (out, seen) = sink::collect();
     let path = path.to_owned();
@@ -79,7 +79,7 @@ fn read_all(path: &Path, workers: usize, block: Option<usize>) -> (Outcome, Vec<
 
 // ---- line ends
 
-/// What the lines of these bytes are, in few words.
+/// A short description of the lines of these bytes.
 fn reference(bytes: &[u8]) -> (Vec<Vec<u8>>, bool) {
     let whole = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut lines: Vec<&[u8]> = whole.split(|byte| *byte == b'\n').collect();
@@ -172,7 +172,7 @@ fn a_file_of_an_old_macintosh_is_named() {
     assert!(!outcome.unfinished[0].help().contains("tr "));
 }
 
-/// A blank line is no record, so nothing is missed if it has no end.
+/// A blank line is no record, so nothing is missed if it has no newline.
 #[test]
 fn a_blank_end_of_a_json_file_is_no_unfinished_line() {
     let input = Input::of("1\n  ");
@@ -201,7 +201,7 @@ struct Order {
     id: u64,
 }
 
-/// The error that this file ends with, as a record's.
+/// The record error with which this file ends.
 fn json_error(bytes: impl AsRef<[u8]>, workers: usize) -> (String, flow::RecordError) {
     let input = Input::of(bytes);
     let result = input.run(workers, |flow, path| {
@@ -216,7 +216,7 @@ fn json_error(bytes: impl AsRef<[u8]>, workers: usize) -> (String, flow::RecordE
     (error.partition.clone(), *error)
 }
 
-/// How often the command that helps names the file.
+/// How often the command in the help names the file.
 fn help_names(error: &flow::RecordError, path: &str) -> usize {
     error.help().map_or(0, |help| help.matches(path).count())
 }
@@ -340,8 +340,8 @@ fn a_line_that_cannot_be_read_goes_where_it_is_kept() {
     }
 }
 
-/// Values in lines of which some are not UTF-8: in a value, in a field that nobody reads, in the
-/// middle of a character.
+/// Lines of values, some with invalid UTF-8: in a value, in an ignored field, in the middle of a
+/// character.
 fn partly_text() -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in 0..3000_u32 {
@@ -557,7 +557,7 @@ fn a_raw_line_is_the_same_after_it_was_stored() {
 
 // ---- the log
 
-/// Keeps what is logged about lines.
+/// Keeps the log messages about lines.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -632,7 +632,7 @@ fn the_log_names_each_line_that_is_skipped() {
 
 // ---- many files
 
-/// Runs `words` on files, with so many open at most.
+/// Runs `words` on files, with a limit of open files.
 fn with_open_files(work: &Workdir, most: usize, options: &str, files: &str) -> Ended {
     let line = format!(
         "ulimit -n {most} && exec {} run --recover state --output out {options} {files}",
@@ -676,7 +676,7 @@ fn there_may_be_more_inputs_than_open_files() {
 
 // ---- standard input
 
-/// Runs `words` on standard input, with a store if there are options for one.
+/// Runs `words` on standard input, with a store if the options name one.
 fn feed(work: &Workdir, options: &[&str], input: &[u8]) -> Ended {
     let mut running = fed(work, options);
     running.0.write_all(input).unwrap();
@@ -729,7 +729,7 @@ fn a_bad_line_of_standard_input_is_named() {
     ended.one_error(1, ["standard input is compressed (gzip)", "gzip -dc .. |"]);
 }
 
-/// It can't resume, so a flow with a store says that it may lose something.
+/// Standard input can't resume, so a flow with a store must call it lossy.
 #[test]
 fn standard_input_goes_with_a_store_and_with_a_stop() {
     let work = Workdir::new();
@@ -754,8 +754,8 @@ fn standard_input_goes_with_a_store_and_with_a_stop() {
     running.wait().expect(0).says(["stopped: 1 record read"]);
 }
 
-/// What was read of standard input can't be read again: a stop takes no more, and what was taken
-/// comes out. The program is this test, with a file for its output.
+/// Standard input can't be read again: a stop reads no more, and everything that was read is
+/// emitted. The program is this test, with a file for its output.
 #[test]
 fn what_was_taken_of_standard_input_before_a_stop_comes_out() {
     const OUT: &str = "TEST_TAKES_STANDARD_INPUT";
@@ -794,8 +794,8 @@ fn what_was_taken_of_standard_input_before_a_stop_comes_out() {
     assert_eq!(work.text("out"), lines);
 }
 
-/// A stop takes no more, also where standard input is waited for: what comes later is for whoever
-/// reads it then. The program is this test.
+/// A stop reads no more, even while the flow waits for standard input: later input is left to the
+/// next reader. The program is this test.
 #[test]
 fn what_comes_to_standard_input_after_a_stop_is_not_taken() {
     const OUT: &str = "TEST_LEAVES_STANDARD_INPUT";
@@ -839,8 +839,8 @@ fn what_comes_to_standard_input_after_a_stop_is_not_taken() {
     assert_eq!(work.text("out"), "late\n");
 }
 
-/// A start reads nothing yet, and has the thread that will: `check` leaves standard input to the
-/// run that follows.
+/// A start reads nothing yet, although the reading thread exists: `check` leaves standard input to
+/// the next run.
 #[test]
 fn a_check_takes_nothing_of_standard_input() {
     let work = Workdir::new();

@@ -1,4 +1,5 @@
-//! One file and many workers: all of them work off its lines, and nothing else shows it.
+//! One file and many workers: all of them process its lines, and the results are those of one
+//! worker.
 #![cfg(test)]
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
 use flow::{Ended, OnError, Outcome, Retain, prelude::*, sink};
 use tempfile::TempDir;
 
-/// How many keys there are.
+/// The number of keys.
 const KEYS: usize = 5;
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ struct Order {
     n: u64,
 }
 
-/// A file of orders, and where its results and its store are.
+/// A file of orders, with the paths of its results and its store.
 struct Shop {
     directory: TempDir,
     workers: usize,
@@ -134,7 +135,7 @@ impl Shop {
     }
 }
 
-/// What must come of these orders.
+/// The expected results for these orders.
 fn expected(numbers: impl IntoIterator<Item = usize>) -> BTreeMap<String, Vec<String>> {
     let mut results: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for n in numbers {
@@ -152,7 +153,7 @@ fn append(path: &Path, text: &str) {
 
 // ---- that it happens
 
-/// Runs a flow whose steps are slow, and says on which threads they ran.
+/// Runs a flow of slow steps, and returns the threads on which they ran.
 fn threads(
     source: impl Fn(&Path) -> flow::source::TextLinesSource + Send + Sync + 'static,
 ) -> usize {
@@ -228,8 +229,8 @@ fn the_results_and_their_order_are_those_of_one_worker() {
     }
 }
 
-/// An output on each worker gets what the worker with the file has read, in order, whoever has
-/// worked it off.
+/// An output on each worker gets the records of the file's owner in order, whichever worker
+/// processed them.
 #[test]
 fn a_sink_on_each_worker_sees_the_order_of_the_file() {
     let shop = Shop::with(orders(0..2000));
@@ -317,7 +318,7 @@ fn records_that_are_left_out_are_counted_once_however_the_runs_end() {
 
 // ---- failures
 
-/// A line that is no order anywhere: first, last or in between, of the first block, the last one or
+/// An invalid line at any place: first, last or in between, in the first block, the last or
 /// another.
 #[test]
 fn a_failure_stops_exactly_there_and_the_next_run_starts_at_it() {

@@ -1,5 +1,4 @@
-//! Operators one by one: what they give out, that keyed streams keep their keys, and that what they
-//! keep survives a crash.
+//! Operators one by one: their results, the keys of keyed streams, and states that survive a crash.
 #![cfg(test)]
 
 use std::collections::BTreeMap;
@@ -15,7 +14,7 @@ fn numbers(flow: &Flow, upto: u64) -> Stream<u64> {
     flow.source(source::from_iter(1..=upto)).named("numbers")
 }
 
-/// What comes out of a flow of the numbers from 1 to 6.
+/// The results of a flow of the numbers from 1 to 6.
 fn outputs<T>(dataflow: impl Fn(Stream<u64>) -> Stream<T> + Send + Sync + 'static) -> Vec<T>
 where
     T: Clone + Send + Serialize + serde::de::DeserializeOwned + 'static,
@@ -133,7 +132,8 @@ fn both_streams_of_a_branch_must_be_used() {
     }
 }
 
-/// A record that fails behind a branch takes nothing of it along, and nothing before it is lost.
+/// A record that fails after a branch leaves nothing in the other branch, and loses nothing before
+/// it.
 #[test]
 fn a_failure_behind_a_branch_is_exact() {
     let directory = tempfile::tempdir().unwrap();
@@ -192,7 +192,7 @@ struct Combination {
     many: bool,
 }
 
-/// The sum of a key so far; it is forgotten beyond ten, where it may be.
+/// The sum of a key so far. It is forgotten beyond ten, if the step may forget.
 fn step(
     key: u64,
     kept: &mut Option<u64>,
@@ -216,7 +216,7 @@ fn step(
         .collect())
 }
 
-/// What must come of the numbers.
+/// The expected results for the numbers.
 fn expected(numbers: &[u64], case: Combination) -> Vec<String> {
     let mut states: BTreeMap<u64, Option<u64>> = BTreeMap::new();
     let mut out = Vec::new();

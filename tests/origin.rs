@@ -1,4 +1,5 @@
-//! A panic before the first shuffle says where its record stands: source, partition and position.
+//! A panic before the first shuffle is reported with the place of its record: source, partition and
+//! position.
 #![cfg(test)]
 
 use std::{fs, task::Waker};
@@ -17,7 +18,7 @@ fn origin(error: &RunError) -> Origin {
     origin.unwrap_or_else(|| panic!("it does not say where: {error}"))
 }
 
-/// The positions of the first and the last record that it may be.
+/// The positions of the first and the last record that may be the cause.
 #[track_caller]
 fn range(error: &RunError) -> [String; 2] {
     let Origin { first, last, .. } = origin(error);
@@ -189,7 +190,7 @@ impl From<u64> for Checked {
     }
 }
 
-/// The lines of a file, read by the worker that has it or, in blocks, by any.
+/// The lines of a file, processed by the worker that has it or, in blocks, by any worker.
 #[test]
 fn the_lines_of_a_file_are_named_whichever_worker_has_them() {
     let home = tempfile::tempdir().unwrap();
@@ -245,7 +246,7 @@ fn the_lines_of_a_file_are_named_whichever_worker_has_them() {
     }
 }
 
-/// A reader that has no words for where a record stands, and panics when it is asked.
+/// A reader that panics when it is asked for the place of a record.
 struct Silent {
     token_panics: bool,
     read_panics: bool,

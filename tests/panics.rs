@@ -1,8 +1,8 @@
-//! A thousand panics in user code, wherever it is called: no run hangs, each ends with an error
-//! that names the step, and the next runs come to the same results.
+//! A thousand panics in user code, at every place of a call. No run hangs, each ends with an error
+//! that names the step, and later runs reach the same results.
 //!
-//! One panic is never injected: the one in a `Drop` that runs because of another panic. It ends the
-//! process, as everywhere in Rust, and is then a kill (`tests/kill`).
+//! One panic is never injected: one in a `Drop` that runs because of another panic. It aborts the
+//! process, as everywhere in Rust, which is a kill (`tests/kill`).
 #![cfg(test)]
 
 use std::{
@@ -27,7 +27,7 @@ use flow::{
 };
 use tempfile::TempDir;
 
-/// How many panics there are, at least; `FLOW_PANICS=10000` sets another number.
+/// The least number of panics. `FLOW_PANICS=10000` sets another number.
 const PANICS: usize = 1000;
 
 fn panics() -> usize {
@@ -35,7 +35,7 @@ fn panics() -> usize {
     panics.map_or(PANICS, |panics| panics.parse().unwrap())
 }
 
-/// How many series of runs there are at a time.
+/// The number of concurrent series of runs.
 const LANES: usize = 4;
 
 /// How long a run may take before it counts as hanging.
@@ -43,7 +43,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 // ---- where it panics
 
-/// Where the panic of a lane is, and at which passing.
+/// The place of a lane's panic, and at which passing it happens.
 #[derive(Default)]
 struct Fuse {
     armed: Option<(&'static str, u64)>,
@@ -57,7 +57,7 @@ static FUSES: [Mutex<Fuse>; LANES + 1] = [const {
     })
 }; LANES + 1];
 
-/// A series of runs, which has a fuse. What is decoded from nonsense belongs to none.
+/// A series of runs, with its fuse. A value that was decoded from garbage belongs to none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lane(usize);
 
@@ -304,7 +304,7 @@ impl Iterator for Items {
     }
 }
 
-/// What came out, and stays over the runs.
+/// The outputs, which outlive the runs.
 type Kept = Arc<Mutex<Vec<((u64, u64), u64, u64)>>>;
 
 #[derive(Clone)]
@@ -447,10 +447,10 @@ fn build(flow: &Flow, lane: Lane, kept: &Kept, directory: &Path) {
     totals.sink(Shaky { lane, kept }).named("shaky");
 }
 
-/// What is named where it is the code of no step.
+/// The name in the error if the code belongs to no step.
 const NONE: &str = "";
 
-/// The steps that have values of the flow to themselves.
+/// The steps that own values of the flow.
 const STEPS: &[&str] = ANYWHERE.split_at(1).1;
 
 const ANYWHERE: &[&str] = &[
@@ -473,8 +473,8 @@ const ANYWHERE: &[&str] = &[
 /// A place, and the steps that may be named.
 type Place = (&'static str, &'static [&'static str]);
 
-/// Each place, and the steps that the error may name: one for code of a step, several for a trait
-/// of a type, which is called wherever a value of it is.
+/// Each place, and the steps that the error may name. Code of a step has one; a trait of a type has
+/// several, because it is called wherever there is a value.
 const PLACES: [Place; 45] = [
     ("build", &[NONE]),
     ("partitions", &["numbers"]),
@@ -542,7 +542,7 @@ impl Random {
     }
 }
 
-/// A place for store and outputs, in memory where there is one: nothing here is about the disk.
+/// A directory for store and outputs, in memory if possible: these tests are not about the disk.
 fn directory() -> TempDir {
     let memory = Path::new("/dev/shm");
     match memory.is_dir() {
@@ -558,7 +558,7 @@ struct Job {
     kept: Kept,
 }
 
-/// What came out, in the order of each key.
+/// The outputs, in the order of each key.
 #[derive(Debug, PartialEq, Eq)]
 struct Outputs {
     kept: Vec<((u64, u64), u64, u64)>,
@@ -612,7 +612,7 @@ impl Job {
     }
 }
 
-/// Does something that must not hang, nor panic.
+/// Does something that must neither hang nor panic.
 fn within_limit<R: Send + 'static>(what: &str, run: impl FnOnce() -> R + Send + 'static) -> R {
     let (sender, result) = mpsc::channel();
     thread::spawn(move || {
@@ -781,8 +781,7 @@ fn no_panic_shows_in_what_comes_out() {
     }
 }
 
-/// What batches between workers are made of when they travel as bytes, as they do between
-/// processes.
+/// The types in batches between workers that travel as bytes, as between processes.
 #[test]
 fn no_panic_in_a_batch_of_bytes_shows_in_what_comes_out() {
     be_quiet();

@@ -1,10 +1,9 @@
-//! What a commit makes durable can be read back and is what it was, or the run stops before the
-//! commit and says which step, key and type.
+//! Every durable value can be read back unchanged. Otherwise the run ends before the commit, and
+//! names step, key and type.
 //!
-//! `tests/kept.rs` has what is refused, with its message; `tests/types` tries the types of other
-//! crates in every shape. Here are the programs in which users met what they could not read again,
-//! on a real store, and what becomes of it behind the refusal: the store is whole, and the program
-//! goes on when it is mended.
+//! `tests/kept.rs` has each refusal with its message, and `tests/types` the types of other crates
+//! in every shape. Here are programs in which users met unreadable values, on a real store, and
+//! what follows the refusal: the store is intact, and the fixed program resumes.
 #![cfg(test)]
 
 mod support;
@@ -29,7 +28,7 @@ use serde::{Serializer, de::DeserializeOwned};
 use serde_json::{Value, json};
 use support::Workdir;
 
-/// Runs of one flow on one store, as its author changes it.
+/// Runs of one flow on one store, while its author changes it.
 struct Story(Workdir, usize);
 
 impl Story {
@@ -112,7 +111,7 @@ impl Story {
     }
 }
 
-/// What a run could not keep.
+/// The value that a run could not keep.
 #[track_caller]
 fn not_kept<T: Debug>(ended: Result<T, RunError>, step: &str) -> NotKept {
     let error = ended.unwrap_err();
@@ -131,8 +130,8 @@ fn not_kept<T: Debug>(ended: Result<T, RunError>, step: &str) -> NotKept {
     *error
 }
 
-/// The last of some keys can't be one: the run ends before it is durable. When it is replaced, all
-/// are counted, each once.
+/// The last of some keys can't be kept, and the run ends before it is durable. Once it is replaced,
+/// each key is counted exactly once.
 #[track_caller]
 fn refuses_last_key<K>(keys: &[K], text: Option<&str>, fixed: K) -> CodecError
 where
@@ -201,7 +200,7 @@ fn a_key_is_what_its_bytes_are() {
     assert_eq!(cause, CodecError::NotEqual);
 }
 
-/// The other way round: keys that are equal have rows of their own, on workers of their own.
+/// The other way round: equal keys have rows of their own, on different workers.
 #[test]
 fn a_key_that_equals_another_one_is_refused() {
     /// A text of which it does not matter how it is written.
@@ -289,7 +288,7 @@ where
             assert!(
                 error
                     .to_string()
-                    .contains("\nhelp: a key is what its bytes are")
+                    .contains("\nhelp: a key is identified by its bytes")
             );
             story.is_whole_before(keys.len() as u64);
             story = story.workers(workers);
@@ -322,8 +321,8 @@ fn a_key_that_cannot_be_read_is_refused() {
     assert_eq!(cause, CodecError::SomeOfNothing);
 }
 
-/// The last of some states can't be kept: the run ends before it is durable. When it is replaced,
-/// the flow goes on.
+/// The last of some states can't be kept, and the run ends before it is durable. Once it is
+/// replaced, the flow resumes.
 #[track_caller]
 fn refuses_last_state<S>(states: &[S], fixed: S) -> CodecError
 where
@@ -500,8 +499,8 @@ fn a_state_is_no_deeper_than_it_can_be_read() {
     );
 }
 
-/// The limit of the promise: bytes that are the same for two values can't tell which of them it
-/// was. It is documented beside the promise.
+/// The limit of the promise: if two values have the same bytes, they can't be told apart. It is
+/// documented beside the promise.
 #[test]
 fn variants_without_a_tag_and_with_the_same_fields_cannot_be_told_apart() {
     #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -517,7 +516,7 @@ fn variants_without_a_tag_and_with_the_same_fields_cannot_be_told_apart() {
     assert_eq!(seen, [format!("{:?}", Money::Euro { amount: 1 })]);
 }
 
-/// What a source or a sink keeps: it can't be read once it is odd.
+/// A token or position that can't be read if it is odd.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Mark {
     n: u64,
@@ -530,7 +529,7 @@ fn is_odd(n: &u64) -> bool {
     n % 2 == 1
 }
 
-/// Numbers from 0 to 9, with such a token where it is told to have one.
+/// Numbers from 0 to 9, with such a token if requested.
 struct Numbers {
     marked: bool,
 }
@@ -583,7 +582,7 @@ impl Reader for NumbersReader {
     }
 }
 
-/// Counts what it writes, with such a position where it is told to have one.
+/// Counts what it writes, with such a position if requested.
 struct Counter {
     marked: bool,
 }

@@ -1,5 +1,5 @@
-//! What goes from worker to worker: it keeps its order for each key, and survives being packed as
-//! bytes.
+//! Records that travel between workers: they keep their order for each key, and survive being
+//! encoded as bytes.
 #![cfg(test)]
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use flow::{
     testing::{Event, Harness},
 };
 
-/// Gives out each number with the one that came before it for its key.
+/// Emits each number with the one before it of its key.
 fn with_previous(numbers: Stream<(u64, u64)>) -> Stream<(u64, u64, Option<u64>)> {
     let previous = |last: &mut Option<u64>, (_, n): (u64, u64)| (n, last.replace(n));
     let keyed: KeyedStream<u64, _> = numbers.key_on(|(key, _)| *key);
@@ -49,7 +49,7 @@ fn a_keys_records_stay_in_order_over_many_workers_and_thousands_of_tiny_epochs()
     }
 }
 
-/// All that a format which does not describe itself can't carry.
+/// Types that a format which is not self-describing can't carry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Loose {
     key: Key,

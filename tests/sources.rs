@@ -1,5 +1,5 @@
-//! Every source that ships: where it stands after records that were skipped, filtered, failed or
-//! given a stream of their own, and that a run after its end has nothing to do.
+//! Every source of the library: its position after records that were skipped, filtered, failed or
+//! sent to a dead stream, and a run after its end, which has nothing to do.
 #![cfg(test)]
 
 use std::{
@@ -23,10 +23,10 @@ use tempfile::TempDir;
 
 /// The numbers of the records: some of each kind, see [`Test::run`].
 const RECORDS: u64 = 13;
-/// The one on which the flow fails, until that is mended.
+/// The record on which the flow fails, until it is fixed.
 const BUG: u64 = 8;
 
-/// A source that gives out the numbers as text.
+/// A source of the numbers as text.
 struct Shipped {
     name: &'static str,
     /// Makes it read numbers that it had not before, where it reads files.
@@ -241,10 +241,10 @@ fn every_source_that_ships_knows_where_it_stands() {
     }
 }
 
-/// A partition with where it is opened.
+/// A partition, and the position at which it is opened.
 type Opening = (String, At<u64>);
 
-/// Begins at 10 where the flow begins with it, and notes how its partitions are opened.
+/// Begins at 10 in a new flow, and records how its partitions are opened.
 #[derive(Clone)]
 struct Noted {
     partitions: &'static [&'static str],
@@ -347,7 +347,7 @@ fn an_opening_tells_a_first_run_a_new_partition_and_a_resume_apart() {
     assert_eq!(openings, [of("a", At::Start)]);
 }
 
-/// Lines through a reader of one's own.
+/// Lines through a custom reader.
 struct Wrapped(TextLinesSource);
 
 struct WrappedReader(LinesReader<String>);
@@ -408,7 +408,7 @@ fn a_file_whose_reader_is_wrapped_is_not_finished_before_its_last_line_is() {
     assert!(gone, "{error}");
 }
 
-/// A token tells the file by what was read of it, not by what is there when it is asked.
+/// A token identifies the file by the content that was read, not by its present content.
 #[test]
 fn the_token_of_a_file_tells_what_was_read() {
     let directory = tempfile::tempdir().unwrap();
@@ -443,7 +443,7 @@ fn move_away(from: &Path, to: &Path) {
     fs::rename(from, to).unwrap();
 }
 
-/// As log rotation does it that copies and truncates, and a writer that has much to say.
+/// As with log rotation that copies and truncates, and a busy writer.
 fn copy_and_truncate(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap();
     fs::write(from, "new\n".repeat(5_000)).unwrap();
@@ -509,8 +509,8 @@ fn a_file_may_go_when_it_has_been_read_and_not_processed() {
     }
 }
 
-/// A file that rests while others are read has to be opened to see whether it is still the one that
-/// was read.
+/// A file that was closed while others are read must be opened again to see whether it is still the
+/// same.
 #[test]
 fn a_file_that_went_while_it_rested_is_named() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Steps that are renamed, removed, added, or of another kind between two runs, also in nested
-//! dataflows: what is said, and each way out.
+//! Steps that are renamed, removed, added, or change their kind between two runs, also in nested
+//! dataflows: the messages, and each solution.
 #![cfg(test)]
 
 mod support;
@@ -20,7 +20,8 @@ fn add_up(sum: &mut u64, n: u64) -> u64 {
     *sum
 }
 
-/// Numbers by their parity. Each run reads the same three, and finds them read.
+/// Numbers by their parity. Each run has the same three numbers, and later runs have nothing to
+/// read.
 fn by_parity(flow: &Flow) -> KeyedStream<bool, u64> {
     let numbers = flow
         .source(source::from_iter([1, 2, 3u64]))
@@ -117,9 +118,9 @@ fn removed(flow: &Flow) {
     end(by_parity(flow).map_values(|n| n));
 }
 
-const UNKNOWN: &str = "the store in STORE has a step that the flow has not: `count` (state, \
+const UNKNOWN: &str = "the store in STORE has a step that the flow does not have: `count` (state, \
     stateful_map)\nhelp: if a \
-    step was renamed, say `.renamed_from(\"count\")` where it is now; if what it held may go, \
+    step was renamed, say `.renamed_from(\"count\")` where it is now; to give up the rows, \
     start with `--drop-state count`";
 
 #[test]
@@ -135,7 +136,7 @@ fn a_renamed_step_says_its_old_name() {
     assert_eq!(
         notices,
         Ok(vec![
-            "step `tally` goes on with the rows of `count`".to_owned()
+            "step `tally` resumes with the rows of `count`".to_owned()
         ])
     );
     store.holds([("tally", &[1, 2])]);
@@ -228,7 +229,7 @@ fn a_step_of_another_kind_is_another_step() {
     store.holds([("numbers", &[1, 2])]);
 }
 
-/// The operator is no part of what a step is: only what it keeps.
+/// A step is identified by what it keeps, not by its operator.
 #[test]
 fn a_step_may_have_another_operator() {
     let store = Store::of(counts);
@@ -290,13 +291,13 @@ fn a_renamed_nested_dataflow_says_its_old_name() {
     assert_eq!(
         notices,
         Ok(vec![
-            "step `bags.count` goes on with the rows of `carts.count`".to_owned()
+            "step `bags.count` resumes with the rows of `carts.count`".to_owned()
         ])
     );
     store.holds([("bags.count", &[1, 2])]);
 }
 
-/// A step moves from one dataflow to another: its whole old id tells where it was.
+/// A step moves from one dataflow to another. Its full old id says where it was.
 #[test]
 fn a_step_that_moved_says_its_whole_old_id() {
     #[dataflow]
@@ -316,7 +317,7 @@ fn a_step_that_moved_says_its_whole_old_id() {
         assert_eq!(
             notices,
             Ok(vec![format!(
-                "step `inner.count` goes on with the rows of `{old}`"
+                "step `inner.count` resumes with the rows of `{old}`"
             )])
         );
         store.holds([("inner.count", &[1, 2])]);
@@ -360,7 +361,7 @@ fn a_dataflow_that_is_used_twice_needs_a_scope_for_each_use() {
     assert_eq!(
         moved,
         Ok(vec![
-            "step `europe.carts.count` goes on with the rows of `eu.carts.count`".to_owned()
+            "step `europe.carts.count` resumes with the rows of `eu.carts.count`".to_owned()
         ])
     );
 }

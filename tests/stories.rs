@@ -1,4 +1,4 @@
-//! What users live through, on the testing kit: runs that end in every way, and runs that go on.
+//! Stories of users, on the testing kit: runs that end in every way, and runs that resume.
 #![cfg(test)]
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn totals(numbers: Stream<u64>) -> Stream<(u64, u64)> {
         .map(|pair| pair)
 }
 
-/// What [`totals`] gives out for `numbers`, in order.
+/// The results of [`totals`] for `numbers`, in order.
 fn expected(numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
     let mut sums = [0; 7];
     let total = |n: u64| {
@@ -31,7 +31,7 @@ fn expected(numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
     numbers.into_iter().map(total).collect()
 }
 
-/// Results of each key, in order: what holds with any number of workers.
+/// The results of each key, in order, which are the same with any number of workers.
 fn by_key(mut results: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     results.sort_by_key(|(key, _)| *key);
     results

@@ -1,5 +1,5 @@
-//! The testing kit: what its events do, exactly and in every run, whatever the machine is busy
-//! with.
+//! The testing kit: the effects of its events are exact and the same in every run, even on a busy
+//! machine.
 #![cfg(test)]
 
 use std::{
@@ -179,7 +179,7 @@ fn a_pause_moves_a_manual_clock_and_waits_for_the_systems() {
     assert_eq!(run.join().unwrap().unwrap().ended, Ended::Stopped);
 }
 
-/// Events are read, as records are: a process that starts anew with the same events does not meet
+/// Events are read like records: a process that is restarted with the same events does not read
 /// them again.
 #[test]
 fn events_count_as_read_for_a_source_that_remembers_nothing() {
@@ -302,8 +302,8 @@ fn items_come_with_their_epoch_their_worker_and_their_run() {
     }
 }
 
-/// By a clock that stands still epochs are as long as they are said to be from the first one on,
-/// also in the run after an abort.
+/// With a stopped clock, each epoch has exactly the requested length, from the first one on, even
+/// in the run after an abort.
 #[test]
 fn epochs_do_not_depend_on_the_machine() {
     let mut test = Harness::new(|numbers: Stream<u64>| numbers.map(|n| n));
@@ -358,7 +358,7 @@ fn a_source_that_was_fed_nothing_ends_at_once_and_may_be_fed_later() {
     }
 }
 
-/// Three inputs, of which one is keyed by the time it is an output, over an abort in each of them.
+/// Three inputs, one of which becomes keyed, with an abort in each of them.
 #[test]
 fn a_dataflow_may_have_several_inputs_and_outputs() {
     type Streams = (Stream<u64>, Stream<String>, Stream<bool>);

@@ -1,7 +1,7 @@
-//! What the compiler says to a user: programs that must compile and run, and the messages of those
-//! that must not.
+//! Messages of the compiler: programs that must compile and run, and the messages for programs that
+//! must not compile.
 //!
-//! `TRYBUILD=overwrite cargo test --test ui` writes the messages down as they are now.
+//! `TRYBUILD=overwrite cargo test --test ui` writes the present messages.
 
 #[test]
 fn ui() {

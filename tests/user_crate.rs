@@ -1,5 +1,4 @@
-//! A crate of a user's own, outside of this workspace: written, compiled, run, broken and run
-//! again.
+//! A user's crate, outside this workspace: written, compiled, run, broken and run again.
 #![cfg(test)]
 
 mod support;
@@ -14,7 +13,7 @@ use std::{
 use serde_json::Value;
 use support::Workdir;
 
-/// A program as somebody writes it who has read the documentation.
+/// A program of a user who has read the documentation.
 const MAIN: &str = r#"//! Counts how long visitors stay on the pages of a site.
 
 use std::path::PathBuf;
@@ -96,7 +95,7 @@ mod tests {
 }
 "#;
 
-/// The same library under another name, as a workspace with two versions of it would have it.
+/// The same library under another name, as in a workspace with two versions of it.
 const RENAMED: &str = r#"//! Sums up numbers.
 
 use renamed::prelude::*;
@@ -195,7 +194,7 @@ fn main() -> ExitCode {
 }
 "#;
 
-/// A crate of its own in a directory of its own.
+/// A crate in its own directory.
 struct Crate {
     directory: Workdir,
     name: &'static str,
@@ -271,7 +270,7 @@ exact = ["serde_json/arbitrary_precision"]
     }
 }
 
-/// Kept from run to run, inside of the target directory of this test.
+/// The target directory, kept from run to run inside that of this test.
 fn target() -> PathBuf {
     support::target_dir().join("user-crate")
 }
@@ -283,7 +282,7 @@ fn visits(of: std::ops::Range<u64>) -> String {
         .collect()
 }
 
-/// What comes out for the first visits, for each page in order.
+/// The results for the first visits, in order for each page.
 fn expected(count: u64) -> BTreeMap<String, Vec<(u64, u64)>> {
     let mut pages: BTreeMap<String, Vec<(u64, u64)>> = BTreeMap::new();
     for n in 0..count {

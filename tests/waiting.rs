@@ -1,5 +1,5 @@
-//! Sources that have nothing to read for a while: they hold nobody up, and are asked no more than
-//! they want.
+//! Sources that have nothing to read for a while: they hold up nothing, and are not polled
+//! needlessly.
 #![cfg(test)]
 
 use std::{
@@ -21,7 +21,7 @@ use flow::{
 
 type Read = Box<dyn FnMut(&mut Vec<u64>, &Waker) -> Next>;
 
-/// A source whose partitions read what a function says.
+/// A source whose partitions read by a given function.
 struct Scripted<F>(Vec<&'static str>, F);
 
 struct ScriptedReader {
@@ -69,8 +69,7 @@ fn start(runner: Runner) -> (RunHandle, JoinHandle<Result<Outcome, RunError>>) {
     (handle, std::thread::spawn(move || runner.run()))
 }
 
-/// Waits until something holds; gives up, and fails the test, after a time in which it must have
-/// come to hold.
+/// Waits until a condition holds. Fails the test after a time in which it must have become true.
 fn until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
@@ -219,7 +218,7 @@ fn a_reader_that_named_a_time_is_left_alone_until_then() {
     assert_eq!(reads.load(SeqCst), 4);
 }
 
-/// A partition is asked when its own waker is woken, not when another one's is.
+/// A partition is read when its own waker is woken, not when another one's is.
 #[test]
 fn a_waker_wakes_its_own_partition_only() {
     for workers in [1, 2] {
@@ -271,7 +270,7 @@ fn a_waker_wakes_its_own_partition_only() {
     }
 }
 
-/// Under a manual clock nobody would ring for a time that has passed.
+/// Under a manual clock nothing would wake it for a time that has passed.
 #[test]
 fn a_time_that_is_now_or_has_passed_is_no_wait() {
     for manual in [true, false] {
@@ -308,7 +307,7 @@ fn a_time_that_is_now_or_has_passed_is_no_wait() {
     }
 }
 
-/// The waker is woken, and has been dropped by all others, before `read` has returned.
+/// The waker is woken before `read` returns, and all its other clones are dropped.
 #[test]
 fn a_wake_that_comes_before_the_reader_rests_is_not_lost() {
     for workers in [1, 2] {
@@ -390,7 +389,8 @@ fn settings_without_end_are_no_times_that_overflow() {
     assert_eq!(run.join().unwrap().unwrap().records, 1);
 }
 
-/// How many records had been read when the first epoch was durable, and when the run had stopped.
+/// The numbers of records that had been read when the first epoch was durable, and when the run had
+/// stopped.
 fn read_ahead(
     workers: usize,
     flow: impl Fn(&flow::Flow) + Send + Sync + 'static,
@@ -414,8 +414,8 @@ fn read_ahead(
     (records, run.join().unwrap().unwrap())
 }
 
-/// A slow step does not make its epochs as long as all that may be in flight: they become durable,
-/// and a stop has little to wait for.
+/// Behind a slow step, epochs are shorter than the in-flight limit allows: they become durable, and
+/// a stop is quick.
 #[test]
 fn no_more_is_read_than_a_slow_step_gets_through() {
     for workers in [1, 2] {
@@ -437,7 +437,7 @@ fn no_more_is_read_than_a_slow_step_gets_through() {
     }
 }
 
-/// Nor does a slow step before the first shuffle keep the epochs that end from becoming durable.
+/// A slow step before the first shuffle does not keep closed epochs from becoming durable either.
 #[test]
 fn an_epoch_becomes_durable_while_a_slow_step_goes_on() {
     for workers in [1, 2] {
@@ -453,8 +453,7 @@ fn an_epoch_becomes_durable_while_a_slow_step_goes_on() {
     }
 }
 
-/// Two sources of one worker, with a step behind a shuffle that is slow; each of its records says
-/// which source it is of.
+/// Two sources on one worker, with a slow step behind a shuffle. Each record names its source.
 fn two_sources(
     workers: usize,
     counts: [u64; 2],
@@ -483,7 +482,7 @@ fn two_sources(
     .bytes_in_flight(1 << 20)
 }
 
-/// Whichever is woken first when there is room does not take all of it, again and again.
+/// The source that is woken first when there is room does not take all of the room each time.
 #[test]
 fn sources_of_a_worker_with_little_room_get_on_at_the_same_pace() {
     for in_flight in [1, 50] {
@@ -516,7 +515,7 @@ fn a_source_that_has_come_to_its_end_keeps_no_other_waiting() {
     }
 }
 
-/// A sink whose first epoch does not become durable before something arrives, or some time has
+/// A sink whose first epoch does not become durable until something arrives, or some time has
 /// passed.
 #[derive(Clone)]
 struct Held {
@@ -563,8 +562,8 @@ impl Writer for Held {
     }
 }
 
-/// An epoch has rows, messages and bookkeeping of its own, so thousands of epochs of one record
-/// each are not small.
+/// Each epoch needs rows, messages and bookkeeping, so thousands of epochs of one record take
+/// memory.
 #[test]
 fn an_open_epoch_takes_room_beside_its_records() {
     let (sender, receiver) = channel();
@@ -593,7 +592,7 @@ fn an_open_epoch_takes_room_beside_its_records() {
     assert_eq!(*held.arrived.lock().unwrap(), None);
 }
 
-/// Where a slow step stands.
+/// The place of a slow step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slow {
     Before,
@@ -603,7 +602,7 @@ enum Slow {
     Sink,
 }
 
-/// A step that hangs at one of its records until it is let go.
+/// A step that hangs at one of its records until it is released.
 #[derive(Clone, Default)]
 struct Hanging {
     begun: Arc<Mutex<Vec<u64>>>,
@@ -625,8 +624,8 @@ impl Hanging {
     }
 }
 
-/// Runs a flow of a slow step over 5,000 lines, stops it where the step hangs, lets it end, and
-/// runs it again. Returns how many records the first run began.
+/// Runs a flow with a slow step over 5,000 lines, stops it while the step hangs, lets it end, and
+/// runs it again. Returns the number of records that the first run began.
 fn stopped_at(slow: Slow, quick: usize, workers: usize) -> usize {
     let directory = tempfile::tempdir().unwrap();
     let input = directory.path().join("in");
@@ -702,7 +701,7 @@ fn a_stop_waits_for_no_record_that_a_slow_step_has_not_begun() {
     }
 }
 
-/// Up to the first shuffle, also where the step was quick before.
+/// A slow step before the first shuffle, even one that was fast before.
 #[test]
 fn a_stop_comes_between_two_records_of_a_step_that_has_become_slow() {
     for workers in [1, 2, 4] {

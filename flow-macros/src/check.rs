@@ -1,5 +1,5 @@
-//! Finds mistakes that can be seen without types. It looks only at steps that keep a state, and at
-//! sources of a parameter that is a flow: their methods' names mean nothing to other types.
+//! Finds mistakes that are visible without types. It looks only at steps that keep a state, and at
+//! sources of a parameter that is a flow, because other types have no methods of these names.
 
 use proc_macro2::Span;
 
@@ -20,13 +20,13 @@ pub(crate) fn steps(steps: &[Step<'_>], errors: &mut Vec<syn::Error>) {
             errors.push(bad_name(*at, id));
             continue;
         }
-        // A closure may be called only once. Its steps are checked when the flow is built.
+        // The closure may be called only once, so its sources are checked when the flow is built.
         let repeated_by = match (step.keeps, step.place.repeated_by) {
             (Keeps::Tokens, Some("closure")) => continue,
             (_, repeated_by) => repeated_by,
         };
         match (&step.name, repeated_by) {
-            // A source without a name has the name of its kind.
+            // A source without a name is named by its kind.
             (Name::Computed, _) => {}
             (Name::Missing, None) if step.keeps == Keeps::Tokens => {}
             (Name::Missing, None) => errors.push(anonymous(step)),
@@ -98,8 +98,7 @@ fn bad_name(at: Span, name: &str) -> syn::Error {
         "" => "a name can't be empty\nhelp: give it a word, or leave the call out".to_owned(),
         name => format!(
             "`{name}` can't be the name of a step: ids are names joined by periods, so it would \
-             look like that of a nested \
-            step\nhelp: use another sign: `{}`",
+             look like the id of a nested step\nhelp: use another character: `{}`",
             name.replace('.', "-")
         ),
     };
@@ -107,8 +106,7 @@ fn bad_name(at: Span, name: &str) -> syn::Error {
 }
 
 fn borrowed_key(at: Span) -> syn::Error {
-    let message = "a key owns its data, and this is a reference into its record, which goes on \
-        without it\n\
-        help: give out a copy: `.clone()`, or `.to_owned()` for a text";
+    let message = "a key owns its data, but this is a reference into its record\n\
+        help: return a copy: `.clone()`, or `.to_owned()` for a text";
     syn::Error::new(at, message)
 }

@@ -1,4 +1,4 @@
-//! The tokens for the compiler: the user's item, and then its mistakes.
+//! Makes the tokens for the compiler: the user's item, followed by its errors.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -21,7 +21,7 @@ pub(crate) fn dataflow(options: TokenStream, item: TokenStream) -> TokenStream {
             ..
         }) => errors.push(not_plain(&word)),
         Some(function) => {
-            // A body that can't be read is left alone: rustc has more to say about it.
+            // A body that can't be parsed stays as it is, because rustc explains the error better.
             if let Some(body) = parse::body(function.body.stream()) {
                 let steps = model::steps(&body.statements, &function.flows);
                 check::steps(&steps, &mut errors);
@@ -34,7 +34,7 @@ pub(crate) fn dataflow(options: TokenStream, item: TokenStream) -> TokenStream {
     output
 }
 
-/// The function with one more statement.
+/// The function with the guard as its first statement.
 fn with_guard(function: &Function, body: &parse::Body, guard: TokenStream) -> TokenStream {
     let (front, rest) = (&body.front, &body.rest);
     let mut with_guard = Group::new(function.body.delimiter(), quote!(#front #guard #rest));
@@ -44,7 +44,7 @@ fn with_guard(function: &Function, body: &parse::Body, guard: TokenStream) -> To
     output
 }
 
-/// Enters the scope of a dataflow while the function runs.
+/// The statement that enters the scope of the dataflow until the function returns.
 fn guard(options: &Options, name: &Ident, steps: &[Step<'_>]) -> TokenStream {
     let root = match &options.facade {
         Some(path) => quote!(#path::__private),
@@ -59,7 +59,7 @@ fn guard(options: &Options, name: &Ident, steps: &[Step<'_>]) -> TokenStream {
         Name::Known(id, _) => Some(row(&root, step.method.span(), id)),
         Name::Computed | Name::Missing => None,
     });
-    // A name that the user's code can't see.
+    // The user's code can't see the name, because of the span.
     quote_spanned! {Span::mixed_site()=>
         let _scope = #root::enter(&const {
             #root::Sites {
@@ -71,8 +71,8 @@ fn guard(options: &Options, name: &Ident, steps: &[Step<'_>]) -> TokenStream {
     }
 }
 
-/// The id of the step that the method at `at` makes. All tokens stand there, so `here()` is called
-/// from the same place as the method.
+/// The id of the step that the method at `at` makes. All tokens have that span, so `here()` has the
+/// same caller location as the method.
 fn row(root: &TokenStream, at: Span, id: &str) -> TokenStream {
     let root = root.clone().into_iter().map(|mut token| {
         token.set_span(at);
@@ -85,15 +85,15 @@ fn no_function() -> syn::Error {
     let message = "`#[dataflow]` goes on a function with a body\n\
         help: a flow is `fn name(flow: &Flow, args: &Args) { .. }`, \
         a piece of one `fn name(input: Stream<A>) -> Stream<B> { .. }`";
-    // On the attribute, which is in the wrong place.
+    // The error points at the attribute, which is in the wrong place.
     syn::Error::new(Span::call_site(), message)
 }
 
 fn not_plain(word: &Ident) -> syn::Error {
     let message = format!(
-        "a dataflow can't be `{word}`: the function only says which steps there are, and runs \
-         when the flow is built\n\
-        help: take `{word}` away; what the steps do is in the functions that they are given"
+        "a dataflow can't be `{word}`: the function only declares the steps, and runs when the \
+         flow is built\n\
+        help: remove `{word}`; the work is done by the functions that the steps are given"
     );
     syn::Error::new(word.span(), message)
 }

@@ -1,4 +1,4 @@
-//! Finds the calls in a body that make steps, and what can be known of them without types.
+//! Finds the calls in a body that make steps, and learns about them what needs no types.
 
 use std::ptr;
 
@@ -14,21 +14,21 @@ use syn::{
 pub(crate) struct Step<'a> {
     pub(crate) method: &'a Ident,
     pub(crate) keeps: Keeps,
-    /// Whether it returns two streams, so that nothing can be called on its result.
+    /// Whether it returns two streams, so that no method can be called on its result.
     pub(crate) gives_two: bool,
     pub(crate) name: Name,
     /// Whether a `let` has given it its name.
     pub(crate) named_by_let: bool,
-    /// Where a key that borrows from its record is returned, if that can be seen.
+    /// The place at which a key that borrows from its record is returned, if it is visible.
     pub(crate) borrowed_key: Option<Span>,
     pub(crate) place: Place,
 }
 
-/// What the store keeps for a step, as far as it matters here.
+/// What the store keeps for a step, as far as the macro needs it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeps {
     Nothing,
-    /// A token for each partition: the step is a source.
+    /// A token for each partition. The step is a source.
     Tokens,
     States,
 }
@@ -38,25 +38,25 @@ pub(crate) enum Keeps {
 pub(crate) enum Name {
     /// This name, written at that place.
     Known(String, Span),
-    /// What `.named(..)` computes.
+    /// A name that `.named(..)` computes.
     Computed,
-    /// Nothing was found.
+    /// No name was found.
     Missing,
 }
 
-/// Where in a body a call stands.
+/// The place of a call in a body.
 #[derive(Clone, Default)]
 pub(crate) struct Place {
     /// The scopes around it, as part of the id.
     pub(crate) scope: String,
-    /// What may run it more than once under one id.
+    /// The construct that may run it more than once under one id.
     pub(crate) repeated_by: Option<&'static str>,
     /// The `if`s and `match`es around it, each with its arm.
     arms: Vec<(usize, usize)>,
 }
 
 impl Place {
-    /// Whether one run of the function makes at most one of the two.
+    /// Whether a run of the function makes at most one of the two calls.
     pub(crate) fn excludes(&self, other: &Place) -> bool {
         let differ = |a: &(usize, usize), b: &(usize, usize)| a.0 == b.0 && a.1 != b.1;
         self.arms
@@ -74,14 +74,14 @@ pub(crate) enum Kind {
     Stateful,
     /// Keeps nothing; its first argument is a function.
     Stateless,
-    /// Keeps nothing and has no function.
+    /// Keeps nothing and takes no function.
     Plain,
     /// Continues the same step.
     Same,
 }
 
-/// The names of the methods. A name that other types have too does no harm if the step keeps
-/// nothing: its row is looked up only by a step that was made at that place.
+/// The names of the methods. If a step keeps nothing, it does no harm that other types have methods
+/// of this name: only a step made at that place looks up its row.
 pub(crate) const METHODS: &[(Kind, &[&str])] = &[
     (Kind::Source, &["source", "source_or_dead"]),
     (
@@ -145,7 +145,7 @@ fn kind(method: &Ident) -> Option<Kind> {
 /// The methods that set options between `.stateful()` and the function.
 const OPTIONS: &[&str] = &["optional", "or_dead", "or_fail", "or_skip", "with_key"];
 
-/// The options of a step that begins with `.stateful()`, for the call that has its function.
+/// The options of a step that begins with `.stateful()`, given the call with its function.
 fn options(call: &ExprMethodCall) -> Option<Vec<&Ident>> {
     let mut options = Vec::new();
     if call.method != "map" && call.method != "flat_map" {
@@ -176,7 +176,8 @@ fn gives_two(call: &ExprMethodCall) -> bool {
 
 /// The steps of a body, in order.
 ///
-/// `flows` are the names of the parameters that are a flow: a source begins on one of them.
+/// `flows` are the names of the parameters that are a flow. A source is a method call on one of
+/// them.
 pub(crate) fn steps<'a>(statements: &'a [Stmt], flows: &'a [Ident]) -> Vec<Step<'a>> {
     let mut walk = Walk {
         flows,
@@ -197,12 +198,12 @@ struct Walk<'a> {
     /// The call that the last `.named(..)` names, with its name.
     named: Option<(&'a ExprMethodCall, Name)>,
     place: Place,
-    /// The number of branches and scopes so far, to tell them apart.
+    /// The number of branches and scopes so far, to identify them.
     met: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// Visits something inside of another place.
+    /// Visits something in another place.
     fn at(&mut self, place: Place, visit: impl FnOnce(&mut Self)) {
         let around = std::mem::replace(&mut self.place, place);
         visit(self);
@@ -228,15 +229,15 @@ impl<'a> Walk<'a> {
         self.met
     }
 
-    /// `flow::scope(name, || ..)`: the closure runs once, and its steps have the name before their
-    /// ids.
+    /// Visits `flow::scope(name, || ..)`. The closure runs once, and the name comes before the ids
+    /// of its steps.
     fn scope(&mut self, name: &'a Expr, closure: &'a ExprClosure) {
         self.visit_expr(name);
         let mut place = self.place.clone();
         match literal(name) {
             Some((text, _)) => place.scope += &format!("{text}."),
             None => {
-                // The name is not known here, but it is another one each time.
+                // The name is unknown here, but it is a different one each time.
                 place.scope += &format!("{}\0", self.next());
                 place.repeated_by = None;
             }
@@ -297,7 +298,7 @@ impl<'a> Visit<'a> for Walk<'a> {
             None
         };
         match branch {
-            // It is not known which `#[cfg]`s apply: each may exclude each other one.
+            // It is unknown which `#[cfg]`s apply. Each may exclude each other one.
             Some(arm) => self.arm(0, arm, |walk| visit::visit_local(walk, local)),
             None => visit::visit_local(self, local),
         }
@@ -308,7 +309,7 @@ impl<'a> Visit<'a> for Walk<'a> {
         let kind = kind(&call.method);
         if call.method == "named" {
             let target = made_by(&call.receiver);
-            // Of two names the outer one applies, and it was visited before.
+            // If there are two names, the outer one applies, and it was visited first.
             let met = target.is_some_and(|target| {
                 self.named
                     .as_ref()
@@ -394,8 +395,8 @@ impl<'a> Visit<'a> for Walk<'a> {
     fn visit_item(&mut self, _: &'a Item) {}
 }
 
-/// The call that makes the step of a chain: the outermost one that does not merely continue the
-/// same step.
+/// The call that makes the last step of a chain: the outermost call that does not just continue a
+/// step.
 fn made_by(chain: &Expr) -> Option<&ExprMethodCall> {
     match chain {
         Expr::MethodCall(call) if kind(&call.method) == Some(Kind::Same) => made_by(&call.receiver),
@@ -406,7 +407,7 @@ fn made_by(chain: &Expr) -> Option<&ExprMethodCall> {
     }
 }
 
-/// Where the closure that makes a key clearly returns a reference into its record.
+/// The place at which a closure that makes a key visibly returns a reference into its record.
 fn borrowed_key(call: &ExprMethodCall) -> Option<Span> {
     if call.method != "key_on" && call.method != "rekey_on" {
         return None;

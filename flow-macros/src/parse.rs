@@ -1,7 +1,7 @@
-//! Parses the attribute's options, and takes its function apart.
+//! Parses the attribute's options, and splits its function into parts.
 //!
-//! Only the name of the function, the tokens before `fn`, and the body matter. Everything else
-//! stays tokens, so that nothing the user writes there, finished or half typed, is in the way.
+//! Only the tokens before `fn`, the name, the parameters of type `Flow`, and the body matter.
+//! Everything else stays tokens, so half-typed code there causes no error here.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use syn::{
@@ -21,7 +21,7 @@ pub(crate) struct Options {
 
 const LEGAL: &str = "`renamed_from = \"old\"` and `crate = path`";
 
-/// Reads the options. A mistake in one of them does not keep the others from being read.
+/// Reads the options. After a mistake in one of them, the others are still read.
 pub(crate) fn options(tokens: TokenStream, errors: &mut Vec<syn::Error>) -> Options {
     let mut options = Options::default();
     let read = |input: ParseStream| {
@@ -81,7 +81,7 @@ fn value<T>(input: ParseStream, read: fn(ParseStream) -> Result<T>, wanted: &str
     value.map_err(|error| syn::Error::new(error.span(), wanted))
 }
 
-/// A function, taken apart as far as `#[dataflow]` needs it.
+/// A function, split as far as `#[dataflow]` needs it.
 pub(crate) struct Function {
     /// Everything before the body.
     pub(crate) head: TokenStream,
@@ -90,17 +90,17 @@ pub(crate) struct Function {
     pub(crate) name: Ident,
     /// The parameters whose type is a `Flow`.
     pub(crate) flows: Vec<Ident>,
-    /// The braces and what is between them.
+    /// The braces and their content.
     pub(crate) body: Group,
 }
 
-/// Takes a function apart. `None` if the item is something else.
+/// Splits a function into parts. `None` if the item is something else.
 pub(crate) fn function(item: TokenStream) -> Option<Function> {
     let mut head: Vec<TokenTree> = ungroup(item).into_iter().collect();
     let body = head.pop().and_then(braces)?;
     let mut qualifier = None;
     let mut rest = head.iter();
-    // Attributes, a visibility and an ABI are groups, and the signs and literals before them.
+    // Attributes, a visibility and an ABI consist of signs, groups and literals.
     let name = rest.find_map(|token| match token {
         TokenTree::Ident(word) if word == "fn" => Some(true),
         TokenTree::Ident(word)
@@ -128,7 +128,7 @@ pub(crate) fn function(item: TokenStream) -> Option<Function> {
     })
 }
 
-/// The names of the parameters of a type `Flow`, from the tokens behind the function's name.
+/// The names of the parameters of type `Flow`, from the tokens after the function's name.
 fn flows<'a>(signature: impl Iterator<Item = &'a TokenTree>) -> Vec<Ident> {
     let mut angles = Angles::default();
     let parameters = signature.into_iter().find_map(|token| match token {
@@ -165,7 +165,7 @@ fn flows<'a>(signature: impl Iterator<Item = &'a TokenTree>) -> Vec<Ident> {
     flows
 }
 
-/// The depth of a token in `<..>`.
+/// The nesting depth of a token in `<..>`.
 #[derive(Default)]
 struct Angles {
     depth: usize,
@@ -188,7 +188,7 @@ impl Angles {
     }
 }
 
-/// Removes what a `macro_rules!` that was given a whole item puts around it.
+/// Removes the invisible group that `macro_rules!` puts around an item passed as a whole.
 fn ungroup(item: TokenStream) -> TokenStream {
     let mut tokens = item.clone().into_iter();
     match (tokens.next(), tokens.next()) {
@@ -209,20 +209,21 @@ fn braces(token: TokenTree) -> Option<Group> {
     }
 }
 
-/// A function's body, with the place where a statement can be put before all others.
+/// A function's body, split at the place where a first statement can be inserted.
 pub(crate) struct Body {
-    /// `#![..]` and `//!`, which must stay in front, and items, which may.
+    /// `#![..]` and `//!`, which must stay in front, and items, which may stay there.
     pub(crate) front: TokenStream,
     pub(crate) rest: TokenStream,
     pub(crate) statements: Vec<Stmt>,
 }
 
-/// Reads a body. `None` if it is not Rust, or not yet.
+/// Reads a body. `None` if it is not valid Rust, such as half-typed code.
 pub(crate) fn body(tokens: TokenStream) -> Option<Body> {
     let all = tokens.clone();
     let read = |input: ParseStream| {
         input.call(Attribute::parse_inner)?;
-        // clippy::items_after_statements would count a statement before them as the user's.
+        // After an inserted statement, `clippy::items_after_statements` would warn about the user's
+        // items.
         while matches!(input.fork().parse(), Ok(Stmt::Item(_))) {
             input.parse::<Stmt>()?;
         }

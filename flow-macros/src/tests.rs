@@ -1,7 +1,7 @@
-//! Tests of the printed expansions, and of what can be seen without a compiler.
+//! Tests of the printed expansions, and of mistakes that are visible without a compiler.
 //!
-//! `tests/expansions` has one item a file, and its expansion beside it.
-//! `UPDATE_EXPECT=1 cargo test -p flow-macros` writes the expansions.
+//! `tests/expansions` has one item in each file, with its expansion beside it. `UPDATE_EXPECT=1
+//! cargo test -p flow-macros` rewrites the expansions.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

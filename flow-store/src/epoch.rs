@@ -1,4 +1,4 @@
-//! The number of a checkpoint: which execution, and which of its epochs.
+//! The number of a checkpoint: its execution, and its place within the execution.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -9,11 +9,11 @@ const NUMBER: u64 = (1 << BITS) - 1;
 
 /// The number of a checkpoint: an execution, and a count within it.
 ///
-/// The execution is in the upper 24 bits and the count in the lower 40, so that epochs of a later
-/// execution are greater than all of an earlier one, and no number is ever used twice: the
-/// execution is recorded before its first epoch is.
+/// The execution is in the upper 24 bits and the count in the lower 40. So every epoch of a later
+/// execution is greater than every epoch of an earlier one. No number is ever used twice, because
+/// an execution is recorded before its first epoch.
 ///
-/// It is shown, also in debug output, and read as `execution.number`:
+/// It is displayed (also by `Debug`) and parsed as `execution.number`:
 ///
 /// ```
 /// use flow_store::Epoch;
@@ -35,13 +35,13 @@ impl fmt::Debug for Epoch {
 }
 
 impl Epoch {
-    /// The greatest number an execution can have, as 24 bits hold it.
+    /// The greatest number of an execution: 24 bits.
     pub const LAST_EXECUTION: u64 = (1 << (u64::BITS - BITS)) - 1;
 
     /// The epoch of the commit that starts an execution: its number is 0 and it has no records.
     ///
-    /// `execution` is at most [`LAST_EXECUTION`](Self::LAST_EXECUTION), which
-    /// [`Look::start`](crate::Look::start) sees to; higher bits are lost.
+    /// `execution` must not exceed [`LAST_EXECUTION`](Self::LAST_EXECUTION): higher bits are lost.
+    /// [`Look::start`](crate::Look::start) makes sure of it.
     #[must_use]
     pub const fn opening(execution: u64) -> Epoch {
         Epoch(execution << BITS)
@@ -56,8 +56,8 @@ impl Epoch {
     /// The epoch after this one in the same execution.
     #[must_use]
     pub const fn next(self) -> Epoch {
-        // 2^40 epochs of one execution: one a microsecond for 12 days, one a millisecond for 34
-        // years. At the end it stands still, and the store refuses an epoch that does not grow.
+        // 2^40 epochs last for 12 days at one a microsecond, and for 34 years at one a millisecond.
+        // After the last one the number stays, and the store refuses an epoch that does not grow.
         if self.number() == NUMBER {
             return self;
         }
@@ -76,8 +76,8 @@ impl Epoch {
         self.0 & NUMBER
     }
 
-    /// Whether it comes before all that can be durable: there is no store yet, or one whose first
-    /// execution has just begun.
+    /// Whether nothing can be durable yet: there is no store, or its first execution has just
+    /// begun.
     ///
     /// ```
     /// use flow_store::Epoch;

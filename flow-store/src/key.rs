@@ -1,10 +1,10 @@
 //! Which key belongs to which key group, and which key group to which worker.
 //!
-//! All of it is part of the file format: the same on every machine and in every version.
+//! This is part of the file format, so it is the same on every machine and in every version.
 
 use std::ops::Range;
 
-/// The number of key groups of a store; it never changes for a store.
+/// The number of key groups of every store.
 pub const KEY_GROUPS: u16 = 1024;
 
 /// The hash of a key's canonical bytes: xxh3, 64 bits.
@@ -16,14 +16,14 @@ pub fn hash(key_bytes: &[u8]) -> u64 {
 /// The key group of a key with this [`hash`], in `0..KEY_GROUPS`.
 #[must_use]
 pub const fn group(hash: u64) -> u16 {
-    // lossless: the remainder is less than KEY_GROUPS
+    // Lossless: the remainder is less than `KEY_GROUPS`.
     (hash % KEY_GROUPS as u64) as u16
 }
 
-/// The worker, in `0..workers`, that a key group belongs to when there are `workers` of them.
+/// The worker, in `0..workers`, that a key group belongs to.
 ///
-/// Key groups are dealt in consecutive ranges, as equal as they can be. A `group` beyond
-/// [`KEY_GROUPS`] is taken as the last one.
+/// Each worker gets a consecutive range of key groups. The sizes of two ranges differ by at most
+/// one. A `group` beyond the last one is treated as the last one.
 ///
 /// ```
 /// use flow_store::{group, groups_of, hash, worker_of};
@@ -38,16 +38,16 @@ pub const fn worker_of(group: u16, workers: usize) -> usize {
     } else {
         KEY_GROUPS - 1
     };
-    // in u128 no count of workers overflows
+    // In `u128` no number of workers overflows.
     (group as u128 * workers as u128 / KEY_GROUPS as u128) as usize
 }
 
 /// The key groups of a worker: exactly those whose [`worker_of`] is `worker`.
 ///
-/// Empty for some workers when there are more of them than key groups.
+/// If there are more workers than key groups, some workers have an empty range.
 #[must_use]
 pub fn groups_of(worker: usize, workers: usize) -> Range<u16> {
-    // the least group g with g * workers / KEY_GROUPS >= worker
+    // The least group `g` with `g * workers / KEY_GROUPS >= worker`.
     let first = |worker: usize| {
         let groups = u128::from(KEY_GROUPS);
         let first = (worker as u128 * groups).div_ceil((workers as u128).max(1));

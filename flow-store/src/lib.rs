@@ -1,24 +1,29 @@
-//! The recovery store of flow: what a flow has done so far, in one file that survives any kill.
+//! The recovery store of flow: the progress of a flow, in one file that survives any kill.
 //!
-//! The store knows executions, epochs, steps, keys and bytes, and nothing of streams. Everything
-//! that survives is a row: the state of a key, the resume token of a source's partition, the
-//! position of a sink. All rows that an epoch changed become durable together or not at all.
+//! The store knows executions, epochs, steps, keys and bytes. It knows nothing of streams. It keeps
+//! rows of three kinds:
+//!
+//! - the state of a key,
+//! - the resume token of a source's partition,
+//! - the position of a sink's shard.
+//!
+//! All rows that an epoch changed become durable together or not at all.
 //!
 //! # The cycle of a process
 //!
-//! 1. [`Look::at`] takes the lock and reads the store without changing it; [`Look::reconcile`]
-//!    holds the steps of the flow against those of the store; [`Look::rows`] gives each worker
-//!    the rows of its key groups. Whatever is wrong with the store or does not fit the flow is an
-//!    error here, and the store is as it was.
-//! 2. [`Look::start`] commits, before anything runs, that a new execution has the store. Its
-//!    number is part of each of its epochs, so that no epoch number is ever used twice.
+//! 1. [`Look::at`] takes the lock and reads the store without changing it. [`Look::reconcile`]
+//!    compares the steps of the flow with those of the store. [`Look::rows`] gives each worker the
+//!    rows of its key groups. A damaged store, or one that does not match the flow, is an error
+//!    here, and the store is left untouched.
+//! 2. [`Look::start`] commits a new execution before anything runs. The number of the execution is
+//!    part of each of its epochs, so no epoch number is ever used twice.
 //! 3. [`Execution::commit`] makes an epoch durable. It refuses an epoch that is not greater than
-//!    the last, and an execution that is not the last to have started.
-//! 4. [`Execution::end`] commits how it ended. A process that was killed leaves that out, and
-//!    nothing else is different: the next look finds the last epoch that was committed.
+//!    the last one, and an execution that is not the latest.
+//! 4. [`Execution::end`] commits how the execution ended. A killed process does not get here. That
+//!    is the only difference: the next look finds the last committed epoch.
 //!
-//! After a commit that failed nobody knows whether it is durable: the execution is over, and a new
-//! one goes on from what is on the disk.
+//! If a commit fails, it is unknown whether it is durable. So the execution is over, and a new one
+//! resumes from what is on the disk.
 //!
 //! ```
 //! use flow_store::{
@@ -72,35 +77,39 @@
 //!
 //! # Where things are
 //!
-//! For those who change it. A folder uses those above it in this list, and no other.
+//! This list is for those who change the store. A folder uses only folders above it in the list.
 //!
 //! - `codec`: values as MessagePack. `schema`: what a type looks like. `step`, `epoch`, `key`,
-//!   `retain`: the words that the rest is said in.
+//!   `retain`: the terms that the rest uses.
 //! - `error`: why something was refused or failed.
-//! - `hooks`: where tests reach into a running store; empty without their features.
-//! - `file`: the files of a store, who has them, and the one gate to redb.
+//! - `hooks`: where tests interfere with a running store; empty without their features.
+//! - `file`: the files of a store, their locks, and the one gate to redb.
 //! - `format`: the tables and the bytes of their rows, as the last section describes them.
-//! - `manifest`: the steps of the flow against those of the store.
+//! - `manifest`: the steps of the flow, compared with those of the store.
 //! - `look`: reading a store, now or as it was at an earlier epoch.
 //! - `execution`: starting, committing, folding, forgetting.
-//! - `maintenance`: what the command does beyond reading.
+//! - `maintenance`: what the command does besides reading.
 //! - `testing`: the simulator and what fuzz targets need.
 //!
 //! # The command `flow-store`
 //!
-//! It looks at a store, and works on it while no flow runs. The verbs `info`, `steps`, `epochs`,
-//! `get`, `export`, `verify` and `diff` change nothing, on a store that was killed neither, and
-//! leave no trace; `backup` only makes its copy; `drop`, `rename` and `compact` change it as a
-//! whole or not at all. Of a store that is in use they all say who has it. Several can read at
-//! once, and a flow that starts waits for them, ten seconds at most. Here `[..]` stands for what
-//! differs.
+//! The command inspects and maintains a store while no flow runs.
+//!
+//! - `info`, `steps`, `epochs`, `get`, `export`, `verify` and `diff` never modify the store, not
+//!   even after a crash.
+//! - `backup` only makes its copy.
+//! - `drop`, `rename` and `compact` change the store as a whole or not at all.
+//!
+//! If the store is in use, every verb says which process has it. Several processes can read at
+//! once. A flow that starts waits for them for at most 10 seconds. Below, `[..]` stands for text
+//! that varies.
 //!
 //! ```text
 //! $ flow-store info state
 //! store    [..] (format 5)
 //! flow     words
 //! epoch    1.2, and 2 retained from 1.0 on
-//! state    clean: the last execution said how it ended
+//! state    clean: the last execution recorded how it ended
 //! held by  nobody
 //! file     state/part-00000-of-00001.redb, [..], closed
 //!
@@ -118,10 +127,10 @@
 //! 2       out     sink    json_lines    u32     u64        1
 //! ```
 //!
-//! Values are JSON with the names of fields. A key is given as `export` shows it, or as people
-//! write it: a text without quotes, an address, an identifier, a time, a number of any size, bytes
-//! as `0x00ff`. The row of a source's partition says whether the partition was read to its end; its
-//! state is the token, and that of a sink the position.
+//! Values are JSON with the names of fields. A key is given as `export` shows it, or in its usual
+//! form: a text without quotes, an address, an identifier, a time, a number of any size, bytes as
+//! `0x00ff`. The row of a source's partition says whether the partition was read to its end, and
+//! its state is the token. The state of a sink is its position.
 //!
 //! ```text
 //! $ flow-store get state counts anna
@@ -142,13 +151,18 @@
 //! {"step":"out","key":0,"state":180}
 //! ```
 //!
-//! What JSON has no form for is an object with one name: `{"$bytes":"00ff"}`, `{"$float":"NaN"}`
-//! (or `inf`, `-inf`), `{"$map":[[key,value],..]}` for a map whose names are not text or come
-//! twice, `{"$ext":[type,"00ff"]}`, and `{"$deep":"00ff"}` for a value that is nested deeper than
-//! values are kept. A map of the flow with one name that begins with `$` is a `$map` too, so that
-//! nothing is taken for something else.
+//! A value that JSON can't express is shown as an object with one name:
 //!
-//! Of a flow that retains epochs (`--retain`) an earlier one can be looked at.
+//! - `{"$bytes":"00ff"}` for bytes,
+//! - `{"$float":"NaN"}` for a float that is not finite (also `inf`, `-inf`),
+//! - `{"$map":[[key,value],..]}` for a map whose keys are not text, or not unique,
+//! - `{"$ext":[type,"00ff"]}` for an extension of MessagePack,
+//! - `{"$deep":"00ff"}` for a value that is nested more than 256 levels deep.
+//!
+//! A map of the flow whose only key begins with `$` is shown as a `$map` too, so that it can't be
+//! mistaken for one of these.
+//!
+//! If the flow retains epochs (`--retain`), an earlier one can be read.
 //!
 //! ```text
 //! $ flow-store epochs state
@@ -193,12 +207,17 @@
 //! compacted 5 rows: the file had [..] and now has [..]
 //! ```
 //!
-//! The exit status is 0; 1 when there is no such key or the stores are different; 2 when the
-//! command line is wrong; 3 when the store is in use, damaged or not there, or something could not
-//! be done. The message is one line on stderr; a second one begins with `help: ` where
-//! something can be done. Programs can do the same with a [`Look`]:
-//! [`verify`](Look::verify), [`drop_step`](Look::drop_step), [`rename_step`](Look::rename_step),
-//! [`compact`](Look::compact), [`backup`](Look::backup).
+//! The exit status is:
+//!
+//! - 0 on success,
+//! - 1 if there is no such key, or the stores are different,
+//! - 2 if the command line is wrong,
+//! - 3 if the store is in use, damaged or missing, or if the command failed.
+//!
+//! The message is one line on stderr. A second line that begins with `help: ` says what to do, if
+//! anything can be done. Programs can do the same with a [`Look`]: [`verify`](Look::verify),
+//! [`drop_step`](Look::drop_step), [`rename_step`](Look::rename_step), [`compact`](Look::compact),
+//! [`backup`](Look::backup).
 //!
 //! The command is built with the feature `cli`, which is on by default.
 //!

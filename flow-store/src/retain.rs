@@ -1,4 +1,4 @@
-//! How long older epochs stay restorable.
+//! How long earlier epochs stay restorable.
 
 use crate::epoch::Epoch;
 use jiff::Timestamp;
@@ -9,8 +9,8 @@ use std::time::Duration;
 /// How long epochs before the last one stay restorable, for
 /// [`Look::go_back`](crate::Look::go_back).
 ///
-/// It is a setting of each execution: one that retains nothing forgets what earlier ones retained.
-/// As a text, for command lines: a number of epochs (`100`), or a duration (`30m`, `24h`).
+/// It is a setting of each execution: an execution that retains nothing forgets what earlier ones
+/// retained. On a command line it is a number of epochs (`100`) or a duration (`30m`, `24h`).
 ///
 /// ```
 /// use flow_store::Retain;
@@ -22,12 +22,13 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Retain {
-    /// The last epoch alone.
+    /// Only the last epoch is kept.
     #[default]
     Nothing,
-    /// This many before the last one. Epochs that became durable with one commit count as one.
+    /// This many epochs before the last one. Epochs that were committed together are retained as
+    /// one.
     Epochs(u64),
-    /// Whatever was the last one at some time in this duration.
+    /// Every epoch that was the last one at some time within this duration.
     For(Duration),
 }
 
@@ -37,11 +38,11 @@ pub enum Retain {
 pub struct Retained {
     /// The epoch.
     pub epoch: Epoch,
-    /// Until when it was the last one, to the millisecond.
+    /// When the next epoch replaced it as the last one, to the millisecond.
     pub until: Timestamp,
 }
 
-/// A text that says nothing about how long epochs are retained.
+/// A text is neither a number of epochs nor a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a number of epochs such as `100`, or a duration such as `30m`, `24h`")]
 pub struct ParseRetainError;

@@ -1,4 +1,4 @@
-//! What the store knows of a step: its id, its kind, and what its keys and states look like.
+//! What the store knows of a step: its id, its kind, and the schemas of its keys and states.
 
 use crate::codec::CodecError;
 use crate::codec::TokenRow;
@@ -21,7 +21,7 @@ pub enum StepKind {
 }
 
 impl StepKind {
-    /// The key group of the row with this key: rows of sources and sinks are all in the first.
+    /// The key group of the row with this key. All rows of sources and sinks are in group 0.
     #[must_use]
     pub fn group(self, key: &[u8]) -> u16 {
         match self {
@@ -30,7 +30,7 @@ impl StepKind {
         }
     }
 
-    /// What the rows of such a step are, in the plural: `states`.
+    /// What the rows of such a step hold, as a plural noun: `states`.
     #[must_use]
     pub fn keeps(self) -> &'static str {
         match self {
@@ -40,10 +40,10 @@ impl StepKind {
         }
     }
 
-    /// Takes the value of a row apart into MessagePack values.
+    /// Splits the value of a row into MessagePack values.
     ///
-    /// The row of a source's partition has two: whether the partition was read to its end, and
-    /// its token. Every other row has one, and the first part is `None`.
+    /// The row of a source's partition has two values: whether the partition was read to its end,
+    /// and its token. Every other row has one value, and the first part is `None`.
     ///
     /// # Errors
     ///
@@ -78,24 +78,24 @@ impl fmt::Display for StepKind {
     }
 }
 
-/// A step that the flow has and that needs rows in the store.
+/// A step of the flow that keeps rows in the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StepSpec {
     /// Its id, unique in the flow.
     pub id: String,
     /// What kind of rows it has.
     pub kind: StepKind,
-    /// The operator, as in `stateful_map` or `text_lines`; shown, not compared.
+    /// The operator, such as `stateful_map` or `text_lines`; shown, not compared.
     pub operator: String,
     /// The type of its keys; shown, not compared.
     pub key_type: String,
     /// The type of its state; shown, not compared.
     pub state_type: String,
-    /// What its keys and states look like.
+    /// The schemas of its keys and states.
     pub schemas: Schemas,
-    /// The ids it had before: rows under one of these become its own.
+    /// The ids that it had before: rows under one of these become its own.
     pub renamed_from: Vec<String>,
-    /// Where the flow says it, as in `src/main.rs:12:9`; for messages, not stored.
+    /// Its place in the flow's source, such as `src/main.rs:12:9`; for messages, not stored.
     pub place: String,
 }
 
@@ -115,23 +115,23 @@ impl StepSpec {
     }
 }
 
-/// What the keys and states of a step look like, and what it can read beside them.
+/// The schemas of a step's keys and states, and of the types that it can convert.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Schemas {
-    /// Its keys; `None` for a step whose keys are not the user's, which is then not compared.
+    /// Its keys; `None` if they are not of a type of the user, so that they are not compared.
     pub key: Option<Schema>,
     /// Its states, tokens or positions; `None` if they are not to be compared.
     pub state: Option<Schema>,
-    /// The key types that it can make its own of.
+    /// The key types that it can convert to its own.
     pub old_keys: Vec<Schema>,
-    /// The state types that it can make its own of.
+    /// The state types that it can convert to its own.
     pub old_states: Vec<Schema>,
 }
 
 /// A step that the store has rows for.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StoredStep {
-    /// The number its rows are under; given once, never used for another step.
+    /// The number of its rows. It is never used for another step.
     pub number: u16,
     /// Its id at the last start.
     pub id: String,
@@ -143,11 +143,11 @@ pub struct StoredStep {
     pub key_type: String,
     /// The type of its state at the last start.
     pub state_type: String,
-    /// What its keys look like, if that is known.
+    /// The schema of its keys, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_schema: Option<Schema>,
-    /// What its states, tokens or positions look like, if that is known: all of them, for when that
-    /// changes they are all written anew.
+    /// The schema of its states, tokens or positions, if it is known. It holds for all rows: when
+    /// it changes, all of them are rewritten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_schema: Option<Schema>,
 }

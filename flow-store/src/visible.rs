@@ -1,12 +1,13 @@
-//! Text that comes from outside, made safe to show.
+//! Text from outside, made safe to show.
 
 use std::borrow::Cow;
 
-/// Shows control characters of a text in place of passing them on: an escape sequence in a key, a
-/// path or a line of input would clear the terminal of whoever reads the message, or change its
-/// title.
+/// Escapes the control characters of a text.
 ///
-/// Line breaks and tabs stay. Characters that change the direction of the text are shown too.
+/// Otherwise an escape sequence in a key, a path or a line of input could clear the reader's
+/// terminal or change its title.
+///
+/// Line breaks and tabs stay. Characters that change the direction of the text are escaped too.
 ///
 /// ```
 /// use flow_store::visible;
@@ -19,7 +20,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     shown(text, |c| !matches!(c, '\n' | '\t') && is_hidden(c))
 }
 
-/// Like [`visible`], for a text that is quoted on one line: line breaks and tabs are shown too.
+/// Like [`visible`], for a text that is quoted on one line: line breaks and tabs are escaped too.
 ///
 /// ```
 /// assert_eq!(flow_store::visible_on_a_line("two\nlines"), "two\\nlines");
@@ -29,14 +30,14 @@ pub fn visible_on_a_line(text: &str) -> Cow<'_, str> {
     shown(text, is_hidden)
 }
 
-/// A JSON text that means the same and has no characters that a terminal would obey.
+/// A JSON text with the same meaning, without characters that a terminal interprets.
 ///
 /// ```
 /// assert_eq!(flow_store::visible_json("\"\u{9b}2J\""), "\"\\u009b2J\"");
 /// ```
 #[must_use]
 pub fn visible_json(json: &str) -> Cow<'_, str> {
-    // They are in texts only, where each of them may be written as its number.
+    // JSON has such characters only within strings, where each may be written as its number.
     shown_as(json, is_hidden, |c| format!("\\u{:04x}", u32::from(c)))
 }
 
@@ -62,7 +63,7 @@ fn shown_as(
     Cow::Owned(shown)
 }
 
-/// Whether a terminal would obey a character in place of showing it.
+/// Whether a terminal interprets a character instead of showing it.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -1,13 +1,13 @@
-//! The command line of a flow: the user's arguments, and a few of our own.
+//! The command line of a flow: the user's arguments and flow's options.
 
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
 use flow_core::{Epoch, Epochs, Recovery, Retain, Runner};
 
-/// How the flow is run.
+/// The options of a run.
 #[derive(Debug, Args)]
-// A group would have the name of this type, and the user may have a type of that name.
+// A group would be named after this type, and the user may have a type of the same name.
 #[group(skip)]
 #[command(next_help_heading = "Flow options")]
 pub(super) struct RunOptions {
@@ -36,7 +36,7 @@ pub(super) struct RunOptions {
     #[arg(long)]
     take_unfinished_lines: bool,
 
-    /// Keep what was read of an unfinished line, and resume behind the line (with --recover)
+    /// Keep what was read of an unfinished line, and resume after the line (with --recover)
     #[arg(long, value_name = "PARTITION", requires = "recover")]
     skip_rest_of_line: Vec<String>,
 
@@ -84,7 +84,7 @@ impl RunOptions {
     }
 }
 
-/// The new name of a partition, behind its old one.
+/// Checks that a text is `OLD=NEW`.
 fn renaming(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok(text.to_owned()),
@@ -92,7 +92,7 @@ fn renaming(text: &str) -> Result<String, String> {
     }
 }
 
-/// What the program is to do.
+/// The command that was given.
 pub(super) enum Command {
     Run(RunOptions),
     Check(RunOptions),
@@ -113,7 +113,8 @@ impl Command {
 pub(super) fn command<A: Args>() -> clap::Command {
     let with_options = |name, about: &'static str| {
         let command = RunOptions::augment_args(A::augment_args(clap::Command::new(name)));
-        // Last, because the documentation of `RunOptions` is not about the command.
+        // It is set last, because clap takes the documentation of `RunOptions` for that of the
+        // command.
         command.about(about).next_help_heading(None::<&str>)
     };
     let run = with_options("run", "Run the flow");
@@ -138,12 +139,13 @@ pub(super) fn inner(matches: &ArgMatches) -> &ArgMatches {
     matches.subcommand().map_or(matches, |(_, inner)| inner)
 }
 
-/// The user's arguments that clash with ours, all at once: clap would panic at the first of them.
+/// An error for all of the user's arguments that clash with flow's options. clap would panic at the
+/// first of them.
 ///
-/// This is known only when the program runs: `#[derive(clap::Args)]` makes no constant of it.
+/// They are known only when the program runs: `#[derive(clap::Args)]` provides no constant.
 pub(super) fn clash<A: Args>() -> Option<String> {
     let ours = RunOptions::augment_args(clap::Command::new("ours"));
-    // clap adds it to every command.
+    // clap adds this one to every command.
     let ours = ours.arg(Arg::new("help").short('h').long("help"));
     let theirs = A::augment_args(clap::Command::new("theirs"));
     let mut clashes = Vec::new();
@@ -240,7 +242,7 @@ mod tests {
         #[arg(long)]
         epoch: String,
         input: PathBuf,
-        /// `-h` is that of `--help`.
+        /// `-h` belongs to `--help`.
         #[arg(short, long)]
         host: String,
         #[arg(long = "state", alias = "recover")]

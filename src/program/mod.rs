@@ -66,8 +66,8 @@ struct NoArgs {}
 /// - `run` runs the flow, with its own arguments and those of [`Runner`]: `--recover DIR`,
 ///   `--epoch E`, `-w N`, `--drop-state STEP`, `--drop-partition P`, `--rename-partition OLD=NEW`,
 ///   `--take-unfinished-lines`, `--skip-rest-of-line P`, `--retain R`, `--from-epoch E`.
-/// - `check` takes the same arguments. It says whether a run would start and what it would say, and
-///   changes nothing.
+/// - `check` takes the same arguments. It reports whether a run would start, with the notices of
+///   the start, and changes nothing.
 /// - `graph` prints the flow's steps.
 ///
 /// # Signals
@@ -87,7 +87,7 @@ struct NoArgs {}
 /// | 130 | Ctrl-C stopped the flow. |
 /// | 128 + n | A second signal, number n, ended the program at once. |
 ///
-/// Messages go to standard error. Whether anybody reads them changes nothing.
+/// Messages go to standard error. The run does not depend on whether they can be written.
 ///
 /// ```no_run
 /// use flow::prelude::*;
@@ -113,7 +113,7 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 /// The store refused.
 const REFUSED: u8 = 3;
-/// Ended by Ctrl-C.
+/// Ctrl-C stopped the flow.
 const INTERRUPTED: u8 = 130;
 
 fn program<A>(build: impl Fn(&Flow, &A) -> Result<(), BoxError> + Send + Sync + 'static) -> ExitCode

@@ -10,10 +10,10 @@ use std::{
 use flow_core::{RunHandle, terminal::can_say};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-/// How often the line changes.
+/// The time between updates of the line.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// How long removing the line may take: the terminal may have been stopped (Ctrl-S).
+/// How long to wait until the line is removed. The terminal may have been stopped (Ctrl-S).
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The line while it is shown.
@@ -24,7 +24,7 @@ impl Shown {
     pub(super) fn end(self) {
         if let Some((end, gone)) = self.0 {
             drop(end);
-            // A line that could not be drawn is no reason to fail, or to wait.
+            // A line that can't be removed is no reason to fail, or to wait longer.
             let _ = gone.recv_timeout(PATIENCE);
         }
     }
@@ -57,6 +57,6 @@ pub(super) fn show(run: RunHandle) -> Shown {
         bar.finish_and_clear();
         drop(taken_away);
     });
-    // If threads are limited, the run needs them more.
+    // Without a thread there is no line. If threads are limited, the run needs them more.
     Shown(thread.ok().map(|_| (end, gone)))
 }

@@ -1,4 +1,4 @@
-//! Errors as a person reads them on a terminal.
+//! Prints errors and other messages for people.
 
 use std::{
     fmt,
@@ -89,7 +89,7 @@ fn print(diagnostic: &dyn Diagnostic) {
     "error:".clone_into(&mut theme.characters.error);
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_links(false)
-        // In a file or a pipe, a sentence is one line.
+        // In a file or a pipe, lines are not wrapped.
         .with_width(if is_terminal { 100 } else { 10_000 });
     let mut text = String::new();
     match handler.render_report(&mut text, diagnostic) {
@@ -114,7 +114,7 @@ impl Plain {
     }
 }
 
-/// What stands behind `help:`, in lines.
+/// The text after `help:`, one line for each part.
 fn advice(parts: [Option<String>; 3]) -> Option<String> {
     let lines: Vec<String> = parts
         .into_iter()
@@ -151,13 +151,14 @@ struct BadRecord {
 impl BadRecord {
     fn new(error: &RecordError) -> Self {
         let mut message = error.place();
-        // The record is one line, so the column says it all, and the caret shows the column.
+        // The record is one line, so its place within the record is the column, which the caret
+        // shows.
         let mut column = error.column().map_or(0, |column| column.saturating_sub(1));
         let line = error.excerpt.as_ref().map(|text| {
             let at = (0..=column).rev().find(|at| text.is_char_boundary(*at));
             let (before, behind) = text.split_at(at.unwrap_or(0));
             let before = visible_on_a_line(before);
-            // The caret stays under what it points at.
+            // Escaping makes the text longer, and the caret moves with it.
             column = before.len();
             Line {
                 name: visible_on_a_line(&error.partition).into_owned(),

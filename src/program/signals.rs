@@ -1,7 +1,7 @@
 //! SIGTERM, Ctrl-C and SIGHUP, from the first line of `main` to the last.
 //!
-//! A signal means the same at any time: end, and lose nothing. What that takes depends on the phase
-//! of the program, so one thread watches for signals and knows the phase.
+//! A signal always means: end, and lose nothing. How to do that depends on the phase of the
+//! program, so one thread watches for signals and knows the phase.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use super::INTERRUPTED;
 enum Phase {
     /// It reads its command line: nothing has been done.
     Reading,
-    /// It does something that a signal may interrupt: `check`, `graph`.
+    /// It does something that a signal may interrupt at any time: `check` or `graph`.
     Harmless,
     /// It runs a flow.
     Running {
@@ -31,7 +31,7 @@ enum Phase {
         /// The signal that has stopped the run, and when.
         stopped_by: Option<(i32, Instant)>,
     },
-    /// The run has failed or was refused, and the user is being told. The start is over.
+    /// The run has failed or was refused, and the error is being printed.
     Telling {
         code: u8,
         /// The signal that has arrived since, and when.
@@ -65,7 +65,7 @@ pub(super) fn watch() -> io::Result<()> {
     let mut watched = watched();
     watched.phase = Phase::Reading;
     if !watched.is_watched {
-        // The thread first: signals that nobody reads would be lost.
+        // The thread comes first, because signals that nobody reads would be lost.
         let (sender, receiver) = channel::<Signals>();
         let thread = thread::Builder::new().name("flow-signals".to_owned());
         thread.spawn(move || {
@@ -73,7 +73,8 @@ pub(super) fn watch() -> io::Result<()> {
                 signals.forever().for_each(came);
             }
         })?;
-        // If nobody can tell, a SIGHUP ends the process, which is as safe as any kill.
+        // If the system can't say whether SIGHUP is ignored, it has no handler. It then ends the
+        // process, which is as safe as any kill.
         let all = [(SIGINT, false), (SIGTERM, false), (SIGHUP, true)];
         let mask = ignored();
         let all = all.into_iter().filter(|(signal, unknown)| {
@@ -99,8 +100,8 @@ pub(super) fn stop(run: RunHandle) {
     };
 }
 
-/// From now on a second signal ends the process with this status. One alone waits until the user
-/// has been told why.
+/// From now on a second signal ends the process with this status. The first one waits until the
+/// error is printed.
 pub(super) fn telling(code: u8) {
     watched().phase = Phase::Telling { code, signal: None };
 }
@@ -154,8 +155,8 @@ fn came(signal: i32) {
     }
 }
 
-/// Ends a program that has changed nothing yet. User code may hang in an `open`, so nothing is
-/// waited for.
+/// Ends a program that has changed nothing yet. It waits for nothing, because user code may hang in
+/// an `open`.
 fn leave(signal: i32) -> ! {
     say("flow: stopped while starting; nothing has been read or changed\n");
     let code = if signal == SIGINT { INTERRUPTED } else { 0 };
@@ -163,7 +164,7 @@ fn leave(signal: i32) -> ! {
 }
 
 /// The signals that were ignored when the program was started, as a mask: `nohup` ignores SIGHUP,
-/// and `trap '' INT` ignores SIGINT. Known on Linux only.
+/// and `trap '' INT` ignores SIGINT. It is known only on Linux.
 fn ignored() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status

@@ -19,7 +19,7 @@ fn another_key_is_refused() {
         "the key of step `cart` (PLACE) is not what it was in the store in STORE:
   it was u64 and is String
 help: other keys have other bytes, so what is stored would be out of reach. Convert each key with \
-`.rekey_from::<Old>(..)`, give the rows up with `--drop-state cart`, or go back to the key that \
+`.rekey_from::<Old>(..)`, give up the rows with `--drop-state cart`, or go back to the key that \
 is stored: u64"
     );
     // Even where the bytes might be the same.
@@ -53,8 +53,8 @@ fn lower_case<S: serde::Serializer>(name: &str, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(&name.to_lowercase())
 }
 
-/// A shape is that of what is read. Where only the writing has changed, the state of the key would
-/// be lost.
+/// A schema describes what is read. If only the writing changed, the state of the key would be
+/// lost.
 #[test]
 fn a_key_that_is_now_written_in_another_way_is_refused() {
     #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, serde::Deserialize)]
@@ -137,7 +137,7 @@ fn keys_are_converted_to_wherever_they_belong() {
     }
 }
 
-/// The new keys are among the old ones' bytes: none may take the place of another.
+/// The bytes of new keys are those of other old keys: none may replace another.
 #[test]
 fn keys_can_change_places() {
     #[derive(
@@ -204,7 +204,7 @@ enum AnyId {
     Text(String),
 }
 
-/// A key that can't be traced might be as it was; a conversion that is there is meant.
+/// A key that can't be traced may be unchanged, but an existing conversion is used.
 #[test]
 fn keys_that_cant_be_traced_are_converted_too() {
     let user = |id: u64| format!("user-{id}");
@@ -234,7 +234,8 @@ fn keys_that_cant_be_traced_are_converted_too() {
     assert!(states.len() == 9 && states.iter().all(|(key, state)| *key == user(state.cents)));
 }
 
-/// The type of a key has another `Eq`, and two stored keys are one: each has a row, on any worker.
+/// The type of a key has a new `Eq`, and two stored keys are now equal, each with a row, on any
+/// worker.
 #[test]
 fn stored_keys_that_are_equal_now_are_refused() {
     #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -258,7 +259,7 @@ fn stored_keys_that_are_equal_now_are_refused() {
         for says in [
             "`cart`",
             "it is equal to the key",
-            "which is written otherwise",
+            "which is written differently",
             "\nhelp: ",
         ] {
             assert!(error.contains(says), "{error}");
@@ -315,7 +316,7 @@ fn a_conversion_of_keys_that_is_another_on_each_worker_is_refused() {
     );
 }
 
-/// Keys that are stored keep their bytes.
+/// Stored keys keep their bytes.
 #[test]
 fn the_enum_of_a_key_may_grow() {
     #[derive(

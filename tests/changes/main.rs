@@ -1,5 +1,5 @@
-//! Types that change between two runs: what is read as it is, what is converted, and what is
-//! refused.
+//! Types that change between two runs: which are read as they are, which are converted, and which
+//! are refused.
 #![cfg(test)]
 
 mod keys;
@@ -16,11 +16,11 @@ use flow_store::{KEY_GROUPS, Look};
 use serde::{Serialize, de::DeserializeOwned};
 use support::Workdir;
 
-/// What these tests need of a key.
+/// The traits that these tests need of a key.
 trait AsKey: Key + Serialize + DeserializeOwned + Sync {}
 impl<K: Key + Serialize + DeserializeOwned + Sync> AsKey for K {}
 
-/// What these tests need of a state.
+/// The traits that these tests need of a state.
 trait AsState: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {}
 impl<S: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> AsState for S {}
 
@@ -30,7 +30,7 @@ struct Store {
     workers: usize,
 }
 
-/// What a run told of itself.
+/// The notices of a run.
 type Notices = Vec<String>;
 
 impl Store {

@@ -141,8 +141,7 @@ fn a_type_that_only_changed_its_meaning_cant_be_told_apart() {
     );
 }
 
-/// What can't be traced looks like everything else that can't: the help of both errors leads to
-/// what works.
+/// All types that can't be traced look alike: the help of both errors leads to a solution.
 #[test]
 fn a_type_that_cant_be_traced_is_converted_into_a_struct_with_one_field() {
     #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]

@@ -10,7 +10,7 @@ use crate::{
     refused,
 };
 
-/// What becomes of a state that was stored as another type.
+/// What happens to a state that was stored as another type.
 enum Expected<'a> {
     /// It is read as it is now, and this is said; a second start says nothing.
     Read(&'a [&'a str]),
@@ -53,7 +53,7 @@ impl Store {
     }
 }
 
-/// Stores a state of one type and goes on with another one, both called `Cart`.
+/// Stores a state of one type and resumes with another one, both named `Cart`.
 macro_rules! change {
     ($name:ident: { $($was:item)* } $value:expr => { $($is:item)* } $now:expr, $expected:expr) => {
         #[test]
@@ -162,7 +162,7 @@ change!(a_field_is_retyped: { struct Cart { paid: u32 } } Cart { paid: 1 } =>
     { struct Cart { paid: String } } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.paid` was u32 and is String
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+help: convert them with `.migrate_from::<Old>(..)`, give up what is stored with `--drop-state \
 cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
 change!(a_list_becomes_a_set:
@@ -175,7 +175,7 @@ change!(a_list_becomes_a_map:
     { struct Cart { items: std::collections::BTreeMap<String, u32> } } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.items` was [String] and is Map<String, u32>
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+help: convert them with `.migrate_from::<Old>(..)`, give up what is stored with `--drop-state \
 cart`, or go back to the type that is stored: struct Cart { items: [String] }"));
 
 change!(a_field_deep_inside_is_retyped:
@@ -189,7 +189,7 @@ change!(a_struct_becomes_an_enum: { struct Cart { paid: u32 } } Cart { paid: 1 }
     { enum Cart { Open, Paid(u32) } } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart` was struct Cart { paid: u32 } and is enum Cart { Open, Paid(u32) }
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+help: convert them with `.migrate_from::<Old>(..)`, give up what is stored with `--drop-state \
 cart`, or go back to the type that is stored: struct Cart { paid: u32 }"));
 
 change!(a_variant_is_added: { enum Cart { Open, Paid(u32) } } Cart::Paid(1) =>
@@ -222,14 +222,14 @@ change!(a_tuple_gets_longer: { struct Cart(u32, u32); } Cart(1, 2) =>
     { struct Cart(u32, u32, u32); } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart` was struct Cart(u32, u32) and is struct Cart(u32, u32, u32)
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+help: convert them with `.migrate_from::<Old>(..)`, give up what is stored with `--drop-state \
 cart`, or go back to the type that is stored: struct Cart(u32, u32)"));
 
 change!(an_array_gets_longer: { struct Cart { a: [u8; 3] } } Cart { a: [1, 2, 3] } =>
     { struct Cart { a: [u8; 4] } } "", Refused(
 "the states of step `cart` (PLACE) are of another type than in the store in STORE:
   `Cart.a` was [u8; 3] and is [u8; 4]
-help: convert them with `.migrate_from::<Old>(..)`, give what is stored up with `--drop-state \
+help: convert them with `.migrate_from::<Old>(..)`, give up what is stored with `--drop-state \
 cart`, or go back to the type that is stored: struct Cart { a: [u8; 3] }"));
 
 change!(a_type_that_cant_be_traced_is_read_while_it_can_be:
@@ -238,7 +238,7 @@ change!(a_type_that_cant_be_traced_is_read_while_it_can_be:
     "[(7, Cart { a: Object {\"a\": Number(1)} })]",
     Read(&["it was Cart and is something that can't be traced"]));
 
-/// What was read under a default is stored with it, so the default may go later.
+/// A value that was read with a default is stored with it, so the default may be removed later.
 #[test]
 fn a_default_may_go_when_all_states_have_been_read_with_it() {
     #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -293,8 +293,7 @@ fn a_type_that_messagepack_cant_hold_is_refused() {
     );
 }
 
-/// What serde would read and is refused all the same: it would be taken for something that it never
-/// was.
+/// Changes that serde would read, but misread, so they are refused.
 mod no_value_is_taken_for_another {
     use super::*;
     use std::collections::BTreeMap;
@@ -375,7 +374,7 @@ fn a_type_inside_of_itself_that_messagepack_cant_hold_is_refused() {
     );
 }
 
-/// The way out names the step as the store knows it.
+/// The help names the step by its id in the store.
 #[test]
 fn what_may_be_dropped_is_called_as_the_store_calls_it() {
     let store = Store::new();

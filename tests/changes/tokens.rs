@@ -6,8 +6,7 @@ use flow::{prelude::*, sink, source};
 
 use crate::{AsState, Notices, Store};
 
-/// Counts to three in each of its partitions and stops there; its token is a `T` that holds the
-/// number.
+/// Counts to three in each of its partitions, and ends. Its token is a `T` that holds the number.
 struct Count<T>(PhantomData<T>, &'static [&'static str]);
 
 struct CountReader<T> {
@@ -120,7 +119,7 @@ impl Store {
     }
 }
 
-/// What nobody reads any more must not keep the flow from going on.
+/// Rows that nobody reads any more must not prevent a resume.
 #[test]
 fn the_token_of_a_partition_that_is_gone_can_be_given_up() {
     let store = Store::new();

@@ -1,5 +1,5 @@
 //! `source::from_channel`: other threads send, the flow reads without polling, and neither waits
-//! for the other for ever.
+//! forever for the other.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -210,7 +210,7 @@ fn a_channel_is_read_by_one_source_at_a_time() {
     );
 }
 
-/// Another source goes on beside it, and what is sent at last comes through.
+/// Another source continues beside it, and the last records arrive.
 #[test]
 fn an_idle_channel_holds_up_no_other_source() {
     let (sender, channel) = source::from_channel::<u64>(1);
@@ -234,8 +234,8 @@ fn an_idle_channel_holds_up_no_other_source() {
     assert_eq!(run.join().unwrap().unwrap().records, 10_001);
 }
 
-/// A stop comes in the middle of what a source has taken: the step asks for it at its first record.
-/// What was not processed then is still in the channel.
+/// A stop comes in the middle of a batch that a source has taken: the step asks for it at its first
+/// record. Unprocessed records are still in the channel.
 #[test]
 fn what_a_stop_leaves_unread_stays_in_the_channel() {
     for workers in [1, 2] {
@@ -276,7 +276,7 @@ fn what_a_stop_leaves_unread_stays_in_the_channel() {
     }
 }
 
-/// What is behind it is still in the channel, whether the step that fails is the first one or not.
+/// The records after it are still in the channel, whether the failing step is the first one or not.
 #[test]
 fn a_record_that_fails_takes_no_other_one_with_it() {
     for first in [true, false] {
@@ -301,7 +301,7 @@ fn a_record_that_fails_takes_no_other_one_with_it() {
     }
 }
 
-/// A number that has no bytes if it is 300.
+/// A number that can't be encoded if it is 300.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 struct Odd(u64);
 
@@ -314,7 +314,7 @@ impl Serialize for Odd {
     }
 }
 
-/// The same where no step fails but the key of a record has no bytes, also behind a merge.
+/// The same if no step fails but the key of a record can't be encoded, also after a merge.
 #[test]
 fn a_key_that_fails_takes_no_other_record_with_it() {
     for merged in [false, true] {
@@ -343,7 +343,7 @@ fn a_key_that_fails_takes_no_other_record_with_it() {
     }
 }
 
-/// A reader that can't resume, and has nowhere to leave what it has taken.
+/// A reader that can't resume, and can't give back what it has taken.
 struct Hoard {
     takes: Arc<AtomicU64>,
 }

@@ -1,5 +1,5 @@
-//! `source::poll`: polls when it is time by the clock of the run, retries, and goes on behind the
-//! last durable record.
+//! `source::poll`: polls on time by the clock of the run, retries, and resumes after the last
+//! durable record.
 
 use std::{
     iter,
@@ -17,17 +17,16 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A poll: how many seconds it takes, and what it comes to.
+/// A poll: how many seconds it takes, and its result.
 type Poll = (u64, Result<u64, &'static str>);
 
 type Set = fn(PollSource<u64, NoResume>) -> PollSource<u64, NoResume>;
 
-/// The second of each poll, and what came out or why it failed.
+/// The second of each poll, and its result or error.
 type Polled = (Vec<u64>, Result<Vec<u64>, String>);
 
-/// Polls each minute for some seconds of a manual clock. At the end of the script all polls come
-/// to 0. Returns the second
-/// of each poll, and what came out or why it failed.
+/// Polls each minute for some seconds of a manual clock. After the end of the script all polls
+/// return 0. Returns the second of each poll, and its result or error.
 fn polls(clock: &Clock, lasts: usize, script: &[Poll], set: Set) -> Polled {
     polls_each(seconds(60), clock, lasts, script, set)
 }
@@ -190,8 +189,8 @@ fn what_is_polled_without_a_token_can_not_resume() {
     assert!(matches!(run(true), RunError::Record(_)));
 }
 
-/// A table of rows that grows; each poll gets those behind the last one that was read. Every few
-/// records the run is cut short.
+/// A growing table of rows. Each poll gets the rows after the last one that was read. Every few
+/// records the run is aborted.
 #[test]
 fn a_poll_with_a_token_goes_on_behind_the_last_durable_record() {
     for epochs in [
@@ -236,7 +235,7 @@ fn a_poll_with_a_token_goes_on_behind_the_last_durable_record() {
     }
 }
 
-/// More than the budget has room for at a time.
+/// More records than the budget has room for at a time.
 #[test]
 fn what_was_polled_before_a_stop_comes_out() {
     let stop: Arc<OnceLock<RunHandle>> = Arc::default();
@@ -255,7 +254,7 @@ fn what_was_polled_before_a_stop_comes_out() {
     assert!(seen.take().into_iter().eq(0..250_000));
 }
 
-/// The next time is too far off to be told.
+/// The next time is too far away to be represented.
 #[test]
 fn polls_that_are_for_ever_apart_come_once() {
     let (times, seen) = polls_each(
@@ -269,8 +268,8 @@ fn polls_that_are_for_ever_apart_come_once() {
     assert_eq!(seen.unwrap(), [1]);
 }
 
-/// What was polled and can't be polled again is processed before a stop, as far as there is time.
-/// What was processed is kept, and what was not is counted.
+/// Records that can't be polled again are processed before a stop, as far as time allows. Processed
+/// records are kept, and the others are counted.
 #[test]
 fn a_stop_that_can_not_process_all_that_was_taken_says_how_much_it_was() {
     const ALL: u64 = 10_000;

@@ -1,4 +1,4 @@
-//! `docs/performance.md` explains each row of the benchmark with the words of its code.
+//! `docs/performance.md` explains each row of the benchmark in the words of its code.
 
 use crate::tree::root;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Commands that Markdown shows exist: cargo's targets and packages, recipes of `just`, verbs of
-//! `flow-store`, and the tests that are named.
+//! The commands in Markdown exist: targets and packages of cargo, recipes of `just`, verbs of
+//! `flow-store`, and named tests.
 
 use crate::tree::{File, documents, files, root};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::process::Command;
 
-/// What there is to name in a command.
+/// The things that a command can name.
 struct Known {
     /// `test house`, `example cart_join`, `package flow-core`.
     targets: HashSet<String>,
@@ -17,7 +17,7 @@ struct Known {
     words: HashSet<String>,
 }
 
-/// What `cargo metadata` says of the package that a manifest describes.
+/// The output of `cargo metadata` for the package of a manifest.
 pub(crate) fn metadata(manifest: &str) -> Value {
     let said = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
@@ -73,7 +73,7 @@ impl Known {
         }
     }
 
-    /// What a command names that is not there.
+    /// The things that a command names and that do not exist.
     fn missing(&self, command: &str) -> Vec<String> {
         let command = command.split('#').next().unwrap_or_default();
         let words: Vec<&str> = command

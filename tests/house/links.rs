@@ -1,4 +1,4 @@
-//! Links in Markdown lead somewhere, and files that it names are there.
+//! Links in Markdown lead somewhere, and the files that it names exist.
 
 use crate::tree::{File, documents, files, root};
 use std::path::Path;
@@ -21,7 +21,7 @@ fn anchor(heading: &str) -> String {
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
-/// Where the links of a line lead: `[text](target)`.
+/// The targets of the links in a line: `[text](target)`.
 fn targets(text: &str) -> Vec<&str> {
     text.split("](")
         .skip(1)

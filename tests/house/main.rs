@@ -1,5 +1,4 @@
-//! The habits of the house: what the documentation names is there, and nothing is kept that nobody
-//! uses.
+//! The habits of the house: things that the documentation names exist, and nothing unused is kept.
 
 #![cfg(test)]
 

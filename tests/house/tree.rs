@@ -78,7 +78,7 @@ impl File {
 }
 
 impl<'a> Line<'a> {
-    /// What stands between backticks.
+    /// The texts between backticks.
     pub(crate) fn code(&self) -> impl Iterator<Item = &'a str> {
         let text = if self.block.is_none() { self.text } else { "" };
         text.split('`').skip(1).step_by(2)

@@ -4,7 +4,7 @@ use crate::tree::files;
 
 const COLUMNS: usize = 100;
 
-/// What is read as it is: fixtures, patches, texts that programs write.
+/// Files that are excluded: fixtures, patches, and output of programs.
 const EXEMPT: [&str; 5] = [
     "tests/ui/",
     "tests/sums.graph",

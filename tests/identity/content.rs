@@ -23,7 +23,7 @@ fn content_that_differs_only_before_the_position_is_other_content() {
     assert_eq!(lines.unwrap().len(), 4);
 }
 
-/// The file system gives the number of a deleted file to the next one.
+/// The file system gives the inode number of a deleted file to the next one.
 #[test]
 fn a_file_with_a_header_only_is_not_the_next_days_file() {
     for lines in [1, 2] {
@@ -39,8 +39,8 @@ fn a_file_with_a_header_only_is_not_the_next_days_file() {
     }
 }
 
-/// Nothing of what is there is read twice or left out; what was not read of the one before is out
-/// of sight, and that is said.
+/// The present content is neither read twice nor left out. The unread rest of the old file is out
+/// of reach, and a notice says so.
 #[test]
 fn another_file_that_begins_with_the_little_that_was_read_goes_on_as_that_and_is_told() {
     let header = format!("{}\n", "name,".repeat(30));
@@ -70,7 +70,7 @@ fn another_file_that_begins_with_the_little_that_was_read_goes_on_as_that_and_is
     }
 }
 
-/// After it was copied and cut, it has what was read of it again.
+/// After it was copied and truncated, it gets the content that was read once more.
 #[test]
 fn new_content_that_repeats_what_was_read_is_not_taken_for_it() {
     let tick = "tick tick tick tick\n";

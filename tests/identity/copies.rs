@@ -144,8 +144,7 @@ fn two_files_do_not_go_on_as_one() {
     place.refused(&["a", "c"], place.renaming("b", "a"), &["would resume as"]);
 }
 
-/// As an editor does it, or who restores a backup: the inputs with the store, all of them files of
-/// other numbers.
+/// As after a restored backup: inputs and store, all with new inode numbers.
 #[test]
 fn a_directory_that_was_copied_is_gone_on_from() {
     let place = Place::new();
@@ -162,7 +161,7 @@ fn a_directory_that_was_copied_is_gone_on_from() {
     place.reads(&names, "b b b");
 }
 
-/// A person may say so all the same, because only the number tells that it is another one.
+/// The user may still say that it is the same file, because only the inode number differs.
 #[test]
 fn a_copy_of_which_only_a_header_was_read_is_read_on_where_a_person_says_so() {
     let place = Place::new();

@@ -1,5 +1,5 @@
-//! What a file was and what it is now: moved, rotated, replaced, copied, gone. What was read is
-//! neither read again nor missed.
+//! Files that are moved, rotated, replaced, copied or removed between runs. Nothing is read twice
+//! or missed.
 #![cfg(test)]
 
 mod content;
@@ -132,7 +132,7 @@ fn read(
     (result, seen.take())
 }
 
-/// More than is read at a time.
+/// The file is longer than a single read.
 fn long(begin: &str, lines: usize) -> String {
     (0..lines)
         .map(|n| format!("{begin}-{n:06}-{}\n", "x".repeat(50)))

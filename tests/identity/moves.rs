@@ -68,7 +68,7 @@ fn many_files_that_moved_are_not_told_one_by_one() {
     let last = notices.last().unwrap().to_string();
     assert_eq!(
         last,
-        "and 42 more partitions of source `lines` are read on under other names"
+        "and 42 more partitions of source `lines` resume under other names"
     );
 }
 
@@ -96,7 +96,7 @@ fn a_link_that_leads_elsewhere_now_is_another_file() {
     place.reads(&["current/in", "v1/in"], "more v2");
 }
 
-/// As of logs with a date in their names and a link to the last one.
+/// As for logs with a date in their names and a link to the last one.
 #[test]
 fn a_link_that_leads_to_the_next_file_is_followed_when_the_last_one_is_read() {
     for folder in ["", "logs/"] {
@@ -137,7 +137,7 @@ fn two_files_that_change_names_keep_what_was_read_of_them() {
     place.reads(&["a", "b"], "");
 }
 
-/// The cost of a start grows with the number of files, not with that of pairs.
+/// The cost of a start grows with the number of files, not with the number of pairs.
 #[test]
 fn many_files_go_and_many_come() {
     let place = Place::new();

@@ -141,7 +141,7 @@ fn a_rotation_in_between_that_nobody_read_is_named() {
     place.reads(&["app.log", "app.log.1"], "b c");
 }
 
-/// A file system gives the number of a file that was removed to the next one at once.
+/// A file system gives the inode number of a removed file to the next one at once.
 #[test]
 fn a_missed_file_with_the_number_of_one_that_was_read_is_named() {
     let place = Place::new();
@@ -159,7 +159,7 @@ fn a_missed_file_with_the_number_of_one_that_was_read_is_named() {
     place.refused(&["app.log"], place.recovery(), &["never", &flag]);
 }
 
-/// An editor leaves what was read beside the file, and most of it in the file too.
+/// An editor leaves the old content in a file beside it, and most of it in the file too.
 #[test]
 fn an_edited_file_is_no_rotated_one() {
     for backup in ["in~", "in.bak", "in.orig"] {
@@ -174,7 +174,7 @@ fn an_edited_file_is_no_rotated_one() {
     }
 }
 
-/// Another program's file has a number too, and what has nothing in it has nothing to miss.
+/// Another program's file may have the number too, and an empty file has nothing to miss.
 #[test]
 fn what_lies_beside_a_rotated_file_is_not_always_of_its_rotation() {
     let place = Place::new();
@@ -198,8 +198,8 @@ fn what_lies_beside_a_rotated_file_is_not_always_of_its_rotation() {
     }
 }
 
-/// The name of a compressed file says when its content was written, and its time says when it was
-/// compressed.
+/// The name of a compressed file has the time of its content, and its modification time that of the
+/// compression.
 #[test]
 fn a_file_that_was_packed_by_hand_is_told_by_its_name() {
     let place = Place::new();
@@ -215,7 +215,7 @@ fn a_file_that_was_packed_by_hand_is_told_by_its_name() {
     place.reads(&["app.log"], "c");
 }
 
-/// A run that reads other files says nothing of this one.
+/// A run that reads other files does not mention this one.
 #[test]
 fn the_rest_of_a_rotated_file_is_kept_while_its_input_is_left_out() {
     let place = Place::new();
@@ -230,7 +230,7 @@ fn the_rest_of_a_rotated_file_is_kept_while_its_input_is_left_out() {
     place.reads(&["app.log", "other"], "late");
 }
 
-/// What is left of a rotated file is one file with the input that it becomes.
+/// The rest of a rotated file counts as one file with the input that it becomes.
 #[test]
 fn the_rest_of_a_rotated_file_that_becomes_an_input_is_not_read_again() {
     let rotated = || {
@@ -345,8 +345,8 @@ fn the_rest_of_a_rotated_file_is_known_when_its_input_is_named_otherwise() {
     assert_eq!(read, ["c", "late", "rest"]);
 }
 
-/// As `logrotate` does it with `compress` and `delaycompress`: what is packed has the time of what
-/// it was.
+/// As with `compress` and `delaycompress` of `logrotate`: the compressed file keeps the time of the
+/// original.
 #[test]
 fn a_rotated_file_that_was_packed_meanwhile_is_not_missed() {
     let place = Place::new();
@@ -425,7 +425,7 @@ fn rotated_files_that_are_inputs_rotate_on() {
     }
 }
 
-/// What was read to its end and is named no more leaves its name to another one.
+/// A file that was read to its end and is no longer an input leaves its name to another one.
 #[test]
 fn a_rotated_file_takes_the_name_of_one_that_is_finished_and_gone() {
     let place = Place::new();
@@ -467,7 +467,7 @@ fn a_rotated_file_takes_the_name_of_one_that_is_finished_and_gone() {
     assert_eq!(lines.unwrap(), ["b"]);
 }
 
-/// A flow may write where rotation would.
+/// A flow may write to a file that rotation might write.
 #[test]
 fn an_output_is_no_rotated_file() {
     let place = Place::new();

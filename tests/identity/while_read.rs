@@ -117,7 +117,7 @@ fn what_is_durable_of_a_file_that_was_cut_is_right() {
     );
 }
 
-/// The run has it open: what becomes of its name does not matter.
+/// The run has the file open, so its name does not matter.
 #[test]
 fn a_file_that_is_renamed_or_deleted_is_read_to_its_end() {
     for moves in [true, false] {

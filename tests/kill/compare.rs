@@ -1,7 +1,7 @@
-//! Outputs, held against those of a run that nobody killed.
+//! Compares outputs with those of a run without kills.
 //!
-//! A line's key is what stands before its first space or comma. The lines of a key keep their order
-//! whatever happens; lines of different keys may change places.
+//! The key of a line is the text before its first space or comma. The lines of a key keep their
+//! order in any case. Lines of different keys may change places.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) fn by_key(out: &[u8]) -> BTreeMap<&str, Vec<&str>> {
     keys
 }
 
-/// Each key has the first ones of its lines, and no other.
+/// Each key has its first lines, and no others.
 #[track_caller]
 pub(crate) fn assert_beginning(out: &[u8], whole: &[u8], context: &str) {
     let whole = by_key(whole);
@@ -36,7 +36,7 @@ pub(crate) fn assert_beginning(out: &[u8], whole: &[u8], context: &str) {
     }
 }
 
-/// It is the same, up to the order of different keys.
+/// The outputs are the same, up to the order of different keys.
 #[track_caller]
 pub(crate) fn assert_whole(out: &[u8], whole: &[u8], context: &str) {
     assert_beginning(out, whole, context);

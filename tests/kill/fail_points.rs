@@ -1,4 +1,4 @@
-//! Kills at named places, each of which shows in what the store then knows.
+//! Kills at named places. The content of the store shows each place.
 
 use std::{collections::BTreeSet, thread};
 
@@ -30,8 +30,8 @@ struct Series<'a> {
 }
 
 impl Series<'_> {
-    /// Has the flow die when it passes a point for the `passing`th time; what the store knew before
-    /// and knows then.
+    /// Kills the flow when it passes a point for the `passing`th time. Returns what the store knew
+    /// before and knows now.
     fn kill(&mut self, point: &'static str, passing: u64, interval: &str) -> Stored {
         let epochs = self.random.one_of(&["every-record", "3", "1ms", "20ms"]);
         let workers = match point {
@@ -85,7 +85,7 @@ impl Series<'_> {
     }
 }
 
-/// Has a flow die at each point until nothing is left to read.
+/// Kills a flow at each point, until nothing is left to read.
 fn through_all_points(flow: &Flow, random: Random) {
     const SLOWLY: &str = "6000";
     let job = Job::new(flow);

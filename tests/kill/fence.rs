@@ -1,5 +1,5 @@
-//! Two runs on one store, past all locks: the earlier one, which was stopped, does no harm when it
-//! goes on.
+//! Two runs on one store, past all locks: the earlier one, which was suspended, does no harm when
+//! it continues.
 #![cfg(target_os = "linux")]
 
 use std::{path::Path, process::Command, thread};
@@ -10,7 +10,7 @@ use crate::{
     support::{self, Workdir},
 };
 
-/// Has a program find every lock free.
+/// Makes a program find every lock free.
 fn without_locks(directory: &Path) -> impl Fn(&mut Command) {
     let library = directory.join("no_locks.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kill/no_locks.c");
@@ -25,8 +25,8 @@ fn without_locks(directory: &Path) -> impl Fn(&mut Command) {
     }
 }
 
-/// A run is stopped, another one takes its place, and the first goes on: while the other runs, or
-/// after it.
+/// A run is suspended, another one replaces it, and the first one continues: while the other runs,
+/// or after it.
 fn replace(flow: &Flow, workers: &str, is_over: bool, without_locks: impl Fn(&mut Command)) {
     let context = format!("{}, the other is over: {is_over}", flow.name);
     // Where a commit takes no time, none is under way when the run stops.

@@ -16,24 +16,25 @@ pub(crate) struct Flow {
     program: &'static str,
     /// Its own arguments.
     args: &'static [&'static str],
-    /// A line of its input, by file and number; none for a flow that makes its records itself.
+    /// A line of its input, by file and number; `None` for a flow that makes its records itself.
     input: Option<fn(usize, usize) -> String>,
     files: usize,
-    /// The sinks with their files, and how many lines come out.
+    /// The sinks with their files, and the number of their lines.
     outputs: &'static [(&'static str, &'static str, usize)],
-    /// What comes out of a run that nobody kills.
+    /// The results of a run that is not killed.
     whole: OnceLock<Outputs>,
 }
 
 type Outputs = BTreeMap<&'static str, Vec<u8>>;
 
-/// How many files most flows read.
+/// The number of files that most flows read.
 const FILES: usize = 4;
 
-/// How many records each flow reads, from all of its files.
+/// The number of records that each flow reads, from all of its files.
 const RECORDS: usize = 2400;
 
-/// Microseconds between two records of a file, of four: a run that nobody kills takes 3.6 seconds.
+/// Microseconds between two records of each of four files: a run that is not killed takes 3.6
+/// seconds.
 const INTERVAL: &str = "6000";
 
 pub(crate) const EPOCHS: [&str; 6] = ["every-record", "3", "50", "1ms", "20ms", "200ms"];
@@ -117,7 +118,7 @@ fn cart_event(file: usize, n: usize) -> String {
 }
 
 impl Flow {
-    /// What comes out of a run that nobody kills.
+    /// The results of a run that is not killed.
     pub(crate) fn whole(&self) -> &Outputs {
         self.whole.get_or_init(|| {
             let job = Job::new(self);
@@ -152,7 +153,7 @@ impl<'a> Job<'a> {
         Job { flow, work }
     }
 
-    /// A run; options take the place of what is usual.
+    /// A run. Options replace the usual ones.
     pub(crate) fn command(&self, interval: &str, options: &[&str]) -> Command {
         let mut command = Command::new(program(self.flow.program));
         command.arg("run").args(self.flow.args);
@@ -175,7 +176,7 @@ impl<'a> Job<'a> {
         self.work.spawn(self.command(INTERVAL, options))
     }
 
-    /// Starts it with nothing to slow it down.
+    /// Starts it at full speed.
     pub(crate) fn start_fast(&self, options: &[&str]) -> Running {
         self.work.spawn(self.command("0", options))
     }
@@ -199,7 +200,7 @@ impl<'a> Job<'a> {
         there.map(|file| (file, self.work.read(file))).collect()
     }
 
-    /// How many bytes there are in all outputs.
+    /// The total length of all outputs in bytes.
     pub(crate) fn written(&self) -> u64 {
         let files = self.flow.outputs.iter();
         files.map(|(_, file, _)| self.work.len(file)).sum()
@@ -223,8 +224,8 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// What holds whenever the flow is not running, after it was at `before`. Returns what the
-    /// store knows now, and whether there is output that it does not know of.
+    /// Checks that must hold whenever the flow is not running, after it was at `before`. Returns
+    /// what the store knows now, and whether there is output that it does not know.
     pub(crate) fn check(&self, before: &Stored, context: &str) -> (Stored, bool) {
         let stored = self.stored();
         // I1, I2, I6: the store is at an epoch of the last execution, or as it was.
@@ -261,8 +262,8 @@ impl<'a> Job<'a> {
         (stored, tail)
     }
 
-    /// The flow has come to the end of its input: the output is that of a run that nobody killed,
-    /// and one more run has nothing to do.
+    /// Checks that the flow has reached the end of its input: the output is that of a run that was
+    /// not killed, and one more run has nothing to do.
     pub(crate) fn check_end(&self, ended: Ended, context: &str) {
         ended.expect(0).says(["flow: finished: "]);
         let outputs = self.outputs();

@@ -1,4 +1,4 @@
-//! A second run on the store of one that is stopped (`kill -STOP`) and goes on later.
+//! A second run on the store of a run that is suspended (`kill -STOP`) and continues later.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::{
 
 pub(crate) const PART: &str = "state/part-00000-of-00001.redb";
 
-/// Stops a run in the middle of whatever it does.
+/// Suspends a run at an arbitrary point.
 fn stop(running: &Running) {
     running.signal("STOP");
     wait_until_stopped(running);
@@ -83,7 +83,7 @@ fn a_second_run_is_refused_while_the_holder_is_stopped() {
     }
 }
 
-/// Takes the lock file away, or puts another one in its place.
+/// Removes the lock file, or replaces it.
 fn lose_lock(work: &Workdir, replace: bool) {
     let text = work.text("state/lock");
     fs::remove_file(work.path("state/lock")).unwrap();
@@ -92,7 +92,7 @@ fn lose_lock(work: &Workdir, replace: bool) {
     }
 }
 
-/// What stands between two runs where the lock file does not: the lock on an output.
+/// If the lock file does not keep two runs apart, the lock on an output does.
 #[test]
 fn a_second_run_without_the_lock_file_finds_the_output_taken() {
     let flow = &FLOWS[1];
@@ -120,7 +120,7 @@ fn a_second_run_without_the_lock_file_finds_the_output_taken() {
     job.check_end(ended, flow.name);
 }
 
-/// And without an output that has a lock: redb's own lock on its file.
+/// Without a lock on an output, redb's own lock on its file does.
 #[test]
 fn a_second_run_without_the_lock_file_finds_the_store_taken() {
     const RUN: [&str; 9] = [

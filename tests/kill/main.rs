@@ -1,5 +1,5 @@
-//! `kill -9`, for real: flows are killed again and again, and what comes out is what comes out
-//! without any kill.
+//! `kill -9`, for real: flows are killed again and again, and the results are the same as without
+//! kills.
 //!
 //! `cargo test --test kill` kills at least 200 times at random, and once or more at each fail point
 //! (`flow-store/src/hooks/fail_point.rs`) of each flow. `FLOW_KILLS=2000` sets another number of

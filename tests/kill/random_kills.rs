@@ -10,19 +10,19 @@ use crate::{
     support,
 };
 
-/// How many kills there are, if nothing else is said.
+/// The default number of kills.
 const KILLS: usize = 200;
 
-/// How many series run at a time, for each flow.
+/// The number of concurrent series for each flow.
 const LANES: usize = 2;
 
-/// What the kills met.
+/// Counts of the kills.
 #[derive(Clone, Copy, Debug, Default)]
 struct Kills {
     all: usize,
     /// Those between the first and the last commit of an epoch of their execution.
     amid: usize,
-    /// Those that left output behind what is committed.
+    /// Those that left output after the committed part.
     tails: usize,
 }
 
@@ -34,7 +34,7 @@ impl Kills {
     }
 }
 
-/// Kills a flow until it comes to the end of its input.
+/// Kills a flow until it reaches the end of its input.
 fn series(flow: &Flow, random: &mut Random, name: &str) -> Kills {
     let job = Job::new(flow);
     let mut kills = Kills::default();

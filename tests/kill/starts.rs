@@ -1,5 +1,5 @@
-//! Kills and signals at certain places in the life of a flow: before its start, before its first
-//! epoch, behind a tail.
+//! Kills and signals at certain points in the life of a flow: before its start, before its first
+//! epoch, and after uncommitted output.
 
 use std::{path::PathBuf, sync::LazyLock};
 
@@ -13,10 +13,10 @@ use crate::{
 
 static PACED: LazyLock<PathBuf> = LazyLock::new(|| program("paced"));
 
-/// The settings of the flow, and the directory it runs in.
+/// The settings of the flow, and the directory in which it runs.
 struct Paced {
     work: Workdir,
-    /// Those that stay: how much there is to read, and how fast.
+    /// The settings that stay the same: how much there is to read, and how fast.
     input: Vec<&'static str>,
 }
 
@@ -49,7 +49,7 @@ impl Paced {
         support::look(&self.work.path("state"), last)
     }
 
-    /// The length of the output that the store knows of.
+    /// The length of the output according to the store.
     fn committed(&self) -> usize {
         #[derive(Deserialize)]
         struct Position {
@@ -75,7 +75,7 @@ fn whole_small() -> Vec<u8> {
     paced.out()
 }
 
-/// Kills it at a certain place in its life.
+/// Kills it at a certain point of its life.
 fn kill_hanging(paced: &Paced, place: &str, workers: &str) {
     let mut running = paced.start(&["--hang", place, "--workers", workers]);
     let hangs = format!("paced: hangs in {place}");
@@ -135,7 +135,7 @@ fn a_kill_between_the_start_and_the_first_epoch_loses_nothing() {
     }
 }
 
-/// Runs up to a record of each partition and stops there, all of it committed.
+/// Runs up to a record of each partition and stops there, with everything committed.
 fn stop_at(paced: &Paced, upto: &str, workers: &str) {
     let options = ["--upto", upto, "--workers", workers, "--epoch", "1ms"];
     let mut running = paced.start(&options);

@@ -1,4 +1,4 @@
-//! Where an output can't be made or can't be locked: `check` says what a run would.
+//! Outputs that can't be created or locked: `check` reports what a run would.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use crate::support::{Ended, Workdir, program};
 
 static WORDS: LazyLock<PathBuf> = LazyLock::new(|| program("words"));
 
-/// Refused with this status by `check` and by a run, with the same words, and nothing has changed.
+/// `check` and a run refuse with this status and the same message, and change nothing.
 #[track_caller]
 fn refused(work: &Workdir, status: i32, run: impl Fn(&str) -> Ended, says: &[&str]) {
     let before = work.snapshot("");
@@ -22,7 +22,7 @@ fn refused(work: &Workdir, status: i32, run: impl Fn(&str) -> Ended, says: &[&st
     }
 }
 
-/// A program that must not do what root may do.
+/// A program without the rights of root.
 struct Nobody {
     work: Workdir,
     program: PathBuf,
@@ -59,7 +59,7 @@ impl Nobody {
         self.work.spawn(command).wait()
     }
 
-    /// Makes a directory that the program may read only.
+    /// Makes a directory that the program may only read.
     fn closed(&self, name: &str) {
         fs::create_dir(self.work.path(name)).unwrap();
         self.close(name, 0o555);
@@ -109,7 +109,7 @@ fn check_sees_a_store_that_a_run_could_not_make() {
     }
 }
 
-/// As where a program writes its log for all, and what rotates it makes files that only root may
+/// As if a program wrote a log that all may read, and log rotation made files that only root may
 /// read.
 #[test]
 fn a_rotated_file_that_the_flow_may_not_read_is_named() {
@@ -189,7 +189,7 @@ fn an_output_that_is_no_file_is_refused_at_once() {
     }
 }
 
-/// Has a program find a file system without these.
+/// Makes a program find a file system without these.
 #[cfg(target_os = "linux")]
 fn without(directory: &Path, missing: &'static str) -> impl Fn(&mut Command) + use<> {
     let library = directory.join("no_support.so");

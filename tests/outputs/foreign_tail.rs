@@ -1,5 +1,5 @@
-//! What stands behind the position of an output: flow's own after a crash, someone else's after a
-//! clean end.
+//! Bytes after the position of an output: flow's own after a crash, another program's after a clean
+//! end.
 
 use std::{fs, path::PathBuf, process::Command, sync::LazyLock};
 
@@ -40,8 +40,8 @@ fn after_a_clean_end_nothing_is_cut_off_that_someone_else_wrote() {
     assert_eq!(work.text("out"), "ant 1\nbee 1\nant 2\n");
 }
 
-/// An old store can't tell what it does not know from what others wrote, so nothing is cut off
-/// without a person's word.
+/// An old store can't distinguish flow's later output from what others wrote, so nothing is cut off
+/// without the user's consent.
 #[test]
 fn an_output_that_is_newer_than_its_store_is_cut_back_by_a_person() {
     let work = Workdir::new();

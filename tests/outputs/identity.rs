@@ -1,4 +1,4 @@
-//! Which output a sink is told that it opens.
+//! The `OutputId` that a sink gets.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,10 +8,10 @@ use flow::{
     source,
 };
 
-/// An output with the position that it is opened at.
+/// An output and the position at which it is opened.
 type Opened = (OutputId, Option<String>);
 
-/// Notes what it is told.
+/// Records the arguments of each call.
 #[derive(Clone)]
 struct Told {
     opened: Arc<Mutex<Vec<Opened>>>,

@@ -1,5 +1,5 @@
-//! An output that is removed, moved, replaced or cut while a flow writes it: noticed at the next
-//! commit.
+//! An output that is removed, moved, replaced or truncated while a flow writes it: the next commit
+//! notices it.
 
 use std::{
     error::Error,
@@ -25,7 +25,7 @@ const RECORDS: u64 = 20;
 
 type Change = Arc<dyn Fn(&Path) + Send + Sync>;
 
-/// Numbers, of which the second half comes once some of the output is durable and it has been
+/// Numbers. The second half comes once some of the output is durable and the output has been
 /// changed.
 #[derive(Clone)]
 struct Numbers {
@@ -37,7 +37,7 @@ struct Numbers {
 struct NumbersReader {
     numbers: Numbers,
     next: u64,
-    /// How many numbers the last read gave.
+    /// The size of the last batch.
     batch: u64,
     is_changed: bool,
 }
@@ -91,7 +91,7 @@ impl Reader for NumbersReader {
     }
 }
 
-/// Runs a flow. The first run has its output changed at its middle, when something of it is there.
+/// Runs a flow. The output of the first run is changed in the middle of the run.
 fn run(
     work: &Workdir,
     output: &str,
@@ -100,7 +100,7 @@ fn run(
     run_in(work, output, change, false)
 }
 
-/// The same, or one that begins anew behind what is in the output.
+/// The same flow, or one that begins anew after the content of the output.
 fn run_in(
     work: &Workdir,
     output: &str,
@@ -249,7 +249,7 @@ fn an_output_that_is_cut_short_is_noticed_as_logrotate_does_it_with_copytruncate
     assert!(refused.contains("bytes are committed"), "{refused}");
 }
 
-/// What others wrote is cut off by nobody but the user, however often the flow is started.
+/// Only the user cuts off what others wrote, however often the flow is started.
 #[test]
 fn what_someone_else_writes_to_an_output_during_a_run_is_not_cut_off() {
     for appends in [false, true] {
@@ -295,7 +295,7 @@ fn what_someone_else_writes_to_an_output_during_a_run_is_not_cut_off() {
     }
 }
 
-/// The run fails at one of its outputs, and nobody looked at the others then.
+/// The run fails at one of its outputs, so the others were not checked.
 #[test]
 fn what_someone_else_writes_to_several_outputs_during_a_run_is_not_cut_off() {
     let work = Workdir::new();
@@ -355,7 +355,7 @@ fn a_hard_link_to_the_output_may_come_and_go() {
     assert_eq!(work.text("out"), whole());
 }
 
-/// What the run says when its store was changed at its middle.
+/// The error of a run whose store was changed in the middle.
 fn without_store(work: &Workdir, change: impl Fn(&Path) + Send + Sync + 'static) -> StoreError {
     let store = work.path("state");
     let error = run(work, "out", move |_| change(&store)).unwrap_err();

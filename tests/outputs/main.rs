@@ -1,4 +1,4 @@
-//! Outputs: what a sink is told of itself, and files that are not what they were.
+//! Outputs: their identity, and files that changed unexpectedly.
 #![cfg(test)]
 
 #[path = "../support/mod.rs"]

@@ -1,4 +1,4 @@
-//! A file that would be used for two things: read and written, written twice, or the store's own.
+//! A file with two uses: read and written, written twice, or part of the store.
 
 use std::{fs, path::Path};
 
@@ -30,7 +30,7 @@ fn copy(input: &Path, output: &Path, existing: Existing) -> Runner {
     })
 }
 
-/// Runs and checks it with and without a store: both are refused alike, and nothing has changed.
+/// Runs and checks it with and without a store: both refuse alike, and change nothing.
 #[track_caller]
 fn refused(work: &Workdir, make: impl Fn() -> Runner) -> BuildError {
     let before = work.snapshot("");

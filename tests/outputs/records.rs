@@ -8,7 +8,7 @@ use flow::{
 
 use crate::support::Workdir;
 
-/// The failure of a record, before which everything is in the output.
+/// The failure of a record. Everything before it is in the output.
 #[track_caller]
 fn failure(result: Result<flow::Outcome, RunError>) -> RecordError {
     match result {
@@ -100,7 +100,8 @@ fn a_number_that_json_has_no_form_for_stops_the_flow_at_its_record() {
     assert_eq!(work.text("out"), format!("{first}{null}{null}"));
 }
 
-/// Behind a shuffle no source stands for the record, so its own beginning has to.
+/// Behind a shuffle the source of a record is unknown, so the message shows the beginning of the
+/// record.
 #[test]
 fn a_record_that_is_no_json_is_named_by_its_beginning() {
     let runner = Runner::new(|flow| {

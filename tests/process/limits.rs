@@ -1,4 +1,4 @@
-//! Limits of the system, and what is more than makes sense.
+//! Limits of the system, and settings beyond reason.
 
 use std::{fs, process::Command};
 
@@ -18,7 +18,7 @@ fn numbers() -> (Runner, sink::Collected<u64>) {
     (runner, seen)
 }
 
-/// No thread has a stack that is larger than the memory.
+/// No thread may have a stack that is larger than the memory.
 #[test]
 fn threads_that_cannot_be_started_are_an_error_and_change_nothing() {
     let work = Workdir::new();
@@ -36,8 +36,8 @@ fn threads_that_cannot_be_started_are_an_error_and_change_nothing() {
     }
 }
 
-/// With one thread more each time, until the flow has enough. The system's limit counts the threads
-/// of a user, so each try has a user of its own, which only root can give it.
+/// Allows one more thread each time, until the flow has enough. The limit counts all threads of a
+/// user, so each try needs its own user, which only root can give it.
 #[test]
 fn whichever_thread_cannot_be_started_the_flow_ends_with_an_error() {
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| {
@@ -146,7 +146,7 @@ fn a_chain_of_very_many_steps_runs_or_is_refused() {
     }
 }
 
-/// Each way in which steps follow on each other, as deep as it may be.
+/// Each way in which steps follow each other, at the greatest possible depth.
 #[test]
 fn chains_of_all_kinds_fit_on_the_stack() {
     let (out, seen) = sink::collect();

@@ -1,4 +1,4 @@
-//! A process that behaves: signals at any time, readers that are gone or slow, limits of the
+//! A well-behaved process: signals at any time, readers that are gone or slow, limits of the
 //! system.
 #![cfg(unix)]
 #![cfg(test)]

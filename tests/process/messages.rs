@@ -1,4 +1,4 @@
-//! No message that can't be written changes what happens.
+//! A message that can't be written has no effect on the run.
 
 use std::{
     fs::File,
@@ -13,13 +13,13 @@ use crate::{
     support::{Ended, Workdir, program},
 };
 
-/// Who reads standard error.
+/// The reader of standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reader {
     Gone,
-    /// It is there and does not read, and the pipe is full.
+    /// It does not read, and the pipe is full.
     Asleep,
-    /// A log on a disk that is full.
+    /// A log on a full disk.
     Full,
 }
 
@@ -123,7 +123,7 @@ fn no_text_of_an_input_is_obeyed_by_a_terminal() {
     assert!(!ended.expect(2).stderr.contains('\u{1b}'));
 }
 
-/// A name of a file can't make a line of its own of a part of it.
+/// A line break in a file name can't start a new line of a message.
 #[test]
 fn a_notice_that_quotes_a_name_is_one_line() {
     let work = Workdir::new();

@@ -1,4 +1,4 @@
-//! Signals while a flow starts, and when it is over.
+//! Signals while a flow starts, and after it has ended.
 
 use std::path::Path;
 
@@ -52,7 +52,7 @@ fn a_signal_while_a_start_waits_for_those_who_read_the_store_ends_it() {
     start(&work, &[]).wait().expect(0);
 }
 
-/// Whether a process has a file open. Where nobody can tell, the signal comes a little too early.
+/// Whether a process has a file open. If the system can't say, the signal comes a little too early.
 fn has_open(pid: u32, path: &Path) -> bool {
     let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
         return true;
@@ -85,8 +85,8 @@ fn a_hangup_commits_what_was_read() {
     running.wait().expect(0).says(["flow: stopped: "]);
 }
 
-/// As `nohup` has it for SIGHUP, and a shell without job control for the SIGINT of what runs in the
-/// background.
+/// As with `nohup` for SIGHUP, and with a shell without job control for SIGINT in background
+/// processes.
 #[test]
 fn a_signal_that_was_ignored_before_stays_ignored() {
     for signal in ["HUP", "INT", "TERM"] {
@@ -105,7 +105,7 @@ fn a_signal_that_was_ignored_before_stays_ignored() {
     }
 }
 
-/// A start that is refused stays one, whatever comes while it says so.
+/// A refused start keeps its exit status, whatever signal arrives while its error is printed.
 #[test]
 fn a_signal_while_a_refusal_is_told_does_not_change_its_status() {
     for signal in ["TERM", "INT"] {
@@ -119,7 +119,7 @@ fn a_signal_while_a_refusal_is_told_does_not_change_its_status() {
     }
 }
 
-/// The system gives the memory of a killed process back first, and lets go of its locks then.
+/// The system first frees the memory of a killed process, and then releases its locks.
 #[test]
 fn a_start_right_behind_a_kill_waits_until_the_killed_one_is_gone() {
     let work = Workdir::new();

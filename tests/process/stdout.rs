@@ -38,7 +38,7 @@ fn a_non_blocking_standard_output_gets_each_line_once() {
     assert!(read == expected, "{} lines", read.len());
 }
 
-/// `flow run .. | jq`, and Ctrl-C: the reader is gone before the flow has written what it was at.
+/// `flow run .. | jq`, and Ctrl-C: the reader is gone before the flow has written its results.
 #[test]
 fn a_stop_whose_reader_is_gone_commits_what_it_had_read_and_no_more() {
     let mut given_up = 0;
@@ -100,7 +100,7 @@ fn a_reader_that_leaves_a_flow_which_nobody_stops_is_an_error() {
     assert_eq!(ended.expect(0).stdout, "a 1\nb 1\n");
 }
 
-/// What runs before `main` has put `/dev/null` in its place, so it can't be told from that.
+/// Rust's runtime opens `/dev/null` in its place before `main`, so the two look the same.
 #[test]
 fn a_closed_standard_output_is_the_null_device() {
     let work = Workdir::new();

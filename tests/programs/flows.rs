@@ -1,5 +1,5 @@
-//! Run by the tests of this project (`tests/kill`): five flows from files to files, which take
-//! their time so that a kill finds them at work.
+//! Run by the tests of this project (`tests/kill`): five flows from files to files, slow enough to
+//! be killed while they work.
 
 mod throttle;
 

@@ -1,9 +1,9 @@
-//! Run by the tests of this project (`tests/kill.rs`): a flow that takes its time, so that a kill
-//! finds it at work.
+//! Run by the tests of this project (`tests/kill`): a flow that is slow enough to be killed while
+//! it works.
 //!
-//! Each partition of its source gives out the numbers from 0 on, one an interval. Each number goes
-//! to one of five keys of its partition, whose running totals show every number that was lost,
-//! repeated, or out of its order.
+//! Each partition of its source emits the numbers from 0 on, one per interval. Each number goes to
+//! one of five keys of its partition. The running total of a key shows every number that was lost,
+//! repeated or out of order.
 
 use std::{
     path::PathBuf,
@@ -137,7 +137,7 @@ struct NumbersReader {
     args: Args,
     partition: String,
     opened: Instant,
-    /// What it was opened at, what the last batch started at, what comes next.
+    /// The number at which it was opened, the first number of the last batch, and the next number.
     first: u64,
     batch: u64,
     next: u64,

@@ -1,5 +1,5 @@
-//! Run by the tests of this project (`tests/process`): copies lines, as slowly as it is told to,
-//! and hangs where a test wants it to.
+//! Run by the tests of this project (`tests/process`): copies lines as slowly as requested, and
+//! hangs at a requested place.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Any source, slowed down: so many microseconds from one record of a partition to its next.
+//! A wrapper that slows down any source: a given number of microseconds between two records of a
+//! partition.
 
 use std::{
     collections::VecDeque,
@@ -8,7 +9,7 @@ use std::{
 
 use flow::source::{At, Excerpt, Next, Reader, Source, SourceError, UnfinishedLine};
 
-/// A source whose partitions give out a record an interval, from when they are opened.
+/// A source whose partitions emit one record per interval, from the time when they are opened.
 pub(crate) struct Throttled<S> {
     source: S,
     interval: Duration,
@@ -54,11 +55,11 @@ pub(crate) struct ThrottledReader<R: Reader> {
     interval: Duration,
     /// When the next record comes.
     due: Instant,
-    /// What the reader's last batch still has.
+    /// The records that are left of the inner reader's last batch.
     held: VecDeque<R::Item>,
-    /// How many records of it had been given out before the last batch of this one.
+    /// How many records of that batch had been emitted before the last batch of this reader.
     given: usize,
-    /// How many the last batch of this one gave out.
+    /// The size of this reader's last batch.
     batch: usize,
     ended: bool,
 }

@@ -1,6 +1,6 @@
 //! Run by the tests of this project (`tests/bad_input.rs`): numbers the words of some files by
-//! their first letters, in several shapes of the same flow, as its author might change it between
-//! two runs.
+//! their first letters. The flow has several versions, as its author might change it between two
+//! runs.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Makes the flow that a description describes, with what a user would write.
+//! Builds the flow of a description, with the API of users.
 
 use std::{
     collections::BTreeMap,
@@ -20,11 +20,11 @@ use crate::{
     tape::{Tape, TapeSink},
 };
 
-/// What a flow reads and writes.
+/// The inputs and outputs of a flow.
 #[derive(Clone)]
 pub(crate) struct Outside {
     pub(crate) input: Arc<Input>,
-    /// Where its files are, those that it reads too.
+    /// The directory of its files, inputs included.
     pub(crate) directory: PathBuf,
     pub(crate) tapes: BTreeMap<usize, Tape>,
     pub(crate) collects: BTreeMap<usize, CollectSink<Item>>,

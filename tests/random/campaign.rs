@@ -1,4 +1,4 @@
-//! Runs many cases, each from a seed of its own, and makes a small one of a case that fails.
+//! Runs many cases, each from its own seed, and shrinks a case that fails.
 
 use std::{
     env,
@@ -24,18 +24,17 @@ use crate::{
     world::check,
 };
 
-/// For how long a case that failed is made smaller.
+/// How long a failed case is shrunk.
 const SHRINK: Duration = Duration::from_secs(60);
 
-/// How many small cases there are unless the environment says otherwise, and how many for each
-/// large one.
+/// The default number of small cases, and the number of small cases for each large one.
 const NUMBER: u64 = 2_000;
 const SMALL_FOR_EACH_LARGE: u64 = 50;
 
-/// Another number of small cases.
+/// The variable that sets the number of small cases.
 const CASES: &str = "FLOW_RANDOM_CASES";
 
-/// With a seed all cases are the same one.
+/// The variable that sets a seed. Then all cases are the same one.
 const SEED: &str = "FLOW_RANDOM_SEED";
 
 /// Checks many cases of a size.
@@ -110,7 +109,7 @@ fn one(seed: u64, size: Size, statistics: &Statistics) -> Result<(), String> {
     }
 }
 
-/// Has panics that are part of a plan not shown.
+/// Suppresses the output of planned panics.
 fn hide_planned_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! What must hold after a run, however it ended.
+//! Checks that must hold after every run.
 
 use std::{collections::BTreeMap, fs};
 
@@ -17,21 +17,21 @@ use crate::{
     world::Point,
 };
 
-/// A run that is over, and what it has left.
+/// A run that is over, and its results.
 pub(crate) struct After<'a> {
     pub(crate) case: &'a Case,
     pub(crate) run: &'a Run,
     pub(crate) result: &'a Result<Outcome, RunError>,
     /// The faults of the plan that have happened.
     pub(crate) happened: &'a [Fault],
-    /// Where the run went on from.
+    /// The tokens from which the run resumed.
     pub(crate) before: &'a Point,
     pub(crate) durable: &'a Durable,
     /// The same at each epoch that is retained.
     pub(crate) retained: &'a [Durable],
-    /// What comes of the records before the tokens.
+    /// The expected results of the records before the tokens.
     pub(crate) now: &'a Results,
-    /// What comes of the whole input.
+    /// The expected results of the whole input.
     pub(crate) full: &'a Results,
     pub(crate) outside: &'a Outside,
     pub(crate) collected: &'a BTreeMap<usize, Collected<Item>>,
@@ -58,20 +58,20 @@ impl After<'_> {
         }
     }
 
-    /// Whether what was open was given up. Otherwise all that had been read is durable.
+    /// Whether open epochs were given up. Otherwise everything that had been read is durable.
     pub(crate) fn has_aborted(&self) -> bool {
         !matches!(self.result, Ok(_) | Err(RunError::Record(_)))
     }
 
-    /// The run came to the end of its input, or one of the faults that have happened is how it
-    /// ended.
+    /// Checks that the run reached the end of its input, or ended by one of the faults that have
+    /// happened.
     fn it_ended_as_planned(&self) -> Holds {
         let faults = || self.happened.iter();
         let is_as_planned = match self.result {
             Ok(outcome) if self.happened.is_empty() => outcome.ended == Ended::Finished,
             Ok(outcome) => {
                 // What fails behind records that were no longer wanted is not heard: in a source,
-                // or in lines of a file that were worked off ahead of others.
+                // or in lines of a file that were processed ahead of others.
                 let are_no_more = |fault: &Fault| match fault {
                     Fault::Stop(_) | Fault::SourceError(_) => true,
                     Fault::Bug(_) => !self.aborts(*fault) && self.reads_files(),
@@ -102,7 +102,7 @@ impl After<'_> {
         sources.any(|source| self.case.input.is_file(source))
     }
 
-    /// Whether this error comes of a fault.
+    /// Whether a fault causes this error.
     fn ends_in(&self, fault: Fault, error: &RunError) -> bool {
         let side = |node: usize| self.case.description.nodes[node].side;
         match (fault, error) {
@@ -127,7 +127,7 @@ impl After<'_> {
         }
     }
 
-    /// Whether a fault ends a run so that what is open is given up.
+    /// Whether a fault ends a run so that the open epoch is given up.
     fn aborts(&self, fault: Fault) -> bool {
         match fault {
             Fault::Stop(_) | Fault::SourceError(_) => false,
@@ -161,8 +161,8 @@ impl After<'_> {
         Ok(())
     }
 
-    /// The states are those of exactly the records before the tokens, now and at each epoch that is
-    /// retained.
+    /// Checks that the states are those of exactly the records before the tokens, now and at each
+    /// retained epoch.
     fn states_are_right(&self) -> Holds {
         self.are_states_of(self.durable, self.now)?;
         for then in self.retained {
@@ -189,8 +189,8 @@ impl After<'_> {
         Ok(())
     }
 
-    /// What is committed is what comes of exactly the records before the tokens. Behind it may
-    /// stand only what will come next, and nothing unless the run was aborted.
+    /// Checks that the committed outputs are the results of exactly the records before the tokens.
+    /// Only results that come next may follow them, and only if the run was aborted.
     fn output_is_right(&self, sink: usize, kind: SinkKind) -> Holds {
         let in_order = self.case.description.nodes[sink].in_order;
         let (now, full) = (self.now.output(sink), self.full.output(sink));
@@ -224,7 +224,7 @@ impl After<'_> {
         }
     }
 
-    /// The epoch of a record on which a step has failed is not durable.
+    /// Checks that the epoch of a record on which a step failed is not durable.
     fn no_bad_record_is_durable(&self) -> Holds {
         for fault in &self.run.faults {
             if let Fault::Bug(node) = *fault
@@ -236,7 +236,7 @@ impl After<'_> {
         Ok(())
     }
 
-    /// A run that did not fail has committed all that it read, and says so.
+    /// Checks that a run that did not fail has committed all that it read, and says so.
     fn outcome_is_right(&self, outcome: &Outcome) -> Holds {
         let (input, durable) = (&self.case.input, self.durable);
         let mut partitions = input.partitions();
@@ -263,7 +263,7 @@ impl After<'_> {
     fn error_is_right(&self, error: &RunError) -> Holds {
         let mut faults = self.happened.iter();
         if faults.any(|fault| matches!(fault, Fault::Kill(_))) {
-            return Ok(()); // nobody was told
+            return Ok(()); // No error was returned.
         }
         let safe = error.safe().ok_or("it does not say what is safe")?;
         self.epoch_is_right(safe.epoch)?;
@@ -285,7 +285,8 @@ impl After<'_> {
         Err(format!("it says that {said:?} is durable, {expected:?} is"))
     }
 
-    /// The flow stopped exactly before the record that it names, and that is one that fails.
+    /// Checks that the flow stopped exactly before the record that it names, and that this record
+    /// fails.
     fn record_is_right(&self, error: &RecordError) -> Holds {
         let mut partitions = self.case.input.partitions();
         let named = partitions.find(|(source, index, _)| {

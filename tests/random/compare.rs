@@ -1,11 +1,11 @@
-//! Whether what came out is what should, where the order counts and where it does not.
+//! Compares outputs with the expected ones, with or without their order.
 
 use std::collections::BTreeMap;
 
 use crate::description::Item;
 
-/// Says what is wrong unless `least` is a beginning of `got`, and that one of `most`: lane by lane
-/// and in their order, or, where there is no order, as a part.
+/// Checks that `least` is a prefix of `got`, and `got` a prefix of `most`. Lanes are compared one
+/// by one and in order, or, if there is no order, as subsets.
 pub(crate) fn within(
     in_order: bool,
     least: &[Item],

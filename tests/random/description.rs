@@ -1,11 +1,11 @@
-//! Random flows as data: a list of steps, each behind an earlier one, and what the functions in
-//! them compute.
+//! Random flows as data: a list of steps, each after an earlier one, and the computations of their
+//! functions.
 //!
-//! Two things are made of a description: the flow itself (`build`) and what must come of it
-//! (`reference`). Every description is a flow whose results do not depend on time or on the number
-//! of workers. To see to that, a record carries its *lane*, the way by which it came: records of
-//! one lane have one order. A key that is made of the lane keeps them in order; behind a key that
-//! brings lanes together, steps only do what does not depend on the order.
+//! A description yields two things: the flow itself (`build`) and its expected results
+//! (`reference`). The results of every description depend neither on time nor on the number of
+//! workers. To ensure this, a record carries its *lane*, the path that it took. Records of one lane
+//! have one order. A key that is made from the lane keeps them in order. After a key that combines
+//! lanes, the work of steps does not depend on the order.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub(crate) struct State {
     pub(crate) sum: u64,
 }
 
-/// Numbers stay small, to be readable.
+/// Numbers stay small, so that they are readable.
 const MODULUS: u64 = 1000;
 
 pub(crate) fn mapped(n: u64, by: u64) -> u64 {
@@ -49,7 +49,7 @@ pub(crate) fn divides(m: u64, n: u64) -> bool {
     n.is_multiple_of(m)
 }
 
-/// How often a `flat_map` gives a record out.
+/// How often a `flat_map` emits a record.
 pub(crate) fn copies(n: u64) -> u64 {
     n % 3
 }
@@ -59,7 +59,7 @@ pub(crate) fn copies(n: u64) -> u64 {
 pub(crate) enum Key {
     /// The lane and a remainder: the records of a key have one order.
     Within(u64),
-    /// A remainder alone: a key has records of many lanes.
+    /// Only a remainder: a key has records of many lanes.
     Across(u64),
 }
 
@@ -86,18 +86,18 @@ pub(crate) enum Method {
     WithKey,
     /// Forgets the key at every second record.
     Opt,
-    /// Gives out a number of results that depends on the first.
+    /// Emits a number of results that depends on the first.
     Many,
-    /// Fails, and leaves the record out.
+    /// Fails, and skips the record.
     Skip(u64),
-    /// Fails, and gives the record to a second stream.
+    /// Fails, and sends the record to a second stream.
     Dead(u64),
     /// Fails in runs with a bug in this step.
     Try(u64),
 }
 
 impl Fold {
-    /// Takes a number into the state, and says what goes on.
+    /// Adds a number to the state, and returns the result.
     pub(crate) fn add(self, state: &mut State, n: u64) -> u64 {
         state.count += 1;
         if self.in_order {
@@ -132,7 +132,7 @@ impl Fold {
 pub(crate) enum SinkKind {
     JsonFile,
     TextFile,
-    /// The test's own sink: exactly once, in memory.
+    /// The sink of the tests: exactly once, in memory.
     Tape,
     /// The same with an output for each worker.
     TapePerWorker,
@@ -156,7 +156,7 @@ pub(crate) enum Op {
     /// The second stream of the step before it, an `OrDead`, `Branch` or `Fold`.
     Dead,
     Merge(usize),
-    /// Makes two lanes of one, for branches that come together again.
+    /// Splits a lane in two, for branches that are merged again.
     Tag(char),
     KeyOn(Key),
     MapValues(u64),
@@ -173,7 +173,7 @@ pub(crate) enum Op {
 pub(crate) enum Side {
     /// Straight from sources.
     Before,
-    /// From behind a shuffle.
+    /// From a step behind a shuffle.
     Behind,
     Both,
 }
@@ -268,7 +268,7 @@ impl Description {
         }
     }
 
-    /// A source, and these steps one behind the other.
+    /// A source, and these steps one after the other.
     pub(crate) fn of_line(steps: &[Op]) -> Self {
         let mut made = Description::of_sources(1);
         for (before, step) in steps.iter().enumerate() {
@@ -308,7 +308,7 @@ impl Description {
         self.find(is).len()
     }
 
-    /// Adds what was drawn, or something like it that is possible here.
+    /// Adds the drawn step, or a similar one that is possible here.
     fn add_raw(&mut self, of: usize, op: RawOp) {
         match op {
             RawOp::FlatMap if self.count(|op| *op == Op::FlatMap) == 2 => {}
@@ -432,7 +432,7 @@ impl Description {
     }
 }
 
-/// A step as it is drawn, before it is known what stands before it.
+/// A step as it is drawn, before the step before it is known.
 #[derive(Clone, Copy, Debug)]
 struct RawStep {
     /// How many streams back it is attached: 0 is the newest.
@@ -511,7 +511,7 @@ fn raw_op() -> impl Strategy<Value = RawOp> {
     ]
 }
 
-/// What a flow is made of, once it is known how many sources there are.
+/// The parts of a flow, given the number of sources.
 #[derive(Clone, Debug)]
 pub(crate) struct Drawn {
     steps: Vec<RawStep>,

@@ -1,4 +1,4 @@
-//! What a store holds, read as anybody can.
+//! The content of a store, read through the public API.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct Durable {
     pub(crate) epoch: Epoch,
     pub(crate) tokens: Tokens,
-    /// The partitions that are said to have been read to their end.
+    /// The partitions that were read to their end, according to the store.
     done: BTreeSet<(usize, usize)>,
     steps: BTreeMap<String, Vec<Row>>,
 }
@@ -26,7 +26,7 @@ impl Durable {
         Durable::of(&Look::read(store).unwrap(), input)
     }
 
-    /// What there was at each epoch that the store retains.
+    /// The content at each retained epoch.
     pub(crate) fn retained(store: &Path, input: &Input) -> Vec<Self> {
         let look = || Look::read(store).unwrap();
         let epochs = look().retained().into_iter().map(|it| it.epoch);
@@ -51,7 +51,7 @@ impl Durable {
             let rows = durable.rows(source).iter();
             let mut named = rows.filter(|row| lane_of(&name(row)) == lane(source, index));
             let Some(row) = named.next() else {
-                continue; // it has not been read from
+                continue; // It has not been read.
             };
             let (is_done, token) = StepKind::Source.split(&row.value).unwrap();
             let token: u64 = match input.is_file(source) {
@@ -102,7 +102,7 @@ impl Durable {
     }
 }
 
-/// The key of a row, where that is a text: of a state or a token.
+/// The key of a row, if it is a text: that of a state or a token.
 fn name(row: &Row) -> String {
     decode(&row.key).unwrap()
 }

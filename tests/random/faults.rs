@@ -1,4 +1,4 @@
-//! What goes wrong in a run, and where: user code asks here each time it is called.
+//! The faults of a run and their places. Each call of user code asks here.
 
 use std::{
     sync::{
@@ -11,17 +11,17 @@ use std::{
 
 use flow::{RunHandle, SourceError};
 
-/// What the panics that a plan has ordered begin with; they are not shown.
+/// The beginning of the texts of planned panics, which are not shown.
 pub(crate) const PLANNED: &str = "planned:";
 
-/// A step, and which of the calls there.
+/// A step, and which of its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct At {
     pub(crate) node: usize,
     pub(crate) call: u64,
 }
 
-/// What happens in a run, if it comes so far.
+/// What happens in a run, if it gets that far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The function of a step, or a source at a record, asks the run to stop.
@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     Bug(usize),
     /// A source fails at a record.
     SourceError(At),
-    /// A source panics as it gives its token.
+    /// A source panics when it returns its token.
     TokenPanic(At),
     /// A tape fails in one of these ways.
     WriteError(At),
@@ -42,8 +42,7 @@ pub(crate) enum Fault {
     CloseError(At),
     SyncError(At),
     SyncPanic(At),
-    /// The process is killed as a tape is being synced: what is there then is what the next run
-    /// finds.
+    /// The process is killed while a tape is synced: the next run finds what is there then.
     Kill(At),
 }
 
@@ -51,7 +50,7 @@ pub(crate) enum Fault {
 pub(crate) const KINDS: usize = 12;
 
 impl Fault {
-    /// What it is called in statistics.
+    /// Its name in statistics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Fault::Stop(_) => "stops",
@@ -87,11 +86,11 @@ impl Armed {
     }
 }
 
-/// What user code asks whether it is to fail.
+/// User code asks this whether it should fail.
 pub(crate) struct Probe {
     faults: Vec<Armed>,
     handle: OnceLock<RunHandle>,
-    /// Copies all that a kill would leave.
+    /// Copies everything that a kill would leave.
     copy: Mutex<Box<dyn FnMut() + Send>>,
 }
 
@@ -133,7 +132,7 @@ impl Probe {
         }
     }
 
-    /// A step has a bad record before it: whether it is to fail.
+    /// A step gets a bad record. Returns whether it should fail.
     pub(crate) fn has_bug(&self, node: usize) -> bool {
         let mut faults = self.faults.iter();
         let bug = faults.find(|armed| armed.fault == Fault::Bug(node));
@@ -190,8 +189,8 @@ impl Probe {
         Ok(())
     }
 
-    /// A tape is made durable. This is on the committer's thread, so nobody writes to the store
-    /// meanwhile.
+    /// A tape is made durable. This happens on the committer's thread, so nothing is written to the
+    /// store meanwhile.
     pub(crate) fn sync(&self, node: usize) -> Result<(), &'static str> {
         for armed in &self.faults {
             match armed.fault {

@@ -1,5 +1,6 @@
-//! Random input, and what gives it out: a source with partitions, pauses, and a token that is an
-//! index; or files with a line for each moment, which is blank where it is no record.
+//! Random input and its source. The source has partitions, pauses, and an index as its token.
+//! Alternatively the input is files with a line for each moment, which is blank if there is no
+//! record.
 
 use std::{fs, path::Path, sync::Arc, task::Waker, thread, time::Duration};
 
@@ -11,31 +12,31 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::{case::Size, description::Item, faults::Probe};
 
-/// What a partition gives out, or does.
+/// A record or an action of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     Record(u64),
     /// There is nothing to read until the waker is woken by another thread.
     Idle,
-    /// There is nothing to read for so many milliseconds.
+    /// There is nothing to read for this many milliseconds.
     Wait(u64),
-    /// So many milliseconds pass.
+    /// This many milliseconds pass.
     Tick(u64),
-    /// The reader wants to be asked again.
+    /// The reader asks to be read again.
     Again,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Partition {
     moments: Vec<Moment>,
-    /// How often all of them come.
+    /// How often all of them are repeated.
     times: usize,
     /// How many records are read at a time.
     batch: usize,
 }
 
 impl Partition {
-    /// Nothing but these records.
+    /// Only these records.
     pub(crate) fn of(records: impl IntoIterator<Item = u64>) -> Self {
         Partition {
             moments: records.into_iter().map(Moment::Record).collect(),
@@ -102,7 +103,7 @@ impl Input {
         }
     }
 
-    /// Every partition, with its place.
+    /// Every partition, with its index.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = (usize, usize, &Partition)> {
         let sources = self.sources.iter().enumerate();
         sources.flat_map(|(source, partitions)| {
@@ -142,7 +143,7 @@ impl Tokens {
         ours.zip(theirs).all(|(ours, theirs)| ours >= theirs)
     }
 
-    /// How many records stand before them.
+    /// The number of records before them.
     pub(crate) fn records(&self, input: &Input) -> u64 {
         let partitions = input.partitions();
         let records = partitions
@@ -176,7 +177,7 @@ pub(crate) struct ScriptedReader {
     node: usize,
     clock: Clock,
     probe: Arc<Probe>,
-    /// Where the records of the last batch stand.
+    /// The positions of the records of the last batch.
     starts: Vec<usize>,
     next: usize,
     /// Whether the run has begun: a token that panics before is a start that is refused.

@@ -1,9 +1,9 @@
-//! Random flows over random input with random crashes, against an interpreter that knows none of
-//! that.
+//! Random flows over random input with random crashes, compared with an interpreter that has no
+//! crashes.
 //!
-//! After each run the store and the outputs must hold what the interpreter makes of exactly the
-//! records before the stored tokens; after the last one, of all of them. A case that fails says how
-//! it is made again; `FLOW_RANDOM_CASES=100000` makes a long campaign.
+//! After each run, store and outputs must have the interpreter's results for exactly the records
+//! before the stored tokens. After the last run, they must have those of all records. A failed case
+//! prints how to repeat it. `FLOW_RANDOM_CASES=100000` makes a long campaign.
 #![cfg(test)]
 
 mod build;

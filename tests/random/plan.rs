@@ -1,5 +1,4 @@
-//! Random crash plans: a series of runs, each with its settings, and what goes wrong in each of
-//! them.
+//! Random crash plans: a series of runs, each with its settings and its faults.
 
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::{
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// So many records: 1 is every item.
+    /// This many records: 1 is every record.
     Items(u64),
     /// Milliseconds of the manual clock.
     Millis(u64),
@@ -37,38 +36,38 @@ pub(crate) struct Run {
     pub(crate) epochs: Cut,
     /// How many records may be read and not yet durable.
     pub(crate) in_flight: u64,
-    /// How many lines of a file workers give each other at a time.
+    /// How many lines of a file are in a block for another worker.
     pub(crate) block: usize,
-    /// Without any it comes to the end of the input.
+    /// Without faults the run reaches the end of the input.
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Runs that may end in any way, one that comes to the end of the input, and one that has nothing
-/// to do.
+/// Runs that may end in any way, one that reaches the end of the input, and one that has nothing to
+/// do.
 pub(crate) type Plan = Vec<Run>;
 
-/// A fault before it is known what flow it is for.
+/// A fault as it is drawn, before its flow is known.
 #[derive(Clone, Copy, Debug)]
 struct RawFault {
     kind: Kind,
-    /// In which of the steps where it is possible.
+    /// Which of the possible steps it happens in.
     pick: usize,
-    /// At which part of the calls there, in thousandths.
+    /// At which fraction of the calls there, in thousandths.
     part: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Bug,
-    /// One that needs nothing but a call.
+    /// A fault that only needs a call.
     Step(fn(At) -> Fault),
     Source(fn(At) -> Fault),
     Tape(fn(At) -> Fault),
 }
 
 impl RawFault {
-    /// What is drawn, or something like it that is possible in this flow. `all` is what comes of
-    /// the whole input, of which about `left` of `of` parts are still to be read.
+    /// The drawn fault, or a similar one that is possible in this flow. `all` is the expected
+    /// result of the whole input, of which about `left` of `of` parts are unread.
     fn over(
         self,
         description: &Description,
@@ -119,7 +118,7 @@ impl RawFault {
     }
 }
 
-/// A run before it is known what flow it is.
+/// A run as it is drawn, before its flow is known.
 #[derive(Clone, Debug)]
 struct RawRun {
     workers: usize,
@@ -141,7 +140,7 @@ impl RawRun {
     }
 }
 
-/// A plan before it is known what flow it is for.
+/// A plan as it is drawn, before its flow is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Drawn {
     runs: Vec<RawRun>,

@@ -1,6 +1,7 @@
-//! What must come of a description: an interpreter with one thread, no epochs and no store.
+//! The expected results of a description, from an interpreter with one thread, no epochs and no
+//! store.
 //!
-//! It shares the arithmetic of the steps with the flow, and nothing of how they are run.
+//! It shares only the arithmetic of the steps with the flow.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +10,18 @@ use crate::{
     input::{Input, Tokens, lane},
 };
 
-/// Everything that is there when the records before some tokens have been worked off.
+/// The expected content when the records before some tokens have been processed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Results {
     /// The states of each stateful step, by key.
     pub(crate) states: BTreeMap<usize, BTreeMap<String, State>>,
-    /// What has come to each sink. Lanes come one after the other, each in its order.
+    /// The records of each sink. Lanes come one after the other, each in its order.
     pub(crate) outputs: BTreeMap<usize, Vec<Item>>,
     /// How many records each step has skipped.
     pub(crate) skipped: BTreeMap<usize, u64>,
-    /// How many records each step has had that it would fail on, were there a bug in it.
+    /// The number of records of each step on which it would fail if it had a bug.
     pub(crate) bad: BTreeMap<usize, u64>,
-    /// How many records have come to each step.
+    /// The number of records that reached each step.
     pub(crate) calls: BTreeMap<usize, u64>,
 }
 
@@ -42,7 +43,7 @@ impl Results {
     }
 }
 
-/// Works off the records before the tokens, one after the other.
+/// Processes the records before the tokens, one after the other.
 pub(crate) fn interpret(description: &Description, input: &Input, upto: &Tokens) -> Results {
     let consumers = (0..description.nodes.len())
         .map(|node| description.consumers(node))
@@ -70,7 +71,7 @@ struct Interpreter<'a> {
 }
 
 impl Interpreter<'_> {
-    /// Gives what a step has made to those behind it.
+    /// Passes the results of a step to the steps after it.
     fn give(&mut self, node: usize, key: String, item: Item) {
         for at in 0..self.consumers[node].len() {
             let consumer = self.consumers[node][at];
@@ -82,7 +83,7 @@ impl Interpreter<'_> {
         *self.results.calls.entry(node).or_default() += 1;
     }
 
-    /// Has a step work off a record.
+    /// Lets a step process a record.
     fn take(&mut self, node: usize, key: String, item: Item) {
         self.count(node);
         let Item { lane, n } = item.clone();
@@ -189,7 +190,7 @@ mod tests {
         input::Partition,
     };
 
-    /// What comes of 5, 6, 7 and 9 with the remainder by two as key.
+    /// The results of 5, 6, 7 and 9, with the remainder by two as key.
     fn by_parity(method: Method) -> (Vec<(String, u64)>, Vec<String>, u64) {
         let in_order = true;
         let description = Description::of_line(&[

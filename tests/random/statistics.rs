@@ -1,4 +1,4 @@
-//! How often what has happened in a campaign: cases in which nothing goes wrong show nothing.
+//! Counts what happened in a campaign: cases in which nothing goes wrong prove nothing.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,4 @@
-//! The test's own exactly-once sink: it keeps what is written in memory, and fails where it is
-//! told.
+//! An exactly-once sink for tests: it keeps its output in memory, and fails at a chosen place.
 
 use std::{
     collections::BTreeMap,
@@ -10,11 +9,11 @@ use flow::sink::{Guarantee, OutputId, Shards, Sink, SinkError, SyncOutput, Write
 
 use crate::{description::Item, faults::Probe};
 
-/// What has been written; its clones are one tape.
+/// The written items. All clones share one tape.
 #[derive(Clone, Default)]
 pub(crate) struct Tape(Arc<Mutex<Written>>);
 
-/// What a tape holds.
+/// The content of a tape.
 #[derive(Clone, Default)]
 pub(crate) struct Written {
     shards: BTreeMap<u32, Shard>,
@@ -34,20 +33,20 @@ impl Tape {
         self.0.lock().unwrap()
     }
 
-    /// What a kill would leave now.
+    /// The content that a kill would leave now.
     pub(crate) fn copy(&self) -> Written {
         self.lock().clone()
     }
 
-    /// Brings back what was there as the copy was made.
+    /// Restores the content of a copy.
     pub(crate) fn restore(&self, copy: Written) {
         *self.lock() = copy;
     }
 
-    /// The items up to a position in each shard, in the order in which they were written, and how
-    /// many there are behind.
+    /// The items up to a position in each shard, in the order of writing, and the number of items
+    /// after them.
     ///
-    /// Fails where a position is behind what has been made durable.
+    /// Fails if a position is after the durable items.
     pub(crate) fn upto(
         &self,
         positions: &BTreeMap<u32, u64>,

@@ -1,5 +1,4 @@
-//! What there is outside of the runs of a case: the store and the outputs, which runs find as the
-//! last one left them.
+//! The world outside the runs of a case: the store and the outputs, as the last run left them.
 
 use std::{
     collections::BTreeMap,
@@ -30,10 +29,10 @@ use crate::{
     tape::{Tape, Written},
 };
 
-/// A run that takes longer hangs.
+/// A run that takes longer counts as hanging.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs a case; an error says what does not hold.
+/// Runs a case. The error says what is wrong.
 pub(crate) fn check(case: &Case, statistics: &Statistics) -> Result<(), String> {
     let mut world = World::new(case);
     for (number, run) in case.plan.iter().enumerate() {
@@ -44,11 +43,11 @@ pub(crate) fn check(case: &Case, statistics: &Statistics) -> Result<(), String> 
     Ok(())
 }
 
-/// Where a run goes on from.
+/// The tokens from which a run resumes.
 pub(crate) struct Point {
     pub(crate) epoch: Epoch,
     pub(crate) tokens: Tokens,
-    /// What comes of the records before the tokens.
+    /// The expected results of the records before the tokens.
     pub(crate) results: Results,
 }
 
@@ -57,12 +56,12 @@ struct World<'a> {
     directory: TempDir,
     outside: Outside,
     collected: BTreeMap<usize, Collected<Item>>,
-    /// What comes of the whole input.
+    /// The expected results of the whole input.
     full: Results,
     point: Point,
 }
 
-/// What the process would leave if it were killed now.
+/// The content that a kill of the process would leave now.
 struct Left {
     directory: PathBuf,
     tapes: BTreeMap<usize, Written>,
@@ -168,7 +167,7 @@ impl<'a> World<'a> {
         self.outside.directory.join("state")
     }
 
-    /// What copies all that a kill would leave.
+    /// A function that copies everything that a kill would leave.
     fn kill(&self, slot: Arc<Mutex<Option<Left>>>) -> impl FnMut() + Send + 'static {
         let (from, to) = (
             self.outside.directory.clone(),
@@ -197,13 +196,13 @@ impl<'a> World<'a> {
     }
 }
 
-/// In memory where that is possible: the store syncs each of its commits.
+/// A directory in memory, if possible: the store syncs each of its commits.
 fn directory() -> TempDir {
     const MEMORY: &str = "/dev/shm";
     tempfile::tempdir_in(MEMORY).unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-/// Copies a directory; a directory in it that has been copied stays.
+/// Copies a directory. Subdirectories that were copied before stay.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {

@@ -1,4 +1,4 @@
-//! Programs as their users have them: built, run, killed, and what they leave behind.
+//! Builds, runs and kills programs as users do, and reads what they leave behind.
 
 #![allow(dead_code)] // each test uses its part
 
@@ -18,10 +18,10 @@ use std::{
 use flow_store::Look;
 use tempfile::{NamedTempFile, TempDir};
 
-/// How long anything may take before its test fails.
+/// The time after which a waiting test fails.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The directory that the test itself was built into: `target/debug`.
+/// The directory in which the test was built: `target/debug`.
 pub(crate) fn profile_dir() -> PathBuf {
     let test = env::current_exe().unwrap();
     test.parent().unwrap().parent().unwrap().to_path_buf()
@@ -87,7 +87,7 @@ impl Workdir {
         Workdir(tempfile::tempdir().unwrap())
     }
 
-    /// One in memory where there is a place for that, so that no disk is waited for.
+    /// A directory in memory, if possible, so that nothing waits for a disk.
     pub(crate) fn in_memory() -> Self {
         let memory = tempfile::tempdir_in("/dev/shm");
         Workdir(memory.or_else(|_| tempfile::tempdir()).unwrap())
@@ -132,7 +132,7 @@ impl Workdir {
         self.spawn_with(command, None, None)
     }
 
-    /// Starts a program here, with its output in files where it goes nowhere else.
+    /// Starts a program here. Output that goes nowhere else goes to files.
     pub(crate) fn spawn_with(
         &self,
         command: Command,

@@ -485,8 +485,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the key {\"id\":1}, of type `Id`, can't be kept: it is not equal to what its bytes \
-             are read as\nhelp: a key is \
-             what its bytes are. Write all that `Eq` compares, without `#[serde(skip)]` and as it \
+             are read as\nhelp: a key is identified by its bytes. Write all that `Eq` compares, \
+             without `#[serde(skip)]` and as it \
              is, or normalise the key \
              before it becomes one"
         );

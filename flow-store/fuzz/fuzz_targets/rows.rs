@@ -1,4 +1,4 @@
-//! Whatever parses the bytes of a record, and a store whose tables have any rows.
+//! All parsers of a record's bytes, and stores whose tables have arbitrary rows.
 #![no_main]
 
 use flow_store::fuzzing::{self, RawRow, whole_chunk, whole_delta};
@@ -131,7 +131,7 @@ fn encoded(value: &impl serde::Serialize) -> Vec<u8> {
     bytes
 }
 
-/// What a store just started has; what the input says comes on top.
+/// The rows of a store that was just started. The rows of the input are added to them.
 fn valid() -> Vec<RawRow> {
     let number =
         |name: &str, value: u64| RawRow::Meta(name.to_owned(), value.to_be_bytes().to_vec());

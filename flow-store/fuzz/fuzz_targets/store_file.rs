@@ -1,5 +1,5 @@
-//! Any bytes in place of the part file: looked at, read, verified, and if nothing is wrong with
-//! them, started, committed, folded, ended, brought back and compacted.
+//! Arbitrary bytes in place of the part file. The store is read and verified, and, if nothing is
+//! wrong with it, started, committed, folded, ended, taken back to an earlier epoch, and compacted.
 #![no_main]
 
 use flow_store::Look;
@@ -14,7 +14,7 @@ static SEEDS: LazyLock<Seeds> = LazyLock::new(Seeds::new);
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
-    /// What the lock file says; none: there is none.
+    /// The text of the lock file; `None` if there is no such file.
     lock: Option<&'a [u8]>,
     part: Part<'a>,
 }
@@ -24,7 +24,7 @@ enum Part<'a> {
     Bytes(&'a [u8]),
     /// A valid one with changes.
     Edited(u8, Vec<Edit<'a>>),
-    /// A valid one with changes, and checksums that are those of the changed pages.
+    /// A valid one with changes, and checksums that match the changed pages.
     Sealed(u8, Vec<Edit<'a>>),
     /// A valid one with other rows, whose pages are what redb expects.
     Rows(u8, Vec<Row<'a>>),
@@ -129,7 +129,7 @@ impl Row<'_> {
     }
 }
 
-/// Puts it there; how long it is.
+/// Writes the file, and returns its length.
 fn put(input: &Input<'_>) -> Vec<u8> {
     let (part, parts) = (SEEDS.part(), &SEEDS.parts);
     let seed = |n: u8| parts[usize::from(n) % parts.len()].clone();
@@ -169,8 +169,8 @@ fuzz_target!(
     |input: Input<'_>| {
         let image = put(&input);
         let memory = match input.part {
-            // redb takes as much memory as a page says that it has, up to 4 GiB, whether the file
-            // has it or not
+            // redb allocates as much memory as a page claims to need, up to 4 GiB, whatever the
+            // length of the file.
             Part::Sealed(..) => Memory::AtOnce(32 << 20),
             _ => Memory::Most(2 * image.len() + (4 << 20)),
         };
@@ -191,7 +191,7 @@ fuzz_target!(
                         drop(error.to_string());
                     }
                 }
-                // what is found to be damaged may be met, but is not taken for rows
+                // Damaged data may be read, but it is never returned as rows.
                 (Ok(read), _) if read.damaged => match flow_store_fuzz::resume(&SEEDS.store()) {
                     Ok(same) => assert!(same, "other rows than before"),
                     Err(error) => drop(error.to_string()),

@@ -14,14 +14,14 @@ enum Input<'a> {
     Key(&'a str),
 }
 
-/// What is one MessagePack value is shown, and nothing else.
+/// Exactly the bytes that are one MessagePack value are shown.
 fn value(bytes: &[u8]) {
     let shown = json::of(bytes);
     let whole = flow_store::fuzzing::message_pack(bytes);
     assert_eq!(shown.is_ok(), whole.is_ok(), "{shown:?}, {whole:?}");
     if let Ok(shown) = shown {
         let text = shown.to_string();
-        // deeper than JSON is read, it is taken for text
+        // Deeper than JSON can be read, it counts as text.
         if let Ok(read) = serde_json::from_str::<serde_json::Value>(&text) {
             assert_eq!(read, shown);
         }

@@ -1,4 +1,4 @@
-//! What is done with a store: it is read as a whole, and gone on with.
+//! Operations on a store: it is read as a whole, and a flow resumes on it.
 
 use crate::seeds::{FLOW, spec};
 use flow_store::{
@@ -11,19 +11,19 @@ use std::path::Path;
 /// All rows, by step, key group and key.
 pub type Rows = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
 
-/// All that a look showed.
+/// The content that a look showed.
 pub struct Read {
-    /// What it had.
+    /// The rows.
     pub rows: Rows,
-    /// It has also what no flow writes.
+    /// Whether there is also content that no flow writes.
     pub damaged: bool,
 }
 
-/// Reads all that a look can show.
+/// Reads everything that a look can show.
 ///
 /// # Errors
 ///
-/// The first.
+/// The first error.
 pub fn read_all(look: &Look) -> Result<Read, StoreError> {
     look.executions()?;
     let _ = (
@@ -43,7 +43,7 @@ pub fn read_all(look: &Look) -> Result<Read, StoreError> {
             all.insert(key, row.value);
         }
     }
-    // what a step has under no id is damage, not an error
+    // Rows of an unknown step are damage, not an error.
     let verified = look.verify(&mut |_, _| ())?;
     assert_eq!(verified.damaged > 0, !verified.damage.is_empty());
     assert_eq!(verified.rows, all.len() as u64);
@@ -53,7 +53,7 @@ pub fn read_all(look: &Look) -> Result<Read, StoreError> {
     })
 }
 
-/// Looks at the store as it was, as far back as that goes: an error or valid rows.
+/// Looks at the store at each retained epoch: each gives an error or valid rows.
 pub fn see_all(mut look: Look) {
     for _ in 0..8 {
         let Some(before) = look.retained().pop() else {
@@ -70,7 +70,7 @@ pub fn see_all(mut look: Look) {
     }
 }
 
-/// Starts an execution of whatever steps the store has; of a new one, those of the seeds.
+/// Starts an execution with the steps of the store; for a new store, with those of the seeds.
 pub(crate) fn start(look: Look, changes: &Changes) -> Result<Execution, StoreError> {
     let flow: Vec<StepSpec> = match look.is_new() {
         true => FLOW.map(|(id, kind)| spec(id, kind)).to_vec(),
@@ -90,12 +90,12 @@ pub(crate) fn start(look: Look, changes: &Changes) -> Result<Execution, StoreErr
     look.start(Start::new("fuzzed", &manifest, changes))
 }
 
-/// Goes on with a store that a look found nothing wrong with: commits that fold, a way back, a
-/// compaction. Holds what comes of it against what was in it: whether it is the same.
+/// Resumes on a store in which a look found no error: commits that fold, going back, and a
+/// compaction. Returns whether the result is as expected.
 ///
 /// # Errors
 ///
-/// All that there are: the first. See [`resume_whole`].
+/// The first error. See [`resume_whole`].
 pub fn resume(store: &Path) -> Result<bool, StoreError> {
     let look = Look::at(store)?.retaining(Retain::Epochs(2));
     let mut rows = read_all(&look)?.rows;
@@ -112,7 +112,7 @@ pub fn resume(store: &Path) -> Result<bool, StoreError> {
         past.push((execution.epoch(), rows.clone()));
         let mut changes = Changes::new();
         if let Some(step) = first {
-            // a row behind all others
+            // A row after all others.
             let last = (step, KEY_GROUPS - 1, vec![0xff; 64]);
             set(&mut rows, &mut changes, last, Some(vec![7; 9000 >> n]));
         }
@@ -145,12 +145,11 @@ pub fn resume(store: &Path) -> Result<bool, StoreError> {
     Ok(same && read_all(&Look::at(store)?)?.rows == rows)
 }
 
-/// The same with a file whose pages nobody has forged: nothing goes wrong, but that the store has
-/// given away all its numbers.
+/// The same for a file without forged pages. The only possible error is that all numbers are used.
 ///
 /// # Panics
 ///
-/// If anything else does.
+/// If there is any other error.
 pub fn resume_whole(store: &Path) {
     match resume(store) {
         Ok(same) => assert!(same, "other rows than before"),
@@ -159,7 +158,7 @@ pub fn resume_whole(store: &Path) {
     }
 }
 
-/// Changes a row, in the store and in what it should have.
+/// Changes a row in the store, and in the expected content.
 fn set(rows: &mut Rows, changes: &mut Changes, at: (u16, u16, Vec<u8>), value: Option<Vec<u8>>) {
     let (step, group, key) = &at;
     match value {

@@ -1,10 +1,10 @@
-//! Rows of a store that are what the store writes, but for what they say.
+//! Rows in the store's format, with arbitrary content.
 
 use flow_store::fuzzing::{self, RawRow};
 use flow_store::{StepKind, encode};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
-/// Where the seeds have their first epoch.
+/// The first epoch of the seeds.
 pub const FIRST: u64 = 1 << 40;
 
 /// A change of a row.
@@ -17,7 +17,7 @@ pub struct Edit<'a> {
 
 #[derive(Arbitrary, Debug)]
 enum Key<'a> {
-    /// One that a flow could have, of those few that there are, in its group.
+    /// One of a few keys that a flow could have, in its group.
     Own(u8),
     Any(u16, &'a [u8]),
 }
@@ -43,7 +43,7 @@ impl Edit<'_> {
     }
 }
 
-/// What stands behind the head of a chunk or a delta.
+/// The content after the head of a chunk or a delta.
 #[derive(Arbitrary, Debug)]
 pub enum Content<'a> {
     Bytes(&'a [u8]),
@@ -51,7 +51,7 @@ pub enum Content<'a> {
 }
 
 impl Content<'_> {
-    /// As a delta has it.
+    /// Encodes it as in a delta.
     #[must_use]
     pub fn of_delta(&self) -> Vec<u8> {
         let edits = match self {
@@ -72,7 +72,7 @@ impl Content<'_> {
         all
     }
 
-    /// As a chunk has it, and the step and the group of that.
+    /// Encodes it as in a chunk, and returns the chunk's step and group too.
     #[must_use]
     pub fn of_chunk(&self) -> (u16, u16, Vec<u8>) {
         let edits = match self {
@@ -101,7 +101,7 @@ fn number(into: &mut Vec<u8>, mut number: usize) {
     into.push(number as u8);
 }
 
-/// A chunk whose CRC is right.
+/// A chunk with a correct CRC.
 #[derive(Arbitrary, Debug)]
 pub struct Chunk<'a> {
     run: Run,
@@ -130,12 +130,12 @@ impl Chunk<'_> {
     }
 }
 
-/// Deltas that lead from the epoch of the chunks to the last one, and what `meta` says of them.
+/// Deltas that lead from the epoch of the chunks to the last one, and the matching rows of `meta`.
 #[derive(Arbitrary, Debug)]
 pub struct Chain<'a> {
     deltas: Vec<Vec<Content<'a>>>,
     oldest: u8,
-    /// How many parts of the first one are gone.
+    /// How many parts of the first delta are folded.
     folded: u8,
 }
 

@@ -1,5 +1,5 @@
-//! What the targets share: what counts as a crash, what is done with a store, and the stores to
-//! begin with.
+//! Shared code of the targets: what counts as a crash, operations on a store, and the initial
+//! stores.
 
 #![feature(alloc_error_hook)]
 
@@ -16,22 +16,23 @@ pub use seeds::{FLOW, Seeds};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError};
 
-/// What the last panic said: of most of them the store makes an error.
+/// The text of the last panic. The store turns most panics into errors.
 static LAST: Mutex<String> = Mutex::new(String::new());
 
 /// How much memory an input may take.
 #[derive(Clone, Copy, Debug)]
 pub enum Memory {
-    /// So many bytes in all.
+    /// The limit of all bytes.
     Most(usize),
-    /// So many at once: to ask for more is a panic, as others that the store catches.
+    /// The limit of a single allocation. A larger one panics, and the store catches the panic like
+    /// others.
     AtOnce(usize),
 }
 
-/// Takes the place of libFuzzer's hook, to which every panic is a crash.
+/// Replaces the hook of libFuzzer, for which every panic is a crash.
 pub fn init() {
     memory::init();
-    // every few rows, so that little is enough
+    // It folds every few rows, so that small inputs fold too.
     flow_store::fuzzing::fold_at(1000);
     panic::set_hook(Box::new(|info| {
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,7 +40,8 @@ pub fn init() {
     }));
 }
 
-/// Runs an input: a panic that the store does not catch is a crash, and so is too much memory.
+/// Runs an input. A panic that the store does not catch is a crash, and so is the use of too much
+/// memory.
 pub fn run(memory: Memory, input: impl FnOnce()) {
     let (most, at_once) = match memory {
         Memory::Most(bytes) => (bytes, usize::MAX),

@@ -1,4 +1,4 @@
-//! How much memory there is in use, was at most, and may be asked for at once.
+//! Measures the memory in use and its peak, and limits single allocations.
 
 use std::alloc::{GlobalAlloc, Layout, System, set_alloc_error_hook};
 use std::ptr;
@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
-/// More at once is not given.
+/// The limit of a single allocation.
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Has it panic where there is not enough memory, which it would else abort at.
+/// Makes a failed allocation panic. By default it aborts.
 pub(crate) fn init() {
     set_alloc_error_hook(|layout| panic!("{} bytes at once are not given", layout.size()));
 }
 
-/// Begins to look for the peak; the bytes in use.
+/// Begins to measure the peak, and returns the bytes in use.
 pub(crate) fn start(most_at_once: usize) -> usize {
     MOST.store(most_at_once, Relaxed);
     let now = NOW.load(Relaxed);

@@ -1,8 +1,8 @@
-//! Pages that were changed and have the right checksums all the same: what redb does not expect.
+//! Changed pages with correct checksums, which redb does not expect.
 //!
-//! Each page of a redb file has its checksum beside the page's number, in the page above it or in
-//! the header. Where, is found in the valid file by looking for the checksum's bytes; so little of
-//! the format has to be known here.
+//! The checksum of each page of a redb file is beside the page's number, in the page above it or in
+//! the header. Its place is found by a search for its bytes in the valid file, so this code needs
+//! to know little of the format.
 
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
@@ -10,17 +10,17 @@ use xxhash_rust::xxh3::xxh3_128;
 const PAGE: usize = 4096;
 const SUM: usize = 16;
 
-/// Of a valid file: its pages, and where their checksums are.
+/// The pages of a valid file, and the places of their checksums.
 pub struct Seals(Vec<Seal>);
 
 struct Seal {
     page: usize,
     covers: Covers,
-    /// Where the checksum is.
+    /// The place of the checksum.
     at: usize,
 }
 
-/// Where a page says up to where its checksum goes: where its last value ends, or its last key.
+/// The place at which a page says how far its checksum reaches: the end of its last value or key.
 #[derive(Clone, Copy)]
 enum Covers {
     Leaf,
@@ -70,7 +70,7 @@ impl Seals {
         Seals(seals)
     }
 
-    /// How many there are.
+    /// The number of pages.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -82,7 +82,7 @@ impl Seals {
         self.0.is_empty()
     }
 
-    /// Makes all of them right again.
+    /// Corrects all checksums.
     pub fn seal(&self, image: &mut [u8]) {
         // A page may be above one that is above another: as often as it is high.
         for _ in 0..4 {

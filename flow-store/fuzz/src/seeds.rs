@@ -1,4 +1,4 @@
-//! Valid stores, made as a target starts.
+//! Valid stores, made when a target starts.
 
 use crate::cycle::start;
 use crate::seal::Seals;
@@ -6,12 +6,13 @@ use flow_store::{Changes, End, Epoch, Look, Retain, Schemas, StepKind, StepSpec,
 use std::fs;
 use std::path::PathBuf;
 
-/// Where stores are, and the part files of those to begin with.
+/// The directory of stores, and the part files of the initial ones.
 pub struct Seeds {
     directory: tempfile::TempDir,
-    /// Killed and ended ones, with more or fewer rows, of which more or fewer are folded.
+    /// Stores that were killed or ended, with more or fewer rows, of which more or fewer are
+    /// folded.
     pub parts: Vec<Vec<u8>>,
-    /// Of each the checksums.
+    /// The checksums of each.
     pub seals: Vec<Seals>,
 }
 
@@ -118,7 +119,7 @@ fn changes(rows: u64, n: u64) -> Changes {
     changes
 }
 
-/// A step as a flow has it.
+/// A step of a flow.
 pub(crate) fn spec(id: &str, kind: StepKind) -> StepSpec {
     StepSpec {
         id: id.to_owned(),

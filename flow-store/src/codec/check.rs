@@ -1,14 +1,14 @@
-//! Whether what is written can be read, before anything of it is durable.
+//! Checks that written values can be read, before they are durable.
 //!
 //! serde lets a type write what it can't read: a field that is left out and has no default, a
-//! variant with two names, an address inside of an untagged enum. And it lets a value come back as
-//! another one. A store that has such a value is refused at each later start, or goes on with
-//! states that never were. So what is encoded is decoded again.
+//! variant with two names, an address inside an untagged enum. It also lets a value come back as
+//! another one. A store with such a value would be refused at each later start, or the flow would
+//! resume with wrong states. So every encoded value is decoded again.
 //!
-//! That costs more than to encode it. A release build does it for each *shape* that has not been
-//! written before, and for a sample of the others. A shape is which kinds of values, fields,
-//! variants and tags there are, without the numbers and texts. Of sequences and maps it counts
-//! which elements there are, each by itself, not how many.
+//! Decoding costs more than encoding. So a release build decodes only the first value of each
+//! *shape*, and a sample of the others. A shape consists of the kinds of values, fields, variants
+//! and tags, without numbers and texts. The elements of sequences and maps count one by one, and
+//! their number does not matter.
 
 use super::encoder::Encoder;
 use super::error::CodecError;
@@ -19,7 +19,7 @@ use super::write::Failed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Which values are decoded again.
+/// Which values are decoded again after they were encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Checks {
@@ -30,7 +30,8 @@ pub enum Checks {
 }
 
 impl Default for Checks {
-    /// All in a debug build, each shape in a release build.
+    /// [`Every`](Checks::Every) in a debug build, [`EachShape`](Checks::EachShape) in a release
+    /// build.
     fn default() -> Self {
         match cfg!(debug_assertions) {
             true => Checks::Every,
@@ -63,15 +64,15 @@ pub struct Checked {
     checks: Checks,
     /// The shapes of whole values.
     values: Seen,
-    /// The shapes of elements, and of what is seldom there.
+    /// The shapes of elements, and of rare things.
     parts: Seen,
-    /// What draws the sample.
+    /// The state of the random numbers that choose the sample.
     random: u64,
     again: Vec<u8>,
 }
 
 impl Checked {
-    /// The same with other checks than the build has by itself.
+    /// A checked encoder with other checks than the default of the build.
     #[must_use]
     pub fn new(checks: Checks) -> Self {
         Checked {
@@ -84,9 +85,12 @@ impl Checked {
     ///
     /// # Errors
     ///
-    /// Those of [`encode`](crate::encode); [`CodecError::Unreadable`] and [`CodecError::Differs`]
-    /// if a value was decoded again and that failed, or gave another value. `into` is then as it
-    /// was.
+    /// Those of [`encode`](crate::encode), and, if the value is decoded again:
+    ///
+    /// - [`CodecError::Unreadable`] if it can't be read.
+    /// - [`CodecError::Differs`] if it is read as another value.
+    ///
+    /// After an error `into` is unchanged.
     pub fn encode<T: Serialize + DeserializeOwned>(
         &mut self,
         value: &T,
@@ -131,17 +135,17 @@ impl Checked {
         Ok(())
     }
 
-    /// Whether a value is of the sample: one of 64, whatever it is, so that each kind has its turn.
+    /// Whether a value belongs to the sample: one of 64, chosen regardless of its shape.
     #[inline]
     fn is_drawn(&mut self) -> bool {
-        // A linear congruential generator, whose upper bits are the good ones.
+        // This is a linear congruential generator: only its upper bits are random enough.
         let next = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d);
         self.random = next.wrapping_add(0x1405_7b7e_f767_814f);
         self.random >> 58 == 0
     }
 }
 
-/// Decodes what was written, and compares what that is written as.
+/// Decodes the bytes, encodes the result, and compares the two encodings.
 #[inline(never)]
 fn check<T: Serialize + DeserializeOwned>(
     written: &[u8],
@@ -214,20 +218,20 @@ impl Track for Shape<'_> {
     }
 }
 
-/// Number of shapes remembered for each step and worker. Any other shape is new each time, so its
-/// values are always decoded.
+/// Number of shapes remembered for each step and worker. Values of any other shape are always
+/// decoded.
 const MOST: usize = 1 << 16;
 
 /// A set of shapes.
 #[derive(Debug, Default)]
 struct Seen {
-    /// A power of two of them; 0 stands for none.
+    /// Their number is a power of two; 0 is an empty slot.
     slots: Vec<u64>,
     held: usize,
 }
 
 impl Seen {
-    /// Whether it is not known to have been there before.
+    /// Whether a shape is not known to have been there before.
     #[inline]
     fn is_new(&mut self, shape: u64) -> bool {
         let shape = shape.max(1);
@@ -242,7 +246,7 @@ impl Seen {
     }
 
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // the upper bits, of which there are enough
+    #[allow(clippy::cast_possible_truncation)] // The upper bits are enough.
     fn slot(shape: u64, slots: usize) -> usize {
         (shape >> 40) as usize & slots.wrapping_sub(1)
     }

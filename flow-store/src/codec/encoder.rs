@@ -1,9 +1,9 @@
-//! Values as MessagePack: named, human-readable, and no deeper than they are read.
+//! Writes values as MessagePack: with field names, human-readable, and no deeper than they can be
+//! read.
 //!
-//! The bytes are those that `rmp_serde` writes with `with_struct_map` and `with_human_readable`. It
-//! is not used for writing because what has to be known of a value is known only here: how deep it
-//! is, whether a `Some` was written as nothing, and which variants and fields it has, which its
-//! bytes alone don't tell.
+//! The bytes are those that `rmp_serde` writes with `with_struct_map` and `with_human_readable`.
+//! This encoder exists because the store also needs what the bytes don't tell: how deep the value
+//! is, whether a `Some` was written as nothing, and which variants and fields it has.
 
 use super::error::CodecError;
 use super::form::{JSON_NUMBER, LEVELS};
@@ -59,7 +59,7 @@ impl<'a, T: Track> Encoder<'a, T> {
         write_text(text, self.out)
     }
 
-    /// A map with the variant's name, whose value comes next.
+    /// Begins a map with the variant's name. Its value comes next.
     fn variant(&mut self, index: u32, name: &'static str) -> Result<(), Failed> {
         self.track
             .mix(kind::VARIANT ^ named(name) ^ u64::from(index));
@@ -68,28 +68,27 @@ impl<'a, T: Track> Encoder<'a, T> {
     }
 }
 
-/// What tells one name from another: where in memory it is. Two that are one text are at most taken
-/// for two.
+/// Identifies a name by its address. Two addresses of one text only count as two shapes.
 #[inline]
 fn named(name: &'static str) -> u64 {
     (name.as_ptr().addr() as u64) << 8
 }
 
-/// What tells texts from each other.
+/// A hash of a text (FNV-1a).
 fn content(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// Whether values of this type are text that is part of the program, as `serde` writes the tag of
-/// an enum: data is owned or a reference, so it has another type.
+/// Whether values of this type are text of the program, such as the tag of an enum. Derived code
+/// passes a tag as `str`, and data as a type of its own or as a reference.
 #[inline]
 fn is_tag<V: ?Sized>() -> bool {
     type_name::<V>() == "str"
 }
 
-/// The name that `rmp_serde` has for an extension: a number and bytes.
+/// The name by which `rmp_serde` knows an extension (a number and bytes).
 const EXTENSION: &str = rmp_serde::MSGPACK_EXT_STRUCT_NAME;
 struct Extension<'a, V: ?Sized>(&'a V);
 
@@ -330,26 +329,26 @@ impl<'e, 'a, T: Track> Serializer for &'e mut Encoder<'a, T> {
 /// The parts of a sequence, a map or a struct, one after the other.
 pub(super) struct Parts<'e, 'a, T> {
     encoder: &'e mut Encoder<'a, T>,
-    /// How many levels there are more inside than outside.
+    /// How many levels its parts are deeper than itself.
     levels: u16,
-    /// Of sequences and maps: where [`Track::begin`] said that it begins.
+    /// For sequences and maps: the result of [`Track::begin`].
     at: u64,
-    /// Of sequences and maps: what the last element was.
+    /// For sequences and maps: the shape of the last element.
     last: u64,
     written: u32,
-    /// How many there are to be; `None` if that was not said before.
+    /// The announced number of parts; `None` if it was not announced.
     said: Option<u32>,
-    /// Where its marker is to be when all of it has been written.
+    /// Where its marker belongs, which is written last if the number was not announced.
     marker: usize,
-    /// Of maps: whether the key is the name of a field.
+    /// For maps: whether the key is the name of a field.
     named: bool,
-    /// Of maps that are made of fields and other maps (`#[serde(flatten)]`): two bits for each name
-    /// of a field, and for each other key.
+    /// For maps that are made of fields and other maps (`#[serde(flatten)]`): two small Bloom
+    /// filters, of the names of fields and of the other keys.
     keys: [u64; 2],
 }
 
 impl<'e, 'a, T: Track> Parts<'e, 'a, T> {
-    /// Those of a tuple or a struct, whose length has been written.
+    /// The parts of a tuple or a struct, whose length has been written.
     #[inline]
     fn new(encoder: &'e mut Encoder<'a, T>, levels: u16) -> Result<Self, Failed> {
         encoder.deeper(levels)?;
@@ -366,7 +365,7 @@ impl<'e, 'a, T: Track> Parts<'e, 'a, T> {
         })
     }
 
-    /// Those of a sequence or a map, whose length may not be known.
+    /// The parts of a sequence or a map, whose length may be unknown.
     #[inline]
     fn of_unsure(
         encoder: &'e mut Encoder<'a, T>,
@@ -394,7 +393,8 @@ impl<'e, 'a, T: Track> Parts<'e, 'a, T> {
         value.serialize(&mut *self.encoder)
     }
 
-    /// A part whose text may be a tag, which says what else is there.
+    /// Writes a part that may be a tag. The text of a tag counts for the shape, because it decides
+    /// which other parts there are.
     #[inline]
     fn maybe_tag<V: Serialize + ?Sized>(&mut self, value: &V) -> Result<(), Failed> {
         let before = self.encoder.out.len();
@@ -430,7 +430,7 @@ impl<'e, 'a, T: Track> Parts<'e, 'a, T> {
         self.encoder.levels += self.levels;
     }
 
-    /// Notes a key of a map that is made of several: each is to be there once.
+    /// Notes a key of a map that is made of several, and reports a doubt if it may be there twice.
     fn mind_key(&mut self, before: usize) {
         let hash = content(self.encoder.out.get(before..).unwrap_or_default());
         let bits = 1 << (hash >> 58) | 1 << (hash >> 52 & 63);
@@ -445,7 +445,7 @@ impl<'e, 'a, T: Track> Parts<'e, 'a, T> {
         }
     }
 
-    /// Writes the length where it was not known, or was said wrongly.
+    /// Writes the length if it was not announced; refuses a wrong announcement.
     #[inline]
     fn count(self, is_map: bool) -> Result<(), Failed> {
         self.encoder.track.end(self.at, self.written);
@@ -498,13 +498,12 @@ impl<T: Track> ser::SerializeMap for Parts<'_, '_, T> {
 
     #[inline]
     fn serialize_key<K: Serialize + ?Sized>(&mut self, key: &K) -> Result<(), Failed> {
-        // The name of a field, where a struct is written as a map: `#[serde(flatten)]`.
+        // With `#[serde(flatten)]` a struct is written as a map, and its fields' names as keys.
         self.named = is_tag::<K>();
         let before = self.encoder.out.len();
         self.maybe_tag(key)?;
         json_number::check_key(self.encoder.out.get(before..).unwrap_or_default())?;
-        // A map of which serde knows the length may begin with the tag of an enum:
-        // `#[serde(tag = "kind")]`.
+        // A map of known length may still begin with the tag of an enum: `#[serde(tag = "kind")]`.
         if self.said.is_none() || self.named || self.keys[0] != 0 {
             self.mind_key(before);
         }
@@ -516,7 +515,7 @@ impl<T: Track> ser::SerializeMap for Parts<'_, '_, T> {
         self.maybe_tag(value)?;
         self.written = self.written.wrapping_add(1);
         if self.named {
-            // Which fields are there counts for all of the value, as in a struct.
+            // The set of fields counts for the shape of the whole value, as in a struct.
             self.at = self.encoder.track.begin();
             self.last = 0;
         } else {

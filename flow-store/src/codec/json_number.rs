@@ -1,20 +1,20 @@
-//! Numbers of `serde_json`, where it keeps them as text.
+//! Numbers that `serde_json` keeps as text.
 //!
-//! With its feature `arbitrary_precision`, which any dependency may switch on for the whole
-//! program, a `serde_json::Number` is written as a struct with one text. A program that is built
-//! without the feature would read that as an object. So a number that is the same either way is
-//! written as a number either way.
+//! With the feature `arbitrary_precision`, `serde_json::Number` is written as a struct with one
+//! text. Any dependency may switch the feature on for the whole program. A program without it would
+//! read the struct as an object. So if the text is exactly a number, the number is written, with or
+//! without the feature.
 
 use super::error::CodecError;
 use super::form::JSON_NUMBER;
 use super::write::{write_float, write_negative, write_unsigned};
 
-/// How the names begin that `serde_json` gives to structs of its own. It reads a map with such a
+/// The prefix of the names that `serde_json` gives to its own structs. It reads a map with such a
 /// key as one of them.
 const PRIVATE: &[u8] = b"$serde_json::private::";
 
-/// Refuses the MessagePack of a map's key that is such a name. Structs have them as names of
-/// fields, not as keys.
+/// Refuses a map key with such a name. The structs of `serde_json` have them as names of fields,
+/// not as keys.
 #[inline]
 pub(super) fn check_key(key: &[u8]) -> Result<(), CodecError> {
     match key.split_first() {
@@ -29,8 +29,8 @@ enum Number {
     Float(f64),
 }
 
-/// Puts a number in the place of the map that ends `out`, where that is the same. The map has one
-/// field, which begins at `field`, behind the one byte of its marker.
+/// Replaces the map at the end of `out` by the number that it stands for, if there is one. The map
+/// has one field, which begins at `field`, behind the one byte of the map's marker.
 pub(super) fn simplify(out: &mut Vec<u8>, field: usize) {
     let text = out.get(field + 1 + JSON_NUMBER.len()..);
     let text = text.and_then(|text| rmp_serde::from_slice::<&str>(text).ok());
@@ -45,7 +45,7 @@ pub(super) fn simplify(out: &mut Vec<u8>, field: usize) {
     }
 }
 
-/// The number of which `serde_json` would make the same text again.
+/// The number that `serde_json` writes as this text.
 fn number(text: &str) -> Option<Number> {
     if let Ok(number) = text.parse::<u64>() {
         return (number.to_string() == text).then_some(Number::Unsigned(number));
@@ -54,7 +54,7 @@ fn number(text: &str) -> Option<Number> {
         return (number.to_string() == text).then_some(Number::Negative(number));
     }
     let number: f64 = text.parse().ok()?;
-    // Smaller and larger ones are written with an exponent, not by all in the same way.
+    // Smaller and larger numbers have an exponent, which programs write in different ways.
     let plain = number == 0.0 || (1e-4..1e16).contains(&number.abs());
     (plain && format!("{number:?}") == text).then_some(Number::Float(number))
 }
@@ -65,7 +65,7 @@ mod tests {
     use crate::encode;
     use serde::Serialize;
 
-    /// As `serde_json` writes it with the feature.
+    /// A number as `serde_json` writes it with the feature.
     #[derive(Serialize)]
     #[serde(rename = "$serde_json::private::Number")]
     struct Kept {
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    /// As a key of a map it is data, and would be read as a number, or refused when it is read.
+    /// Such a key of a map is data, and would be read as a number or refused when it is read.
     #[test]
     fn a_map_with_such_a_key_is_refused() {
         for name in [JSON_NUMBER, "$serde_json::private::RawValue"] {

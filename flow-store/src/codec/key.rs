@@ -1,7 +1,7 @@
-//! Keys as MessagePack: what `encode` makes of them, in less time where they are of a common type.
+//! Keys as MessagePack: the bytes of `encode`, made faster for common types.
 //!
-//! The key of each record is encoded, and its form for people takes longer to make than its bytes.
-//! The type is known when this is compiled, so to ask for it costs nothing.
+//! The key of each record is encoded, and formatting an address or identifier as text takes longer
+//! than encoding the text. The type is known at compile time, so testing for it costs nothing.
 
 use super::error::CodecError;
 use super::value::encode;
@@ -10,7 +10,7 @@ use std::any::{Any, TypeId};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use uuid::Uuid;
 
-/// Appends the MessagePack of a key: the bytes that [`encode`](crate::encode) makes of it.
+/// Appends the MessagePack of a key: the same bytes as [`encode`](crate::encode).
 ///
 /// # Errors
 ///
@@ -27,8 +27,10 @@ pub fn encode_key<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result
     encode_other(key, into)
 }
 
-/// Whether two keys of this type are equal if and only if they have the same bytes, and each is
-/// read as what it was. It is known of common types only.
+/// Whether keys of this type need no check: they are equal if and only if their bytes are, and each
+/// is read back as itself.
+///
+/// It is known of common types only; for all others the answer is `false`.
 #[must_use]
 pub fn is_plain_key<K: 'static>() -> bool {
     macro_rules! any_of {
@@ -41,7 +43,7 @@ pub fn is_plain_key<K: 'static>() -> bool {
     plain.contains(&TypeId::of::<K>())
 }
 
-/// Not where it is called: there a short text is to be all that there is.
+/// It is not inlined, so that only the case of a short text is.
 #[inline(never)]
 fn encode_other<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result<(), CodecError> {
     let any = key as &dyn Any;
@@ -59,8 +61,8 @@ fn encode_other<K: Serialize + 'static>(key: &K, into: &mut Vec<u8>) -> Result<(
     }
 }
 
-/// Most keys. A text that is not short is written as any other value is.
-#[allow(clippy::cast_possible_truncation)] // it is short
+/// Writes a text of less than 256 bytes, which most keys are.
+#[allow(clippy::cast_possible_truncation)] // It is short.
 fn write_short(text: &str, into: &mut Vec<u8>) {
     match text.len() {
         len @ ..32 => into.push(0xa0 | len as u8),
@@ -85,8 +87,8 @@ const fn digit(value: usize) -> u8 {
 }
 
 fn write_uuid(id: &[u8; 16], into: &mut Vec<u8>) {
-    // Where each byte's digits stand: behind the marker of two bytes, with a `-` before the 4th,
-    // 6th, 8th and 10th byte.
+    // The place of each byte's digits: behind the marker of 2 bytes, with a `-` before the bytes 4,
+    // 6, 8 and 10, counted from 0.
     const PLACES: [usize; 16] = [2, 4, 6, 8, 11, 13, 16, 18, 21, 23, 26, 28, 30, 32, 34, 36];
     let mut text = [b'-'; 38];
     text[0] = 0xd9;
@@ -99,14 +101,14 @@ fn write_uuid(id: &[u8; 16], into: &mut Vec<u8>) {
     into.extend_from_slice(&text);
 }
 
-/// Writes an address as `Display` does, but for those that are IPv4: then it writes nothing and
-/// says so.
+/// Writes an address as `Display` does. For a mapped IPv4 address it writes nothing and returns
+/// `false`.
 fn write_address(address: &Ipv6Addr, into: &mut Vec<u8>) -> bool {
     let parts = address.segments();
     if let [0, 0, 0, 0, 0, 0xffff, ..] = parts {
         return false;
     }
-    // The first of the longest runs of zeros is left out.
+    // As in `Display`, the first of the longest runs of zeros is left out.
     let (mut longest, mut run) = (0..0, 0..0);
     for (at, part) in parts.iter().enumerate() {
         run = match *part {
@@ -144,7 +146,7 @@ fn write_address(address: &Ipv6Addr, into: &mut Vec<u8>) -> bool {
         put(digit(part & 15));
         at += 1;
     }
-    // 39 characters at most
+    // An address has at most 39 characters.
     let text_len = len - 1;
     if text_len < 32 {
         text[0] = 0xa0 | text_len as u8;
@@ -184,7 +186,7 @@ mod tests {
         assert_eq!(as_key(&v4), as_text("127.0.0.1"));
     }
 
-    /// Addresses with more zeros than chance would have.
+    /// Parts of addresses with more zeros than random ones.
     fn segment() -> impl Strategy<Value = u16> {
         prop_oneof![3 => Just(0), 1 => 0..0x20u16, 1 => any::<u16>(), 1 => Just(0xffff)]
     }

@@ -1,4 +1,4 @@
-//! How values become bytes: MessagePack with field names, in the form that people write.
+//! Values as bytes: MessagePack with field names, in serde's human-readable form.
 
 mod check;
 mod encoder;

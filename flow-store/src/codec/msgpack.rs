@@ -1,12 +1,12 @@
-//! MessagePack without types: where a value ends, how deep it is, whether two are the same.
+//! MessagePack without types: where a value ends, how deep it is, and whether two are the same.
 
 use super::error::CodecError;
 use super::form::LEVELS;
 
-/// Checks that the bytes are one MessagePack value to the last of them.
+/// Checks that the bytes are exactly one MessagePack value.
 ///
-/// It takes no stack, and memory only by the level: any bytes can be given. However deep it is:
-/// that is no damage.
+/// It does not recurse, and needs memory only for each level, so it is safe for any bytes. A value
+/// may be of any depth: depth is no damage.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), CodecError> {
     let mut rest = bytes;
     pass(&mut rest, usize::MAX)?;
@@ -19,18 +19,18 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), CodecError> {
     }
 }
 
-/// Checks that the value at the front of the bytes is no deeper than values are kept.
+/// Checks that the value at the front of the bytes has at most [`LEVELS`] levels.
 pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), CodecError> {
     match pass(&mut &*bytes, usize::from(LEVELS)) {
         Err(CodecError::TooDeep) => Err(CodecError::TooDeep),
-        // Whoever decodes it says what else is wrong.
+        // Any other error is reported when the value is decoded.
         _ => Ok(()),
     }
 }
 
-/// Reads past one value with at most so many levels.
+/// Reads past one value with at most `most` levels.
 fn pass(rest: &mut &[u8], most: usize) -> Result<(), CodecError> {
-    // how many values are still to come at each level
+    // How many values are still to come at each level.
     let mut levels: Vec<u64> = vec![1];
     while let Some(left) = levels.last_mut() {
         let Some(next) = left.checked_sub(1) else {
@@ -49,8 +49,9 @@ fn pass(rest: &mut &[u8], most: usize) -> Result<(), CodecError> {
     Ok(())
 }
 
-/// Whether two values are the same, where the entries of maps and the elements of sequences may
-/// come in any order: a set is a sequence, and one that was read is gone through in another order.
+/// Whether two values are the same, apart from the order of map entries and sequence elements.
+///
+/// A `HashSet` is written as a sequence, and its order changes when it is read.
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     match (sorted(&mut &*a), sorted(&mut &*b)) {
         (Ok(a), Ok(b)) => a == b,
@@ -58,8 +59,8 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// The value at the front of the bytes, with everything in it sorted. No deeper than values are
-/// written.
+/// The value at the front of the bytes, with all its parts sorted. It recurses, so the value must
+/// not be deeper than [`LEVELS`].
 fn sorted(rest: &mut &[u8]) -> Result<Vec<u8>, CodecError> {
     let begin = *rest;
     let inside = value(rest)?;
@@ -79,10 +80,10 @@ fn sorted(rest: &mut &[u8]) -> Result<Vec<u8>, CodecError> {
     Ok(all)
 }
 
-/// So many characters of a value are shown.
+/// Number of characters of a value that are shown.
 const SHOWN: usize = 200;
 
-/// A value as people would write it, much like JSON, cut where it is long: for messages.
+/// A MessagePack value as text for messages, much like JSON; cut after 200 characters.
 ///
 /// ```
 /// let mut bytes = Vec::new();
@@ -108,8 +109,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Adds the text of the value at the front of the bytes; `None` when it is none, is too deep, or
-/// when there is enough text.
+/// Appends the text of the value at the front of the bytes. Returns `None` if it is not a value, is
+/// too deep, or if there is enough text.
 fn show(rest: &mut &[u8], into: &mut String, levels: u16) -> Option<()> {
     if into.len() > 4 * SHOWN {
         return None;
@@ -168,28 +169,28 @@ fn show_text(bytes: &[u8], into: &mut String) {
     *into += &format!("{:?}", String::from_utf8_lossy(bytes));
 }
 
-/// Reads past one value, up to what is inside of it; returns how many values that are.
+/// Reads past the beginning of a value, and returns how many values are inside it.
 fn value(rest: &mut &[u8]) -> Result<u64, CodecError> {
     let marker = number(rest, 1)?;
     let (skip, inside) = match marker {
-        // small numbers, nil, bools
+        // Small numbers, nil and bools.
         0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => (0, 0),
         0x80..=0x8f => (0, 2 * (marker & 0x0f)),
         0x90..=0x9f => (0, marker & 0x0f),
         0xa0..=0xbf => (marker & 0x1f, 0),
-        // bytes, then extensions, whose type is a byte more
+        // Bytes, then extensions, which have one more byte for their type.
         0xc4..=0xc6 => (number(rest, 1 << (marker - 0xc4))?, 0),
         0xc7..=0xc9 => (number(rest, 1 << (marker - 0xc7))? + 1, 0),
-        // floats and integers
+        // Floats and integers.
         0xca => (4, 0),
         0xcb => (8, 0),
         0xcc..=0xcf => (1 << (marker - 0xcc), 0),
         0xd0..=0xd3 => (1 << (marker - 0xd0), 0),
-        // extensions of a fixed length
+        // Extensions of a fixed length.
         0xd4..=0xd8 => ((1 << (marker - 0xd4)) + 1, 0),
-        // text
+        // Text.
         0xd9..=0xdb => (number(rest, 1 << (marker - 0xd9))?, 0),
-        // arrays and maps
+        // Arrays and maps.
         0xdc..=0xdd => (0, number(rest, 2 << (marker - 0xdc))?),
         0xde..=0xdf => (0, 2 * number(rest, 2 << (marker - 0xde))?),
         _ => return Err(wrong(&format!("no value begins with {marker:#04x}"))),
@@ -225,7 +226,7 @@ mod tests {
     use proptest::prelude::*;
     use serde::de::IgnoredAny;
 
-    /// What begins a value, and lengths that are there.
+    /// Bytes that often begin a value, and short lengths.
     fn byte() -> impl Strategy<Value = u8> {
         prop_oneof![2 => 0x80..=0xdfu8, 1 => 0..6u8, 1 => any::<u8>()]
     }
@@ -242,7 +243,7 @@ mod tests {
     #[test]
     fn every_marker_with_what_it_needs() {
         for marker in 0..=u8::MAX {
-            // lengths of 1 in 1 to 4 bytes, and what has it
+            // A length of 1 in 1 to 4 bytes, and enough bytes for it.
             for zeros in 0..4 {
                 for len in 0..20 {
                     let mut bytes = vec![marker];
@@ -263,7 +264,7 @@ mod tests {
             assert_eq!(check_depth(&nested(levels)), Err(CodecError::TooDeep));
             check(&nested(levels)).unwrap();
         }
-        // nor a length that lies time or memory
+        // A false length takes neither time nor memory.
         check(&[0xdd, 0xff, 0xff, 0xff, 0xff]).unwrap_err();
         check(&[0xdb, 0xff, 0xff, 0xff, 0xff]).unwrap_err();
     }

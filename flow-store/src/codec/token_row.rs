@@ -3,7 +3,7 @@
 use super::error::CodecError;
 use super::value::{decode, encode};
 
-// MessagePack's bools, so that the value of a row is two MessagePack values in a row.
+// These are MessagePack's bools, so the value of a row is two consecutive MessagePack values.
 const NOT_FINISHED: u8 = 0xc2;
 const FINISHED: u8 = 0xc3;
 
@@ -32,7 +32,7 @@ impl<'a> TokenRow<'a> {
     #[must_use]
     pub fn key(partition: &str) -> Vec<u8> {
         let mut key = Vec::new();
-        // Texts can always be encoded, and a vector takes all.
+        // A text can always be encoded.
         let _ = encode(partition, &mut key);
         key
     }
@@ -41,12 +41,12 @@ impl<'a> TokenRow<'a> {
     ///
     /// # Errors
     ///
-    /// [`CodecError::Decode`] if the key is no text.
+    /// [`CodecError::Decode`] if the key is not a text.
     pub fn partition(key: &[u8]) -> Result<String, CodecError> {
         decode(key)
     }
 
-    /// Takes the value of a row apart.
+    /// Splits the value of a row.
     ///
     /// # Errors
     ///

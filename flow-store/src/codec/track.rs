@@ -1,28 +1,28 @@
-//! What is learnt of a value while it is written, beside its bytes.
+//! What the encoder reports about a value while it is written, besides its bytes.
 
-/// What is told of a value while it is written.
+/// Receives what the encoder reports.
 pub(super) trait Track {
     /// A value of this kind begins, or a name or a variant is written.
     fn mix(&mut self, what: u64);
 
-    /// There is something here that is seldom there.
+    /// Something rare is here, such as an empty text.
     fn note(&mut self, what: u64);
 
-    /// Where the elements of a sequence or a map begin.
+    /// The elements of a sequence or a map begin. Returns the state at this point.
     fn begin(&mut self) -> u64;
 
-    /// An element ends, of a sequence or map that began at `at`; `last` is what the element before
-    /// it was.
+    /// An element ends. Its sequence or map began at `at`, and `last` is the shape of the element
+    /// before.
     fn element(&mut self, at: u64, last: &mut u64);
 
     /// The sequence or map that began at `at` ends.
     fn end(&mut self, at: u64, elements: u32);
 
-    /// What was written may not be what is read: two fields may have one name.
+    /// The value may be read differently than it was written: two fields may have one name.
     fn doubt(&mut self);
 }
 
-/// Nobody wants to know.
+/// Ignores all reports.
 pub(super) struct Untracked;
 
 impl Track for Untracked {
@@ -42,7 +42,7 @@ impl Track for Untracked {
     fn doubt(&mut self) {}
 }
 
-/// Kinds of values, as [`Track::mix`] is told.
+/// Kinds of values, for [`Track::mix`].
 pub(super) mod kind {
     pub(in crate::codec) const NIL: u64 = 1;
     pub(in crate::codec) const BOOL: u64 = 2;

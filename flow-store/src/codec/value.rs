@@ -9,15 +9,19 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// Appends the MessagePack of `value` to `into`.
 ///
-/// Fields are written with their names, so that fields may be reordered, added with a default and
-/// removed. A type that has a form for people, such as an address, an identifier or a time, is
-/// written in that. Whether it can be read back is not checked: see [`Checked`](crate::Checked).
+/// Fields are written with their names, so fields may be reordered, added with a default, and
+/// removed. A type with a human-readable form, such as an address, an identifier or a time, is
+/// written in that form. Whether the value can be read back is not checked: see
+/// [`Checked`](crate::Checked).
 ///
 /// # Errors
 ///
-/// [`CodecError::Encode`] if the type's `Serialize` fails, [`CodecError::TooDeep`] if the value is
-/// nested deeper than 256 levels, [`CodecError::SomeOfNothing`] for `Some(None)`, `Some(())` and
-/// their like. `into` is then as it was.
+/// - [`CodecError::Encode`] if the type's `Serialize` fails.
+/// - [`CodecError::TooDeep`] if the value is nested more than 256 levels deep.
+/// - [`CodecError::SomeOfNothing`] for `Some(None)`, `Some(())` and the like.
+/// - [`CodecError::PrivateKey`] for a map with a key that `serde_json` reserves.
+///
+/// After an error `into` is unchanged.
 ///
 /// ```
 /// let mut bytes = Vec::new();
@@ -38,9 +42,9 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, into: &mut Vec<u8>) -> Result<()
 ///
 /// # Errors
 ///
-/// [`CodecError::Decode`] if the bytes are not of this type, [`CodecError::TooDeep`] if they are
-/// nested deeper than values are written, [`CodecError::TrailingBytes`] if they are more than the
-/// value.
+/// - [`CodecError::Decode`] if the bytes are not of this type.
+/// - [`CodecError::TooDeep`] if they are nested more than 256 levels deep.
+/// - [`CodecError::TrailingBytes`] if bytes are left over after the value.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let mut rest = bytes;
     let value = decode_front(&mut rest)?;
@@ -53,14 +57,14 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     }
 }
 
-/// Reads a value from the front of `bytes`, and moves `bytes` on behind it.
+/// Reads a value from the front of `bytes`, and advances `bytes` past it.
 ///
 /// # Errors
 ///
-/// Those of [`decode`], but for bytes that are left.
+/// Those of [`decode`], except [`CodecError::TrailingBytes`].
 pub fn decode_front<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, CodecError> {
-    // So many levels need so many bytes. Not all that is nested counts as a level when it is
-    // decoded.
+    // Each level takes at least one byte, so fewer bytes can't be too deep. The deserializer does
+    // not count every level itself.
     if bytes.len() > usize::from(LEVELS) {
         msgpack::check_depth(bytes)?;
     }
@@ -102,7 +106,7 @@ mod tests {
             paid: 1,
         };
         assert_eq!(read, expected);
-        // and a removed one is passed over
+        // A removed field is skipped.
         let read: Cart = decode(&bytes_of(&expected)).unwrap();
         assert_eq!(read, Cart { paid: 1, unpaid: 2 });
     }
@@ -144,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_length_that_lies_costs_no_memory() {
-        // array32 of 4 billion elements, then nothing
+        // The header of an array of 4 billion elements, and nothing behind it.
         assert!(decode::<Vec<u64>>(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
     }
 }

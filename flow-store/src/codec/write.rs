@@ -1,13 +1,15 @@
-//! How the parts of MessagePack are written: by `rmp`, but for what nearly every state and key has,
-//! which takes fewer instructions here.
+//! Writes the parts of MessagePack.
+//!
+//! Most is left to `rmp`. The parts that nearly every state and key has are written here, in fewer
+//! instructions.
 
 use super::error::CodecError;
 use rmp::encode;
 use serde::ser;
 use std::fmt::Display;
 
-/// Why a value could not be written. Boxed: nearly all results are good ones, and pass through many
-/// hands.
+/// Why a value could not be written. It is boxed to keep results small: nearly all of them are
+/// `Ok`, and they pass through many functions.
 #[derive(Debug)]
 pub(super) struct Failed(Box<CodecError>);
 
@@ -39,7 +41,7 @@ impl ser::Error for Failed {
     }
 }
 
-/// The length of anything: MessagePack has 32 bits for it.
+/// A length, for which MessagePack has 32 bits.
 pub(super) fn length(len: usize) -> Result<u32, Failed> {
     u32::try_from(len).map_err(|_| {
         CodecError::Encode("it has a part with more than 4 billion elements or bytes".to_owned())
@@ -47,13 +49,13 @@ pub(super) fn length(len: usize) -> Result<u32, Failed> {
     })
 }
 
-/// Ends the writing of a part. A vector takes all bytes.
+/// Discards the result of writing to a vector, which never fails.
 #[inline]
 fn written<T, E>(_: Result<T, E>) {}
 
 /// Begins a sequence of this length.
 #[inline]
-#[allow(clippy::cast_possible_truncation)] // it is short
+#[allow(clippy::cast_possible_truncation)] // It fits: the match says so.
 pub(super) fn write_array(out: &mut Vec<u8>, len: u32) {
     match len {
         0..=15 => out.push(0x90 | len as u8),
@@ -63,7 +65,7 @@ pub(super) fn write_array(out: &mut Vec<u8>, len: u32) {
 
 /// Begins a map of this length.
 #[inline]
-#[allow(clippy::cast_possible_truncation)] // it is short
+#[allow(clippy::cast_possible_truncation)] // It fits: the match says so.
 pub(super) fn write_map(out: &mut Vec<u8>, len: u32) {
     match len {
         0..=15 => out.push(0x80 | len as u8),
@@ -73,7 +75,7 @@ pub(super) fn write_map(out: &mut Vec<u8>, len: u32) {
 
 /// Appends the MessagePack of a text.
 #[inline]
-#[allow(clippy::cast_possible_truncation)] // it is short
+#[allow(clippy::cast_possible_truncation)] // It fits: the match says so.
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
     match text.len() {
         len @ ..32 => out.push(0xa0 | len as u8),
@@ -91,7 +93,7 @@ pub(super) fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Failed>
 }
 
 #[inline]
-#[allow(clippy::cast_possible_truncation)] // it is short
+#[allow(clippy::cast_possible_truncation)] // It fits: the match says so.
 pub(super) fn write_unsigned(out: &mut Vec<u8>, number: u64) {
     match number {
         0..=0x7f => out.push(number as u8),

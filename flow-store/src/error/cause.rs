@@ -1,4 +1,4 @@
-//! What lies behind a failure.
+//! The causes of a failure.
 
 use std::fmt;
 use std::io;
@@ -7,9 +7,9 @@ use std::io;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The operating system: a full disk, a broken one.
+    /// An error of the operating system, such as a full or broken disk.
     Io(io::Error),
-    /// Anything else that redb says, or that a panic in it said.
+    /// The text of any other error of redb, or of a panic in it.
     Other(String),
 }
 
@@ -22,12 +22,12 @@ impl fmt::Display for Cause {
     }
 }
 
-/// How a file was lost that a process had open.
+/// How a process lost a file that it had open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Lost {
-    /// There is nothing under its name: it, or a directory above it, was removed or moved.
+    /// Nothing has its name: the file, or a directory above it, was removed or moved.
     Gone,
-    /// There is another file under its name.
+    /// Another file has its name.
     Replaced,
 }

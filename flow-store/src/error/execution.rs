@@ -10,18 +10,15 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ExecutionError {
     /// No number is left for a new execution.
-    #[error(
-        "the store in {directory} has given all its 16,777,215 execution numbers away, and none \
-         is used twice"
-    )]
+    #[error("the store in {directory} has used all of its 16,777,215 execution numbers")]
     TooManyExecutions {
         /// The directory.
         directory: PathBuf,
     },
     /// The commit that starts an execution failed; nothing of the execution ran.
     #[error(
-        "the start of an execution could not be written to {path}: {cause}. Nothing ran, and what \
-         was durable is"
+        "the start of an execution could not be written to {path}: {cause}. Nothing ran, and \
+         everything that was durable still is"
     )]
     StartFailed {
         /// The file.
@@ -29,7 +26,7 @@ pub enum ExecutionError {
         /// What happened.
         cause: Cause,
     },
-    /// A later execution has the store: this one must stop.
+    /// A later execution has the store, so this one must stop.
     #[error(
         "execution {mine} of the flow was replaced: the store file {path} is at execution \
          {current} now. Nothing was written"
@@ -57,10 +54,10 @@ pub enum ExecutionError {
         path: PathBuf,
         /// How it was lost.
         how: Lost,
-        /// The last epoch that is in the file, wherever that is now.
+        /// The last epoch in the file, wherever that is now.
         last: Epoch,
     },
-    /// The epoch to commit is not greater than the last, or of another execution.
+    /// The epoch to commit is not greater than the last one, or belongs to another execution.
     #[error(
         "epoch {epoch} cannot be committed to {path} by execution {execution}, whose last is \
          {last}. Nothing was written; this is a mistake in the program, not in the store"
@@ -70,12 +67,12 @@ pub enum ExecutionError {
         path: PathBuf,
         /// The epoch that was refused.
         epoch: Epoch,
-        /// The execution that wanted to commit it.
+        /// The execution that tried to commit it.
         execution: u64,
         /// The last epoch that is durable.
         last: Epoch,
     },
-    /// A change that no reader would ever find again, or that is too large.
+    /// A change is too large, or no reader would find it.
     #[error(
         "a change of step number {step} cannot be stored in {path}: {why}. Nothing was written; \
          this is a mistake in the program, not in the store"
@@ -88,10 +85,10 @@ pub enum ExecutionError {
         /// What is wrong with it.
         why: String,
     },
-    /// A commit failed, and nobody knows whether it is durable.
+    /// A commit failed, and it is unknown whether it is durable.
     #[error(
-        "the commit of epoch {epoch} to {path} failed: {cause}. {}; whether epoch {epoch} is, is \
-         not known",
+        "the commit of epoch {epoch} to {path} failed: {cause}. {}; it is unknown whether epoch \
+         {epoch} is durable",
         safe(*.last)
     )]
     CommitFailed {
@@ -104,13 +101,13 @@ pub enum ExecutionError {
         /// What happened.
         cause: Cause,
     },
-    /// An earlier commit of this execution failed, so there can be no other.
+    /// An earlier commit of this execution failed, so nothing more can be committed.
     #[error("an earlier commit to {path} failed, so nothing more can be written")]
     AfterFailedCommit {
         /// The file.
         path: PathBuf,
     },
-    /// The commit that says how an execution ended failed; its data is safe.
+    /// The commit that records how an execution ended failed; its data is safe.
     #[error(
         "the end of execution {execution} could not be written to {path}: {cause}. {}",
         safe(*.last)
@@ -150,7 +147,7 @@ impl ExecutionError {
                  in its place, or start with a new store and new outputs"
             }
             ExecutionError::CommitFailed { .. } | ExecutionError::AfterFailedCommit { .. } => {
-                "start the flow again: it goes on from what is on the disk"
+                "start the flow again: it resumes from what is on the disk"
             }
             ExecutionError::Encode { cause, .. } => return cause.help().map(str::to_owned),
             ExecutionError::WrongEpoch { .. }
@@ -161,7 +158,7 @@ impl ExecutionError {
     }
 }
 
-/// Up to where all is durable, as the beginning of a sentence.
+/// What is durable, as the beginning of a sentence.
 fn safe(last: Epoch) -> String {
     match last.is_start() {
         true => "Nothing is durable yet".to_owned(),

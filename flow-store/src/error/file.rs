@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The path leads to something that is not a directory.
+    /// The path is not that of a directory.
     #[error("{path} is not a directory, and the store needs one of its own")]
     NotADirectory {
         /// The path.
@@ -18,7 +18,7 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
-    /// The directory held a store and its file is gone.
+    /// The directory held a store, and its file is missing.
     #[error(
         "the store in {directory} has lost its data: its lock file names the store {store}, and \
          there is no {part}"
@@ -31,13 +31,13 @@ pub enum FileError {
         /// The name of the missing file.
         part: String,
     },
-    /// The file is not one of redb's.
+    /// The file is not a redb file.
     #[error("{path} is not a store: it does not begin as a redb file does")]
     NotARedbFile {
         /// The file.
         path: PathBuf,
     },
-    /// The file is redb's, but what is in it is not a store of flow.
+    /// The file is a redb file, but not a store of flow.
     #[error("{path} is a redb file, but not a store of flow: {missing}")]
     NotAFlowStore {
         /// The file.
@@ -45,7 +45,7 @@ pub enum FileError {
         /// What it lacks.
         missing: String,
     },
-    /// The file is shorter than it says.
+    /// The file is shorter than its header says.
     #[error("the store file {path} was cut short: it has {length} bytes and needs {needed}")]
     Truncated {
         /// The file.
@@ -55,7 +55,7 @@ pub enum FileError {
         /// The least length it should have.
         needed: u64,
     },
-    /// The bytes of the file were changed, or cut short, by something other than the store.
+    /// Something other than the store changed the bytes of the file, or cut it short.
     #[error("the store file {path} is damaged: {what}. Nothing was changed")]
     Damaged {
         /// The file.
@@ -90,7 +90,7 @@ pub enum FileError {
         /// The format that this version reads.
         known: u64,
     },
-    /// The file is one of several, or of another place among them.
+    /// The file is one of several parts, or another part than its name says.
     #[error("the store file {path} is part {index} of {count}, and its name says part 0 of 1")]
     WrongPart {
         /// The file.
@@ -100,7 +100,7 @@ pub enum FileError {
         /// Of how many.
         count: u64,
     },
-    /// The directory has other part files than the one there should be.
+    /// The directory has other part files than the expected one.
     #[error(
         "the store in {directory} should have the one file {expected}, and has {}",
         .found.join(", ")
@@ -108,12 +108,12 @@ pub enum FileError {
     OtherParts {
         /// The directory.
         directory: PathBuf,
-        /// The name of the file there should be.
+        /// The name of the expected file.
         expected: String,
-        /// The names of the files there are.
+        /// The names of the files that are there.
         found: Vec<String>,
     },
-    /// The file belongs to another store than the one this directory held.
+    /// The file belongs to another store than the one that this directory held.
     #[error("{path} is of the store {found}, and this directory held the store {expected}")]
     ForeignPart {
         /// The file.
@@ -144,7 +144,7 @@ impl FileError {
             FileError::FormatTooOld { path, .. } => {
                 return Some(format!(
                     "run the flow with the version that wrote the store, or move {} away and \
-                     start anew",
+                     start with a new store",
                     directory_of(path).display()
                 ));
             }
@@ -152,7 +152,7 @@ impl FileError {
             FileError::OtherParts { .. } => "keep the right one, with that name",
             FileError::ForeignPart { lock, .. } => {
                 return Some(format!(
-                    "put the right file in its place, or remove {} to agree to the other",
+                    "put the right file in its place, or remove {} to accept this one",
                     lock.display()
                 ));
             }

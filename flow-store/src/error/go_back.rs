@@ -4,11 +4,11 @@ use crate::epoch::Epoch;
 use crate::retain::Retained;
 use std::path::PathBuf;
 
-/// Why a store can't go back to an earlier epoch, or go on from there.
+/// Why a store can't go back to an earlier epoch, or resume from there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GoBackError {
-    /// It is none of those that are retained.
+    /// The epoch is not retained.
     #[error(
         "the store in {} can't go back to epoch {epoch}: it is at {last}, and retains {}",
         .directory.display(), list(.retained)
@@ -18,12 +18,12 @@ pub enum GoBackError {
         directory: PathBuf,
         /// The epoch that was asked for.
         epoch: Epoch,
-        /// The epoch that it is at.
+        /// The epoch that the store is at.
         last: Epoch,
-        /// Those that it can go back to, oldest first.
+        /// The epochs that it can go back to, oldest first.
         retained: Box<[Retained]>,
     },
-    /// The store went back to an epoch already, and has come further since.
+    /// The store went back to this epoch before, and has moved on since.
     #[error(
         "execution {execution} has gone back to epoch {epoch} already, and the store in {} is at \
          {last} now",
@@ -36,15 +36,15 @@ pub enum GoBackError {
         epoch: Epoch,
         /// The execution that went back to it.
         execution: u64,
-        /// The first epoch of that execution: the same state.
+        /// The first epoch of that execution, which has the same state.
         opened: Epoch,
         /// The epoch that the store is at.
         last: Epoch,
     },
-    /// Only a start can go on from a look that was brought back.
+    /// The look went back to an earlier epoch, so it can only be used for a start.
     #[error(
         "the look at the store in {directory} shows epoch {epoch}, which is not its last: only a \
-         start goes on from there"
+         start can continue from there"
     )]
     GoneBack {
         /// The directory.
@@ -63,10 +63,10 @@ impl GoBackError {
                 "start the flow with `--retain` to retain epochs from then on".to_owned()
             }
             GoBackError::WentBack { opened, .. } => format!(
-                "leave `--from-epoch` away to go on from there; to go back once more, and give up \
-                 what came after, say `--from-epoch {opened}`"
+                "omit `--from-epoch` to resume from there; to go back once more, and give up what \
+                 came after, say `--from-epoch {opened}`"
             ),
-            GoBackError::GoneBack { .. } => "look at it anew".to_owned(),
+            GoBackError::GoneBack { .. } => "look at the store again".to_owned(),
         })
     }
 }

@@ -1,11 +1,11 @@
-//! The store belongs to somebody else, or can't be kept from others.
+//! Another process has the store, or the store can't be protected from others.
 
 use super::file::directory_of;
 use jiff::Timestamp;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a process may not use the store, which is as it should be.
+/// Why a process may not use the store, although nothing is wrong with it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
@@ -16,23 +16,23 @@ pub enum LockError {
     Locked {
         /// The lock file.
         path: PathBuf,
-        /// The host of the process that holds it; none where the record cannot be read.
+        /// The host of the process that holds it; `None` if the record can't be read.
         host: Option<String>,
         /// The process that holds it.
         pid: Option<u32>,
         /// Since when it holds it.
         since: Option<Timestamp>,
     },
-    /// Others read the store, for longer than is waited for.
+    /// Other processes read the store for longer than a start waits.
     #[error("the store {directory} is being read by another process, such as `flow-store export`")]
     BeingRead {
         /// The directory.
         directory: PathBuf,
     },
-    /// A start waits for those who read, and no more are to come.
+    /// A start waits for the readers, so no further reader is admitted.
     #[error(
-        "the store {directory} is about to be used by another process, which waits for those who \
-         read it"
+        "the store {directory} is about to be used by another process, which waits until nobody \
+         reads it"
     )]
     AboutToStart {
         /// The directory.
@@ -49,7 +49,7 @@ pub enum LockError {
         /// What the operating system said.
         cause: io::Error,
     },
-    /// The store is not as it was when it was looked at.
+    /// The store changed since the look.
     #[error("the store in {directory} changed while it was being looked at ({what})")]
     Changed {
         /// The directory.
@@ -57,8 +57,8 @@ pub enum LockError {
         /// What is different.
         what: String,
     },
-    /// The look was made to read only.
-    #[error("the store {directory} was looked at to be read, together with others")]
+    /// The look is for reading only.
+    #[error("this look at the store {directory} is for reading only")]
     ReadOnly {
         /// The directory.
         directory: PathBuf,
@@ -71,14 +71,14 @@ impl LockError {
     pub fn help(&self) -> Option<String> {
         let help = match self {
             LockError::Locked { .. } => "stop that process, or give another directory",
-            LockError::BeingRead { .. } => "wait until that has ended",
+            LockError::BeingRead { .. } => "wait until that process has ended",
             LockError::AboutToStart { .. } => "try again",
             LockError::NoLocks { .. } => {
                 "put the store on a local disk; on NFS start the lock daemon, or mount it with \
                  `nolock` if no other host runs the flow"
             }
             LockError::Changed { .. } => "start again",
-            LockError::ReadOnly { .. } => "look at it alone to change it, with `Look::at`",
+            LockError::ReadOnly { .. } => "to change the store, look at it with `Look::at`",
         };
         Some(help.to_owned())
     }

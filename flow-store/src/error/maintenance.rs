@@ -1,21 +1,21 @@
-//! Work on a store that no flow runs on can't be done.
+//! Maintenance of a store can't be done.
 
 use super::cause::Cause;
 use super::steps::list;
 use crate::step::StoredStep;
 use std::path::PathBuf;
 
-/// Why work on a store that no flow runs on could not be done.
+/// Why maintenance of a store could not be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaintenanceError {
-    /// There is no store where there should be one.
+    /// The directory has no store.
     #[error("there is no store in {directory}")]
     NoStore {
         /// The directory.
         directory: PathBuf,
     },
-    /// A step that was asked for is not in the store.
+    /// The requested step is not in the store.
     #[error(
         "there is no step `{id}` in the store in {}: it has {}", .directory.display(), list(.stored)
     )]
@@ -24,10 +24,10 @@ pub enum MaintenanceError {
         directory: PathBuf,
         /// The id that was given.
         id: String,
-        /// The steps there are.
+        /// The steps of the store.
         stored: Vec<StoredStep>,
     },
-    /// The new id of a step is that of another.
+    /// Another step has the new id already.
     #[error(
         "step `{from}` cannot be renamed to `{to}`, which the store in {} has already: it has {}",
         .directory.display(), list(.stored)
@@ -37,12 +37,12 @@ pub enum MaintenanceError {
         directory: PathBuf,
         /// The step.
         from: String,
-        /// The id that it was to get.
+        /// The id that it should get.
         to: String,
-        /// The steps there are.
+        /// The steps of the store.
         stored: Vec<StoredStep>,
     },
-    /// Where a backup was to be made there is something.
+    /// The target of a backup exists already.
     #[error("{path} is there already, and a backup makes a directory of its own")]
     TargetExists {
         /// The path.
@@ -56,7 +56,7 @@ pub enum MaintenanceError {
         /// What happened.
         cause: Cause,
     },
-    /// A commit that changes the steps failed, and nobody knows whether it is durable.
+    /// A commit that changes the steps failed, and it is unknown whether it is durable.
     #[error("could not {attempt} in {path}: {cause}. It is done as a whole or not at all")]
     MaintenanceFailed {
         /// What was attempted.
@@ -78,7 +78,7 @@ impl MaintenanceError {
             }
             MaintenanceError::TargetExists { .. } => "give another path",
             MaintenanceError::MaintenanceFailed { .. } => {
-                "see with `flow-store steps` whether it is done"
+                "`flow-store steps` shows whether it is done"
             }
             MaintenanceError::UnknownStep { .. }
             | MaintenanceError::StepExists { .. }

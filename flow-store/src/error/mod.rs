@@ -1,4 +1,4 @@
-//! Every way in which the store refuses or fails, in words for the person who has to act.
+//! All errors of the store, in words for the person who has to act.
 
 mod cause;
 mod execution;
@@ -20,22 +20,22 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why the store could not be looked at, started, written or ended.
+/// Why an operation on the store failed.
 ///
-/// There is a type for each family of operations. Shown with `{}` it says what is wrong and in
-/// which file, and then, on a line that begins with `help: `, what to do. [`message`] and [`help`]
-/// give the two apart.
+/// There is a type for each family of operations. `Display` says what is wrong and in which file.
+/// If something can be done, a second line that begins with `help: ` says what. [`message`] and
+/// [`help`] return the two parts separately.
 ///
-/// An error of [`Look`](crate::Look) means that the store is as it was.
+/// After an error of [`Look`](crate::Look) the store is unchanged.
 ///
 /// [`message`]: StoreError::message
 /// [`help`]: StoreError::help
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The operating system refused.
+    /// A call of the operating system failed.
     Io {
-        /// What was attempted, as in `open`.
+        /// What was attempted, such as `open`.
         attempt: &'static str,
         /// On which file or directory.
         path: PathBuf,
@@ -44,20 +44,20 @@ pub enum StoreError {
     },
     /// The files in the directory are not a store that can be used.
     File(FileError),
-    /// Another process has the store, or it can't be kept from others.
+    /// Another process has the store, or it can't be locked.
     Lock(LockError),
-    /// The steps of the flow and those of the store do not fit.
+    /// The steps of the flow and those of the store do not match.
     Steps(StepsError),
     /// The store can't go back to an epoch.
     GoBack(GoBackError),
     /// An execution could not start, commit or end.
     Execution(ExecutionError),
-    /// Work on a store that no flow runs on could not be done.
+    /// Maintenance of a store could not be done.
     Maintenance(MaintenanceError),
 }
 
 impl StoreError {
-    /// What is wrong, the cause included, without what to do about it.
+    /// What is wrong, including the cause, without the help.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
@@ -75,7 +75,7 @@ impl StoreError {
         }
     }
 
-    /// What to do about it: a sentence without an end that names the command or the setting.
+    /// What to do about it: a sentence without a period that names the command or the setting.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {

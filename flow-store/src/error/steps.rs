@@ -1,10 +1,10 @@
-//! The steps of the flow and those of the store do not fit.
+//! The steps of the flow and those of the store do not match.
 
 use crate::schema::{self, Difference, Schema};
 use crate::step::{StepKind, StoredStep};
 use std::path::PathBuf;
 
-/// Why the flow can't go on with the steps of the store. The store is as it was.
+/// Why the flow can't resume with the steps of the store. The store is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepsError {
@@ -15,12 +15,12 @@ pub enum StepsError {
         directory: PathBuf,
         /// The id.
         id: String,
-        /// Where the flow says it.
+        /// Its place in the flow's source.
         places: [String; 2],
     },
-    /// The store has steps that the flow has not.
+    /// The store has steps that the flow does not have.
     #[error(
-        "the store in {} has {} that the flow has not: {}{}",
+        "the store in {} has {} that the flow does not have: {}{}",
         .directory.display(),
         if .steps.len() == 1 { "a step" } else { "steps" },
         list(.steps),
@@ -31,8 +31,7 @@ pub enum StepsError {
         directory: PathBuf,
         /// The steps.
         steps: Vec<StoredStep>,
-        /// Steps that are not in the store, each with an id that the flow says it had before and
-        /// that is not there either.
+        /// Steps that are not in the store, each with a former id that is not there either.
         unused: Vec<(String, String)>,
     },
     /// A step is of another kind than it was.
@@ -52,7 +51,7 @@ pub enum StepsError {
         stored: StepKind,
         /// What it is in the flow.
         flow: StepKind,
-        /// Where the flow says it.
+        /// Its place in the flow's source.
         place: String,
     },
     /// The keys of a step are of another type than they were.
@@ -62,15 +61,15 @@ pub enum StepsError {
         .0.note(".rekey_from")
     )]
     KeyChanged(Box<AnotherType>),
-    /// What a step keeps is of another type than it was, and serde could at best take it for
-    /// something else.
+    /// The values of a step are of another type than they were, and the new type can't read them
+    /// faithfully.
     #[error(
         "the {} of step `{}` ({}) are of another type than in the store in {}:{}{}",
         .0.kind.keeps(), .0.id, .0.place, .0.directory.display(), schema::list(&.0.differences),
         .0.note(".migrate_from")
     )]
     StateChanged(Box<AnotherType>),
-    /// A step that was to be dropped is not in the store.
+    /// The step to drop is not in the store.
     #[error(
         "there is no step `{id}` to drop in the store in {}: it has {}",
         .directory.display(), list(.stored)
@@ -80,12 +79,12 @@ pub enum StepsError {
         directory: PathBuf,
         /// The id that was given.
         id: String,
-        /// The steps there are.
+        /// The steps of the store.
         stored: Vec<StoredStep>,
     },
-    /// A renamed step would have the rows of two stored steps.
+    /// A renamed step would get the rows of two stored steps.
     #[error(
-        "{place}: the store in {} has both `{}` and `{}`, and step `{id}` can go on with one only",
+        "{place}: the store in {} has both `{}` and `{}`, and step `{id}` can resume with one only",
         .directory.display(), .stored[0], .stored[1]
     )]
     RenameOfTwo {
@@ -95,13 +94,13 @@ pub enum StepsError {
         id: String,
         /// The ids in the store.
         stored: [String; 2],
-        /// Where the flow says it.
+        /// Its place in the flow's source.
         place: String,
     },
-    /// A step says that it was renamed from a step that the flow still has.
+    /// A step was renamed from an id that another step of the flow still has.
     #[error(
-        "{place}: step `{id}` says that it was `{old}`, and the flow still has a step `{old}`, \
-         which the rows in {} could as well be for",
+        "{place}: step `{id}` says that it was `{old}`, and the flow still has a step `{old}`: \
+         it is unclear which of them the rows in {} belong to",
         .directory.display()
     )]
     RenameInUse {
@@ -111,10 +110,10 @@ pub enum StepsError {
         id: String,
         /// The id that is still in use.
         old: String,
-        /// Where the flow says it.
+        /// Its place in the flow's source.
         place: String,
     },
-    /// Two steps say that they were renamed from the same one.
+    /// Two steps were renamed from the same id.
     #[error(
         "steps `{}` ({}) and `{}` ({}) both say that they were `{old}`, and the rows in {} can go \
          to one only",
@@ -127,14 +126,11 @@ pub enum StepsError {
         old: String,
         /// The steps in the flow.
         ids: Box<[String; 2]>,
-        /// Where the flow says them.
+        /// Their places in the flow's source.
         places: Box<[String; 2]>,
     },
     /// No number is left for a new step.
-    #[error(
-        "the store in {directory} has given all its 65,536 step numbers away, and none is used \
-         twice"
-    )]
+    #[error("the store in {directory} has used all of its 65,536 step numbers")]
     TooManySteps {
         /// The directory.
         directory: PathBuf,
@@ -151,12 +147,12 @@ impl StepsError {
                 let first = steps.first().map_or("", |step| &step.id);
                 let is_source = |step: &StoredStep| step.kind == StepKind::Source;
                 let but = match steps.iter().any(is_source) {
-                    true => " (of a source that is where it stood: its input would be read again)",
+                    true => " (a source then reads its input from the start)",
                     false => "",
                 };
                 format!(
-                    "if a step was renamed, say `.renamed_from(\"{first}\")` where it is now; if \
-                     what it held may go{but}, start with `{}`",
+                    "if a step was renamed, say `.renamed_from(\"{first}\")` where it is now; to \
+                     give up the rows{but}, start with `{}`",
                     drop_flags(steps)
                 )
             }
@@ -165,12 +161,12 @@ impl StepsError {
             ),
             StepsError::KeyChanged(another) => format!(
                 "other keys have other bytes, so what is stored would be out of reach. Convert \
-                 each key with `.rekey_from::<Old>(..)`, give the rows up with `--drop-state {}`, \
+                 each key with `.rekey_from::<Old>(..)`, give up the rows with `--drop-state {}`, \
                  or go back to the key that is stored: {}",
                 another.stored_id, another.stored
             ),
             StepsError::StateChanged(another) => format!(
-                "{}give what is stored up with `--drop-state {}`, or go back to the type that is \
+                "{}give up what is stored with `--drop-state {}`, or go back to the type that is \
                  stored: {}",
                 match another.kind {
                     StepKind::State => "convert them with `.migrate_from::<Old>(..)`, ",
@@ -181,20 +177,20 @@ impl StepsError {
             ),
             StepsError::NoSuchStep { .. } => return None,
             StepsError::RenameOfTwo { .. } => {
-                "start with `--drop-state` for the one whose rows may go".to_owned()
+                "start with `--drop-state` for the one whose rows you give up".to_owned()
             }
             StepsError::RenameInUse { old, .. } => {
-                format!("take `.renamed_from(\"{old}\")` away, or give the other step another name")
+                format!("remove `.renamed_from(\"{old}\")`, or give the other step another name")
             }
             StepsError::RenamedTwice { old, .. } => {
-                format!("take one `.renamed_from(\"{old}\")` away")
+                format!("remove one `.renamed_from(\"{old}\")`")
             }
             StepsError::TooManySteps { .. } => "start with a new directory".to_owned(),
         })
     }
 }
 
-/// A type that is not what it was in the store.
+/// A type of a step that differs from the one in the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct AnotherType {
@@ -202,7 +198,7 @@ pub struct AnotherType {
     pub directory: PathBuf,
     /// The id of the step.
     pub id: String,
-    /// Where the flow says it.
+    /// Its place in the flow's source.
     pub place: String,
     /// What the step keeps.
     pub kind: StepKind,
@@ -210,14 +206,14 @@ pub struct AnotherType {
     pub stored_id: String,
     /// The type in the store.
     pub stored: Schema,
-    /// What is not as it was.
+    /// The differences between the stored type and the flow's.
     pub differences: Vec<Difference>,
-    /// The types that the flow could convert.
+    /// The types that the flow can convert.
     pub converted_from: Vec<Schema>,
 }
 
 impl AnotherType {
-    /// That there is a conversion, of another type.
+    /// Says that there is a conversion, but of another type.
     fn note(&self, method: &str) -> String {
         match self.converted_from.as_slice() {
             [] => String::new(),
@@ -243,7 +239,7 @@ pub(super) fn list(steps: &[StoredStep]) -> String {
     steps.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Of those that are shown: more are no typing errors.
+/// At most three are shown: this is a hint at a misspelled id, and more are hardly misspelled.
 fn list_unused(unused: &[(String, String)]) -> String {
     let one = |(id, old): &(String, String)| {
         format!("; `{id}` was `{old}` before, the flow says, and the store has no `{old}`")

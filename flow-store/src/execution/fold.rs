@@ -1,8 +1,8 @@
-//! Folding: the oldest deltas become chunks, a bounded part of them with each commit.
+//! Folding: each commit turns a bounded part of the oldest deltas into chunks.
 //!
-//! What is folded of a key group is written as another run of it, or, when its later runs have
-//! become large beside the first one, all its rows are merged into one run. So a row is written a
-//! few times in its life, and a group has not many more bytes than its rows.
+//! The folded rows of a key group become a new run of the group. If its later runs have become
+//! large compared with the first one, all its rows are merged into one run instead. So each row is
+//! written only a few times, and a group takes little more space than its rows.
 
 use crate::epoch::Epoch;
 use crate::error::FileError;
@@ -19,29 +19,30 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
-/// How many bytes of deltas may lie unfolded, beyond those that are retained: a third of what is
-/// folded, within these. The less is folded, the sooner it is worth it, as keys come again; the
-/// more, the more rows find others of their group.
+/// The bounds of how many bytes of deltas may stay unfolded, besides retained ones. Within them it
+/// is a third of the folded bytes. In a small store folding soon pays, because keys recur. In a
+/// large one it pays to wait until more rows share a group.
 const LEAST: u64 = 256 << 10;
 const MOST: u64 = 8 << 20;
-/// A group of so few bytes is merged each time: to add to it costs as much.
+/// A group of up to this many bytes is always merged: adding a run would cost as much.
 const SMALL: u64 = 4 << 10;
-/// A delta counts for this much more than its bytes, so that tiny ones are not too many.
+/// Number of bytes that each delta counts in addition to its own, so that tiny deltas do not pile
+/// up.
 const DELTA: u64 = 512;
 
-/// How many bytes are folded at once where all are.
+/// Number of bytes per round when everything is folded.
 const ALL_AT_ONCE: u64 = if cfg!(test) { 1000 } else { 64 << 20 };
 
-/// How much is folded, and when.
+/// Decides how much is folded, and when.
 #[derive(Debug)]
 pub(crate) struct Folding {
-    /// The bounds of how many bytes of deltas may lie unfolded.
+    /// The bounds of how many bytes of deltas may stay unfolded.
     least: u64,
     most: u64,
-    /// The bytes of groups that are merged each time.
+    /// The size in bytes up to which a group is always merged.
     small: u64,
-    /// Of the groups that were folded into since the start: to look it up costs a page of the file
-    /// each time.
+    /// The sizes of groups that were folded since the start. Looking one up in the file costs a
+    /// page each time.
     sizes: HashMap<(u16, u16), Option<Sizes>>,
 }
 
@@ -62,8 +63,8 @@ impl Folding {
         }
     }
 
-    /// The bytes to fold when a commit has written so many; none if there is nothing that has to
-    /// be.
+    /// The number of bytes to fold after a commit of `written` bytes; `None` if nothing needs
+    /// folding.
     pub(crate) fn amount(
         &self,
         deltas: &VecDeque<Delta>,
@@ -75,33 +76,34 @@ impl Folding {
         for delta in deltas.iter().take_while(|delta| delta.epoch <= meta.oldest) {
             foldable += delta.bytes + DELTA;
             if foldable > unfolded {
-                // all that is likely to be there, and more than comes in, so it ends
+                // This is all that is likely to be there, and more than comes in, so folding
+                // catches up.
                 return Some(unfolded.max(written).saturating_add(written));
             }
         }
         None
     }
 
-    /// Whether a group is merged: with so many bytes of runs, when more come.
+    /// Whether a group is merged, given its sizes and `more` new bytes.
     fn merges(&self, sizes: Sizes, more: u64, left: &mut u64) -> bool {
         let later = sizes.later.saturating_add(more);
         let all = sizes.first.saturating_add(later);
-        // Of a group that has nothing yet there is nothing to read, and nothing that is gone has to
-        // hide anything.
+        // In an empty group there is nothing to read, and removals need not hide anything.
         if all <= self.small || sizes == Sizes::default() {
             return true;
         }
         if later <= sizes.first / 2 {
             return false;
         }
-        // Groups grow at the same pace: what is left over has its turn at the next fold.
+        // Groups grow at the same pace, so this limits the work of one fold. The others are merged
+        // by the next folds.
         let merges = *left > 0;
         *left = left.saturating_sub(all);
         merges
     }
 }
 
-/// Folds about so many bytes of the oldest deltas that need not stay as they are.
+/// Folds about `amount` bytes of the oldest deltas that are not retained.
 pub(crate) fn fold(
     transaction: &WriteTransaction,
     meta: &mut Meta,
@@ -132,12 +134,12 @@ pub(crate) fn fold(
         if part.last {
             deltas.pop_front();
         }
-        // those of a step that is in no manifest any more go
+        // Changes of a step that is in no manifest any more are dropped.
         let of_steps = part.changes().filter_map(Result::ok);
         changes.extend(of_steps.filter(|change| known.binary_search(&change.step).is_ok()));
     }
-    // stable, so of one row's changes the last one stays last; and cheap, which comparing keys is
-    // not
+    // The sort is stable, so the last change of a row stays last. Keys are compared only within a
+    // group, as it is expensive.
     changes.sort_by_key(place);
 
     meta.runs += 1;
@@ -179,7 +181,7 @@ pub(crate) fn fold(
     Ok(())
 }
 
-/// Folds all that can be, and leaves one run of each group.
+/// Folds everything that is not retained, and leaves one run of each group.
 pub(crate) fn fold_all(
     transaction: &WriteTransaction,
     meta: &mut Meta,
@@ -190,7 +192,7 @@ pub(crate) fn fold_all(
     let foldable = |deltas: &VecDeque<Delta>| deltas.front().is_some_and(|it| it.epoch <= oldest);
     let mut folding = Folding::new();
     while {
-        // once in any case, which forgets steps that are gone
+        // It folds at least once, which forgets steps that are gone.
         fold(transaction, meta, deltas, &mut folding, ALL_AT_ONCE, path)?;
         foldable(deltas)
     } {}
@@ -217,7 +219,7 @@ pub(crate) fn fold_all(
     Ok(())
 }
 
-/// Makes one run of what a group has and what is new.
+/// Merges the runs of a group and the new rows into one run.
 fn merge(
     table: &mut Table<'_, ChunkKey, &'static [u8]>,
     (step, group, run): (u16, u16, u64),
@@ -245,10 +247,10 @@ fn place(change: &Change<'_>) -> u32 {
     u32::from(change.step) << 16 | u32::from(change.group)
 }
 
-/// The rows of `deltas`, each a key and a value.
+/// Rows of `deltas`, each a key and a value.
 type Parts = Vec<((u64, u32), Vec<u8>)>;
 
-/// Takes the oldest parts out of the table.
+/// Removes the oldest parts from the table, and returns them.
 fn take(transaction: &WriteTransaction, oldest: Epoch, amount: u64) -> Result<Parts, Failure> {
     let mut table = transaction.open_table(DELTAS)?;
     let (mut taken, mut bytes) = (Parts::new(), 0);
@@ -301,7 +303,7 @@ mod tests {
 
     type Now = BTreeMap<Vec<u8>, Vec<u8>>;
 
-    /// Without directory and executions: rows of one step and one key group.
+    /// A store without directory and executions: rows of one step and one key group.
     struct Store {
         database: Database,
         steps: [StoredStep; 1],
@@ -344,7 +346,7 @@ mod tests {
             }
         }
 
-        /// A value of so many bytes, or none: the row is gone.
+        /// Commits rows with values of the given lengths; `None` removes the row.
         fn commit(&mut self, rows: &[(u8, Option<usize>)]) {
             let mut changes = Changes::new();
             for (n, (key, value)) in rows.iter().enumerate() {
@@ -415,8 +417,8 @@ mod tests {
         }
     }
 
-    /// Of a row the last version counts, of those that are folded at once and of all runs; and
-    /// none, if that is the last.
+    /// The last version of a row counts, among those that are folded together and among all runs.
+    /// If it is a removal, the row is gone.
     #[test]
     fn what_was_folded_later_hides_what_was_before() {
         let mut store = Store::new();
@@ -437,7 +439,7 @@ mod tests {
         assert_eq!(store.rows(), store.now);
         store.fold(u64::MAX);
         assert_eq!((store.runs(), store.rows() == store.now), (2, true));
-        // until a merge, in which it goes
+        // A merge removes hidden versions.
         let half: Vec<_> = (40..95).map(|key| (key, Some(101))).collect();
         store.commit(&half);
         store.meta.oldest = store.meta.epoch;
@@ -479,7 +481,7 @@ mod tests {
         }
     }
 
-    /// However little may be merged: the first run of a group has no rows that are gone.
+    /// Even if nothing may be merged, the first run of a group has no removals.
     #[test]
     fn what_was_never_there_leaves_nothing() {
         let mut store = Store::new();

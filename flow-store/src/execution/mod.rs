@@ -1,4 +1,4 @@
-//! A running execution: the one that may commit.
+//! A running execution, which commits epochs.
 
 pub(crate) mod fold;
 mod retention;
@@ -32,27 +32,27 @@ use std::path::PathBuf;
 
 /// An execution of the flow that has started, and can commit its epochs.
 ///
-/// It holds the store's lock until it is dropped. To drop it without [`end`](Execution::end) is
-/// what a kill is: nothing that was committed is lost, and the store's records say that it did not
-/// end.
+/// It holds the store's lock until it is dropped. Dropping it without [`end`](Execution::end) has
+/// the same effect as a kill: no commit is lost, and the store records no end.
 pub struct Execution {
     database: Held,
     part: PathBuf,
-    /// None over a backend without a directory.
+    /// `None` over a backend without a directory.
     named: Option<Named>,
-    /// As the file has it.
+    /// The content of `meta` in the file.
     meta: Meta,
     record: ExecutionRecord,
     /// The numbers of the steps, sorted.
     steps: Vec<u16>,
     retain: Retain,
-    /// What is not folded, oldest first.
+    /// The deltas that are not folded, oldest first.
     deltas: VecDeque<Delta>,
     time: Time,
     folding: Folding,
-    /// Nobody knows what is in the file since a commit failed.
+    /// Whether a commit failed, so that the content of the file is unknown.
     failed: bool,
-    /// Last, so that it is released last; none over a backend without a directory.
+    /// It is the last field, so that it is released last; `None` over a backend without a
+    /// directory.
     _lock: Option<Lock>,
 }
 
@@ -91,33 +91,41 @@ impl Execution {
         self.record.number
     }
 
-    /// The epoch it goes on from: the last durable one before it started.
+    /// The epoch that it resumed from: the last durable one, or the one that the look went back to.
     #[must_use]
     pub fn resumed_from(&self) -> Epoch {
         self.record.resumed_from
     }
 
-    /// The last epoch that is durable; [`Epoch::opening`] of its number before the first commit.
+    /// The last durable epoch. Before the first commit it is [`Epoch::opening`] of the execution's
+    /// number.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.meta.epoch
     }
 
-    /// Makes the changes of an epoch durable, with those of all epochs since the last commit.
+    /// Makes the changes of an epoch durable.
     ///
-    /// They are appended in one transaction; of several changes of one row the last wins. With them
-    /// a bounded part of what earlier commits appended is folded into sorted chunks. When this
-    /// returns, a power failure loses none of it.
+    /// If `epoch` is not the next one, `changes` must include those of all epochs since the last
+    /// commit.
+    ///
+    /// All changes are appended in one transaction. The last change of a row wins. The same
+    /// transaction folds a bounded part of earlier changes into sorted chunks. Once this returns,
+    /// the changes survive a power failure.
     ///
     /// # Errors
     ///
-    /// Nothing is written, and the next commit can go on, for a
-    /// [`WrongEpoch`](crate::ExecutionError::WrongEpoch) (not greater than the last, or of another
-    /// execution), a [`WrongChange`](crate::ExecutionError::WrongChange) and when
-    /// [`Fenced`](crate::ExecutionError::Fenced) by a later execution. After a
-    /// [`CommitFailed`](crate::ExecutionError::CommitFailed) the epoch may be durable or not: every
-    /// further commit is [refused](crate::ExecutionError::AfterFailedCommit), and the flow has to
-    /// be started again.
+    /// Without writing anything:
+    ///
+    /// - [`WrongEpoch`](crate::ExecutionError::WrongEpoch): the epoch is not greater than the last
+    ///   one, or belongs to another execution.
+    /// - [`WrongChange`](crate::ExecutionError::WrongChange): a change can't be stored.
+    /// - [`Fenced`](crate::ExecutionError::Fenced): a later execution has the store.
+    /// - [`Gone`](crate::ExecutionError::Gone): the file was removed or replaced.
+    /// - [`AfterFailedCommit`](crate::ExecutionError::AfterFailedCommit): an earlier commit failed.
+    ///
+    /// After [`CommitFailed`](crate::ExecutionError::CommitFailed) it is unknown whether the epoch
+    /// is durable. Every further commit is refused, and the flow must be restarted.
     pub fn commit<'a, I>(&mut self, epoch: Epoch, changes: I) -> Result<(), StoreError>
     where
         I: IntoIterator<Item = &'a Changes>,
@@ -170,7 +178,8 @@ impl Execution {
         let written = guard(write);
         self.deltas = deltas;
         self.folding = folding;
-        // then the deltas are as they would have been, and nothing is committed any more
+        // After a failure the deltas are those of the failed commit, so nothing may be committed
+        // any more.
         self.failed = written.is_err() && begun;
         written.map_err(|failure| {
             failure.while_writing(|cause: Cause| {
@@ -191,13 +200,14 @@ impl Execution {
 
     /// Writes how the execution ended, and closes the store.
     ///
-    /// This is a commit of its own that does not move [`epoch`](Execution::epoch).
+    /// This is a separate commit, which does not change [`epoch`](Execution::epoch).
     ///
     /// # Errors
     ///
-    /// [`EndFailed`](crate::ExecutionError::EndFailed): the record may be missing, no data is;
-    /// nothing is written when [`Fenced`](crate::ExecutionError::Fenced) or [after a failed
-    /// commit](crate::ExecutionError::AfterFailedCommit).
+    /// - [`EndFailed`](crate::ExecutionError::EndFailed): the record of the end may be missing. No
+    ///   data is lost.
+    /// - [`Fenced`](crate::ExecutionError::Fenced), [`Gone`](crate::ExecutionError::Gone),
+    ///   [`AfterFailedCommit`](crate::ExecutionError::AfterFailedCommit): nothing is written.
     pub fn end(mut self, how: End) -> Result<(), StoreError> {
         self.check_not_failed()?;
         self.check_there()?;
@@ -218,7 +228,7 @@ impl Execution {
             part,
             meta,
             record,
-            // released when all is done
+            // The lock is released when everything is done.
             _lock,
             ..
         } = self;
@@ -246,7 +256,7 @@ impl Execution {
         }
     }
 
-    /// Refuses to write on into a file that has no name any more, or another one.
+    /// Refuses to write to a file that has lost its name.
     fn check_there(&self) -> Result<(), StoreError> {
         match self.named.as_ref().and_then(Named::lost) {
             None => Ok(()),
@@ -258,7 +268,7 @@ impl Execution {
         }
     }
 
-    /// What the file says, if it is still ours.
+    /// Reads `meta`, and returns an error if another execution or store has the file.
     fn fence(&self, transaction: &WriteTransaction) -> Result<Meta, Failure> {
         let damaged = |name: &str| {
             StoreError::File(FileError::Damaged {
@@ -293,7 +303,7 @@ mod tests {
     use crate::look::Look;
     use crate::manifest::Agreed;
 
-    /// I7: a file that has seen a later execution takes no commit of an earlier one.
+    /// Invariant I7: a file that has seen a later execution accepts no commit of an earlier one.
     #[test]
     fn a_later_execution_fences_an_earlier_one() {
         let directory = tempfile::tempdir().unwrap();
@@ -305,7 +315,7 @@ mod tests {
             })
             .unwrap();
         execution.commit(Epoch::first(1), []).unwrap();
-        // somebody who got past the lock
+        // Another process got past the lock.
         let mut other = execution.meta.clone();
         other.execution = 2;
         other.epoch = Epoch::opening(2);
@@ -317,7 +327,7 @@ mod tests {
             .unwrap();
         transaction.commit().unwrap();
 
-        // not even with an epoch that would be greater
+        // Not even a greater epoch is accepted.
         for epoch in [Epoch::first(1).next(), Epoch::first(2)] {
             let error = execution.commit(epoch, []).unwrap_err();
             assert!(

@@ -1,4 +1,4 @@
-//! Which epochs an execution retains, and which it forgets.
+//! Decides which epochs an execution retains, and which it forgets.
 
 use crate::clock::now;
 use crate::epoch::Epoch;
@@ -7,26 +7,28 @@ use crate::retain::Retain;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The time by which an execution forgets epochs, in milliseconds.
+/// The time that decides when an execution forgets epochs, in milliseconds.
 ///
-/// What is forgotten does not come back, so a clock that is set must not make old what is not.
-/// During an execution the time goes on as the process measures it, whatever the clock says. At a
-/// start it goes on, or back, by what the clock says has passed since the last commit. Nobody can
-/// tell a clock that is ahead then from a pause, so at first it is not believed: what the execution
-/// forgets of earlier executions is what is old by the time of the last commit, from which it goes
-/// on twice as fast as the process measures, until it has come to the other one. How old its own
-/// epochs are it has measured itself.
+/// A forgotten epoch does not come back, so setting the clock must not make epochs old.
+///
+/// - During an execution the time advances as the process measures it, whatever the clock says.
+/// - At a start the time moves, forward or back, by what the clock says has passed since the last
+///   commit.
+/// - At a start a clock that is ahead looks like a pause, so it is not *believed* at first. For
+///   epochs of earlier executions, the believed time begins at the last commit. It advances twice
+///   as fast as the process measures, until it reaches the time.
+/// - The age of its own epochs is measured by the execution itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Time {
-    /// Of the last commit before the start.
+    /// The time of the last commit before the start.
     before: i64,
-    /// Of the start.
+    /// The time of the start.
     start: i64,
     started: Instant,
 }
 
 impl Time {
-    /// At the start of an execution that goes on from these.
+    /// The time at the start of an execution that resumes from these deltas.
     pub(super) fn after(deltas: &VecDeque<Delta>) -> Time {
         Time::at(now().as_millisecond(), deltas.back())
     }
@@ -48,7 +50,7 @@ impl Time {
         self.start.saturating_add(milliseconds(elapsed))
     }
 
-    /// As much of a time of this execution as is believed.
+    /// The believed part of a time of this execution.
     fn believed(&self, time: i64) -> i64 {
         let elapsed = time.saturating_sub(self.start);
         time.min(self.before.saturating_add(elapsed.saturating_mul(2)))
@@ -59,8 +61,8 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The oldest epoch that is to stay restorable when these deltas are there, the last of which has
-/// just been written, and `oldest` was restorable before.
+/// The oldest epoch to retain, given all unfolded deltas, the last of which has just been written.
+/// `oldest` is the oldest epoch that was restorable before.
 pub(super) fn oldest(
     deltas: &VecDeque<Delta>,
     oldest: Epoch,
@@ -85,7 +87,7 @@ pub(super) fn oldest(
             let first_own = deltas.partition_point(|delta| !own(delta));
             let young = deltas.partition_point(|delta| !own(delta) || delta.time < measured);
             let old = match young > first_own {
-                // All that is earlier is older still.
+                // All earlier deltas are older still.
                 true => young.saturating_sub(start),
                 false => {
                     let now = time.believed(last.time);
@@ -99,11 +101,11 @@ pub(super) fn oldest(
     first.map_or(last.epoch, |delta| delta.before)
 }
 
-/// How many of these deltas of earlier executions, oldest first, are from before `since`.
+/// How many of these deltas of earlier executions, oldest first, are older than `since`.
 ///
-/// Each is at least as old as those behind it. So one of a time that is still to come, of a clock
-/// that was ahead, is as old as the next one. And one from before `since` is of a clock that was
-/// behind, and not old, if it stands behind one that is from after it.
+/// Each delta is at least as old as those after it. So a delta with a time in the future, from a
+/// clock that was ahead, counts as old as the next one. And a delta from before `since` is not old
+/// if it comes after one from after `since`: its clock was behind.
 fn old<'a>(deltas: impl Iterator<Item = &'a Delta>, since: i64, now: i64) -> usize {
     let times = deltas.map(|delta| delta.time);
     let before = times.take_while(|time| *time < since || *time > now);
@@ -117,7 +119,7 @@ mod tests {
 
     const FIRST: Epoch = Epoch::opening(1);
 
-    /// Deltas of these times, which are those of the clock.
+    /// Deltas with these times, both by the clock and by the execution.
     fn deltas_at(times: &[i64]) -> VecDeque<Delta> {
         let mut deltas = VecDeque::new();
         for time in times {
@@ -148,7 +150,7 @@ mod tests {
         });
     }
 
-    /// How many of the deltas can be gone back behind.
+    /// How many of the deltas are retained.
     fn kept(deltas: &VecDeque<Delta>, seconds: u64, time: &Time) -> usize {
         let retain = Retain::For(Duration::from_secs(seconds));
         let oldest = oldest(deltas, FIRST, retain, time);
@@ -170,7 +172,7 @@ mod tests {
             (Retain::Nothing, 0, 5),
             (Retain::Epochs(2), 0, 3),
             (Retain::Epochs(100), 0, 0),
-            // what was given up does not come back
+            // An epoch that was given up does not come back.
             (Retain::Epochs(100), 2, 2),
             (Retain::Epochs(1), 5, 5),
             (seconds(1), 0, 3),
@@ -190,9 +192,9 @@ mod tests {
         }
     }
 
-    /// Executions that follow each other: what the clock says at the start of each, and for each of
-    /// its commits how many seconds have passed and by how many the clock was set. Returns how many
-    /// epochs are retained at the end of each.
+    /// Simulates consecutive executions. Each has the clock at its start, and for each commit the
+    /// seconds that have passed and the seconds by which the clock was set. Returns the number of
+    /// epochs that are retained at the end of each.
     fn executions(retain: u64, all: &[(i64, &[(u64, i64)])]) -> Vec<usize> {
         let (mut deltas, mut counts) = (VecDeque::new(), Vec::new());
         for (start, commits) in all {
@@ -213,11 +215,12 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_behind_forgets_nothing_when_it_is_right_again() {
-        // It is set back and forth again.
+        // The clock is set back and forth again.
         let set: &[_] = &[(10, 0), (20, -9_500), (30, -9_500), (40, 0)];
         let counts = executions(100, &[(10_000, set), (10_050, RUN), (10_060, RUN)]);
         assert_eq!(counts, [5, 9, 13]);
-        // It is wrong at a start and set right later, in the first execution and in another one.
+        // The clock is wrong at a start and corrected later, in the first execution and in another
+        // one.
         let behind: &[_] = &[(1, 0), (2, 10_000), (3, 10_000)];
         let all = [
             (0, behind),
@@ -227,10 +230,10 @@ mod tests {
             (10_040, RUN),
         ];
         assert_eq!(executions(100, &all), [4, 8, 12, 16, 20]);
-        // It is wrong in a whole execution.
+        // The clock is wrong during a whole execution.
         let all = [(10_000, RUN), (10, RUN), (10_020, RUN), (10_030, RUN)];
         assert_eq!(executions(100, &all), [4, 8, 12, 16]);
-        // What is old is forgotten all the same.
+        // Old epochs are forgotten nevertheless.
         let all = [
             (0, behind),
             (10_050, RUN),
@@ -254,15 +257,16 @@ mod tests {
         assert_eq!(kept(&deltas, 1, &time), 2);
     }
 
-    /// However long nothing ran: what an execution has measured itself is forgotten in time.
+    /// After a pause of any length, epochs whose age the execution has measured itself are
+    /// forgotten in time.
     #[test]
     fn after_a_pause_an_execution_forgets_its_own_epochs_in_time() {
         let seconds: Vec<(u64, i64)> = (1..=100).map(|second| (second, 0)).collect();
         let all = [(0, RUN), (1_000_000, &seconds[..])];
         assert_eq!(executions(10, &all), [4, 11]);
-        // Also what earlier ones had, which is older.
+        // Epochs of earlier executions are older, and are forgotten too.
         assert_eq!(executions(100, &all), [4, 101]);
-        // What they had is forgotten once it is old beyond doubt, and not before.
+        // Epochs of earlier executions are forgotten only once they are old beyond doubt.
         assert_eq!(executions(1_000, &all), [4, 105]);
     }
 
@@ -274,7 +278,7 @@ mod tests {
         let believed = |elapsed| time.believed(time.later(Duration::from_millis(elapsed)));
         assert_eq!(believed(0), 3_000);
         assert_eq!(believed(500), 4_000);
-        // It comes to the time of the clock, and never beyond.
+        // The believed time reaches the time of the clock, and never exceeds it.
         assert_eq!(believed(1_000_000), ahead + 1_000_000);
         assert_eq!(believed(2_000_000), ahead + 2_000_000);
         open(&mut deltas, ahead, ahead);

@@ -1,4 +1,4 @@
-//! Starting an execution: the one transaction that does it, in a store that is there or a new one.
+//! Starts an execution, with one transaction, in an existing or a new store.
 
 use super::retention::{self, Time};
 use super::{Execution, Started};
@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use uuid::Uuid;
 
-/// What [`Look::start`] writes as it starts an execution.
+/// What [`Look::start`] writes when it starts an execution.
 #[derive(Clone, Copy, Debug)]
 pub struct Start<'a> {
     /// The steps, from [`Look::reconcile`] of the same look.
@@ -38,12 +38,13 @@ pub struct Start<'a> {
     pub workers: usize,
     /// The program's own name for its build; shown to people.
     pub build: &'a str,
-    /// Rows to change in the same commit: starting positions of sinks, partitions that go.
+    /// Rows to change in the same commit, such as starting positions of sinks and removed
+    /// partitions.
     pub changes: &'a Changes,
 }
 
 impl<'a> Start<'a> {
-    /// A start with one worker, of a program that has no name for its build.
+    /// A start with one worker and without a name for the build.
     ///
     /// ```
     /// use flow_store::{Agreed, Changes, End, Look, Start};
@@ -71,19 +72,28 @@ impl<'a> Start<'a> {
 impl Look {
     /// Starts an execution.
     ///
-    /// In one durable commit: the execution's number and record, its opening epoch, the steps as
-    /// the manifest has them, without the rows of those that are dropped, and `changes`. A new
-    /// store is made under another name, and gets its own with that commit in it.
+    /// One durable commit does all of it:
+    ///
+    /// - It writes the execution's number and record, and its opening epoch.
+    /// - It writes the steps of the manifest, and drops the rows of dropped steps.
+    /// - It applies `changes`.
+    ///
+    /// A new store is made under another name, and is renamed once it has this commit.
     ///
     /// # Errors
     ///
-    /// Before a byte of the store's data is changed: [`Changed`](crate::LockError::Changed) if it
-    /// is not as it was seen or the manifest is of another look,
-    /// [`WrongChange`](crate::ExecutionError::WrongChange), [`Locked`](crate::LockError::Locked) if
-    /// a new store is being made by someone else,
-    /// [`TooManyExecutions`](crate::ExecutionError::TooManyExecutions), or [`Io`](StoreError::Io).
-    /// After that: [`StartFailed`](crate::ExecutionError::StartFailed); the store is then as
-    /// before, or as if the execution had started and been killed at once.
+    /// The store's data is untouched after these errors:
+    ///
+    /// - [`Changed`](crate::LockError::Changed): the store has changed since the look, or the
+    ///   manifest is of another look.
+    /// - [`ReadOnly`](crate::LockError::ReadOnly): the look is for reading only.
+    /// - [`WrongChange`](crate::ExecutionError::WrongChange): a change can't be stored.
+    /// - [`Locked`](crate::LockError::Locked): another process is making the new store.
+    /// - [`TooManyExecutions`](crate::ExecutionError::TooManyExecutions): no number is left.
+    /// - [`Io`](StoreError::Io): the operating system returned an error.
+    ///
+    /// After [`StartFailed`](crate::ExecutionError::StartFailed) the store is as before, or as if
+    /// the execution had started and been killed at once.
     pub fn start(self, start: Start<'_>) -> Result<Execution, StoreError> {
         self.check_alone()?;
         check(&self.place, self.basis(), &start)?;
@@ -101,13 +111,14 @@ impl Look {
         }
     }
 
-    /// Refuses what [`start`](Look::start) would refuse before it changes anything, also of a look
-    /// that only reads.
+    /// Makes the checks that [`start`](Look::start) makes before it changes anything. It also works
+    /// for a look that only reads.
     ///
     /// # Errors
     ///
-    /// Those of [`start`](Look::start) that it has before a byte of the store's data is changed;
-    /// files that must not be written to are [`Io`](StoreError::Io).
+    /// Those of [`start`](Look::start) that leave the store's data untouched, except
+    /// [`ReadOnly`](crate::LockError::ReadOnly). Files that can't be written are
+    /// [`Io`](StoreError::Io).
     pub fn check_start(&self, start: &Start<'_>) -> Result<(), StoreError> {
         check(&self.place, self.basis(), start)?;
         self.place.check_writable()?;
@@ -139,21 +150,21 @@ impl Look {
     }
 }
 
-/// What a start goes on from.
+/// What a start resumes from.
 #[derive(Clone, Debug)]
 struct Origin {
-    /// The uuid of the store, also of one that is new.
+    /// The uuid of the store, which a new one has too.
     pub(crate) store: Uuid,
-    /// The store as it was looked at; none of a new one.
+    /// The state of the store at the look; `None` for a new store.
     pub(crate) seen: Option<Meta>,
-    /// What is not folded of it.
+    /// Its deltas that are not folded.
     pub(crate) deltas: VecDeque<Delta>,
     /// The epoch that it goes back to.
     pub(crate) back_to: Option<Epoch>,
     pub(crate) retain: Retain,
 }
 
-/// All that can be refused without opening a file.
+/// Makes all checks that need no file.
 fn check(place: &Place, basis: Basis, start: &Start<'_>) -> Result<(), StoreError> {
     if start.manifest.basis != basis {
         return Err(changed(
@@ -169,7 +180,7 @@ fn check(place: &Place, basis: Basis, start: &Start<'_>) -> Result<(), StoreErro
     start.changes.check(&numbers(start), &place.part)
 }
 
-/// Starts in a store that is there.
+/// Starts in an existing store.
 fn resume(
     place: &Place,
     origin: &Origin,
@@ -192,7 +203,7 @@ fn create(
     let mut lock = match lock {
         Some(lock) => lock,
         None => Lock::take(place).inspect_err(|error| {
-            // Where there are no locks there is no store, so what was made for it goes.
+            // Without locks there can be no store, so the new directories are removed.
             if matches!(error, StoreError::Lock(LockError::NoLocks { .. })) {
                 Place::take_back(&made);
             }
@@ -312,7 +323,7 @@ fn start_in(
     deltas.push_back(delta);
     meta.oldest = match origin.seen {
         Some(_) => retention::oldest(&deltas, meta.oldest, origin.retain, &time),
-        // nothing was there before the first start
+        // There was nothing before the first start.
         None => meta.epoch,
     };
     transaction.open_table(CHUNKS)?;
@@ -350,8 +361,8 @@ mod tests {
         let error = check(&Place::new(Path::new("state")), manifest.basis, &start).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the store in state has given all its 16,777,215 execution numbers away, and none is \
-             used twice\nhelp: start with a new directory"
+            "the store in state has used all of its 16,777,215 execution numbers\n\
+             help: start with a new directory"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The directory of a store: which files of ours are in it, and how they get there for good.
+//! The directory of a store: its files, and how they are created durably.
 
 use crate::error::{FileError, MaintenanceError, StoreError};
 use crate::file::os;
@@ -6,14 +6,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The one part file of a store in this layout.
+/// The only part file of a store in this layout.
 pub(crate) const PART: &str = "part-00000-of-00001.redb";
-/// The same while it is being made.
+/// The part file while it is being made.
 const UNFINISHED: &str = "part-00000-of-00001.redb.new";
 const LOCK: &str = "lock";
 
-/// The files that a store in this directory has, or has while it is made, compacted or opened. They
-/// need not be there.
+/// All files that a store in this directory may have, also while it is made, compacted or opened.
+/// They need not exist.
 ///
 /// ```
 /// let files = flow_store::files_of("state".as_ref());
@@ -25,7 +25,7 @@ pub fn files_of(directory: &Path) -> Vec<PathBuf> {
     vec![place.part, place.unfinished, place.lock]
 }
 
-/// Where the files of a store are.
+/// The paths of a store's files.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) directory: PathBuf,
@@ -34,10 +34,10 @@ pub(crate) struct Place {
     pub(crate) lock: PathBuf,
 }
 
-/// Which of them are there.
+/// Which of the files exist.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// The names of all part files, sorted, whichever part of how many.
+    /// The names of all part files, sorted, whatever their numbers.
     pub(crate) parts: Vec<String>,
     pub(crate) lock: bool,
 }
@@ -58,8 +58,8 @@ impl Place {
         }
     }
 
-    /// The same with the part file where it really is, if a link leads to it: a file that takes its
-    /// place has to be made beside it.
+    /// The same place with symbolic links of the part file resolved. A file that replaces it has to
+    /// be made in the same directory.
     pub(crate) fn real(self) -> Place {
         let Ok(part) = self.part.canonicalize() else {
             return self;
@@ -73,7 +73,7 @@ impl Place {
         }
     }
 
-    /// Looks what is there; a directory that does not exist has nothing.
+    /// Finds the files that exist. A missing directory has none.
     pub(crate) fn list(&self) -> Result<Found, StoreError> {
         let at = |attempt| {
             move |cause| StoreError::Io {
@@ -108,10 +108,10 @@ impl Place {
         Ok(found)
     }
 
-    /// Creates the directory, and those above it, so that they outlive a power failure. Returns
-    /// those that were not there.
+    /// Creates the directory, and missing ones above it, so that they survive a power failure.
+    /// Returns the new ones.
     pub(crate) fn create(&self) -> Result<Vec<PathBuf>, StoreError> {
-        // the lowest first
+        // The lowest comes first.
         let absent: Vec<&Path> = self
             .directory
             .ancestors()
@@ -132,14 +132,14 @@ impl Place {
         Ok(absent.into_iter().map(Path::to_path_buf).collect())
     }
 
-    /// Takes away the directories that [`create`](Place::create) made, if they are still empty.
+    /// Removes the directories that [`create`](Place::create) made, if they are still empty.
     pub(crate) fn take_back(made: &[PathBuf]) {
         for directory in made {
             let _ = fs::remove_dir(directory);
         }
     }
 
-    /// Creates the directory itself, which must not be there yet.
+    /// Creates only the directory itself, which must not exist yet.
     pub(crate) fn create_new(&self) -> Result<(), StoreError> {
         fs::create_dir(&self.directory).map_err(|cause| match cause.kind() {
             io::ErrorKind::AlreadyExists => {
@@ -160,7 +160,7 @@ impl Place {
         }
     }
 
-    /// Removes what a process left behind that was killed as it made a part file.
+    /// Removes the unfinished part file of a process that was killed while making it.
     pub(crate) fn remove_unfinished(&self) -> Result<(), StoreError> {
         match fs::remove_file(&self.unfinished) {
             Ok(()) => Ok(()),
@@ -173,13 +173,13 @@ impl Place {
         }
     }
 
-    /// Whether the names of new files can be made durable. What else the system says is told when
-    /// one is made.
+    /// Whether the names of new files can be made durable. Other errors are reported when a file is
+    /// made.
     pub(crate) fn has_durable_names(&self) -> bool {
         cfg!(not(unix)) || os::sync_directory(self.above()).unwrap_or(true)
     }
 
-    /// The directory, or the nearest one above it that is there.
+    /// The directory, or the nearest one above it that exists.
     fn above(&self) -> &Path {
         let mut above = self.directory.ancestors();
         match above.find(|path| exists(path)) {
@@ -189,8 +189,7 @@ impl Place {
         }
     }
 
-    /// Whether the files that are there may be written to, and those that are missing be made.
-    /// Nothing is.
+    /// Checks that existing files may be written and missing ones created, without doing either.
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
         if !self.part.exists() || !self.lock.exists() {
             let above = self.above();
@@ -216,7 +215,7 @@ impl Place {
         Ok(())
     }
 
-    /// The bytes of a file.
+    /// The length of a file in bytes.
     pub(crate) fn len_of(&self, path: &Path) -> Result<u64, StoreError> {
         let metadata = fs::metadata(path).map_err(|cause| StoreError::Io {
             attempt: "look at",
@@ -226,7 +225,7 @@ impl Place {
         Ok(metadata.len())
     }
 
-    /// Gives the finished part file its name, so that it outlives a power failure.
+    /// Gives the finished part file its name, so that it survives a power failure.
     pub(crate) fn publish(&self) -> Result<(), StoreError> {
         let at = |attempt| {
             move |cause| StoreError::Io {
@@ -235,7 +234,7 @@ impl Place {
                 cause,
             }
         };
-        // to be synced it has to be open for writing on some systems
+        // Some systems sync only files that are open for writing.
         File::options()
             .write(true)
             .open(&self.unfinished)
@@ -247,11 +246,11 @@ impl Place {
 }
 
 fn exists(path: &Path) -> bool {
-    // the empty path is what a relative one ends in: the current directory
+    // The last ancestor of a relative path is the empty path: the current directory.
     path.as_os_str().is_empty() || path.exists()
 }
 
-/// Makes the names in a directory durable, where that is to be had.
+/// Makes the names in a directory durable where that is supported, and warns where it is not.
 fn sync_directory(path: &Path) -> Result<(), StoreError> {
     match os::sync_directory(path) {
         Ok(synced) => {

@@ -1,16 +1,16 @@
-//! The one gate to redb: what it returns, and what it panics with, becomes an error of ours.
+//! The one gate to redb: its errors and panics become errors of the store.
 
 use crate::error::{Cause, ExecutionError, FileError, LockError, StoreError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// What went wrong in a piece of work on redb.
+/// Why an operation on redb failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The store's own refusal.
     Store(StoreError),
-    /// redb's error.
+    /// An error of redb.
     Redb(redb::Error),
     /// redb panicked, as it may on a file that was changed from outside.
     Panic(String),
@@ -52,9 +52,9 @@ from_redb!(
     redb::TransactionError
 );
 
-/// Does a piece of work on redb and catches its panics.
+/// Runs an operation on redb, and catches its panics.
 ///
-/// What redb held when it panicked must not be used afterwards, other than dropped.
+/// After a panic the objects of redb may only be dropped.
 pub(crate) fn guard<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result,
@@ -71,7 +71,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 impl Failure {
-    /// The error of someone who was only reading this file.
+    /// The error of an operation that was reading this file.
     pub(crate) fn while_reading(self, path: &Path) -> StoreError {
         let path = path.to_path_buf();
         match self {
@@ -89,12 +89,13 @@ impl Failure {
             Failure::Redb(redb::Error::Corrupted(what)) => {
                 StoreError::File(FileError::Damaged { path, what })
             }
-            // redb says so of bytes that are not its own, and the overlay of reads past the end.
+            // redb returns `InvalidData` for bytes that are not its own, and the overlay
+            // `UnexpectedEof` for reads past the end.
             Failure::Redb(redb::Error::Io(cause)) => match cause.kind() {
                 io::ErrorKind::InvalidData => StoreError::File(FileError::NotARedbFile { path }),
                 io::ErrorKind::UnexpectedEof => StoreError::File(FileError::Damaged {
                     path,
-                    what: "it points behind its end".to_owned(),
+                    what: "it points past its end".to_owned(),
                 }),
                 _ => StoreError::Io {
                     attempt: "read",
@@ -111,7 +112,7 @@ impl Failure {
                 path,
                 missing: error.to_string(),
             }),
-            // said of everything after an error of the operating system
+            // redb returns it for each access after an error of the operating system.
             Failure::Redb(redb::Error::PreviousIo) => StoreError::Io {
                 attempt: "read",
                 path,
@@ -124,7 +125,8 @@ impl Failure {
         }
     }
 
-    /// The error of someone who was writing: the store's own, or what `failed` makes of the cause.
+    /// The error of an operation that was writing: the store's own, or the one that `failed` makes
+    /// of the cause.
     pub(crate) fn while_writing(self, failed: impl FnOnce(Cause) -> StoreError) -> StoreError {
         match self {
             Failure::Store(error) => error,
@@ -134,7 +136,7 @@ impl Failure {
         }
     }
 
-    /// The same for the opening of a file, which another process may have.
+    /// The error of opening a file, which another process may have.
     pub(crate) fn while_opening(
         self,
         path: &Path,
@@ -147,7 +149,7 @@ impl Failure {
     }
 }
 
-/// What is wrong with a piece of the file, by whoever does not know which file it is.
+/// What is wrong with a part of the file, without the path of the file.
 pub(crate) enum Wrong {
     Damaged(String),
     Failure(Failure),
@@ -171,7 +173,7 @@ impl Wrong {
     }
 }
 
-/// redb does not know by whom.
+/// The error for a locked file. redb does not know the holder.
 fn locked(path: std::path::PathBuf) -> StoreError {
     StoreError::Lock(LockError::Locked {
         path,
@@ -211,7 +213,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the start of an execution could not be written to state/part: no page. Nothing ran, \
-             and what was durable is\nhelp: start the flow again"
+             and everything that was durable still is\nhelp: start the flow again"
         );
     }
 

@@ -1,12 +1,12 @@
-//! Whether the holder of a lock is about to let go of it.
+//! Whether the holder of a lock is about to release it.
 //!
-//! A process that was killed gives its memory back before it closes its files, so its lock outlives
-//! `kill -9` by seconds where it had many GiB. A supervisor that starts the program again at once
-//! must not be told to stop a process that is dying.
+//! The system frees the memory of a killed process before it closes its files. So with many GiB of
+//! memory, a lock outlives `kill -9` by seconds. A supervisor that restarts the program at once
+//! must not be told to stop a dying process.
 
 use std::time::{Duration, Instant};
 
-/// Who holds a lock, as it has written.
+/// The holder of a lock, as it wrote it in the lock file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holder<'a> {
     pub(crate) host: &'a str,
@@ -20,13 +20,13 @@ pub(crate) fn host() -> String {
         .replace(char::is_control, " ")
 }
 
-/// How long to wait for a holder of whom nothing is known, or who seems to live.
+/// How long to wait for a holder that is unknown, or seems to live.
 const ANY: Duration = Duration::from_millis(250);
 
-/// How long to wait for one that is dying.
+/// How long to wait for a dying holder.
 const DYING: Duration = Duration::from_secs(10);
 
-/// Waiting for a lock that somebody has.
+/// Limits how long to wait for a lock that another process has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience(Instant);
 
@@ -35,30 +35,30 @@ impl Patience {
         Patience(Instant::now())
     }
 
-    /// Whether to try again, as long as this holder has it.
+    /// Whether to try again while this holder has the lock.
     pub(crate) fn lasts(self, holder: Option<Holder<'_>>) -> bool {
         let waited = self.0.elapsed();
         waited < ANY || (waited < DYING && holder.is_some_and(is_dying))
     }
 }
 
-/// Whether a holder has been killed, as far as this host can tell.
+/// Whether a holder is dying, as far as this host can tell.
 fn is_dying(holder: Holder<'_>) -> bool {
     if holder.host != host() || !cfg!(target_os = "linux") {
         return false;
     }
     let file = |name| std::fs::read_to_string(format!("/proc/{}/{name}", holder.pid));
     let (Ok(stat), Ok(status)) = (file("stat"), file("status")) else {
-        // It is gone, and its lock is about to be.
+        // The process is gone, so its lock soon will be.
         return true;
     };
     is_exiting(&stat) || has_been_killed(&status)
 }
 
-/// Whether a process has begun to end, by `/proc/PID/stat`.
+/// Whether a process has begun to exit, according to `/proc/PID/stat`.
 fn is_exiting(stat: &str) -> bool {
     const PF_EXITING: u64 = 0x4;
-    // Its name may hold anything, a parenthesis too.
+    // The process name may contain anything, even a parenthesis.
     let Some((_, fields)) = stat.rsplit_once(')') else {
         return false;
     };
@@ -68,7 +68,7 @@ fn is_exiting(stat: &str) -> bool {
     matches!(state, Some("Z" | "X" | "x")) || flags.is_some_and(|flags| flags & PF_EXITING != 0)
 }
 
-/// Whether a SIGKILL waits for a process, by `/proc/PID/status`.
+/// Whether a SIGKILL is pending for a process, according to `/proc/PID/status`.
 fn has_been_killed(status: &str) -> bool {
     const SIGKILL: u64 = 1 << 8;
     let pending = status.lines().filter_map(|line| {

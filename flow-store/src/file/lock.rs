@@ -1,19 +1,18 @@
-//! The lock file: who has the store, and which store it is.
+//! The lock file: it says who has the store, and which store it is.
 //!
-//! The operating system's lock on it keeps others out and ends with the process. Its text is for
-//! people, and remembers the store's uuid, so that a directory that lost its data is not taken for
-//! a new one. The file is never removed where there are locks: a lock on a removed file keeps
-//! nobody out.
+//! The operating system's lock on it keeps other processes out, and ends with the process. Its text
+//! is for people. It also holds the store's uuid, so that a directory that lost its data does not
+//! look new. The file is never removed where there are locks: a lock on a removed file keeps nobody
+//! out.
 //!
-//! Whoever only reads shares the lock with others that do, and leaves the text alone. A start that
-//! waits for them announces itself by a lock on the directory, which keeps out those who would come
-//! after it: else readers that overlap could keep it waiting without end. Both locks end with their
-//! process, and need no file that is not there anyway. Where a directory can't be locked, as on
-//! Windows and on most network file systems, the start just waits.
+//! Readers share the lock, and leave the text alone. A start that waits for readers announces
+//! itself by a lock on the directory, which keeps new readers out. Otherwise overlapping readers
+//! could keep it waiting forever. Both locks end with their process, and need no further file.
+//! Where a directory can't be locked, as on Windows and on most network file systems, the start
+//! just waits.
 //!
-//! Whoever only reads also shares redb's own lock, which is on the part file: so it is safe from a
-//! writer where the lock file was removed, or was never there, as in a copy that must not be
-//! written to.
+//! Readers also share redb's own lock, which is on the part file. So they are safe from a writer
+//! even if the lock file was removed, or was never there, as in a read-only copy.
 
 use crate::clock::now;
 use crate::error::{LockError, StoreError};
@@ -29,45 +28,45 @@ use uuid::Uuid;
 
 const FIRST_LINE: &str = "flow-store lock 1";
 const LAST_LINE: &str = "end";
-/// More than any record has.
+/// More bytes than any record has.
 const MOST_BYTES: u64 = 4096;
-/// How long one who wants it alone waits for those who read.
+/// How long an exclusive lock waits for readers.
 const READERS: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
 
-/// The lock, for as long as this lives.
+/// The lock. It is released when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
-    /// The part file, of one who only reads.
+    /// The locked part file, for a reader.
     part: Option<File>,
     path: PathBuf,
-    /// What the holder before had written.
+    /// The text of the previous holder.
     before: Text,
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing is not enough: a child process that another thread is starting holds a copy of
-        // the file until it runs its program.
+        // Closing is not enough: while another thread starts a child process, the child has a copy
+        // of the open file until it runs its program.
         let _ = self.file.unlock();
         let _ = self.part.as_ref().map(File::unlock);
     }
 }
 
-/// What a lock file says.
+/// The text of a lock file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Text {
-    /// Nothing: it was just created, or killed while it was.
+    /// Nothing. The file was just created, or its first record is incomplete.
     Nothing,
-    /// A whole record.
+    /// A complete record.
     Record(Record),
-    /// Something else: a record whose writing broke off, or none.
+    /// An incomplete record, or something else.
     Torn,
 }
 
 impl Text {
-    /// Who had written it.
+    /// The holder that wrote it.
     fn holder(&self) -> Option<Holder<'_>> {
         match self {
             Text::Record(record) => Some(Holder {
@@ -82,25 +81,25 @@ impl Text {
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The store, once it has data.
+    /// The store's uuid, once it has data.
     pub(crate) store: Option<Uuid>,
     host: String,
     pid: u32,
     since: Timestamp,
 }
 
-/// A start that waits for readers: those who come later are told so.
+/// The announcement of a start that waits for readers. It turns new readers away.
 struct Announced(File);
 
 impl Announced {
-    /// None, where a directory can't be locked, or another start has announced itself.
+    /// `None` if the directory can't be locked, or if another start has announced itself.
     fn new(place: &Place) -> Option<Announced> {
         let directory = File::open(&place.directory).ok()?;
         directory.try_lock().ok()?;
         Some(Announced(directory))
     }
 
-    /// Whether some start has announced itself.
+    /// Whether a start has announced itself.
     fn is_there(place: &Place) -> bool {
         let Ok(directory) = File::open(&place.directory) else {
             return false;
@@ -123,7 +122,8 @@ impl Drop for Announced {
 }
 
 impl Lock {
-    /// Takes the lock of a store, or says who has it. Creates the file if it is not there.
+    /// Takes the lock of a store, or returns an error that names its holder. Creates the file if it
+    /// is missing.
     pub(crate) fn take(place: &Place) -> Result<Lock, StoreError> {
         let at = |attempt| {
             move |cause| StoreError::Io {
@@ -144,14 +144,15 @@ impl Lock {
                 Err(TryLockError::Error(error)) => {
                     let error = not_locked(place, error);
                     if is_made && matches!(error, StoreError::Lock(LockError::NoLocks { .. })) {
-                        // Nobody starts here, so nobody locks it. If this fails, an empty file is
-                        // left.
+                        // No flow can start here, so nobody can have locked the file. If the
+                        // removal fails, an empty file is left.
                         let _ = std::fs::remove_file(&place.lock);
                     }
                     return Err(error);
                 }
             }
-            // Together with others that read: they are done soon, and no more are to come.
+            // A shared lock succeeds if only readers have it. They end soon, and the announcement
+            // keeps new ones out.
             match file.try_lock_shared() {
                 Ok(()) => file.unlock().map_err(at("unlock"))?,
                 Err(TryLockError::WouldBlock) => wait_for(patience, place, &mut file)?,
@@ -174,16 +175,15 @@ impl Lock {
             before,
         };
         wait_for_part(place, &lock.before, deadline)?;
-        // What cannot be read may have been the uuid of a store: whoever takes it for lost data
-        // leaves it as it is.
+        // A torn record may have named a store, so it is kept: it shows that data may be lost.
         if lock.before != Text::Torn {
             lock.write(lock.store())?;
         }
         Ok(lock)
     }
 
-    /// Takes it together with others that only read, and leaves the file as it is. Where there is
-    /// no lock file, the part file has to do; none, where there is neither.
+    /// Takes the lock as one of several readers, and leaves the file as it is. Without a lock file
+    /// the part file is locked instead. Returns `None` if there is neither.
     pub(crate) fn share(place: &Place) -> Result<Option<Lock>, StoreError> {
         let at = |attempt| {
             move |cause| StoreError::Io {
@@ -217,7 +217,8 @@ impl Lock {
                 }
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => wait_for(patience, place, &mut file)?,
-                // Reading does no harm, and finds out if what it reads is being written.
+                // Without locks reading is still harmless, and it notices if the store is being
+                // written.
                 Err(TryLockError::Error(error)) if os::has_no_locks(&error) => break,
                 Err(TryLockError::Error(error)) => return Err(at("lock")(error)),
             }
@@ -233,7 +234,8 @@ impl Lock {
         Ok(Some(lock))
     }
 
-    /// Refuses to start where a start could not lock the file, which is there.
+    /// Returns an error if the lock file exists and can't be locked here, so that a start would
+    /// fail.
     pub(crate) fn check(place: &Place) -> Result<(), StoreError> {
         let Ok(file) = File::open(&place.lock) else {
             return Ok(());
@@ -244,12 +246,12 @@ impl Lock {
         }
     }
 
-    /// What the file said before it was taken.
+    /// The text of the file before the lock was taken.
     pub(crate) fn before(&self) -> &Text {
         &self.before
     }
 
-    /// The store that the file named before it was taken.
+    /// The store that the file named before the lock was taken.
     pub(crate) fn store(&self) -> Option<Uuid> {
         match &self.before {
             Text::Record(record) => record.store,
@@ -257,7 +259,7 @@ impl Lock {
         }
     }
 
-    /// Writes who holds it, and which store it is, in place of what was there.
+    /// Replaces the text of the file: who holds the lock, and which store it is.
     pub(crate) fn write(&mut self, store: Option<Uuid>) -> Result<(), StoreError> {
         let record = Record {
             store,
@@ -266,7 +268,8 @@ impl Lock {
             since: now(),
         };
         let text = record.to_text();
-        // The old text goes only after the new one is there: what is behind `end` is not read.
+        // The rest of the old text is cut off only after the new text is written. Text after `end`
+        // is not read.
         let write = |file: &mut File| {
             file.rewind()?;
             file.write_all(text.as_bytes())?;
@@ -281,7 +284,7 @@ impl Lock {
     }
 }
 
-/// Opens the lock file, and makes it if it is not there; says whether it did.
+/// Opens the lock file, or creates it; returns whether it was created.
 fn open(path: &Path) -> io::Result<(File, bool)> {
     let mut options = File::options();
     let options = options.read(true).write(true);
@@ -294,7 +297,7 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
     }
 }
 
-/// The lock file can't be locked: now, or at all.
+/// The error if the lock file can't be locked: for the moment, or on this file system.
 fn not_locked(place: &Place, cause: io::Error) -> StoreError {
     let path = place.lock.clone();
     match os::has_no_locks(&cause) {
@@ -307,8 +310,7 @@ fn not_locked(place: &Place, cause: io::Error) -> StoreError {
     }
 }
 
-/// Refuses what is there and is no regular file: opening a pipe waits for somebody at its other
-/// end.
+/// Refuses anything that is not a regular file: opening a pipe waits for its other end.
 fn no_pipe(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => Err(io::Error::new(
@@ -319,16 +321,15 @@ fn no_pipe(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The part file, if there is one and it can be opened; whoever looks at it says what is wrong with
-/// it.
+/// The part file, if it exists and can be opened. If it can't, the look reports why.
 fn open_part(place: &Place) -> Option<File> {
     // Not a file, as a pipe is not, could block when it is opened.
     let metadata = std::fs::metadata(&place.part).ok()?;
     metadata.is_file().then(|| File::open(&place.part).ok())?
 }
 
-/// Locks the part file together with others that only read: whoever opens it to write wants it
-/// alone. `text` is what the lock file says.
+/// Locks the part file as one of several readers; a writer locks it exclusively. `text` is the text
+/// of the lock file.
 fn share_part(place: &Place, text: &Text) -> Result<Option<File>, StoreError> {
     let Some(part) = open_part(place) else {
         return Ok(None);
@@ -339,7 +340,7 @@ fn share_part(place: &Place, text: &Text) -> Result<Option<File>, StoreError> {
             Err(TryLockError::WouldBlock) if patience.lasts(text.holder()) => {
                 std::thread::sleep(POLL);
             }
-            // Past the lock file, so nobody knows who.
+            // The holder went past the lock file, so it is unknown.
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Lock(LockError::Locked {
                     path: place.lock.clone(),
@@ -348,14 +349,14 @@ fn share_part(place: &Place, text: &Text) -> Result<Option<File>, StoreError> {
                     since: None,
                 }));
             }
-            // Where a file can't be locked, redb has no lock either.
+            // If a file can't be locked, redb has no lock on it either.
             Ok(()) | Err(TryLockError::Error(_)) => return Ok(Some(part)),
         }
     }
 }
 
-/// Waits for those who read without a lock file, and for a holder that is dying, who has let go of
-/// the lock file. Somebody who writes past it is told apart when the part file is opened.
+/// Waits for readers without a lock file, and for a dying holder that has already released the lock
+/// file. A writer that went past the lock file is noticed when the part file is opened.
 fn wait_for_part(place: &Place, text: &Text, deadline: Instant) -> Result<(), StoreError> {
     let Some(part) = open_part(place) else {
         return Ok(());
@@ -377,7 +378,7 @@ fn wait_for_part(place: &Place, text: &Text, deadline: Instant) -> Result<(), St
     Ok(())
 }
 
-/// Waits a little for a lock that somebody else has, or says who that is.
+/// Waits a little for a lock that another process has, or returns the error that names it.
 fn wait_for(patience: Patience, place: &Place, file: &mut File) -> Result<(), StoreError> {
     let text = read(file).unwrap_or(Text::Torn);
     if patience.lasts(text.holder()) {
@@ -387,7 +388,7 @@ fn wait_for(patience: Patience, place: &Place, file: &mut File) -> Result<(), St
     Err(held(place, file))
 }
 
-/// Somebody else has it: who, its text says.
+/// The error if another process has the lock. The text of the file names the process.
 fn held(place: &Place, file: &mut File) -> StoreError {
     let holder = match read(file) {
         Ok(Text::Record(record)) => Some(record),
@@ -416,11 +417,11 @@ fn read(file: &mut File) -> io::Result<Text> {
     })
 }
 
-/// Whether a torn record is the first that was ever written to the file, which then names no store:
+/// Whether a torn record is the first one in the file. Then the file never named a store, and
 /// nothing is lost.
 ///
-/// Each later record is written over a whole one, and that is as long up to the store's uuid, if it
-/// had one. So a file that ends before that, or says that there is no store, never named one.
+/// Each later record overwrites a complete one, byte by byte. So a file that ends before the uuid,
+/// or says that there is no store, never named one.
 fn is_first(text: &str) -> bool {
     let first = format!("{FIRST_LINE}\nstore none\n");
     first.starts_with(text) || text.starts_with(&first)
@@ -481,7 +482,7 @@ mod tests {
         );
         assert_eq!(Record::from_text(&text), Some(record.clone()));
         assert_eq!(Record::from_text(&format!("{text}left over")), Some(record));
-        // without its last newline it is whole
+        // A record without its last newline is complete.
         for cut in 0..text.len() - 1 {
             assert_eq!(Record::from_text(&text[..cut]), None, "{cut}");
         }
@@ -563,7 +564,7 @@ mod tests {
                 "{cut}"
             );
         }
-        // A record of a store, torn at any place, over the first one.
+        // A record that names a store, torn at any place, over the first record.
         let some = record(Some(Uuid::from_u128(7))).to_text();
         for cut in 0..some.len() - 1 {
             let torn = format!("{}{}", &some[..cut], none.get(cut..).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! The files of a store: which there are, who has them, and how redb gets at them.
+//! The files of a store: their names, their locks, and how redb accesses them.
 
 pub(crate) mod directory;
 pub(crate) mod guard;

@@ -1,28 +1,28 @@
-//! Whether an open file is still the one under its name.
+//! Whether an open file still has its name.
 
 use crate::error::Lost;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file that a name led to when it was opened.
+/// The file that had a name when it was opened.
 #[derive(Debug)]
 pub(crate) struct Named {
-    /// From the root, whatever becomes of the process's directory.
+    /// The absolute path, so that a change of the working directory does not matter.
     path: PathBuf,
-    /// None where files have no numbers.
+    /// Device and inode; `None` where files have no such numbers.
     file: Option<(u64, u64)>,
 }
 
 impl Named {
-    /// The file that a name leads to, which has just been opened.
+    /// The file that has a name now. It must just have been opened.
     pub(crate) fn new(path: &Path) -> Named {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         let file = fs::metadata(&path).ok().and_then(|file| number(&file));
         Named { path, file }
     }
 
-    /// How it was lost, if it was. What the system can't say now is no loss.
+    /// How the file was lost, if it was. If the system can't say, it counts as not lost.
     pub(crate) fn lost(&self) -> Option<Lost> {
         let file = self.file?;
         match fs::metadata(&self.path) {
@@ -36,7 +36,7 @@ impl Named {
 }
 
 #[cfg(unix)]
-#[allow(clippy::unnecessary_wraps)] // elsewhere there is none
+#[allow(clippy::unnecessary_wraps)] // Elsewhere there is no number.
 fn number(file: &Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     Some((file.dev(), file.ino()))

@@ -1,15 +1,17 @@
-//! What the operating system and the file system say, told apart: refused, or not supported.
+//! Calls of the operating system that a file system may not support.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// Makes the names in a directory durable. False where that is not to be had: elsewhere than on
-/// Unix, and on file systems such as SMB and VirtualBox folders, which answer that they can't.
+/// Makes the names in a directory durable.
+///
+/// Returns false where that is not supported: on systems other than Unix, and on file systems such
+/// as SMB and VirtualBox folders.
 ///
 /// # Errors
 ///
-/// Whatever else the operating system says.
+/// Any other error of the operating system.
 #[doc(hidden)]
 pub fn sync_directory(path: &Path) -> io::Result<bool> {
     if cfg!(not(unix)) {
@@ -23,11 +25,11 @@ pub fn sync_directory(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether files may be made in a directory. Nothing is.
+/// Checks that files may be created in a directory, without creating one.
 ///
 /// # Errors
 ///
-/// What the operating system says why not.
+/// Why files can't be created there.
 #[doc(hidden)]
 pub fn may_create_in(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
@@ -42,8 +44,10 @@ pub fn may_create_in(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether this is what a file system says that has no locks: some say that they don't support
-/// them, and NFS without a lock daemon that there are none left.
+/// Whether an error means that the file system has no locks.
+///
+/// Most such file systems report that they don't support them. NFS without a lock daemon reports
+/// that none are left.
 #[doc(hidden)]
 #[must_use]
 pub fn has_no_locks(error: &io::Error) -> bool {

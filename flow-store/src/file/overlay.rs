@@ -1,8 +1,7 @@
-//! A file that can be written over without being written: changed pages stay in memory.
+//! A file whose changes stay in memory, page by page.
 //!
-//! redb changes a file as soon as it opens it, and repairs one that was not closed. Through this it
-//! does both to a copy that is made page by page, so that a store can be read, and refused, and be
-//! as it was.
+//! redb changes a file as soon as it opens it, and repairs one that was not closed. With the
+//! overlay both happen in memory, so a store can be read, or refused, and is left untouched.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +10,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 const PAGE: usize = 4096;
 
-/// The file below, and the pages above it that were changed.
+/// The file below, and the changed pages above it.
 #[derive(Debug)]
 pub(crate) struct Overlay {
     file: File,
@@ -19,11 +18,11 @@ pub(crate) struct Overlay {
 }
 
 struct Above {
-    /// The length of the whole.
+    /// The present length in bytes.
     len: u64,
-    /// How much of the file is still seen: its length, or less once the whole was shorter.
+    /// How many bytes of the file below are visible: its length, or less after it was truncated.
     seen: u64,
-    /// By page number; what is beyond `len` in them is zero.
+    /// The changed pages by number. Their bytes beyond `len` are zero.
     pages: BTreeMap<u64, Box<[u8; PAGE]>>,
 }
 
@@ -37,7 +36,7 @@ impl std::fmt::Debug for Above {
 }
 
 impl Overlay {
-    /// Over a file that is open for reading.
+    /// An overlay over a file that is open for reading.
     pub(crate) fn new(file: File) -> io::Result<Overlay> {
         let len = file.metadata()?.len();
         Ok(Overlay {
@@ -50,7 +49,8 @@ impl Overlay {
         })
     }
 
-    // A panic of another thread leaves pages that are at worst half written, and it is redb's.
+    // After a panic of another thread, pages are half written at worst. redb's panic is reported
+    // anyway.
     fn shared(&self) -> RwLockReadGuard<'_, Above> {
         self.above.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,7 +59,7 @@ impl Overlay {
         self.above.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads of the file, and zeros behind what is seen of it.
+    /// Reads the file below, and zeros behind its visible part.
     fn read_below(&self, seen: u64, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let there = usize::try_from(seen.saturating_sub(offset)).unwrap_or(usize::MAX);
         let (there, beyond) = out.split_at_mut(there.min(out.len()));
@@ -89,7 +89,7 @@ impl redb::StorageBackend for Overlay {
             let next = changed.peek().map(|(number, bytes)| (**number, *bytes));
             let len = match next {
                 Some((number, _)) if number == page => PAGE - from,
-                // everything up to the next changed page in one read
+                // Everything up to the next changed page is one read.
                 Some((number, _)) => {
                     usize::try_from(number * PAGE as u64 - at).unwrap_or(usize::MAX)
                 }
@@ -156,7 +156,7 @@ impl redb::StorageBackend for Overlay {
     }
 }
 
-/// Page number, and place in the page.
+/// The number of the page, and the place within it.
 fn place_of(offset: u64) -> (u64, usize) {
     (offset / PAGE as u64, (offset % PAGE as u64) as usize)
 }

@@ -1,4 +1,4 @@
-//! A part file: what can be told before redb opens it, and how redb opens it.
+//! A part file: checks before redb opens it, and how redb opens it.
 
 use crate::error::{FileError, StoreError};
 use crate::file::guard::{Failure, guard};
@@ -9,10 +9,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// redb's own default is 1 GiB.
+/// The size of redb's cache in bytes. redb's default is 1 GiB.
 const CACHE: usize = 64 << 20;
 
-/// The first bytes of redb's file format: the fields that are checked here, at their offsets.
+/// The header of redb's file format: the offsets of the fields that are checked here.
 mod header {
     pub(super) const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
     pub(super) const FLAGS: usize = 9;
@@ -25,19 +25,19 @@ mod header {
     pub(super) const LEN: usize = 320;
 }
 
-/// The first bytes of a part file when it was looked at; any commit changes them.
+/// The first bytes of a part file at the time of a look. Every commit changes them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Header(Vec<u8>);
 
 impl Header {
-    /// Reads it, as far as there is one.
+    /// Reads the header, or as much of it as the file has.
     pub(crate) fn read(file: &File) -> io::Result<Header> {
         let mut start = Vec::with_capacity(header::LEN);
         file.take(header::LEN as u64).read_to_end(&mut start)?;
         Ok(Header(start))
     }
 
-    /// Whether the last who had the file open closed it.
+    /// Whether the last process that opened the file closed it.
     pub(crate) fn closed(&self) -> bool {
         self.0
             .get(header::FLAGS)
@@ -46,7 +46,7 @@ impl Header {
 }
 
 /// An open database, or none. redb writes when it is dropped, and may panic then if the file was
-/// forged: that costs nothing, and is caught.
+/// forged. The panic does no harm, and is caught here.
 pub(crate) struct Held(Option<Database>);
 
 impl Held {
@@ -83,7 +83,8 @@ impl Drop for Held {
     }
 }
 
-/// Opens a part file to be looked at: read-only, with all changes in memory, every page verified.
+/// Opens a part file for a look: read-only, with changes kept in memory, and with every page
+/// verified.
 pub(crate) fn look(path: &Path) -> Result<(Database, Header), StoreError> {
     let at = |attempt| {
         move |cause| StoreError::Io {
@@ -92,7 +93,7 @@ pub(crate) fn look(path: &Path) -> Result<(Database, Header), StoreError> {
             cause,
         }
     };
-    // Not a file, as a pipe is not, could block when it is opened.
+    // Opening something else than a file, such as a pipe, could block.
     let metadata = std::fs::metadata(path).map_err(at("open"))?;
     if !metadata.is_file() {
         return Err(StoreError::File(FileError::NotARedbFile {
@@ -107,7 +108,7 @@ pub(crate) fn look(path: &Path) -> Result<(Database, Header), StoreError> {
     Ok((database, header))
 }
 
-/// Opens what has been looked at, or is empty, to be written.
+/// Opens a part file for writing. It is new, or has been looked at.
 pub(crate) fn write(path: &Path, new: bool) -> Result<Database, Failure> {
     let file = File::options()
         .read(true)
@@ -119,7 +120,8 @@ pub(crate) fn write(path: &Path, new: bool) -> Result<Database, Failure> {
     guard(|| open(redb::backends::FileBackend::new(file)?))
 }
 
-/// Opens any backend, as it is, to be written for as long as nobody else does.
+/// Opens any backend for writing, without verification. Writes fail once another process has
+/// written to it.
 pub(crate) fn open(backend: impl StorageBackend) -> Result<Database, Failure> {
     guard(|| {
         let backend = SoleWriter::new(backend).map_err(redb::StorageError::from)?;
@@ -129,10 +131,10 @@ pub(crate) fn open(backend: impl StorageBackend) -> Result<Database, Failure> {
     })
 }
 
-/// Opens any backend and verifies the checksums of all its pages first.
+/// Opens any backend, and first verifies the checksums of all its pages.
 ///
-/// Without that redb trusts the pages of a file, and pages that were changed from outside can make
-/// it panic, or follow a circle for ever. It reads the whole file once, as a start does anyway.
+/// Without verification redb trusts the pages. Pages that were changed from outside can make it
+/// panic, or loop forever. Verification reads the whole file once, as a start does anyway.
 pub(crate) fn open_verified(backend: impl StorageBackend) -> Result<Database, Failure> {
     guard(|| {
         Ok(Builder::new()
@@ -142,14 +144,15 @@ pub(crate) fn open_verified(backend: impl StorageBackend) -> Result<Database, Fa
     })
 }
 
-/// What the first bytes and the length say.
+/// Checks the header and the length.
 fn check_header(path: &Path, header: &Header, length: u64) -> Result<(), StoreError> {
     let start = header.0.as_slice();
     let path = || path.to_path_buf();
     if start.is_empty() {
         return Err(StoreError::File(FileError::EmptyFile { path: path() }));
     }
-    // redb would make a new database of an empty file, and take fewer bytes for no file of its own
+    // redb would initialize an empty file, and not recognize a file that is cut within the magic
+    // bytes.
     let magic = &start[..header::MAGIC.len().min(start.len())];
     if !header::MAGIC.starts_with(magic) {
         return Err(StoreError::File(FileError::NotARedbFile { path: path() }));
@@ -164,14 +167,14 @@ fn check_header(path: &Path, header: &Header, length: u64) -> Result<(), StoreEr
     let Some(needed) = needed(start) else {
         return truncated(header::LEN as u64);
     };
-    // While redb has not closed the file the counts may be older than the file.
+    // Until redb closes the file, the counts in the header may be out of date.
     if header.closed() && length < needed {
         return truncated(needed);
     }
     Ok(())
 }
 
-/// The length that the header gives the file; none if it is not all there.
+/// The length of the file according to the header; `None` if the header is incomplete.
 fn needed(start: &[u8]) -> Option<u64> {
     start.get(..header::LEN)?;
     let field = |at: usize| {
@@ -185,7 +188,7 @@ fn needed(start: &[u8]) -> Option<u64> {
         0 => 0,
         pages => head + pages,
     };
-    // of nonsense redb says that it is nonsense
+    // If the header is nonsense, redb reports it.
     Some(u64::try_from(page * (1 + full + last)).unwrap_or(0))
 }
 
@@ -206,14 +209,14 @@ mod tests {
         let bytes = std::fs::read(file.path()).unwrap();
         assert_eq!(needed(&bytes), Some(bytes.len() as u64));
         assert_eq!(bytes[header::FLAGS] & header::RECOVERY_REQUIRED, 0);
-        // and while it is open it says so
+        // While the file is open, the header says so.
         let database = write(file.path(), false).unwrap();
         let flags = std::fs::read(file.path()).unwrap()[header::FLAGS];
         assert_eq!(flags & header::RECOVERY_REQUIRED, header::RECOVERY_REQUIRED);
         drop(database);
     }
 
-    /// A backend that panics when it is closed, as redb may on a file that was forged.
+    /// A backend that panics when it is closed, as redb may for a forged file.
     #[derive(Debug)]
     struct Forged(redb::backends::InMemoryBackend);
 

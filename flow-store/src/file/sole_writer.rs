@@ -1,27 +1,26 @@
-//! The fence below redb: whoever is no longer the only one to write a file writes to it no more.
+//! The fence below redb: a process stops writing a file once another one has written it.
 //!
-//! redb keeps in memory what it has read of a file. Where a second process has got past all locks,
-//! as on a file system that has none, a later execution in the file would not be seen by redb of
-//! the first, and pages of both would end up in one file. Every commit changes the first bytes of a
-//! file. So they are read again before anything is written, and have to be what this process has
-//! left there.
+//! redb caches what it has read of a file. If a second process gets past all locks, as on a file
+//! system without locks, redb in the first does not see the commits of the second, and pages of
+//! both would end up in one file. Every commit changes the first bytes of the file. So they are
+//! read again before each write, and must be those that this process left there.
 //!
-//! What two processes write in the same instant is not kept apart by this; one that was stopped for
-//! a while is.
+//! The fence does not help if two processes write in the same instant. It stops one that was
+//! suspended for a while.
 
 use redb::{BackendError, StorageBackend};
 use std::io;
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
-/// How many of the first bytes any commit changes: redb's header.
+/// The length of redb's header in bytes, which every commit changes.
 const HEADER: usize = 320;
 
-/// A backend that refuses to write once somebody else has written.
+/// A backend that refuses to write once another process has written.
 #[derive(Debug)]
 pub(crate) struct SoleWriter<B> {
     backend: B,
-    /// The first bytes, as this process knows them; none once a write has failed.
+    /// The first bytes, as this process knows them; `None` once a write has failed.
     known: Mutex<Option<Vec<u8>>>,
 }
 
@@ -31,8 +30,8 @@ impl<B: StorageBackend> SoleWriter<B> {
         Ok(SoleWriter { backend, known })
     }
 
-    /// Does something that may change the first bytes as `change` says, if they are still the known
-    /// ones.
+    /// Calls `act` if the first bytes are still the known ones. `change` then makes the same change
+    /// to the known bytes.
     fn alone(
         &self,
         act: impl FnOnce(&B) -> io::Result<()>,
@@ -50,7 +49,7 @@ impl<B: StorageBackend> SoleWriter<B> {
         match act(&self.backend) {
             Ok(()) => change(known),
             Err(error) => {
-                // A part of it may be there.
+                // A part of the write may have been done.
                 *slot = None;
                 return Err(error);
             }
@@ -59,7 +58,7 @@ impl<B: StorageBackend> SoleWriter<B> {
     }
 }
 
-/// The first bytes, as far as there are some.
+/// The first bytes, or as many as there are.
 fn header(backend: &impl StorageBackend) -> io::Result<Vec<u8>> {
     let len = usize::try_from(backend.len()?).unwrap_or(HEADER);
     let mut bytes = vec![0; len.min(HEADER)];
@@ -86,7 +85,7 @@ impl<B: StorageBackend> StorageBackend for SoleWriter<B> {
 
     fn sync_data(&self) -> io::Result<()> {
         self.backend.sync_data()?;
-        // What was synced may be another's too.
+        // Another process may have written what was synced.
         self.alone(|_| Ok(()), |_| ())
     }
 
@@ -147,7 +146,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use std::sync::{Arc, Mutex};
 
-    /// A file system without locks: every copy has the same bytes.
+    /// A file on a file system without locks: all clones share the same bytes.
     #[derive(Clone, Debug, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -184,7 +183,7 @@ mod tests {
         }
     }
 
-    /// A disk that writes half of what it is told, once, and says that it failed.
+    /// A disk that writes half of the data once, and reports a failure.
     #[derive(Clone, Debug, Default)]
     struct Torn {
         bytes: Shared,
@@ -217,10 +216,11 @@ mod tests {
         }
     }
 
-    /// What the file holds is not known then: neither whose header it has, nor which page is whole.
+    /// The content of the file is unknown then: neither whose header it has, nor which page is
+    /// complete.
     #[test]
     fn nothing_is_written_after_a_write_that_failed() {
-        // In the header, and in a page behind it.
+        // In the header, and in a page after it.
         for offset in [0, 4096] {
             let torn = Torn::default();
             torn.set_len(8192).unwrap();
@@ -263,14 +263,14 @@ mod tests {
         );
     }
 
-    /// I7 past all locks: two processes have the same file.
+    /// Invariant I7 without locks: two processes have the same file.
     #[test]
     fn an_execution_that_was_replaced_writes_nothing_more() {
         for committed in [false, true] {
             let bytes = Shared::default();
             let mut first = start(Look::over_nothing(Path::new("shared")), &bytes);
             first.commit(Epoch::first(1), []).unwrap();
-            // The second goes on where the first is.
+            // The second execution resumes where the first one is.
             let mut second = start(look(&bytes), &bytes);
             assert_eq!(second.resumed_from(), Epoch::first(1));
             if committed {

@@ -1,15 +1,15 @@
-//! Texts of errors as the store keeps them.
+//! Texts of errors, bounded for the store.
 
-/// The most bytes of a text that the store keeps of how an execution ended.
+/// The greatest length in bytes of a text about the end of an execution.
 const MOST_TEXT: usize = 4096;
 
-/// A text as the store keeps it: a long one is cut, at the end of a character, and says how much is
-/// missing.
+/// A text as the store keeps it. A long one is cut at the end of a character, and a mark says how
+/// much is missing.
 pub(crate) fn bounded(text: &str) -> String {
     if text.len() <= MOST_TEXT {
         return text.to_owned();
     }
-    // The longest mark has 20 digits.
+    // The number in the mark has at most 20 digits.
     let room = MOST_TEXT - 64;
     let cut = (0..=room).rev().find(|at| text.is_char_boundary(*at));
     let cut = cut.unwrap_or(0);

@@ -1,22 +1,24 @@
-//! The rows that an epoch changed, on their way to a commit, as they are stored.
+//! The rows that an epoch changed, encoded as a commit stores them.
 
 use crate::error::{ExecutionError, StoreError};
 use crate::key::KEY_GROUPS;
 use std::fmt;
 use std::path::Path;
 
-/// `step u16`, `group u16`, `length of the key u32`, `length of the value u32`.
+/// The length of a head in bytes: `step u16`, `group u16`, `length of the key u32`, `length of the
+/// value u32`.
 const HEAD: usize = 2 + 2 + 4 + 4;
-/// In the place of the length of a value: the row was removed.
+/// Stands in the place of a value's length if the row was removed.
 const REMOVED: u32 = u32::MAX;
 
-/// redb takes values of 3 GiB and a little more of key and value together.
+/// The greatest length of key and value together: redb refuses values that are much longer than 3
+/// GiB.
 const MOST_BYTES: usize = (3 << 30) - 1024;
 
-/// Rows that were put and removed, in the order in which that happened, in one growing buffer.
+/// Rows that were put and removed, in order, in one growing buffer.
 ///
-/// A row is found by step, key group and key. [`Execution::commit`](crate::Execution::commit)
-/// takes any number of these; the last change of a row wins.
+/// A row is identified by step, key group and key. [`Execution::commit`](crate::Execution::commit)
+/// takes any number of `Changes`. The last change of a row wins.
 ///
 /// ```
 /// use flow_store::{Changes, encode};
@@ -29,19 +31,19 @@ const MOST_BYTES: usize = (3 << 30) - 1024;
 /// ```
 #[derive(Clone, Default)]
 pub struct Changes {
-    /// All rows, one behind the other, each with its head.
+    /// All rows, one after the other, each with its head.
     bytes: Vec<u8>,
     rows: usize,
-    /// Where values are encoded.
+    /// The buffer in which values are encoded.
     value: Vec<u8>,
-    /// The step and the bytes of a row that has no place in it.
+    /// The step and the length in bytes of a row that is too long to be stored.
     too_long: Option<(u16, usize)>,
 }
 
-/// One row that was changed.
+/// The change of one row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Change<'a> {
-    /// The number of the step it belongs to, from [`Manifest::numbers`](crate::Manifest::numbers).
+    /// The number of its step, from [`Manifest::numbers`](crate::Manifest::numbers).
     pub step: u16,
     /// The key group, in `0..KEY_GROUPS`.
     pub group: u16,
@@ -64,31 +66,31 @@ impl Changes {
         self.rows == 0
     }
 
-    /// The number of changes; two of the same row are two.
+    /// The number of changes. Two changes of the same row count as two.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows
     }
 
-    /// The bytes that all keys and values have together.
+    /// The total length of all keys and values in bytes.
     #[must_use]
     pub fn byte_len(&self) -> usize {
         self.bytes.len().saturating_sub(self.rows * HEAD)
     }
 
-    /// Forgets all changes and keeps the memory.
+    /// Removes all changes, and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.rows = 0;
         self.too_long = None;
     }
 
-    /// Adds a row that is new or has a new value, which `value` writes into the empty buffer that
-    /// it gets.
+    /// Adds a row that is new or has a new value. `value` writes the value into the empty buffer
+    /// that it gets.
     ///
     /// # Errors
     ///
-    /// The error of `value`; then nothing is added.
+    /// The error of `value`. Then nothing is added.
     pub fn put<E>(
         &mut self,
         step: u16,
@@ -106,7 +108,7 @@ impl Changes {
         written
     }
 
-    /// Adds that a row is gone; it need not have been there.
+    /// Adds the removal of a row. The row need not exist.
     pub fn remove(&mut self, step: u16, group: u16, key: &[u8]) {
         self.push(step, group, key, None);
     }
@@ -130,8 +132,7 @@ impl Changes {
         self.rows += 1;
     }
 
-    /// Moves all changes of `other` behind those of this one; `other` is empty afterwards and
-    /// keeps its memory.
+    /// Appends all changes of `other`. Afterwards `other` is empty, and keeps its memory.
     pub fn append(&mut self, other: &mut Changes) {
         if self.is_empty() && self.too_long.is_none() {
             std::mem::swap(self, other);
@@ -144,22 +145,22 @@ impl Changes {
         other.clear();
     }
 
-    /// All changes, in the order in which they were put.
+    /// All changes, in order.
     pub fn iter(&self) -> impl Iterator<Item = Change<'_>> {
         Records(&self.bytes).map_while(Result::ok)
     }
 
-    /// As they are stored.
+    /// The changes as they are stored.
     pub(crate) fn records(&self) -> Records<'_> {
         Records(&self.bytes)
     }
 
-    /// The bytes that [`records`](Changes::records) has.
+    /// The length of [`records`](Changes::records) in bytes.
     pub(crate) fn stored_len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Refuses what no reader would find, or redb would not take.
+    /// Refuses changes that no reader would find, or that redb can't store.
     ///
     /// `steps` are the numbers of the steps, sorted.
     pub(crate) fn check(&self, steps: &[u16], path: &Path) -> Result<(), StoreError> {
@@ -199,12 +200,12 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// Changes as they are stored, one behind the other. After an error there are no more.
+/// Stored changes, one after the other. After an error there are no more.
 #[derive(Clone, Copy)]
 pub(crate) struct Records<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Records<'a> {
-    /// The next one, with its bytes; `None` at the end or where no change begins.
+    /// The bytes of the next change; `None` at the end or after an error.
     pub(crate) fn next_raw(&mut self) -> Option<&'a [u8]> {
         let before = self.0;
         match self.next() {
@@ -214,7 +215,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// Bytes that are no change.
+/// The bytes are not a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoChange;
 

@@ -1,7 +1,7 @@
 //! Chunks: folded rows of a key group, sorted by key.
 //!
-//! A group's chunks are in runs. The first run has all rows that there were; each later one has
-//! what was folded since, also that rows are gone. A merge makes one run of all.
+//! The chunks of a group form runs. The first run has all rows of its time. Each later one has the
+//! changes that were folded since, removals included. A merge makes one run of all of them.
 
 use crate::file::guard::Failure;
 use crate::format::tables::ChunkKey;
@@ -9,17 +9,18 @@ use crate::format::versions::Versions;
 use redb::{ReadableTable, Table};
 use std::ops::RangeInclusive;
 
-/// The bytes of a chunk, unless one row alone has more: with redb's own they fill 16 KiB.
+/// The greatest length of a chunk in bytes, unless a single row is longer. With redb's own data it
+/// fills 16 KiB.
 const CHUNK: usize = (16 << 10) - 64;
-/// `CRC-32C u32`, `first u64`, `later u64`.
+/// The length of a chunk's head in bytes: `CRC-32C u32`, `first u64`, `later u64`.
 const HEAD: usize = 4 + 8 + 8;
 
-/// The bytes of a group's chunks.
+/// The lengths of a group's runs in bytes.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Sizes {
-    /// Of the first run.
+    /// The length of the first run.
     pub(crate) first: u64,
-    /// Of all later ones, up to that which says it.
+    /// The length of all later runs, up to the one with this head.
     pub(crate) later: u64,
 }
 
@@ -29,15 +30,15 @@ impl Sizes {
     }
 }
 
-/// One row of a chunk; without a value it is gone.
+/// One row of a chunk. Without a value the row is gone.
 pub(crate) type ChunkRow<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// Where the chunks of a group are.
+/// The keys of all chunks of a group.
 pub(crate) fn all_of(step: u16, group: u16) -> RangeInclusive<ChunkKey> {
     (step, group, 0, 0)..=(step, group, u64::MAX, u32::MAX)
 }
 
-/// Removes all chunks of a step, and returns how many bytes they had.
+/// Removes all chunks of a step, and returns their total length in bytes.
 pub(crate) fn remove_all_of(
     step: u16,
     table: &mut Table<'_, ChunkKey, &[u8]>,
@@ -63,7 +64,7 @@ pub(crate) fn steps(table: &Table<'_, ChunkKey, &[u8]>) -> Result<Vec<u16>, Fail
     Ok(steps)
 }
 
-/// The last chunk of a group, and how large the group is.
+/// The key of a group's last chunk, and the sizes of the group.
 pub(crate) fn last_of(
     table: &Table<'_, ChunkKey, &[u8]>,
     step: u16,
@@ -76,7 +77,8 @@ pub(crate) fn last_of(
     }
 }
 
-/// Writes a run: these rows, sorted, behind what is there. Returns how large the group is then.
+/// Writes these rows, which must be sorted, as a new run of a group. Returns the new sizes of the
+/// group.
 pub(crate) fn write<'a>(
     table: &mut Table<'_, ChunkKey, &[u8]>,
     (step, group, run): (u16, u16, u64),
@@ -113,20 +115,21 @@ pub(crate) fn write<'a>(
 
 fn push(into: &mut Vec<u8>, (key, value): ChunkRow<'_>) {
     number(into, key.len() as u64);
-    // 0 is no value
+    // 0 stands for no value.
     number(into, value.map_or(0, |value| value.len() as u64 + 1));
     into.extend_from_slice(key);
     into.extend_from_slice(value.unwrap_or_default());
 }
 
-/// The bytes that a row has in a chunk.
+/// The length of a row in a chunk, in bytes.
 fn len((key, value): ChunkRow<'_>) -> usize {
     let digits = |number: usize| (number | 1).ilog2() as usize / 7 + 1;
     let of_value = value.map_or(1, |value| digits(value.len() + 1) + value.len());
     digits(key.len()) + key.len() + of_value
 }
 
-/// Seven bits a byte, the lowest first; the eighth says that there are more (LEB128).
+/// Writes a number as LEB128: seven bits a byte, the lowest first. The eighth bit says that more
+/// bytes follow.
 fn number(into: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         into.push((number & 0x7f) as u8 | 0x80);
@@ -178,7 +181,7 @@ pub(crate) fn whole(key: ChunkKey, sizes: Sizes, rows: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// What a chunk says of its group; nothing of one that is damaged.
+/// The sizes in a chunk's head; 0 if the chunk is too short.
 fn head(chunk: &[u8]) -> Sizes {
     let number = |at: usize| {
         let bytes = chunk
@@ -192,7 +195,7 @@ fn head(chunk: &[u8]) -> Sizes {
     }
 }
 
-/// The rows of a chunk that is whole; the error says what is wrong with it.
+/// The rows of a chunk, after a check of its CRC. The error says what is wrong with it.
 pub(crate) fn read(key: ChunkKey, chunk: &[u8]) -> Result<ChunkRows<'_>, String> {
     let whole = chunk
         .split_first_chunk::<4>()
@@ -204,14 +207,14 @@ pub(crate) fn read(key: ChunkKey, chunk: &[u8]) -> Result<ChunkRows<'_>, String>
     }
 }
 
-/// Reads the chunks of a group, in their order, and sees whether they are all that were written.
+/// Reads the chunks of a group in order, and checks that none is missing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader {
-    /// No run is later.
+    /// The number of the last run of the store. A later run is an error.
     runs: u64,
-    /// Of the chunk before: its key, and what it says of the group.
+    /// The key and the head of the chunk before.
     before: Option<(ChunkKey, Sizes)>,
-    /// The bytes up to it.
+    /// The bytes that were read up to the chunk before, that one included.
     read: Sizes,
 }
 
@@ -268,7 +271,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether those that were read are all.
+    /// Checks that the chunks that were read are all.
     pub(crate) fn end(&self) -> Result<(), String> {
         match self.before {
             Some((key, said)) if said != self.read => {
@@ -415,7 +418,7 @@ mod tests {
         assert!(found == rows);
     }
 
-    /// What says that rows are missing, where redb has none to miss.
+    /// The group itself shows that a chunk is missing: redb can't know.
     #[test]
     fn a_group_that_is_not_whole_is_damaged() {
         let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
@@ -445,7 +448,7 @@ mod tests {
         let all: Vec<_> = chunks.iter().collect();
         assert_eq!(all.len(), 9);
         assert_eq!(read(9, &all), Ok(15));
-        // but for whole runs at the end, of which nothing else knows
+        // A missing run at the end is not noticed: nothing else knows of it.
         for missing in 0..all.len() {
             let mut some = all.clone();
             some.remove(missing);

@@ -1,8 +1,8 @@
-//! Deltas: what the commit of an epoch changed, appended as it came.
+//! Deltas: the changes of each commit, appended in the order of commits.
 //!
-//! A delta is written in parts. It names the epoch before, so the deltas that are not folded are a
-//! chain from the epoch that the chunks are at to the last one, and a gap in it is damage. Going
-//! back to an epoch is deleting the deltas after it.
+//! A delta is written in parts. It names the epoch before it. So the deltas that are not folded are
+//! a chain from the epoch of the chunks to the last epoch, and a gap in the chain is damage. To go
+//! back to an epoch is to delete the deltas after it.
 
 use crate::clock::now;
 use crate::epoch::Epoch;
@@ -18,27 +18,29 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::path::Path;
 
-/// The most bytes of a part, unless one change alone has more.
+/// The greatest length of a part in bytes, unless a single change is longer.
 const PART: usize = 256 << 10;
-/// redb gives a value a power of two of bytes, of which it and our head need these.
+/// redb allocates a power of two of bytes for a value. These bytes of it are needed for redb's data
+/// and our key.
 const PAGE_HEAD: usize = 64;
-/// Below this, what is left goes into one part.
+/// A rest of fewer bytes goes into one part.
 const LEAST: usize = 16 << 10;
-/// `CRC-32C u32`, `last u8`, `before u64`, `at i64`, `time i64`.
+/// The length of a part's head in bytes: `CRC-32C u32`, `last u8`, `before u64`, `at i64`, `time
+/// i64`.
 const HEAD: usize = 4 + 1 + 8 + 8 + 8;
 
-/// What a delta says of itself.
+/// A delta, without its changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Delta {
     /// The epoch whose commit wrote it.
     pub(crate) epoch: Epoch,
-    /// The one before, which one is at without it.
+    /// The epoch before it, which the store is at without this delta.
     pub(crate) before: Epoch,
-    /// When, by the clock, in milliseconds since 1970.
+    /// When it was written, by the clock, in milliseconds since 1970.
     pub(crate) at: i64,
-    /// When, by the time of its execution, by which it is forgotten.
+    /// When it was written, by the time of its execution, which decides when it is forgotten.
     pub(crate) time: i64,
-    /// The bytes of its parts that are there.
+    /// The length in bytes of its parts that are not folded.
     pub(crate) bytes: u64,
 }
 
@@ -60,7 +62,7 @@ impl Delta {
         })
     }
 
-    /// Writes it with these changes.
+    /// Writes the delta with these changes.
     pub(crate) fn write<'a>(
         mut self,
         transaction: &WriteTransaction,
@@ -96,8 +98,8 @@ impl Delta {
     }
 }
 
-/// How long the next part may be, of a delta of which so many bytes are left: what fills a power of
-/// two, so that little of the file is left unused.
+/// The greatest length of the next part of a delta of which `left` bytes are left. The part fills a
+/// power of two, so that little of the file is wasted.
 fn room(left: usize) -> usize {
     let pages = left + PAGE_HEAD;
     let fits = match pages {
@@ -114,7 +116,7 @@ fn start(part: &mut Vec<u8>, delta: &Delta) {
     part.extend_from_slice(&delta.time.to_be_bytes());
 }
 
-/// Fills in what is known only at the end.
+/// Fills in the fields that are known only at the end: the flag and the CRC.
 fn seal(part: &mut [u8], key: (u64, u32), last: bool) {
     if let Some(flag) = part.get_mut(4) {
         *flag = last.into();
@@ -157,7 +159,7 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Without a look at the CRC or the records.
+    /// Reads the head, without checking the CRC or the records.
     fn read(value: &'a [u8]) -> Option<Part<'a>> {
         let (head, records) = value.split_first_chunk::<HEAD>()?;
         let number = |from: usize| -> Option<[u8; 8]> { head.get(from..from + 8)?.try_into().ok() };
@@ -170,7 +172,7 @@ impl<'a> Part<'a> {
         })
     }
 
-    /// The same, of one that is whole; the error says what is wrong with it.
+    /// Reads a part and checks its CRC and records. The error says what is wrong with it.
     pub(crate) fn checked(key: (u64, u32), value: &'a [u8]) -> Result<Part<'a>, String> {
         let whole = value
             .split_first_chunk::<4>()
@@ -193,8 +195,8 @@ pub(crate) fn name((epoch, index): (u64, u32)) -> String {
     format!("part {index} of what epoch {epoch} changed")
 }
 
-/// The deltas that are there, oldest first; refuses them unless they lead from the chunks to the
-/// last epoch.
+/// The deltas that are not folded, oldest first. Returns an error unless they lead from the chunks
+/// to the last epoch.
 pub(crate) fn chain(
     database: &Database,
     meta: &Meta,
@@ -209,7 +211,7 @@ pub(crate) fn chain(
     let table = database.begin_read()?.open_table(DELTAS)?;
     let mut deltas: VecDeque<Delta> = VecDeque::new();
     let mut reached = meta.base_epoch;
-    // The part that comes next, of a delta that has begun.
+    // The key of the next part, within a delta.
     let mut next = None;
     for row in table.iter()? {
         let (key, value) = row?;
@@ -219,7 +221,7 @@ pub(crate) fn chain(
         let epoch = Epoch::from_u64(key.0);
         let continues = match next {
             Some(expected) => key == expected && part.before == reached,
-            // of the first one parts may be folded already, if it is not retained
+            // The first parts of the first delta may be folded already, if it is not retained.
             None => {
                 let may_lack = deltas.is_empty() && epoch <= meta.oldest;
                 part.before == reached && epoch > reached && (key.1 == 0 || may_lack)
@@ -249,7 +251,7 @@ pub(crate) fn chain(
     if next.is_some() || reached != meta.epoch {
         let (last, epoch) = (reached, meta.epoch);
         return Err(damaged(format!(
-            "what it has ends with epoch {last}, and it is at {epoch}"
+            "its deltas end with epoch {last}, and it is at {epoch}"
         )));
     }
     Ok(deltas)
@@ -293,7 +295,7 @@ mod tests {
         changes
     }
 
-    /// All parts that writing these makes.
+    /// All parts that are written for these changes.
     fn written(changes: &[Changes]) -> Vec<((u64, u32), Vec<u8>)> {
         let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
         let transaction = write::begin(Some(&database)).unwrap();
@@ -368,8 +370,8 @@ mod tests {
         }
     }
 
-    /// redb gives a value a power of two of bytes: what a delta takes of the file is not much more
-    /// than it has.
+    /// redb allocates a power of two for a value: a delta does not take much more space than it
+    /// needs.
     #[test]
     fn parts_fill_what_they_take() {
         for left in [20_000, 45_000, 70_000, 131_000, 300_000, 1_000_000] {

@@ -1,4 +1,4 @@
-//! The records of the executions so far, in their table.
+//! The table with the records of executions.
 
 use crate::codec;
 use crate::error::{FileError, StoreError};
@@ -9,10 +9,10 @@ use crate::format::write;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use std::path::Path;
 
-/// How many records are kept.
+/// The number of records that are kept.
 const KEPT_EXECUTIONS: u64 = 1000;
 
-/// Writes the record of an execution; the oldest of too many go.
+/// Writes the record of an execution, and removes the oldest ones if there are too many.
 pub(crate) fn write(
     path: &Path,
     transaction: &WriteTransaction,
@@ -82,7 +82,7 @@ mod tests {
         for number in 1..=KEPT_EXECUTIONS + 5 {
             write(path, &transaction, &record(number)).unwrap();
         }
-        // the end of one that is there takes no other's place
+        // Rewriting the record of a known execution removes none.
         write(path, &transaction, &record(KEPT_EXECUTIONS)).unwrap();
         transaction.commit().unwrap();
         let kept = all(&database, path).unwrap();

@@ -1,11 +1,11 @@
-//! What made an execution fail, and where: data that a later execution compares.
+//! Why and where an execution failed, as data that a later execution compares with its own failure.
 
 use crate::format::bounded::bounded;
 use serde::{Deserialize, Serialize};
 
-/// What made an execution fail or break off, and where.
+/// Why and where an execution failed or was aborted.
 ///
-/// What is not known is `None`.
+/// Unknown parts are `None`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailureRecord {
@@ -20,7 +20,8 @@ pub struct FailureRecord {
     /// The partition of the source: for a file, its path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
-    /// Where in the partition the record is, as the source says it, if the one record is known.
+    /// The place of the record in the partition, as the source describes it, if the record is
+    /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
     /// The error in words.
@@ -32,26 +33,26 @@ pub struct FailureRecord {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// A record, before the first shuffle: all before it is durable.
+    /// A record, before the first shuffle. All records before it are durable.
     Record,
     /// A step behind a shuffle, or a sink.
     Step,
-    /// Code of the user, which panicked.
+    /// The user's code panicked.
     Panic,
     /// A key, state, token or position that can't be kept.
     NotKept,
-    /// An epoch could not be made durable in the store.
+    /// An epoch could not be committed to the store.
     Commit,
     /// The output of a sink could not be made durable.
     Sync,
-    /// It was stopped at once, or did not come to rest in time.
+    /// The flow was stopped at once, or a stop took too long.
     Stop,
     /// Anything else.
     Other,
 }
 
 impl FailureRecord {
-    /// A failure of which no place is known.
+    /// A failure without a known step or place.
     #[must_use]
     pub fn new(kind: FailureKind, error: impl Into<String>) -> FailureRecord {
         FailureRecord {
@@ -64,8 +65,10 @@ impl FailureRecord {
         }
     }
 
-    /// Whether both are of one kind, in one step, and at one place as far as both know theirs.
-    /// How the errors are worded does not count.
+    /// Whether two failures have the same kind, step and place.
+    ///
+    /// Parts of the place that one of them does not know count as the same. The texts of the errors
+    /// do not count.
     ///
     /// ```
     /// use flow_store::{FailureKind, FailureRecord};
@@ -81,7 +84,7 @@ impl FailureRecord {
     /// ```
     #[must_use]
     pub fn is_like(&self, other: &FailureRecord) -> bool {
-        // One of them may have been read from a store, which keeps the beginning of a long text.
+        // One of them may come from a store, which keeps only the beginning of a long text.
         let kept = |text: &Option<String>| text.as_deref().map(bounded);
         let may_be_one = |a, b| match (kept(a), kept(b)) {
             (Some(a), Some(b)) => a == b,
@@ -94,7 +97,7 @@ impl FailureRecord {
             && may_be_one(&self.position, &other.position)
     }
 
-    /// The partition and the position in it, as people read them: `events.jsonl, line 7`.
+    /// The partition and the position in it, for people: `events.jsonl, line 7`.
     #[must_use]
     pub fn place(&self) -> Option<String> {
         match (&self.partition, &self.position) {
@@ -103,7 +106,7 @@ impl FailureRecord {
         }
     }
 
-    /// The same with texts as the store keeps them.
+    /// The same with bounded texts.
     pub(super) fn bounded(&self) -> FailureRecord {
         let kept = |text: &Option<String>| text.as_deref().map(bounded);
         FailureRecord {
@@ -134,7 +137,7 @@ mod tests {
         assert!(one.is_like(&at(Some("a.txt"), Some("line 6"), "in other words")));
         assert!(!one.is_like(&at(Some("a.txt"), Some("line 7"), "no number")));
         assert!(!one.is_like(&at(Some("b.txt"), Some("line 6"), "no number")));
-        // The one of which less is known may be at the same place.
+        // A failure with an unknown position may be at the same place.
         assert!(one.is_like(&at(Some("a.txt"), None, "no number")));
         assert!(at(None, None, "").is_like(&one));
         let mut other = one.clone();
@@ -143,7 +146,7 @@ mod tests {
         let mut other = one.clone();
         other.step = None;
         assert!(!one.is_like(&other));
-        // As it is read from a store.
+        // Compared with itself as read from a store.
         let long = at(Some(&"x".repeat(10_000)), Some("line 6"), "no number");
         assert_ne!(long.bounded(), long);
         assert!(long.is_like(&long.bounded()) && long.bounded().is_like(&long));

@@ -1,4 +1,4 @@
-//! The rows of the table `meta`: what a store says of itself.
+//! The rows of the table `meta`: the state of a store.
 
 use crate::epoch::Epoch;
 use crate::file::guard::Failure;
@@ -7,8 +7,8 @@ use crate::key::KEY_GROUPS;
 use redb::{ReadableTable, Table};
 use uuid::Uuid;
 
-/// The rows of `meta`, of which each has a name: numbers are u64 BE, the uuid 16 bytes, the name
-/// of the flow UTF-8.
+/// The rows of `meta`, each under its name. Numbers are big-endian `u64`, the uuid is 16 bytes, and
+/// the name of the flow is UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) store: Uuid,
@@ -17,30 +17,30 @@ pub(crate) struct Meta {
     pub(crate) part_index: u64,
     pub(crate) part_count: u64,
     pub(crate) key_groups: u64,
-    /// The last that started.
+    /// The last execution that started.
     pub(crate) execution: u64,
-    /// The last that is durable in this file.
+    /// The last epoch that is durable in this file.
     pub(crate) epoch: Epoch,
-    /// The last that was known to be durable in all files when this one was written.
+    /// The last epoch that was known to be durable when `epoch` was written.
     pub(crate) durable_seen: Epoch,
-    /// The epoch that the chunks are at: what later ones changed is in `deltas`.
+    /// The epoch of the chunks. The changes of later epochs are in `deltas`.
     pub(crate) base_epoch: Epoch,
-    /// The oldest epoch that the store can go back to: nothing later is folded.
+    /// The oldest epoch that the store can go back to. No later delta is folded.
     pub(crate) oldest: Epoch,
-    /// How many runs were written.
+    /// The number of the last run that was written.
     pub(crate) runs: u64,
     /// The bytes of all chunks.
     pub(crate) chunk_bytes: u64,
-    /// Whether the last execution said how it ended.
+    /// Whether the last execution recorded how it ended.
     pub(crate) clean: bool,
     /// The number of the next new step.
     pub(crate) next_step: u32,
-    /// How often steps were dropped or renamed other than by a start.
+    /// How often steps were dropped or renamed by maintenance.
     pub(crate) maintained: u64,
 }
 
 impl Meta {
-    /// Of a store that is about to be made.
+    /// The rows of a store that is about to be made.
     pub(crate) fn new(store: Uuid) -> Meta {
         Meta {
             store,
@@ -61,7 +61,7 @@ impl Meta {
         }
     }
 
-    /// The format alone, which says whether the rest can be read.
+    /// Only the format, which decides whether the rest can be read.
     pub(crate) fn format(
         table: &impl ReadableTable<&'static str, &'static [u8]>,
     ) -> Result<Option<u64>, Failure> {
@@ -71,7 +71,7 @@ impl Meta {
         }
     }
 
-    /// Reads all rows; the inner error names the row that is not there or has another length.
+    /// Reads all rows. The inner error names a row that is missing or has a wrong length.
     pub(crate) fn read(
         table: &impl ReadableTable<&'static str, &'static [u8]>,
     ) -> Result<Result<Meta, &'static str>, Failure> {
@@ -160,7 +160,7 @@ impl Meta {
         Ok(())
     }
 
-    /// What cannot be, in words.
+    /// A contradiction between the rows, in words.
     pub(crate) fn contradiction(&self) -> Option<String> {
         if self.key_groups != u64::from(KEY_GROUPS) {
             return Some(format!(

@@ -1,4 +1,4 @@
-//! What is in a part file: the tables, and the bytes of their rows. FORMAT.md describes it.
+//! The content of a part file: the tables, and the bytes of their rows. FORMAT.md describes it.
 
 mod bounded;
 pub(crate) mod changes;

@@ -1,4 +1,4 @@
-//! What the store remembers of each execution.
+//! What the store keeps of each execution.
 
 use crate::epoch::Epoch;
 use crate::format::failure::FailureRecord;
@@ -13,22 +13,22 @@ pub enum End {
     Finished,
     /// It was asked to stop, and stopped at a record boundary.
     Stopped,
-    /// A record failed; all before it is durable.
+    /// A record failed. All records before it are durable.
     Failed(FailureRecord),
-    /// It broke off; what was not durable is read again.
+    /// The execution was aborted. Records that were not durable are read again.
     Aborted {
         /// Why.
         failure: FailureRecord,
-        /// Records that were read and are not durable.
+        /// The number of records that were read and are not durable.
         in_flight: u64,
-        /// The id of the sink to whose output someone else wrote meanwhile, if that is why.
+        /// The id of the sink, if the reason is that another process wrote to its output.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         foreign: Option<String>,
     },
 }
 
 impl End {
-    /// The same with texts as the store keeps them.
+    /// The same with bounded texts.
     fn bounded(&self) -> End {
         match self {
             End::Finished => End::Finished,
@@ -47,7 +47,7 @@ impl End {
     }
 }
 
-/// One execution of the flow, as the store remembers it.
+/// One execution of the flow, as the store keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ExecutionRecord {
@@ -55,24 +55,24 @@ pub struct ExecutionRecord {
     pub number: u64,
     /// When it started, to the millisecond.
     pub started: Timestamp,
-    /// The host it ran on.
+    /// The host that it ran on.
     pub host: String,
-    /// Its process.
+    /// The id of its process.
     pub pid: u32,
     /// How many workers it had.
     pub workers: usize,
-    /// The epoch it went on from; `Epoch(0)` for the first.
+    /// The epoch that it resumed from; `Epoch::default()` for the first execution.
     pub resumed_from: Epoch,
-    /// The last epoch at that time, when it went back to an earlier one on purpose; those in
+    /// If it went back to an earlier epoch on purpose, the last epoch at that time. The epochs in
     /// between were given up.
     pub went_back_from: Option<Epoch>,
     /// The program's own name for its build.
     pub build: String,
-    /// When and how it ended; `None` when it runs, or was killed.
+    /// When and how it ended; `None` if it is running or was killed.
     pub ended: Option<(Timestamp, End)>,
 }
 
-/// The same as it is stored.
+/// An [`ExecutionRecord`] as it is stored.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct StoredExecution {
     /// Milliseconds since 1970.
@@ -106,7 +106,7 @@ impl From<&ExecutionRecord> for StoredExecution {
 }
 
 impl StoredExecution {
-    /// The record, unless a number in it is none that can be.
+    /// The record; `None` if a number in it is out of range.
     pub(crate) fn into_record(self, number: u64) -> Option<ExecutionRecord> {
         let ended = match self.ended {
             Some((at, end)) => Some((Timestamp::from_millisecond(at).ok()?, end)),

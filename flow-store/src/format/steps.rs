@@ -1,4 +1,4 @@
-//! The steps of a store, as each start that can be gone back to had them.
+//! The steps of a store, for each start that the store can go back to.
 
 use crate::codec;
 use crate::epoch::Epoch;
@@ -24,7 +24,7 @@ pub(crate) fn last(
         .map_err(|failure| failure.while_reading(path))
 }
 
-/// The same; those of before are read and checked too.
+/// The steps at the last epoch. Those of earlier epochs are checked too.
 pub(crate) fn read_last(
     database: &Database,
     epoch: Epoch,
@@ -50,14 +50,14 @@ pub(crate) fn read_last(
         }
         last = Some(steps);
     }
-    last.ok_or_else(|| damaged("it has no steps, not even none".to_owned()))
+    last.ok_or_else(|| damaged("it has no list of steps".to_owned()))
 }
 
 pub(crate) fn decode(epoch: Epoch, value: &[u8]) -> Result<Vec<StoredStep>, String> {
     codec::decode(value).map_err(|error| format!("the steps of epoch {epoch}: {error}"))
 }
 
-/// Refuses what no start writes.
+/// Refuses a list of steps that no start writes.
 pub(crate) fn check(steps: &[StoredStep], next_step: u32) -> Result<(), String> {
     let mut ids = BTreeSet::new();
     let mut least = 0;
@@ -77,7 +77,7 @@ pub(crate) fn check(steps: &[StoredStep], next_step: u32) -> Result<(), String> 
     Ok(())
 }
 
-/// Writes the steps as they are from this epoch on.
+/// Writes the steps that hold from this epoch on.
 pub(crate) fn write(
     transaction: &WriteTransaction,
     epoch: Epoch,
@@ -99,8 +99,8 @@ pub(crate) fn remove_after(transaction: &WriteTransaction, epoch: Epoch) -> Resu
     Ok(())
 }
 
-/// Forgets the steps of before those of this epoch, with all chunks of steps that are no longer
-/// there, and returns the numbers of those that are, sorted.
+/// Forgets the manifests before that of the oldest epoch, and removes the chunks of steps that are
+/// in no manifest any more. Returns the numbers of the remaining steps, sorted.
 pub(crate) fn prune(
     transaction: &WriteTransaction,
     meta: &mut Meta,

@@ -1,9 +1,9 @@
-//! The rows of one key group, put together from all that was written of them.
+//! The rows of one key group, assembled from all their versions.
 
-/// Rows in the order in which they were written; the last one of a key is what it has now.
+/// Versions of rows in the order in which they were written. The last one of a key counts.
 #[derive(Default)]
 pub(crate) struct Versions {
-    /// Keys and values, each value behind its key.
+    /// Keys and values, each value after its key.
     bytes: Vec<u8>,
     rows: Vec<Version>,
 }
@@ -12,7 +12,7 @@ pub(crate) struct Versions {
 struct Version {
     start: usize,
     key_len: usize,
-    /// None: it is gone.
+    /// `None` if the row is gone.
     value_len: Option<usize>,
 }
 
@@ -32,17 +32,18 @@ impl Versions {
         self.bytes.extend_from_slice(value.unwrap_or_default());
     }
 
-    /// Leaves what each key has now, by key.
+    /// Keeps only the last version of each key, sorted by key, without rows that are gone.
     pub(crate) fn settle(&mut self) {
         let (bytes, rows) = (&self.bytes, &mut self.rows);
         let key = |row: &Version| bytes.get(row.start..row.start + row.key_len);
-        // The first run is sorted, and often all that there is; what is behind it is less.
+        // The first run is sorted, and is often everything. So only the rest is sorted, and then
+        // merged.
         let first = rows
             .windows(2)
             .position(|pair| key(&pair[0]) >= key(&pair[1]));
         if let Some(first) = first {
             let mut later = rows.split_off(first + 1);
-            // stable: of one key's rows the last one stays last
+            // The sort is stable, so the last version of a key stays last.
             later.sort_by(|a, b| key(a).cmp(&key(b)));
             let first = std::mem::take(rows);
             rows.reserve(first.len() + later.len());
@@ -63,7 +64,7 @@ impl Versions {
         rows.retain(|row| row.value_len.is_some());
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -73,7 +74,7 @@ impl Versions {
         self.bytes.len()
     }
 
-    /// A key and its value, of those that [`settle`](Versions::settle) left.
+    /// The key and the value of a row, after [`settle`](Versions::settle).
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
         let row = self.rows.get(index)?;

@@ -1,4 +1,4 @@
-//! What every writing transaction does.
+//! What all writing transactions have in common.
 
 use crate::codec::encode;
 use crate::error::{ExecutionError, StoreError};
@@ -7,11 +7,11 @@ use redb::{Database, Durability, WriteTransaction};
 use serde::Serialize;
 use std::path::Path;
 
-/// A transaction that is durable when it is committed.
+/// Begins a transaction that is durable once it is committed.
 ///
-/// It is synced once, its checksums tell a commit that is not all there. Two-phase commits, with
-/// which redb would open a file that was killed in constant time, take twice as long; and whoever
-/// starts verifies all pages in any case.
+/// A commit is synced once, and checksums reveal an incomplete one. With two-phase commits redb
+/// could open a file after a crash in constant time. But they take twice as long, and a start
+/// verifies all pages in any case.
 pub(crate) fn begin(database: Option<&Database>) -> Result<WriteTransaction, Failure> {
     let database = database.ok_or(Failure::Redb(redb::Error::DatabaseClosed))?;
     let mut transaction = database.begin_write()?;

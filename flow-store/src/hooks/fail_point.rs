@@ -1,10 +1,12 @@
-//! Named places where a test can have the process die, as `kill -9` would end it there.
+//! Named places where a test can kill the process, as `kill -9` would.
 //!
-//! They are there with the feature `fail-points`, which only the tests and examples of this
-//! workspace turn on; without it [`FailPoint::pass`] is empty. `FLOW_FAIL_POINT=after-commit:3`
-//! kills the process when it passes `after-commit` for the third time,
-//! `FLOW_FAIL_POINT=after-commit` when it does for the first; `after-commit:3:stop` stops it there
-//! instead, as `kill -STOP` does, until someone lets it go on.
+//! They need the feature `fail-points`, which only the tests and examples of this workspace turn
+//! on. Without it [`FailPoint::pass`] is empty. The environment variable `FLOW_FAIL_POINT` names a
+//! place:
+//!
+//! - `after-commit` kills the process when it first passes `after-commit`,
+//! - `after-commit:3` kills it when it passes there for the third time,
+//! - `after-commit:3:stop` stops it there, as `kill -STOP` does, until it gets a SIGCONT.
 //!
 //! | point | the process dies |
 //! |---|---|
@@ -26,7 +28,7 @@
 //! | `after-end` | when the end is committed and the store is not closed |
 //! | `closed` | when the store is closed |
 
-/// A place where a test can have the process die.
+/// A place where a test can kill the process.
 #[allow(missing_docs)] // see the table
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailPoint {
@@ -71,7 +73,7 @@ impl FailPoint {
         (FailPoint::Closed, "closed"),
     ];
 
-    /// Dies if this is where the process is to die.
+    /// Kills or stops the process if the test has chosen this place and passing.
     #[inline]
     pub fn pass(self) {
         #[cfg(feature = "fail-points")]
@@ -144,7 +146,7 @@ mod armed {
         }
     }
 
-    /// No destructor runs, and no other thread goes on.
+    /// Dies without running destructors, and without giving other threads time.
     fn die() -> ! {
         #[cfg(unix)]
         let _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);

@@ -1,4 +1,4 @@
-//! Where tests reach into a running store: nothing here does anything without its feature.
+//! Where tests interfere with a running store. Without its feature a hook does nothing.
 
 pub(crate) mod fail_point;
 pub(crate) mod unfolded;

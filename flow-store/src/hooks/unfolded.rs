@@ -1,9 +1,10 @@
-//! How many bytes of deltas may lie unfolded where a test says so: tests have to get through it.
+//! How many bytes of deltas may stay unfolded, if a test sets it: otherwise short tests would never
+//! fold.
 //!
-//! With the feature `fail-points` it is `FLOW_UNFOLDED`, so that short runs fold too. With the
-//! feature `fuzzing` the fuzz target sets it.
+//! With the feature `fail-points` it is the environment variable `FLOW_UNFOLDED`. With the feature
+//! `fuzzing` the fuzz target sets it.
 
-/// The number, where a test has set one.
+/// The number of bytes, if a test has set one.
 pub(crate) fn unfolded() -> Option<u64> {
     if cfg!(test) {
         return Some(400);

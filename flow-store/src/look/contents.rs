@@ -1,4 +1,4 @@
-//! What a look reads at once: everything but the rows.
+//! What a look reads immediately: everything but the rows.
 
 use crate::error::{FileError, StoreError};
 use crate::file::guard::{Failure, guard};
@@ -18,10 +18,10 @@ use std::path::Path;
 #[derive(Debug)]
 pub(crate) struct Contents {
     pub(crate) meta: Meta,
-    /// By number.
+    /// The steps, by number.
     pub(crate) steps: Vec<StoredStep>,
     pub(crate) last_execution: Option<ExecutionRecord>,
-    /// What is not folded, oldest first.
+    /// The deltas that are not folded, oldest first.
     pub(crate) deltas: VecDeque<Delta>,
 }
 
@@ -34,12 +34,12 @@ impl Contents {
         }
     }
 
-    /// Reads and checks them.
+    /// Reads and checks the contents.
     pub(crate) fn read(database: &Database, path: &Path) -> Result<Contents, StoreError> {
         guard(|| read(database, path)).map_err(|failure| failure.while_reading(path))
     }
 
-    /// The deltas after epochs that can be gone back to.
+    /// The deltas after the epochs that the store can go back to.
     pub(crate) fn retained(&self) -> impl Iterator<Item = &Delta> {
         let oldest = self.meta.oldest;
         self.deltas

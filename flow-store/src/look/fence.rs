@@ -1,4 +1,4 @@
-//! Whether the store is still as it was looked at.
+//! Checks that the store has not changed since a look.
 
 use crate::error::{LockError, StoreError};
 use crate::file::directory::Place;
@@ -7,7 +7,8 @@ use crate::format::meta::Meta;
 use crate::format::tables::META;
 use redb::WriteTransaction;
 
-/// What the file says, if nobody has started or committed since the look: the fence.
+/// The fence: reads `meta`, and returns an error if another process has started or committed since
+/// the look.
 pub(crate) fn as_seen(
     place: &Place,
     transaction: &WriteTransaction,
@@ -22,7 +23,7 @@ pub(crate) fn as_seen(
     }
 }
 
-/// The error of whoever finds it otherwise.
+/// The error if the store has changed.
 pub(crate) fn changed(place: &Place, what: &str) -> StoreError {
     StoreError::Lock(LockError::Changed {
         directory: place.directory.clone(),

@@ -1,4 +1,4 @@
-//! What a start from this look would do to the steps of the store.
+//! Finds out what a start from this look would do to the steps of the store.
 
 use super::Look;
 use crate::error::StoreError;
@@ -7,21 +7,26 @@ use crate::retain::Retain;
 use crate::step::StepSpec;
 
 impl Look {
-    /// Finds what a start would do to the steps of the store; writes nothing.
+    /// Finds out what a start would do to the steps of the store, without writing anything.
     ///
-    /// A step of the flow is found by its id, or by one it was renamed from; one that is not found
-    /// gets a number that no step had before. A stored step whose id is in `agreed` is dropped with
-    /// all its rows, and starts empty if the flow still has it.
+    /// A step of the flow is found by its id, or by an id that it was renamed from. Otherwise it is
+    /// new, and gets a number that no step had before. A stored step whose id is in `agreed` is
+    /// dropped with all its rows. If the flow still has it, it starts empty.
     ///
     /// # Errors
     ///
-    /// [`UnknownSteps`](crate::StepsError::UnknownSteps) that the flow lacks and nobody agreed to
-    /// drop, a [changed kind](crate::StepsError::KindChanged), a step to drop that [is not
-    /// there](crate::StepsError::NoSuchStep), one id for [two steps](crate::StepsError::SameId), a
-    /// renaming that can be read in two ways ([`RenameOfTwo`](crate::StepsError::RenameOfTwo),
-    /// [`RenamedTwice`](crate::StepsError::RenamedTwice),
-    /// [`RenameInUse`](crate::StepsError::RenameInUse)), or [no number
-    /// left](crate::StepsError::TooManySteps).
+    /// - [`UnknownSteps`](crate::StepsError::UnknownSteps): steps of the store that the flow does
+    ///   not have, and that are not to be dropped.
+    /// - [`KindChanged`](crate::StepsError::KindChanged): a step is of another kind.
+    /// - [`KeyChanged`](crate::StepsError::KeyChanged),
+    ///   [`StateChanged`](crate::StepsError::StateChanged): a type has changed and can't be read or
+    ///   converted.
+    /// - [`NoSuchStep`](crate::StepsError::NoSuchStep): a step to drop is not in the store.
+    /// - [`SameId`](crate::StepsError::SameId): two steps of the flow have one id.
+    /// - [`RenameOfTwo`](crate::StepsError::RenameOfTwo),
+    ///   [`RenamedTwice`](crate::StepsError::RenamedTwice),
+    ///   [`RenameInUse`](crate::StepsError::RenameInUse): a renaming is ambiguous.
+    /// - [`TooManySteps`](crate::StepsError::TooManySteps): no number is left for a new step.
     pub fn reconcile(&self, flow: &[StepSpec], agreed: &Agreed) -> Result<Manifest, StoreError> {
         let stored = Stored {
             directory: &self.place.directory,

@@ -1,4 +1,4 @@
-//! The store as it is, seen without changing a byte of it.
+//! Reads a store without changing a byte of it.
 
 mod contents;
 mod fence;
@@ -32,35 +32,35 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
-/// A store as it is, whole and checked, before anything is written.
+/// A store, read and checked, before anything is written.
 ///
-/// A look holds the store's lock: nobody else can look at it or start it meanwhile, and
-/// [`start`](Look::start) hands the lock on. Dropped, it leaves the store's data as it was, whether
-/// the store had been closed or killed.
+/// A look holds the store's lock. A look of [`at`](Look::at) keeps every other process out, and
+/// [`start`](Look::start) passes the lock on to the execution. Looks of [`read`](Look::read) share
+/// the lock. Dropping a look leaves the store's data untouched, even after a crash.
 ///
-/// It can be shared by threads, each of which can read [`rows`](Look::rows).
+/// Threads can share a look, and each can read [`rows`](Look::rows).
 pub struct Look {
     pub(crate) place: Place,
-    /// Over an overlay of the part file; none when the store is new.
+    /// The database, over an overlay of the part file; none if the store is new.
     pub(crate) database: Held,
-    /// None when the store is new.
+    /// `None` if the store is new.
     pub(crate) contents: Option<Contents>,
-    /// The uuid of the store; of a new one, the uuid that its first start gives it.
+    /// The uuid of the store. A new store gets it at its first start.
     pub(crate) store: Uuid,
-    /// What is not folded, once somebody has asked for rows.
+    /// The changes that are not folded, once rows have been read.
     pub(crate) unfolded: Mutex<Option<Arc<Unfolded>>>,
-    /// Of the part file; nothing when the store is new.
+    /// The header of the part file; empty if the store is new.
     pub(crate) header: Header,
-    /// The epoch that it shows, if that is not the last: what the overlay was brought back to.
+    /// The epoch that the look went back to. It may be the last one.
     pub(crate) back_to: Option<Epoch>,
     pub(crate) retain: Retain,
-    /// Others may read it too, so it must stay as it is.
+    /// Others may read the store too, so it must not be changed.
     pub(crate) read_only: bool,
-    /// None when there is nothing yet to be locked. Last, so that it is released last.
+    /// `None` while there is nothing to lock. It is the last field, so that it is released last.
     pub(crate) lock: Option<Lock>,
 }
 
-/// What a store says of itself, from [`Look::about`].
+/// General facts about a store, from [`Look::about`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct About {
@@ -70,34 +70,31 @@ pub struct About {
     pub store: String,
     /// The name of the flow at the last start.
     pub flow_name: String,
-    /// Whether the last execution said how it ended. Else it was killed, as nobody has the store.
+    /// Whether the last execution recorded how it ended. Otherwise it was killed, as no process has
+    /// the store.
     pub ended: bool,
     /// The part file.
     pub path: PathBuf,
-    /// Whether that was closed. Else whoever starts next repairs it, which loses nothing.
+    /// Whether the part file was closed. Otherwise the next start repairs it, which loses nothing.
     pub closed: bool,
 }
 
 impl Look {
-    /// Looks at the store in a directory: takes its lock, reads it, and checks all of it that can
-    /// be checked without knowing the flow.
+    /// Looks at the store in a directory: takes its lock, reads it, and checks everything that does
+    /// not depend on the flow.
     ///
-    /// A directory that is not there, or has neither a part file nor a lock file, is a new store;
-    /// then nothing is created, locked or written. Of a store that is there only the text of the
-    /// lock file changes.
+    /// A directory that does not exist, or has neither a part file nor a lock file, is a new store.
+    /// Then nothing is created, locked or written. In an existing store only the text of the lock
+    /// file changes.
     ///
-    /// It reads the whole part file once, to verify it.
+    /// The whole part file is read once, to verify it.
     ///
     /// # Errors
     ///
-    /// [`Locked`](crate::LockError::Locked) by another process; the path is
-    /// [no directory](crate::FileError::NotADirectory); the part file is missing
-    /// ([`EmptyWhereDataWas`](crate::FileError::EmptyWhereDataWas)), [one of
-    /// several](crate::FileError::OtherParts), [of another store](crate::FileError::ForeignPart),
-    /// [empty](crate::FileError::EmptyFile), [cut short](crate::FileError::Truncated),
-    /// [damaged](crate::FileError::Damaged), [not](crate::FileError::NotARedbFile) [a
-    /// store](crate::FileError::NotAFlowStore), [too new](crate::FileError::FormatTooNew) or [too
-    /// old](crate::FileError::FormatTooOld); or the operating system [refused](StoreError::Io).
+    /// - [`LockError`](crate::LockError): another process has the store, or it can't be locked.
+    /// - [`FileError`](crate::FileError): the path is not a directory, or the part file is missing,
+    ///   damaged, of another format or of another store.
+    /// - [`Io`](StoreError::Io): the operating system returned an error.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -110,16 +107,15 @@ impl Look {
         Look::with(dir.as_ref(), |place| Lock::take(place).map(Some), false)
     }
 
-    /// Looks at the store in a directory to read it: together with others that read, and without a
-    /// trace, also in a directory that must not be written to.
+    /// Looks at the store in a directory for reading only, together with other readers.
     ///
-    /// It can't be changed or started from. Who wants to start a flow waits a while for those who
-    /// read.
+    /// It changes nothing, so it works in a read-only directory too. The look can neither be
+    /// changed nor started from. A start waits a while for readers.
     ///
     /// # Errors
     ///
-    /// Those of [`at`](Look::at), and [`AboutToStart`](crate::LockError::AboutToStart) while
-    /// somebody waits like that.
+    /// Those of [`at`](Look::at), and [`AboutToStart`](crate::LockError::AboutToStart) while a
+    /// start waits for readers.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -144,12 +140,12 @@ impl Look {
         let mut lock = lock(&place)?;
         let before = lock.as_ref().map_or(&Text::Nothing, Lock::before);
         let known = lock.as_ref().and_then(Lock::store);
-        // only now it stays as it is
+        // The directory could change until the lock was held, so it is listed again.
         let found = place.list()?;
         check_parts(&place, &found)?;
         if found.parts.is_empty() {
             return match known {
-                // somebody was killed as they made the store
+                // A process was killed while it made the store.
                 None if *before != Text::Torn => {
                     let new = Look::new(place, lock);
                     Ok(Look { read_only, ..new })
@@ -213,8 +209,8 @@ impl Look {
 
     /// The uuid of the store. A store gets it when it is made, and backups and compactions keep it.
     ///
-    /// Of a store that is still new it is the uuid that [`start`](Look::start) gives it. Another
-    /// look before that start chooses another one.
+    /// For a new store it is the uuid that [`start`](Look::start) gives it. Each look at a new
+    /// store chooses another one.
     #[must_use]
     pub fn uuid(&self) -> String {
         self.store.to_string()
@@ -226,16 +222,16 @@ impl Look {
         &self.place.directory
     }
 
-    /// The epoch that the next execution goes on from: the last durable one, or that which
-    /// [`go_back`](Look::go_back) was told; `Epoch(0)` of a new store.
+    /// The epoch that the next execution resumes from: the last durable one, or the one given to
+    /// [`go_back`](Look::go_back); `Epoch::default()` for a new store.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         let last = || Some(self.contents.as_ref()?.meta.epoch);
         self.back_to.or_else(last).unwrap_or_default()
     }
 
-    /// Whether it shows an earlier epoch than the last: an execution that starts from it gives up
-    /// what came after.
+    /// Whether it shows an earlier epoch than the last. An execution that starts from it gives up
+    /// the later ones.
     #[must_use]
     pub fn goes_back(&self) -> bool {
         let last = self.contents.as_ref().map(|contents| contents.meta.epoch);
@@ -250,8 +246,8 @@ impl Look {
         earlier.filter_map(Delta::retained).collect()
     }
 
-    /// Has the execution that [starts](Look::start) keep older epochs restorable: nothing unless
-    /// told.
+    /// Sets which earlier epochs the [started](Look::start) execution keeps restorable. The default
+    /// is none.
     #[must_use]
     pub fn retaining(self, retain: Retain) -> Look {
         Look { retain, ..self }
@@ -269,7 +265,7 @@ impl Look {
     ///
     /// # Errors
     ///
-    /// [`UnknownStep`](crate::MaintenanceError::UnknownStep), which says what steps there are.
+    /// [`UnknownStep`](crate::MaintenanceError::UnknownStep), which lists the steps of the store.
     pub fn step(&self, id: &str) -> Result<&StoredStep, StoreError> {
         let found = self.steps().iter().find(|step| step.id == id);
         found.ok_or_else(|| {
@@ -281,7 +277,7 @@ impl Look {
         })
     }
 
-    /// What the store says of itself; `None` of a new store.
+    /// General facts about the store; `None` for a new store.
     #[must_use]
     pub fn about(&self) -> Option<About> {
         let contents = self.contents.as_ref()?;
@@ -296,7 +292,7 @@ impl Look {
         })
     }
 
-    /// The error of whoever needs a store that is not new.
+    /// The error for an operation that needs an existing store.
     #[must_use]
     pub fn no_store(&self) -> StoreError {
         StoreError::Maintenance(MaintenanceError::NoStore {
@@ -316,7 +312,7 @@ impl Look {
         }
     }
 
-    /// The execution before the next; `None` of a new store.
+    /// The last execution; `None` for a new store.
     #[must_use]
     pub fn last_execution(&self) -> Option<&ExecutionRecord> {
         self.contents.as_ref()?.last_execution.as_ref()
@@ -332,13 +328,13 @@ impl Look {
 
     /// Reads the rows of a step in some key groups, by key group and key.
     ///
-    /// Several threads can read at once, as many ranges as they like. A step that the store has
-    /// not, and a range that is empty, have no rows.
+    /// Several threads can read at once, each as many ranges as it likes. An unknown step and an
+    /// empty range have no rows.
     ///
     /// # Errors
     ///
-    /// Here and from the iterator: [`Damaged`](crate::FileError::Damaged), which for a row whose
-    /// CRC is wrong names step and key, or [`Io`](StoreError::Io).
+    /// [`Damaged`](crate::FileError::Damaged), which names the damaged chunk or delta, or
+    /// [`Io`](StoreError::Io). The iterator returns them too.
     pub fn rows(&self, step: u16, groups: Range<u16>) -> Result<Rows<'_>, StoreError> {
         let path = &self.place.part;
         match self.database.get() {
@@ -354,8 +350,7 @@ impl Look {
 
     /// Reads the row of a key, if the step has it.
     ///
-    /// The key group is that of such a step's rows; see
-    /// [`StepKind::group`](crate::StepKind::group).
+    /// [`StepKind::group`](crate::StepKind::group) determines the key group.
     ///
     /// # Errors
     ///
@@ -367,7 +362,7 @@ impl Look {
             .transpose()
     }
 
-    /// What is not folded; read once.
+    /// The changes that are not folded. They are read once.
     fn unfolded(&self) -> Result<Arc<Unfolded>, StoreError> {
         let mut unfolded = self.unfolded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(unfolded) = &*unfolded {
@@ -396,7 +391,7 @@ impl Look {
             .unwrap_or_default()
     }
 
-    /// At a part file alone, to read it.
+    /// A look at a single part file, for reading.
     pub(crate) fn of_part(path: &Path) -> Result<Look, StoreError> {
         let (database, _) = part::look(path)?;
         let look = Look::of(database, path)?;
@@ -406,7 +401,7 @@ impl Look {
         })
     }
 
-    /// At a database that is changed in memory only, without directory and lock.
+    /// A look at a database that changes only in memory, without directory and lock.
     pub(crate) fn of(database: Database, path: &Path) -> Result<Look, StoreError> {
         let contents = Contents::read(&database, path)?;
         let place = Place::new(path.parent().unwrap_or(path));
@@ -419,7 +414,7 @@ impl Look {
         })
     }
 
-    /// The same over any backend, without directory and lock.
+    /// A look at any backend, without directory and lock.
     #[cfg(test)]
     pub(crate) fn over(
         directory: &Path,
@@ -438,7 +433,7 @@ impl Look {
     }
 }
 
-/// Anything else than our one part is somebody's mistake.
+/// Any other part file is a mistake of the user.
 fn check_parts(place: &Place, found: &Found) -> Result<(), StoreError> {
     match found.parts.as_slice() {
         [] => Ok(()),

@@ -9,21 +9,21 @@ use redb::WriteTransaction;
 use std::sync::Mutex;
 
 impl Look {
-    /// The same store as it was at an earlier epoch: its steps, its rows, and where the next
-    /// execution goes on.
+    /// The same store at an earlier epoch: its steps, its rows, and the epoch that the next
+    /// execution resumes from.
     ///
-    /// That is done in memory. When an execution starts from it, the store itself goes back in the
-    /// commit that opens the execution, which remembers it
-    /// ([`went_back_from`](crate::ExecutionRecord::went_back_from)); the epochs in between are
+    /// This happens in memory. When an execution starts from the look, its opening commit takes the
+    /// store itself back, and its record says so
+    /// ([`went_back_from`](crate::ExecutionRecord::went_back_from)). The epochs in between are
     /// given up, and their numbers are never used again.
     ///
     /// # Errors
     ///
-    /// [`NotRetained`](crate::GoBackError::NotRetained), or
-    /// [`WentBack`](crate::GoBackError::WentBack) when the store has gone back to this epoch before
-    /// and come further since: a program that is started again and again with the same arguments is
-    /// not to lose its progress each time. [`Damaged`](crate::FileError::Damaged) if what is needed
-    /// for it is.
+    /// - [`NotRetained`](crate::GoBackError::NotRetained) if the epoch is not retained.
+    /// - [`WentBack`](crate::GoBackError::WentBack) if the store went back to this epoch before,
+    ///   and has moved on since. So a program that is restarted with the same arguments does not
+    ///   lose its progress each time.
+    /// - [`Damaged`](crate::FileError::Damaged) if the data that is needed is damaged.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Epoch, Look, Retain, Start};
@@ -59,8 +59,8 @@ impl Look {
                 last: self.epoch(),
             }));
         }
-        // Also to the last one: asked for again, when it is the last no more, it would be a way
-        // back.
+        // Going back to the last epoch is recorded too. Otherwise the same request after a restart,
+        // when the epoch is no longer the last, would go back.
         if !self.is_new() && epoch == self.epoch() {
             self.back_to = Some(epoch);
             return Ok(self);
@@ -68,8 +68,8 @@ impl Look {
         self.see(epoch)
     }
 
-    /// The same without the question whether the store has gone back there before: to look at what
-    /// it had.
+    /// The same store at an earlier epoch, for reading: it does not matter whether the store went
+    /// back there before.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Look {
     }
 }
 
-/// Brings everything back to where it was at an epoch that is retained.
+/// Takes the tables back to a retained epoch.
 pub(crate) fn go_back(transaction: &WriteTransaction, to: Epoch) -> Result<(), Failure> {
     delta::remove_after(transaction, to)?;
     steps::remove_after(transaction, to)

@@ -1,4 +1,4 @@
-//! Reading the rows of a step, for a range of key groups.
+//! Reads the rows of a step in a range of key groups.
 
 use crate::codec::decode;
 use crate::error::{FileError, StoreError};
@@ -42,7 +42,7 @@ impl Row {
     }
 }
 
-/// One row of the store, in the memory of whoever read it.
+/// One row of the store, borrowed from the reader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RowRef<'a> {
     /// The key group, in `0..KEY_GROUPS`.
@@ -75,7 +75,7 @@ pub(crate) fn name(step: &StoredStep, group: u16, key: &[u8]) -> String {
     format!("the row of step `{step}`, key group {group}, key {key}")
 }
 
-/// A key as a person knows it, if it is text or a whole number; its bytes otherwise.
+/// A key as text or as a whole number, if it is one; otherwise its bytes.
 fn show(key: &[u8]) -> String {
     if let Ok(text) = decode::<String>(key)
         && text.len() <= 200
@@ -110,20 +110,20 @@ pub(crate) fn with_id(message: &str, steps: &[StoredStep]) -> String {
         .unwrap_or_else(|| message.to_owned())
 }
 
-/// The rows of a step, by key group and key; made by [`Look::rows`](crate::Look::rows).
+/// The rows of a step, by key group and key, from [`Look::rows`](crate::Look::rows).
 ///
-/// All that is read is checked against its CRC. After an error there are no more rows.
+/// Everything that is read is checked against its CRC. After an error there are no more rows.
 pub struct Rows<'a> {
-    /// None: at the end, or after an error.
+    /// `None` at the end, or after an error.
     source: Option<Source>,
     step: u16,
     groups: Range<u16>,
-    /// That of the rows that are there.
+    /// The group of the loaded rows.
     group: u16,
-    /// Its rows, and which one is next.
+    /// The rows of the group, and the index of the next one.
     versions: Versions,
     next: usize,
-    /// The bytes of all rows that the store has, of all steps.
+    /// The length in bytes of all rows of the store, of all steps.
     stored: u64,
     path: &'a Path,
     steps: &'a [StoredStep],
@@ -131,12 +131,12 @@ pub struct Rows<'a> {
 
 struct Source {
     chunks: redb::Range<'static, ChunkKey, &'static [u8]>,
-    /// None of them is of a later run.
+    /// The number of the store's last run.
     runs: u64,
     /// The chunk that comes next.
     chunk: Option<Chunk>,
     unfolded: Arc<Unfolded>,
-    /// The row of it that comes next.
+    /// The index of the next row in `unfolded`.
     row: usize,
 }
 
@@ -206,7 +206,8 @@ impl<'a> Rows<'a> {
         step: u16,
         groups: Range<u16>,
     ) -> Result<Rows<'a>, StoreError> {
-        // Of one that was dropped there may be chunks, as long as one can go back.
+        // A dropped step may still have chunks, as long as the store can go back to before the
+        // drop.
         if groups.is_empty() || !steps.iter().any(|stored| stored.number == step) {
             return Ok(Rows::none(path));
         }
@@ -235,12 +236,12 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// The next row, without a copy of it.
+    /// The next row, borrowed.
     ///
     /// # Errors
     ///
-    /// [`Damaged`](crate::FileError::Damaged) or [`Io`](StoreError::Io); then there are no more
-    /// rows.
+    /// [`Damaged`](crate::FileError::Damaged) or [`Io`](StoreError::Io). After an error there are
+    /// no more rows.
     pub fn advance(&mut self) -> Result<Option<RowRef<'_>>, StoreError> {
         while self.next >= self.versions.len() {
             if !self.load()? {
@@ -253,8 +254,10 @@ impl<'a> Rows<'a> {
         Ok(row.map(|(key, value)| RowRef { group, key, value }))
     }
 
-    /// About how many rows are left, if the other key groups have as many as that which has begun;
-    /// no more than the store has bytes for, if they are as long.
+    /// Estimates how many rows are left.
+    ///
+    /// It assumes that every key group has as many rows as the current one, and rows of the same
+    /// length. The total length of the store limits the estimate.
     #[must_use]
     pub fn estimate(&self) -> usize {
         let rows = self.versions.len();
@@ -265,7 +268,7 @@ impl<'a> Rows<'a> {
         (left + rows * usize::from(groups)).min(stored / each)
     }
 
-    /// Goes to the next group, if there is one.
+    /// Loads the next group with rows. Returns false if there is none.
     fn load(&mut self) -> Result<bool, StoreError> {
         self.versions.clear();
         self.next = 0;

@@ -1,5 +1,5 @@
-//! What is not folded, in memory: the changes of all deltas, found by step and key group. A look
-//! reads it once.
+//! The changes that are not folded, in memory: those of all deltas, by step and key group. A look
+//! reads them once.
 
 use crate::error::{FileError, StoreError};
 use crate::file::guard::guard;
@@ -9,11 +9,11 @@ use crate::format::versions::Versions;
 use redb::{Database, ReadableDatabase, ReadableTable};
 use std::path::Path;
 
-/// What was replaced is forgotten when so many bytes have come: what is retained may be much more
-/// than what there is.
+/// Number of bytes after which replaced versions are dropped from memory. The retained versions may
+/// be much more than the present rows.
 const SETTLE: usize = if cfg!(test) { 1000 } else { 64 << 20 };
 
-/// What deltas have, by step and key group, and there in the order in which it was written.
+/// The changes of all deltas, by step and key group, and within a group in the order of writing.
 #[derive(Default)]
 pub(crate) struct Unfolded {
     bytes: Vec<u8>,
@@ -61,24 +61,24 @@ impl Unfolded {
                     settle_at = SETTLE.max(2 * unfolded.bytes.len());
                 }
             }
-            // stable
+            // The sort is stable, so the changes of a group stay in order.
             unfolded.rows.sort_by_key(|row| (row.step, row.group));
             Ok(unfolded)
         };
         guard(read).map_err(|failure| failure.while_reading(path))
     }
 
-    /// The bytes of all keys and values.
+    /// The total length of all keys and values in bytes.
     pub(crate) fn byte_len(&self) -> u64 {
         self.bytes.len() as u64
     }
 
-    /// Leaves what was written last of each row.
+    /// Keeps only the last version of each row.
     fn settle(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         let key = |row: &Place| bytes.get(row.start..row.start + row.key_len);
         let whole = |row: &Place| (row.step, row.group, key(row));
-        // stable: of one row's versions the last one stays last
+        // The sort is stable, so the last version of a row stays last.
         self.rows.sort_by(|a, b| whole(a).cmp(&whole(b)));
         let rows = std::mem::take(&mut self.rows);
         let last_of_each = rows.chunk_by(|a, b| whole(a) == whole(b));
@@ -93,20 +93,20 @@ impl Unfolded {
         }
     }
 
-    /// Where the rows of a step begin, from this group on.
+    /// The index of a step's first row in this group or a later one.
     pub(crate) fn first_of(&self, step: u16, group: u16) -> usize {
         let place = (step, group);
         self.rows
             .partition_point(|row| (row.step, row.group) < place)
     }
 
-    /// The group of a row, if it is of this step.
+    /// The group of the row at an index, if it belongs to this step.
     pub(crate) fn group(&self, step: u16, index: usize) -> Option<u16> {
         let row = self.rows.get(index).filter(|row| row.step == step);
         row.map(|row| row.group)
     }
 
-    /// Adds the rows of a group, from this one on, and returns which one comes next.
+    /// Adds the rows of a group, from `index` on, and returns the index of the next row.
     pub(crate) fn add_to(
         &self,
         step: u16,
@@ -135,7 +135,8 @@ mod tests {
     use crate::format::delta::Delta;
     use crate::format::write;
 
-    /// What is retained may be much more than there is, and is not all in memory.
+    /// The retained versions may be much more than the present rows, and are not all kept in
+    /// memory.
     #[test]
     fn of_many_deltas_the_last_versions_are_kept() {
         let database = part::open(redb::backends::InMemoryBackend::new()).unwrap();
@@ -143,7 +144,7 @@ mod tests {
         let mut epoch = Epoch::opening(1);
         for n in 0..100u8 {
             let mut changes = Changes::new();
-            // some do not change any more
+            // Some keys stop changing.
             for key in if n < 50 { 0..10 } else { 5..10 } {
                 let value = (n % 7 != key % 5).then(|| vec![n; 50]);
                 match &value {

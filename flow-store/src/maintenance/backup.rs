@@ -1,4 +1,4 @@
-//! A copy of a store in a directory of its own.
+//! Backup: a copy of a store in a new directory.
 
 use super::copy;
 use crate::error::StoreError;
@@ -9,19 +9,18 @@ use std::fs;
 use std::path::Path;
 
 impl Look {
-    /// Makes a directory that has a copy of the store, and returns how many rows that has.
+    /// Makes a directory with a copy of the store, and returns the number of rows in it.
     ///
-    /// The copy is the same store at the same epoch, with the same uuid, closed whether the
-    /// original was or not; a flow can go on with either, and not with both. Put in the place of
-    /// the original's part file its part file is accepted. Whoever is killed in between leaves a
-    /// directory that is refused as one that lost its data. `progress` is told how many rows are
-    /// done, of how many.
+    /// The copy is the same store at the same epoch, with the same uuid, and is closed. A flow can
+    /// resume with either, but not with both. The part file of the copy may replace that of the
+    /// original. A backup that is killed leaves a directory that is refused as one that lost its
+    /// data. `progress` gets the number of chunks and parts of deltas that are done, and the number
+    /// of all.
     ///
     /// # Errors
     ///
-    /// [`TargetExists`](crate::MaintenanceError::TargetExists) when there is anything at `target`,
-    /// and as for [`compact`](Look::compact). Then there is no copy, and the store is as it was in
-    /// any case.
+    /// [`TargetExists`](crate::MaintenanceError::TargetExists) if `target` exists, and those of
+    /// [`compact`](Look::compact). After an error there is no copy. The store is never changed.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Look, Start};
@@ -47,7 +46,7 @@ impl Look {
         place.create_new()?;
         let mut copy = || {
             let mut lock = Lock::take(&place)?;
-            // from here on a directory without its part file has lost it
+            // From here on, a directory without its part file counts as one that lost its data.
             lock.write(store)?;
             let rows = copy::to(self, &place.unfinished, progress)?;
             place.publish()?;
@@ -55,7 +54,7 @@ impl Look {
         };
         let copied = copy();
         if copied.is_err() {
-            // what is left over is refused by whoever looks at it
+            // If removing fails, a look refuses what is left.
             for file in [&place.unfinished, &place.part, &place.lock] {
                 let _ = fs::remove_file(file);
             }

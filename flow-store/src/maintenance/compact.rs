@@ -15,29 +15,34 @@ use std::ops::Bound;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Compacted {
-    /// How many rows there are.
+    /// The number of rows.
     pub rows: u64,
-    /// The bytes of the file before.
+    /// The length of the file before, in bytes.
     pub before: u64,
-    /// The bytes of the file now.
+    /// The length of the file now, in bytes.
     pub after: u64,
 }
 
 impl Look {
-    /// Writes the store into a new file, without the space that old rows left, and puts that in
-    /// the place of the old one.
+    /// Replaces the file of the store with a copy without unused space.
     ///
-    /// The new file is whole, synced and read back before it gets the name: whoever is killed in
-    /// between leaves the old one, and a file `part-00000-of-00001.redb.new` that counts for
-    /// nothing. It needs as much free disk as the rows take. `progress` is told how many rows are
-    /// done, of how many.
+    /// The new file is complete, synced and read back before it is renamed. A compaction that is
+    /// killed leaves the old file, and a file `part-00000-of-00001.redb.new` that is ignored. It
+    /// needs as much free disk space as the rows take. `progress` gets the number of chunks and
+    /// parts of deltas that are done, and the number of all.
     ///
     /// # Errors
     ///
-    /// [`NoStore`](crate::MaintenanceError::NoStore), [`Damaged`](crate::FileError::Damaged) when a
-    /// row is, [`Changed`](crate::LockError::Changed), [`Locked`](crate::LockError::Locked),
-    /// [`CopyFailed`](crate::MaintenanceError::CopyFailed) or [`Io`](StoreError::Io); the store is
-    /// as it was.
+    /// After an error the store is unchanged:
+    ///
+    /// - [`NoStore`](crate::MaintenanceError::NoStore): the store does not exist.
+    /// - [`Damaged`](crate::FileError::Damaged): a row is damaged.
+    /// - [`Changed`](crate::LockError::Changed): the store has changed since the look.
+    /// - [`Locked`](crate::LockError::Locked): another process has the part file.
+    /// - [`GoneBack`](crate::GoBackError::GoneBack): the look shows an earlier epoch.
+    /// - [`ReadOnly`](crate::LockError::ReadOnly): the look is for reading only.
+    /// - [`CopyFailed`](crate::MaintenanceError::CopyFailed): the copy could not be written.
+    /// - [`Io`](StoreError::Io): the operating system returned an error.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Look, Start};
@@ -54,7 +59,8 @@ impl Look {
         self.check_alone()?;
         let place = self.place.clone().real();
         self.check_to_copy()?;
-        // redb's own lock too: a flow whose lock file was removed would go on in the old file
+        // redb's own lock is taken too: a flow whose lock file was removed would continue in the
+        // old file.
         let held = hold(&place, &self.header)?;
         place.remove_unfinished()?;
         let copied = copy::to(&self, &place.unfinished, progress)
@@ -77,7 +83,7 @@ impl Look {
                 })
             }
             Err(error) => {
-                // only space is lost if this fails, until the next time
+                // If this fails, only space is lost, until the next compaction.
                 let _ = fs::remove_file(&place.unfinished);
                 Err(error)
             }
@@ -85,7 +91,7 @@ impl Look {
     }
 }
 
-/// Keeps everybody out of the part file, as redb does, without changing it.
+/// Locks the part file exclusively, as redb does, without changing it.
 fn hold(place: &Place, seen: &Header) -> Result<FileBackend, StoreError> {
     let at = |attempt| {
         move |cause| StoreError::Io {

@@ -1,5 +1,4 @@
-//! A whole copy of a store, of which all that can be is folded: what a backup and a compaction are
-//! made of.
+//! A complete copy of a store, folded as far as possible. Backup and compaction are built on it.
 
 use crate::error::{FileError, MaintenanceError, StoreError};
 use crate::execution::fold;
@@ -17,11 +16,11 @@ use redb::{
 };
 use std::path::Path;
 
-/// Copies everything into a file that is made for it; returns the number of rows.
+/// Copies everything into a new file, and returns the number of rows.
 ///
-/// The copy is closed, synced by redb, and read again before this returns. All that is copied is
-/// checked on its way. `progress` is told how many chunks and parts of deltas are done, of how
-/// many.
+/// Before this returns, the copy is synced, closed and read back. Every row is checked while it is
+/// copied. `progress` gets the number of chunks and parts of deltas that are done, and the number
+/// of all.
 pub(crate) fn to(
     look: &Look,
     target: &Path,
@@ -41,12 +40,12 @@ pub(crate) fn to(
         true => Ok(rows),
         false => Err(StoreError::File(FileError::Damaged {
             path: target.to_path_buf(),
-            what: format!("it has {there:?}, and what it was copied from {here:?}"),
+            what: format!("it has {there:?}, but the original has {here:?}"),
         })),
     }
 }
 
-/// What a copy has to have in common with the original.
+/// What a copy must have in common with the original.
 #[derive(PartialEq, Debug)]
 struct About {
     epoch: u64,
@@ -54,7 +53,7 @@ struct About {
     steps: usize,
     retained: usize,
     rows: u64,
-    /// Of all rows.
+    /// The CRC of all rows.
     crc: u32,
 }
 
@@ -77,7 +76,7 @@ fn about(look: &Look) -> Result<About, StoreError> {
     })
 }
 
-/// Copies everything into a database that is empty, and closes that.
+/// Copies everything into an empty database, and closes the database.
 pub(crate) fn fill(
     look: &Look,
     mut target: Database,
@@ -124,7 +123,7 @@ pub(crate) fn fill(
     fold::fold_all(&to, &mut meta, &mut deltas, path)?;
     meta.write(&mut to.open_table(META)?)?;
     to.commit()?;
-    // redb gives the pages back that it only needed for a while
+    // This releases the pages that redb needed only for the copying.
     target.compact()?;
     target.close()?;
     Ok(about(look)?.rows)
@@ -136,7 +135,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// One table, each row of which `check` may refuse.
+    /// Copies one table. `check` may refuse a row.
     fn table<K: Key + 'static, V: Value + 'static>(
         &self,
         to: &WriteTransaction,
@@ -169,7 +168,7 @@ impl Source<'_> {
         table.len().map_err(|error| unreadable(self.path, error))
     }
 
-    /// A copy that left something out would be worse than none.
+    /// Refuses unknown tables: an incomplete copy would be worse than none.
     fn check_tables(&self) -> Result<(), Failure> {
         let name = unknown_table(&self.from).map_err(|failure| failure.while_reading(self.path))?;
         match name {

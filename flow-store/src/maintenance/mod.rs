@@ -1,9 +1,9 @@
-//! Work on a store that no flow runs on: what `flow-store` does beyond looking.
+//! Maintenance of a store while no flow runs.
 //!
-//! Steps are dropped and renamed in one transaction each. Such a transaction is no execution: it
-//! leaves epoch and execution as they are, so that no number is used up or used twice, and counts
-//! itself in `maintained`, by which a start sees that its manifest was made from another look.
-//! Compaction and backup write a copy under another name, which is renamed when it is whole.
+//! Steps are dropped and renamed in one transaction each. Such a transaction is not an execution:
+//! it changes neither epoch nor execution, so it uses no number. It increments `maintained`, so
+//! that a start notices a manifest of an earlier look. Compaction and backup write a copy under
+//! another name, which is renamed when it is complete.
 
 mod backup;
 mod compact;

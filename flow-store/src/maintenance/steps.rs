@@ -1,4 +1,4 @@
-//! Dropping and renaming steps, in one transaction each.
+//! Drops and renames steps, in one transaction each.
 
 use crate::error::{Cause, GoBackError, MaintenanceError, StoreError};
 use crate::file::directory::Place;
@@ -13,13 +13,13 @@ use crate::look::{Contents, Look, as_seen};
 use crate::step::StoredStep;
 use redb::WriteTransaction;
 
-/// What [`Look::drop_step`] took away.
+/// What [`Look::drop_step`] removed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct DroppedStep {
     /// The step.
     pub step: StoredStep,
-    /// How many rows it had.
+    /// The number of its rows.
     pub rows: u64,
 }
 
@@ -30,19 +30,25 @@ pub(crate) enum Change {
 }
 
 impl Look {
-    /// Takes a step and all its rows out of the store, in one durable commit.
+    /// Removes a step and all its rows from the store, in one durable commit.
     ///
-    /// It is no execution: the next one has the number it would have had, and goes on from the
-    /// same epoch. The step's number is never used again. A flow that still has the step starts it
-    /// empty. Epochs that were [retained](Look::retained) can't be gone back to after it.
+    /// It is not an execution: the next execution has the same number, and resumes from the same
+    /// epoch, as without it. The step's number is never used again. If the flow still has the step,
+    /// it starts empty. Afterwards the store can't go back to [retained](Look::retained) epochs.
     ///
     /// # Errors
     ///
-    /// Before a byte of the store's data is changed: [`NoStore`](crate::MaintenanceError::NoStore),
-    /// [`UnknownStep`](crate::MaintenanceError::UnknownStep),
-    /// [`Changed`](crate::LockError::Changed) or [`Locked`](crate::LockError::Locked). After that
-    /// [`MaintenanceFailed`](crate::MaintenanceError::MaintenanceFailed): the step is there whole,
-    /// or gone.
+    /// The store's data is untouched after these errors:
+    ///
+    /// - [`NoStore`](crate::MaintenanceError::NoStore): the store does not exist.
+    /// - [`UnknownStep`](crate::MaintenanceError::UnknownStep): the store has no such step.
+    /// - [`GoneBack`](crate::GoBackError::GoneBack): the look shows an earlier epoch.
+    /// - [`ReadOnly`](crate::LockError::ReadOnly): the look is for reading only.
+    /// - [`Changed`](crate::LockError::Changed): the store has changed since the look.
+    /// - [`Locked`](crate::LockError::Locked): another process has the part file.
+    ///
+    /// After [`MaintenanceFailed`](crate::MaintenanceError::MaintenanceFailed) the step is either
+    /// unchanged or gone.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Look, Start, StepKind, StepSpec};
@@ -79,14 +85,14 @@ impl Look {
         Ok(DroppedStep { step, rows })
     }
 
-    /// Gives a step of the store another id, in one durable commit; its rows are as they were.
+    /// Gives a step of the store another id, in one durable commit. Its rows stay unchanged.
     ///
-    /// As [`drop_step`](Look::drop_step) it is no execution.
+    /// Like [`drop_step`](Look::drop_step), it is not an execution.
     ///
     /// # Errors
     ///
     /// Those of [`drop_step`](Look::drop_step), and
-    /// [`StepExists`](crate::MaintenanceError::StepExists) when the store has a step `to`.
+    /// [`StepExists`](crate::MaintenanceError::StepExists) if the store has a step `to`.
     pub fn rename_step(self, from: &str, to: &str) -> Result<StoredStep, StoreError> {
         let mut step = self.step_of_a_store(from)?;
         if self.step(to).is_ok() {
@@ -156,7 +162,7 @@ impl Look {
         Ok(rows)
     }
 
-    /// How many rows a change takes away.
+    /// The number of rows that a change removes.
     fn rows_of(&self, change: &Change) -> Result<u64, StoreError> {
         let mut count = 0;
         if let Change::Drop(step) = change {
@@ -196,7 +202,7 @@ fn failed(place: &Place, attempt: &str) -> impl Fn(Cause) -> StoreError {
     }
 }
 
-/// The one transaction.
+/// Makes the change in one transaction.
 fn transact(
     place: &Place,
     database: &Held,
@@ -206,7 +212,7 @@ fn transact(
 ) -> Result<(), StoreError> {
     let write = || {
         let transaction = write::begin(database.get())?;
-        // the fence of a start: nobody wrote since the look
+        // As at a start, a fence makes sure that nothing was written since the look.
         let mut meta = as_seen(place, &transaction, &seen.meta)?;
         meta.maintained += 1;
         apply(place, &transaction, &seen.steps, change, &mut meta)?;
@@ -216,7 +222,7 @@ fn transact(
     guard(write).map_err(|failure| failure.while_writing(failed))
 }
 
-/// The steps are as if the last epoch had had them like this: to what was before one can't go back.
+/// Changes the steps of the last epoch. The store can't go back to before the change.
 fn apply(
     place: &Place,
     transaction: &WriteTransaction,
@@ -266,8 +272,8 @@ mod tests {
         Start::new("f", manifest, changes)
     }
 
-    /// Without a count of its own a drop would be unseen by a start whose manifest is older: the
-    /// step would come back under its old number, empty, and nobody would be told.
+    /// Without the count `maintained` a start with an older manifest would not notice a drop. The
+    /// step would silently come back under its old number, and empty.
     #[test]
     fn a_manifest_of_before_a_drop_starts_nothing() {
         let directory = tempfile::tempdir().unwrap();
@@ -291,7 +297,7 @@ mod tests {
         assert_eq!(now.start(start(&manifest, &changes)).unwrap().number(), 2);
     }
 
-    /// Who removes the lock file of a running flow is kept out by redb's lock.
+    /// If the lock file of a running flow is removed, redb's lock keeps others out.
     #[test]
     fn a_store_that_is_open_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
@@ -316,7 +322,7 @@ mod tests {
         refused(look().drop_step("a").unwrap_err());
         refused(look().rename_step("a", "c").unwrap_err());
 
-        // and looks from before its end are not what the store is after it
+        // Looks from before the end of the execution no longer match the store.
         let older = [(); 3].map(|()| {
             let older = look();
             fs::remove_file(&place.lock).unwrap();

@@ -1,4 +1,4 @@
-//! Reading everything that a store has, to find what is damaged.
+//! Verification: reads the whole store to find damage.
 
 use crate::codec::msgpack;
 use crate::epoch::Epoch;
@@ -15,20 +15,20 @@ use crate::step::StoredStep;
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use std::collections::BTreeMap;
 
-/// How many of what is damaged are kept in words.
+/// Number of damages that are described.
 const KEPT: usize = 1000;
 
 /// What [`Look::verify`] found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Verified {
-    /// How many rows the steps have now; of a store that is damaged, as far as they can be read.
+    /// The number of rows of all steps. In a damaged store, only readable rows count.
     pub rows: u64,
-    /// The bytes of their keys and values.
+    /// The total length of their keys and values in bytes.
     pub bytes: u64,
-    /// How much is damaged.
+    /// The number of damages.
     pub damaged: u64,
-    /// The first thousand of it, each in a sentence that names step and key.
+    /// The first 1,000 damages, each in words.
     pub damage: Vec<String>,
 }
 
@@ -48,18 +48,23 @@ impl Verified {
 }
 
 impl Look {
-    /// Reads all records and rows, and finds those that are damaged.
+    /// Reads all records and rows, and finds damage.
     ///
-    /// Every page was verified by the look already. What is read are the chunks and deltas, those
-    /// that other rows have replaced included. They are whole if their CRCs are right, and in each
-    /// row the step is in the store, it is in the key group of its key, and key and value are
-    /// MessagePack to their last byte. `progress` is told how many chunks and parts of deltas are
-    /// done, of how many.
+    /// The look has verified every page already. This reads all chunks and deltas, including
+    /// replaced rows, and checks that
+    ///
+    /// - each CRC is right,
+    /// - the step of each row is in the store,
+    /// - each row is in the key group of its key,
+    /// - each key and value is exactly one MessagePack value.
+    ///
+    /// `progress` gets the number of chunks and parts of deltas that are done, and the number of
+    /// all.
     ///
     /// # Errors
     ///
     /// [`NoStore`](crate::MaintenanceError::NoStore), [`Io`](StoreError::Io), or
-    /// [`Damaged`](crate::FileError::Damaged) when not even the next row can be found.
+    /// [`Damaged`](crate::FileError::Damaged) if the damage prevents further reading.
     ///
     /// ```
     /// # use flow_store::{Agreed, Changes, End, Look, Start};
@@ -87,7 +92,7 @@ impl Look {
             if let Some(table) = unknown_table(&transaction)? {
                 found.add(unknown(&table));
             }
-            // Those of before a start that can be gone back to have rows too.
+            // Steps of earlier starts have rows too, while the store can go back to them.
             let mut known: BTreeMap<u16, StoredStep> = BTreeMap::new();
             for entry in transaction.open_table(MANIFESTS)?.iter()? {
                 let (epoch, value) = entry?;
@@ -133,7 +138,7 @@ impl Look {
                 .map(|contents| contents.meta.chunk_bytes);
             if noted != Some(chunk_bytes) {
                 found.add(format!(
-                    "its chunks have {chunk_bytes} bytes, and not what it says"
+                    "its chunks have {chunk_bytes} bytes, which is not the recorded number"
                 ));
             }
             for entry in deltas.iter()? {
@@ -142,7 +147,8 @@ impl Look {
                     Ok(part) => {
                         for change in part.changes().filter_map(Result::ok) {
                             let (step, group) = (change.step, change.group);
-                            // of one that nobody can go back to any more
+                            // A step that is in no manifest was dropped for good, so its rows do
+                            // not matter.
                             if known
                                 .binary_search_by_key(&step, |step| step.number)
                                 .is_ok()
@@ -161,7 +167,7 @@ impl Look {
         };
         guard(read).map_err(|failure| failure.while_reading(&self.place.part))?;
         for step in self.steps() {
-            // What can't be read has been found.
+            // Unreadable rows have been found above.
             let Ok(mut rows) = self.rows(step.number, 0..KEY_GROUPS) else {
                 break;
             };
@@ -174,7 +180,7 @@ impl Look {
     }
 }
 
-/// What a CRC does not say; `steps` are sorted by number.
+/// Checks a row beyond its CRC. `steps` are sorted by number.
 fn check(
     step: u16,
     group: u16,
@@ -185,7 +191,7 @@ fn check(
     let known = steps.binary_search_by_key(&step, |step| step.number);
     let Some(step) = known.ok().and_then(|index| steps.get(index)) else {
         return Err(format!(
-            "a row of step {step}, key group {group}, is of a step that it has not"
+            "a row of step {step}, key group {group}, belongs to a step that it does not have"
         ));
     };
     let name = || rows::name(step, group, key);
@@ -233,7 +239,7 @@ mod tests {
         assert_eq!(damage(State, group, &[7], &[8]), "");
         assert_eq!(damage(Source, 0, &[7], &[0xc2, 8]), "");
         assert_eq!(damage(Sink, 0, &[7], &[8]), "");
-        // a time of MessagePack's own, which no type of Rust is written as
+        // A timestamp of MessagePack, which no Rust type is written as.
         assert_eq!(damage(State, group, &[7], &[0xd6, 0xff, 0, 0, 0, 1]), "");
         assert_eq!(
             damage(State, 0, &[7], &[8]),
@@ -246,7 +252,7 @@ mod tests {
             damage(State, group, &[7], &[8, 9]),
             format!(
                 "the row of step `counts`, key group {group}, key 7: its value: 1 of 2 bytes are \
-                 left over behind the value: they were written as another type"
+                 left over after the value: they were written as another type"
             )
         );
         assert_eq!(
@@ -254,7 +260,7 @@ mod tests {
             "the row of step `counts`, key group 0, key 7: its value: the bytes cannot be read as \
              this type: it does not say whether the partition was read to its end"
         );
-        // deeper than a value is read, on the stack of a thread like any other
+        // A value that is deeper than values are read does not overflow the stack.
         let mut deep = vec![0x91; 100_000];
         deep.push(1);
         assert_eq!(damage(Sink, 0, &[7], &deep), "");
@@ -263,7 +269,7 @@ mod tests {
         let nowhere = check(3, 0, &[7], Some(&[8]), &[]);
         assert_eq!(
             nowhere.unwrap_err(),
-            "a row of step 3, key group 0, is of a step that it has not"
+            "a row of step 3, key group 0, belongs to a step that it does not have"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The steps that the flow has against the steps that the store has: pure functions and data.
+//! Compares the steps of the flow with those of the store: pure functions and data.
 
 mod notice;
 mod reconcile;
@@ -11,55 +11,56 @@ use crate::schema::Difference;
 use crate::step::StoredStep;
 use std::collections::BTreeSet;
 
-/// What a start has to do with the rows of a step before the flow can go on from them, because a
-/// type is another one than it was.
+/// How a start must rewrite the rows of a step, because a type has changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rewrite {
-    /// The number under which the rows are now. All of them go; the start writes those that take
-    /// their place, under the step's number in the manifest.
+    /// The number of the present rows. The start removes all of them, and writes their replacements
+    /// under the step's number in the manifest.
     pub from: u16,
-    /// Which of [`Schemas::old_keys`](crate::Schemas::old_keys) the keys have; `None` if the keys
-    /// are as they were.
+    /// The index in [`Schemas::old_keys`](crate::Schemas::old_keys) of the stored keys' type;
+    /// `None` if the keys are unchanged.
     pub old_key: Option<usize>,
-    /// Which of [`Schemas::old_states`](crate::Schemas::old_states) the states have; `None` if they
-    /// are to be read as the present type.
+    /// The index in [`Schemas::old_states`](crate::Schemas::old_states) of the stored states' type;
+    /// `None` if they are read as the present type.
     pub old_state: Option<usize>,
-    /// What is not in the state as it was.
+    /// The differences between the stored state type and the present one.
     pub differences: Vec<Difference>,
 }
 
-/// What the user agreed to lose.
+/// The rows that the user has agreed to lose.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Agreed {
-    /// The ids of stored steps whose rows may go (`--drop-state`), whether the flow still has a
-    /// step of that id, which then starts empty, or not.
+    /// The ids of stored steps whose rows may be dropped (`--drop-state`). If the flow still has
+    /// such a step, it starts empty.
     pub drop_steps: BTreeSet<String>,
 }
 
-/// What a start will do to the steps of the store; made by
-/// [`Look::reconcile`](crate::Look::reconcile), carried out by [`Look::start`](crate::Look::start).
+/// What a start does to the steps of the store.
+///
+/// [`Look::reconcile`](crate::Look::reconcile) makes it, and [`Look::start`](crate::Look::start)
+/// carries it out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The number of each step, by its position in the flow's list.
+    /// The number of each step of the flow, in the order of the flow's list.
     pub numbers: Vec<u16>,
-    /// The steps whose rows go.
+    /// The steps whose rows are dropped.
     pub dropped: Vec<StoredStep>,
-    /// Those steps, by their position in the flow's list, whose rows are to be written anew.
+    /// How the rows of each step are rewritten, if they are, in the order of the flow's list.
     pub rewrites: Vec<Option<Rewrite>>,
     /// What the user should be told.
     pub notices: Vec<Notice>,
-    /// The steps whose rows are written anew under another number.
+    /// The steps whose rows are rewritten under another number.
     pub(crate) replaced: Vec<StoredStep>,
-    /// All steps as the store will have them.
+    /// All steps that the store will have.
     pub(crate) steps: Vec<StoredStep>,
-    /// The number of the next step that is new; `u16::MAX + 1` when none is left.
+    /// The number of the next new step; `u16::MAX + 1` if none is left.
     pub(crate) next_step: u32,
-    /// What this was made from.
+    /// The state of the store that this was made from.
     pub(crate) basis: Basis,
 }
 
-/// Which state of which store a manifest was made from.
+/// The state of the store that a manifest was made from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Basis {
     pub(crate) store: Option<uuid::Uuid>,

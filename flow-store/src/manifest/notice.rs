@@ -1,4 +1,4 @@
-//! What a start does and the user may not expect, in words.
+//! Effects of a start that the user may not expect, in words.
 
 use crate::epoch::Epoch;
 use crate::schema::{Difference, list};
@@ -6,28 +6,29 @@ use crate::step::{StepKind, StoredStep};
 use crate::visible::visible_on_a_line;
 use std::fmt;
 
-/// Something that a start does and that the user may not expect.
+/// An effect of a start that the user may not expect.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The flow has a step that the store does not: it starts empty. Not said of a new store.
+    /// The flow has a step that is not in the store, so it starts empty. There is no such notice
+    /// for a new store.
     NewStep {
         /// Its id.
         id: String,
     },
-    /// A step goes on with the rows of an id it had before.
+    /// A step resumes with the rows of an id that it had before.
     Renamed {
         /// The id in the store.
         from: String,
         /// The id in the flow.
         to: String,
     },
-    /// The rows of a step go, as was agreed.
+    /// The rows of a step are dropped, as agreed.
     Dropped {
         /// Its id.
         id: String,
     },
-    /// The store goes back to an earlier epoch, as was asked for; what came after it is given up.
+    /// The store goes back to an earlier epoch, as requested. Everything after it is given up.
     GoesBack {
         /// The last epoch.
         from: Epoch,
@@ -38,7 +39,7 @@ pub enum Notice {
     NoDirectorySync,
     /// Earlier executions retained epochs, and this one does not.
     Forgets {
-        /// How many epochs can't be gone back to any more.
+        /// How many epochs the store can no longer go back to.
         epochs: usize,
     },
     /// A partition of a source has another name now.
@@ -49,18 +50,18 @@ pub enum Notice {
         from: String,
         /// The name that it has.
         to: String,
-        /// Whether something else has its former name, which is read behind it.
+        /// Whether another input has the former name now. It is read after the moved one.
         begins_anew: bool,
     },
-    /// So many more partitions of a source have other names now.
+    /// More partitions of a source have other names now.
     MovedToo {
         /// The id of the source.
         id: String,
         /// How many.
         partitions: usize,
     },
-    /// Partitions of a source are something else now, which begins with the little that was read,
-    /// and are read on as what they were.
+    /// Partitions of a source are other inputs now, which begin with the little that was read. They
+    /// are read as a continuation of the old ones.
     Replaced {
         /// The id of the source.
         id: String,
@@ -69,27 +70,27 @@ pub enum Notice {
         /// How many more there are.
         more: usize,
     },
-    /// What a step keeps is of another type than it was, and could all be read.
+    /// The type of a step's values has changed, and all values could be read.
     Changed {
         /// Its id.
         id: String,
         /// What kind of rows it has.
         kind: StepKind,
-        /// What is not as it was.
+        /// The differences from the stored type.
         differences: Vec<Difference>,
     },
-    /// The states of a step are converted from a type that it kept before.
+    /// The states of a step are converted from their former type.
     Migrated {
         /// Its id.
         id: String,
-        /// What is not as it was.
+        /// The differences from the stored type.
         differences: Vec<Difference>,
     },
-    /// The keys of a step are converted from a type that they had before.
+    /// The keys of a step are converted from their former type.
     Rekeyed {
         /// Its id.
         id: String,
-        /// What is not as it was.
+        /// The differences from the stored type.
         differences: Vec<Difference>,
     },
 }
@@ -107,13 +108,13 @@ impl fmt::Display for Notice {
         match self {
             Notice::NoDirectorySync => f.write_str(
                 "the file system of the store can't make a directory durable, so a power failure \
-                 may take the new store away",
+                 may remove the new store",
             ),
             Notice::NewStep { id } => {
                 write!(f, "step `{id}` is not in the store yet: it starts empty")
             }
             Notice::Renamed { from, to } => {
-                write!(f, "step `{to}` goes on with the rows of `{from}`")
+                write!(f, "step `{to}` resumes with the rows of `{from}`")
             }
             Notice::Dropped { id } => write!(f, "the stored rows of step `{id}` are dropped"),
             Notice::GoesBack { from, to } => write!(
@@ -138,19 +139,19 @@ impl fmt::Display for Notice {
                 let (from, to) = (visible_on_a_line(from), visible_on_a_line(to));
                 write!(
                     f,
-                    "what source `{id}` read as `{from}` is `{to}` now, and is read on there"
+                    "what source `{id}` read as `{from}` is `{to}` now, where reading resumes"
                 )?;
                 if *begins_anew {
                     write!(
                         f,
-                        "; then `{from}`, which is another one, from its beginning"
+                        "; `{from}` is another one now, and is read from its beginning"
                     )?;
                 }
                 Ok(())
             }
             Notice::MovedToo { id, partitions } => write!(
                 f,
-                "and {partitions} more partitions of source `{id}` are read on under other names"
+                "and {partitions} more partitions of source `{id}` resume under other names"
             ),
             Notice::Replaced {
                 id,
@@ -164,8 +165,8 @@ impl fmt::Display for Notice {
                 }
                 write!(
                     f,
-                    " is another file than the one that was read, and is read on as that; what \
-                     was not read of that one is not read"
+                    " is another file than the one that was read. It is read as a continuation, \
+                     and the unread rest of the old file is skipped"
                 )
             }
             Notice::Changed {

@@ -1,5 +1,5 @@
-//! Finds the stored step of each step of the flow, gives it its number, and decides what becomes
-//! of the other stored steps.
+//! Finds the stored step of each step of the flow, assigns its number, and decides what happens to
+//! the other stored steps.
 
 use super::rewrite::rewrite;
 use super::{Agreed, Basis, Manifest, Notice};
@@ -8,9 +8,9 @@ use crate::step::{StepKind, StepSpec, StoredStep};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What of the store a manifest is made from.
+/// The part of the store that a manifest is made from.
 pub(crate) struct Stored<'a> {
-    /// For messages.
+    /// The directory of the store, for messages.
     pub(crate) directory: &'a Path,
     pub(crate) steps: &'a [StoredStep],
     pub(crate) next_step: u32,
@@ -41,7 +41,7 @@ pub(crate) fn reconcile(
     Ok(manifest)
 }
 
-/// Parts the stored steps into those that stay, by id, and those whose rows may go.
+/// Splits the stored steps into those that stay, by id, and those whose rows are dropped.
 fn drop_agreed<'a>(
     stored: &Stored<'a>,
     agreed: &Agreed,
@@ -60,8 +60,8 @@ fn drop_agreed<'a>(
     Ok((kept, dropped.into_values().cloned().collect()))
 }
 
-/// Finds for each step of the flow the stored step whose rows it goes on with: the one of its id,
-/// or the one that it was renamed from. There is none for a step that is new.
+/// Finds for each step of the flow the stored step whose rows it resumes with: the one of the same
+/// id, or the one that it was renamed from. A new step has none.
 fn find<'a>(
     stored: &Stored<'_>,
     flow: &[StepSpec],
@@ -77,7 +77,7 @@ fn find<'a>(
         let olds: BTreeSet<&str> = step.renamed_from.iter().map(String::as_str).collect();
         let olds = olds.into_iter().filter(|old| *old != step.id);
         let olds = olds.filter_map(|old| kept.get(old).copied());
-        // An old id that the flow has given to another step since is not up for renaming.
+        // An old id that another step of the flow has now can't be renamed.
         let (taken, free): (Vec<_>, Vec<_>) =
             olds.partition(|old| in_flow.contains(old.id.as_str()));
         match (own, free.as_slice()) {
@@ -121,7 +121,7 @@ fn find<'a>(
     Ok(found)
 }
 
-/// Gives each step of the flow its number, and says whether its rows are written anew.
+/// Assigns the number of each step of the flow, and decides whether its rows are rewritten.
 fn number(
     stored: &Stored<'_>,
     flow: &[StepSpec],
@@ -140,7 +140,8 @@ fn number(
             Some(found) => {
                 check_kind(stored, found, step)?;
                 let rewrite = rewrite(stored.directory, found, step, &mut manifest.notices)?;
-                // Under a number of their own, so that none of the old rows is taken for a new one.
+                // Rewritten states get a new number, so that no old row can be mistaken for a new
+                // one.
                 let number = if rewrite.is_some() && step.kind == StepKind::State {
                     manifest.replaced.push((*found).clone());
                     new_number(stored, manifest)?
@@ -157,7 +158,7 @@ fn number(
     Ok(())
 }
 
-/// A number that no step has had.
+/// A number that no step has had before.
 fn new_number(stored: &Stored<'_>, manifest: &mut Manifest) -> Result<u16, StepsError> {
     let number = u16::try_from(manifest.next_step).map_err(|_| StepsError::TooManySteps {
         directory: stored.directory.to_path_buf(),
@@ -180,7 +181,7 @@ fn check_kind(stored: &Stored<'_>, found: &StoredStep, step: &StepSpec) -> Resul
     })
 }
 
-/// Refuses stored steps that no step of the flow goes on with.
+/// Refuses stored steps that no step of the flow resumes with.
 fn refuse_unknown(
     stored: &Stored<'_>,
     flow: &[StepSpec],
@@ -196,7 +197,7 @@ fn refuse_unknown(
     if left.is_empty() {
         return Ok(());
     }
-    // For the message: an old id that was misspelt, perhaps.
+    // The message shows these, as an old id may be misspelled.
     let new = flow.iter().zip(found).filter(|(_, found)| found.is_none());
     let unused = new
         .flat_map(|(step, _)| step.renamed_from.iter().map(move |old| (step, old)))

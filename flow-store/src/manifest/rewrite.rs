@@ -1,4 +1,4 @@
-//! What has to be done with the rows of a step whose types have changed.
+//! Decides how the rows of a step are rewritten if its types have changed.
 
 use super::{Notice, Rewrite};
 use crate::error::{AnotherType, StepsError};
@@ -6,7 +6,7 @@ use crate::schema::{Difference, Schema};
 use crate::step::{Schemas, StepSpec, StoredStep};
 use std::path::Path;
 
-/// What has to be done with the rows of a step because a type has changed.
+/// How the rows of a step must be rewritten; `None` if they can stay.
 pub(super) fn rewrite(
     directory: &Path,
     stored: &StoredStep,
@@ -41,7 +41,7 @@ pub(super) fn rewrite(
         if !differences.is_empty() {
             old_key = find(old_keys, was);
         }
-        // What can't be traced may be as it was: each stored key is tried.
+        // Parts that can't be traced may be unchanged: each stored key is tried later.
         if old_key.is_none() && !is.has_bytes_of(was) {
             let another = another(was, differences, old_keys);
             return Err(StepsError::KeyChanged(another));

@@ -1,55 +1,55 @@
-//! What tells two schemas apart, field by field.
+//! The differences between two schemas, field by field.
 
 use super::{Field, Fields, Schema};
 use std::fmt;
 
-/// One thing that is not in a type now as it was in the type that was stored.
+/// One difference between the stored type and the present one.
 ///
 /// Paths begin with the name of the type: `Cart.items[].price`, `Status::Closed.0`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Difference {
-    /// A field that was not there.
+    /// A new field.
     Added {
         /// The field.
         path: String,
         /// Its type.
         schema: Schema,
     },
-    /// A field that is not there any more.
+    /// A field that is gone.
     Removed {
         /// The field.
         path: String,
-        /// The type it had.
+        /// The type that it had.
         schema: Schema,
     },
-    /// A field that has another name. It is read under its old one too.
+    /// A field with a new name. It is read under its old name too.
     Renamed {
-        /// The field as it was.
+        /// The old path.
         from: String,
-        /// The field as it is.
+        /// The new path.
         to: String,
     },
-    /// A field, or the whole, is of another type.
+    /// A field, or the whole value, is of another type.
     Retyped {
         /// The field.
         path: String,
-        /// The type it had.
+        /// The type that it had.
         was: Schema,
-        /// The type it has.
+        /// The type that it has.
         is: Schema,
     },
-    /// The fields of a struct, or the variants of an enum, are the same in another order.
+    /// The fields of a struct, or the variants of an enum, are in another order.
     Reordered {
         /// The struct or enum.
         path: String,
     },
-    /// A variant that was not there.
+    /// A new variant.
     VariantAdded {
         /// The variant.
         path: String,
     },
-    /// A variant that is not there any more.
+    /// A variant that is gone.
     VariantRemoved {
         /// The variant.
         path: String,
@@ -84,7 +84,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Differences as a list with a line for each.
+/// Differences as a list, one on each line.
 pub(crate) fn list(differences: &[Difference]) -> String {
     let mut text = String::new();
     for difference in differences {
@@ -94,7 +94,7 @@ pub(crate) fn list(differences: &[Difference]) -> String {
     text
 }
 
-/// A type as a field would name it: structs and enums without what is in them.
+/// A type as the declaration of a field names it: structs and enums by their names.
 struct Short<'a>(&'a Schema);
 
 impl fmt::Display for Short<'_> {
@@ -116,8 +116,10 @@ impl fmt::Display for Short<'_> {
 }
 
 impl Schema {
-    /// What is not in this schema as it was in `old`. Names of structs and enums do not count, nor
-    /// do newtypes: they are not in the bytes.
+    /// The differences of this schema from `old`.
+    ///
+    /// Names of structs and enums do not count, and neither do newtypes: they are not part of the
+    /// bytes.
     ///
     /// ```
     /// # use flow_store::Schema;
@@ -142,10 +144,10 @@ impl Schema {
     }
 }
 
-/// Two schemas, while they are compared.
+/// The comparison of two schemas.
 struct Comparison<'a> {
     found: Vec<Difference>,
-    /// The types around those that are compared: the old and the new one.
+    /// The pairs of types (old, new) that enclose the compared ones.
     around: Vec<(&'a Schema, &'a Schema)>,
 }
 
@@ -189,8 +191,8 @@ impl<'a> Comparison<'a> {
         self.around.pop();
     }
 
-    /// Whether two types that are inside of themselves are the same pair of types around here.
-    /// Newtypes are not looked for: they are not in the way.
+    /// Whether `^old` and `^new` stand for the same enclosing pair of types. The pairs have no
+    /// newtypes, so if one of the names is not found, they count as the same.
     fn are_one(&self, old: &str, new: &str) -> bool {
         let around = || self.around.iter().rev();
         let was = around().position(|(was, _)| was.name() == Some(old));
@@ -204,7 +206,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares what two structs or variants have; false where they have it in different ways.
+    /// Compares the fields of two structs or variants. Returns false if the fields are of different
+    /// forms.
     fn compare_fields(&mut self, path: &str, old: &'a Fields, new: &'a Fields) -> bool {
         match (old, new) {
             (Fields::None, Fields::None) => {}
@@ -305,7 +308,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// Whether two types are of one kind, so that what differs is inside of them.
+/// Whether two types are of one kind, so that they can only differ in their parts.
 fn alike(a: &Schema, b: &Schema) -> bool {
     match (a.bare(), b.bare()) {
         (Schema::Primitive(a), Schema::Primitive(b)) => a == b,

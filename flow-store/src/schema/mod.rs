@@ -1,4 +1,4 @@
-//! What a type looks like in the store: fields and their types, as serde sees them.
+//! Schemas: the fields of a type and their types, as serde sees them.
 
 mod difference;
 mod readable;
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// The shape of a type, traced through its `Deserialize` by [`trace`](crate::trace).
 ///
-/// Shown with `{}` it is one line, with `{:#}` a line for each field; both can be parsed again. The
-/// store keeps it in that form beside the rows of a step.
+/// `{}` formats it on one line, and `{:#}` with a line for each field. Both forms can be parsed.
+/// The store keeps the one-line form of each step's types.
 ///
 /// ```
 /// use flow_store::{Schema, trace};
@@ -31,8 +31,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Schema {
-    /// What can't be traced: a type that takes whatever it finds, or whose `Deserialize` refuses
-    /// every sample. Written `?`.
+    /// A type that can't be traced: it accepts any value, or its `Deserialize` refuses every
+    /// sample. Written `?`.
     Any,
     /// A type without parts.
     Primitive(Primitive),
@@ -48,28 +48,28 @@ pub enum Schema {
     Tuple(Vec<Schema>),
     /// A struct.
     Struct {
-        /// Its name, which is not in the bytes.
+        /// Its name, which is not part of the bytes.
         name: String,
-        /// What it has.
+        /// Its fields.
         fields: Fields,
     },
     /// An enum.
     Enum {
-        /// Its name, which is not in the bytes.
+        /// Its name, which is not part of the bytes.
         name: String,
         /// Its variants.
         variants: Vec<(String, Fields)>,
     },
-    /// The struct or enum of this name around it once more. Written `^Name`.
+    /// The enclosing struct or enum of this name. Written `^Name`.
     Recursive(String),
 }
 
-/// What a struct or a variant has.
+/// The fields of a struct or a variant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fields {
     /// Nothing.
     None,
-    /// One field without a name, which is written as what it holds.
+    /// One field without a name. Only its content is written.
     Newtype(Box<Schema>),
     /// Fields without names.
     Tuple(Vec<Schema>),
@@ -84,8 +84,8 @@ pub struct Field {
     pub name: String,
     /// Its type.
     pub schema: Schema,
-    /// The other names that it is read under (`#[serde(alias = "..")]`). Not in the text, and not
-    /// compared.
+    /// Other names under which it is read (`#[serde(alias = "..")]`). They are not in the text, and
+    /// not compared.
     pub aliases: Vec<String>,
 }
 
@@ -118,7 +118,7 @@ primitives! {
 }
 
 impl Schema {
-    /// A short number for the schema's text: the XXH3 hash of its one line, with seed 0.
+    /// The fingerprint of the schema: the XXH3 hash of its one-line text, with seed 0.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         crate::hash(self.to_string().as_bytes())
@@ -134,10 +134,10 @@ impl Schema {
         }
     }
 
-    /// What is written as one byte whichever of two values it has, if there is such a thing: a part
-    /// of the type that MessagePack can't hold, as a path and the part.
+    /// The first part of the type with two values of the same bytes, if there is one: its path and
+    /// the part.
     ///
-    /// `Option<Option<T>>` and `Option<()>` have a `Some` that is written as `None` is.
+    /// `Option<Option<T>>` and `Option<()>` have a `Some` that is written like `None`.
     ///
     /// ```
     /// let schema = flow_store::trace::<(u32, Option<Option<u32>>)>();
@@ -150,7 +150,7 @@ impl Schema {
         self.ambiguous_in(&mut Vec::new())
     }
 
-    /// The same, inside of some types with names.
+    /// The same, inside the types `around`.
     fn ambiguous_in<'a>(&'a self, around: &mut Vec<&'a Schema>) -> Option<(String, &'a Schema)> {
         if let Schema::Option(inner) = self
             && matches!(
@@ -171,10 +171,10 @@ impl Schema {
         found
     }
 
-    /// The schema without newtypes, and in place of `^Name` what it stands for.
+    /// The schema without newtypes, and with `^Name` replaced by the type that it stands for.
     fn resolved<'a>(&'a self, around: &[&'a Schema]) -> &'a Schema {
         let mut schema = self.bare();
-        // a newtype of itself alone has no value
+        // The limit ends the loop for a newtype of itself, which has no value.
         for _ in 0..=around.len() {
             let Schema::Recursive(name) = schema else {
                 break;
@@ -188,9 +188,10 @@ impl Schema {
         schema
     }
 
-    /// Whether every value of the other type has the same bytes as it has as this one, whatever the
-    /// types are called. What could not be traced is taken to be the same. An enum may have more
-    /// variants than the other one.
+    /// Whether every value of the other type has the same bytes as a value of this one.
+    ///
+    /// Names of types do not count. Parts that could not be traced are assumed to be the same. An
+    /// enum may have more variants than the other one.
     #[must_use]
     pub fn has_bytes_of(&self, other: &Schema) -> bool {
         let all = |a: &[Schema], b: &[Schema]| {
@@ -242,7 +243,7 @@ impl Schema {
         }
     }
 
-    /// How a path into this schema begins.
+    /// The beginning of a path into this schema.
     fn root(&self) -> String {
         self.name().unwrap_or_default().to_owned()
     }
@@ -251,7 +252,7 @@ impl Schema {
         self.steps().into_iter().map(|(_, part)| part).collect()
     }
 
-    /// The parts of the schema, each with the step that leads to it.
+    /// The parts of the schema, each with its step of a path.
     fn steps(&self) -> Vec<(String, &Schema)> {
         match self {
             Schema::Any | Schema::Primitive(_) | Schema::Recursive(_) => Vec::new(),
@@ -309,7 +310,7 @@ impl Fields {
     }
 }
 
-/// A schema as the store keeps it: its one line, and the fingerprint of that.
+/// A schema as the store keeps it: its one-line text and the fingerprint.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     text: String,

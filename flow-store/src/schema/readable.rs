@@ -1,15 +1,21 @@
-//! Which changes of a type serde may be asked to read.
+//! Decides which changes of a type serde may read.
 //!
-//! serde reads more than it should: a sequence as a struct, by position; a number as a variant of
-//! an enum, by index; an empty map as a struct of defaults; `1e300` as an infinite `f32`. What is
-//! stored would be taken for something that it never was, and be written anew as that. So only what
-//! keeps each value is tried.
+//! serde reads more than it should:
+//!
+//! - a sequence as a struct, by position,
+//! - a number as a variant of an enum, by index,
+//! - an empty map as a struct of defaults,
+//! - `1e300` as an infinite `f32`.
+//!
+//! A stored value would be misread, and then be stored as the wrong value. So only changes that
+//! keep each value are tried.
 
 use super::{Difference, Fields, Primitive, Schema};
 
 impl Difference {
-    /// Whether a value that was stored before this change may be read as the type after it: if all
-    /// of it can be read, it is the same value, but for fields that are new or gone.
+    /// Whether a value that was stored before this change may be read as the new type.
+    ///
+    /// If the value can be read, it is then the same, apart from fields that are new or gone.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         match self {
@@ -66,7 +72,7 @@ fn all(was: &[Schema], is: &[Schema]) -> bool {
     was.len() == is.len() && was.iter().zip(is).all(|(was, is)| readable(was, is))
 }
 
-/// Whether one that can be read as the other is the same value.
+/// Whether a `was` that can be read as an `is` is always the same value.
 fn keeps(was: Primitive, is: Primitive) -> bool {
     use Primitive::{Char, F32, F64, I8, I16, I32, I64, I128, String, U8, U16, U32, U64, U128};
     let integer = |it| {
@@ -77,7 +83,7 @@ fn keeps(was: Primitive, is: Primitive) -> bool {
     };
     match (was, is) {
         (was, is) if was == is => true,
-        // serde checks that each fits
+        // serde checks that each integer fits.
         (was, is) if integer(was) && integer(is) => true,
         (I8 | I16 | U8 | U16, F32 | F64) | (I32 | U32, F64) => true,
         (F32, F64) | (Char, String) | (String, Char) => true,

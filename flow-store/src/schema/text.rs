@@ -1,4 +1,4 @@
-//! The text of a schema: written by `Display`, read by `FromStr`.
+//! The text of a schema: `Display` writes it, and `FromStr` reads it.
 
 use super::{Field, Fields, Primitive, Schema};
 use std::fmt::{self, Write};
@@ -13,7 +13,7 @@ impl fmt::Display for Schema {
     }
 }
 
-/// Writes a schema, on one line unless `depth` says how far its lines are indented.
+/// Writes a schema: on one line, or, given a `depth`, with lines indented by it.
 fn write_schema(out: &mut String, schema: &Schema, depth: Option<usize>) -> fmt::Result {
     match schema {
         Schema::Any => out.write_str("?"),
@@ -78,7 +78,7 @@ fn write_fields(out: &mut String, fields: &Fields, depth: Option<usize>) -> fmt:
     }
 }
 
-/// A tuple of one has a comma behind it, which tells it from a newtype.
+/// A tuple of one has a comma after it, to distinguish it from a newtype.
 fn write_tuple(out: &mut String, parts: &[Schema], depth: Option<usize>) -> fmt::Result {
     out.write_str("(")?;
     for (index, part) in parts.iter().enumerate() {
@@ -112,7 +112,7 @@ fn write_block<T>(
     }
 }
 
-/// A name as it is, if it is an identifier; else in quotes.
+/// Writes a name as it is if it is an identifier, otherwise in quotes.
 fn write_name(out: &mut String, name: &str) -> fmt::Result {
     if is_identifier(name) {
         out.write_str(name)
@@ -134,7 +134,7 @@ impl fmt::Display for Primitive {
     }
 }
 
-/// A text is not that of a schema.
+/// A text is not a schema.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("`{text}` is not a schema: {expected} is missing at byte {at}")]
 pub struct ParseSchemaError {
@@ -171,10 +171,10 @@ struct Parser<'a> {
     depth: usize,
 }
 
-/// What was expected and not found.
+/// The error is what was expected and not found.
 type Parsed<T> = Result<T, &'static str>;
 
-/// Deeper than what the tracer makes, and no trouble for a stack.
+/// The limit of nested types. The tracer stays below it, and the stack is large enough for it.
 const DEEPEST: usize = 256;
 
 impl<'a> Parser<'a> {
@@ -214,7 +214,7 @@ impl<'a> Parser<'a> {
         if !self.rest.starts_with('"') {
             return self.word().map(str::to_owned).ok_or("a name");
         }
-        // `{:?}` of a string: the quote that is not escaped ends it.
+        // A quoted name is the `{:?}` of a string: the first quote that is not escaped ends it.
         let mut escaped = false;
         let end = self.rest.char_indices().skip(1).find(|(_, c)| {
             let ends = *c == '"' && !escaped;
@@ -302,7 +302,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A comma, or nothing before the end of the list.
+    /// Takes a comma, which may be left out before the end of the list.
     fn comma(&mut self, end: &'static str) -> Parsed<()> {
         self.skip();
         if self.take(",") || self.rest.starts_with(end) {
@@ -344,7 +344,7 @@ impl<'a> Parser<'a> {
         Ok(Fields::Tuple(parts))
     }
 
-    /// The parts of a tuple, behind its `(`.
+    /// The parts of a tuple, after its `(`.
     fn tuple(&mut self) -> Parsed<Vec<Schema>> {
         let mut parts = Vec::new();
         if self.take(",") {
@@ -359,7 +359,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Takes back what `{:?}` does to a string.
+/// Reverts the escapes of `{:?}` for a string.
 fn unescape(text: &str) -> Option<String> {
     let mut plain = String::new();
     let mut chars = text.chars();

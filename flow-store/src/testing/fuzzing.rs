@@ -1,4 +1,4 @@
-//! For the fuzz targets: what parses the bytes of a store, without a file around them.
+//! For fuzz targets: the parsers of a store's bytes, without a file.
 
 use crate::codec::CodecError;
 use crate::codec::msgpack;
@@ -17,7 +17,7 @@ use redb::Database;
 use redb::backends::InMemoryBackend;
 use std::path::Path;
 
-/// Has executions fold as soon as so many bytes of deltas lie unfolded.
+/// Makes executions fold as soon as this many bytes of deltas are unfolded.
 pub fn fold_at(bytes: u64) {
     unfolded::fuzzed::set(bytes);
 }
@@ -33,24 +33,24 @@ pub enum RawRow {
     Manifest(u64, Vec<u8>),
     /// Rows of a key group.
     Chunk(ChunkKey, Vec<u8>),
-    /// A part of what an epoch changed.
+    /// A part of a delta.
     Delta((u64, u32), Vec<u8>),
 }
 
-/// A chunk whose CRC is right.
+/// A chunk with a correct CRC.
 #[must_use]
 pub fn whole_chunk(key: ChunkKey, first: u64, later: u64, rows: &[u8]) -> RawRow {
     RawRow::Chunk(key, chunk::whole(key, Sizes { first, later }, rows))
 }
 
-/// A part of what an epoch changed, whose CRC is right.
+/// A part of a delta with a correct CRC.
 #[must_use]
 pub fn whole_delta(key: (u64, u32), last: bool, before: u64, changes: &[u8]) -> RawRow {
     let part = delta::whole(key, last, Epoch::from_u64(before), changes);
     RawRow::Delta(key, part)
 }
 
-/// Checks a chunk; returns how many rows it has.
+/// Checks a chunk, and returns the number of its rows.
 ///
 /// # Errors
 ///
@@ -60,7 +60,7 @@ pub fn chunk(key: ChunkKey, value: &[u8]) -> Result<usize, String> {
     rows.collect::<Result<Vec<_>, _>>().map(|rows| rows.len())
 }
 
-/// Checks a part of what an epoch changed; returns how many rows it has.
+/// Checks a part of a delta, and returns the number of its changes.
 ///
 /// # Errors
 ///
@@ -73,12 +73,12 @@ pub fn delta(key: (u64, u32), value: &[u8]) -> Result<usize, String> {
 ///
 /// # Errors
 ///
-/// Where they are not.
+/// The error says how they are not.
 pub fn message_pack(bytes: &[u8]) -> Result<(), CodecError> {
     msgpack::check(bytes)
 }
 
-/// A look at a store in memory that has these rows.
+/// A look at a store in memory with these rows.
 ///
 /// # Errors
 ///
@@ -98,7 +98,7 @@ pub fn look(rows: &[RawRow]) -> Result<Look, StoreError> {
 ///
 /// # Errors
 ///
-/// If the file is not one.
+/// [`StoreError`] if the file is not a store file, or can't be written.
 pub fn edit(part: &Path, rows: &[RawRow]) -> Result<(), StoreError> {
     let edit = || {
         let database = part::write(part, false)?;

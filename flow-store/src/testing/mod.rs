@@ -1,4 +1,4 @@
-//! What tests and fuzz targets need of the inside of the store.
+//! Access to the inside of the store, for tests and fuzz targets.
 
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

@@ -1,10 +1,10 @@
-//! All that a store says, as text.
+//! The full content of a store, as text.
 
 use flow_store::{KEY_GROUPS, Look, decode};
 use serde_json::Value;
 use std::fmt::Write;
 
-/// All of it, and what it was at each epoch that it retains.
+/// The full content, and that at each retained epoch.
 pub(crate) fn contents(mut look: Look) -> String {
     let mut text = now(&look);
     for retained in look.retained().into_iter().rev() {

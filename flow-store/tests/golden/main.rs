@@ -1,10 +1,10 @@
-//! Stores of the present format, each as it was left by the version that wrote it: this version
-//! reads what is in them, and resumes from them. Nothing may change in how a store is written
-//! without a new format.
+//! Stores of the present format, as the version that wrote them left them. This version must read
+//! them, and resume from them. The way in which a store is written may change only with a new
+//! format.
 //!
-//! `format-N/NAME.redb.zlib` is a part file, and `NAME.txt` beside it is what has to be found in
-//! it. They are never written again. When the format changes, they go, and `make` writes those of
-//! the new one:
+//! `format-N/NAME.redb.zlib` is a part file, and `NAME.txt` beside it is its expected content. They
+//! are never rewritten. When the format changes, they are removed, and `make` writes those of the
+//! new one:
 //!
 //! ```sh
 //! cargo test -p flow-store --test golden -- --ignored
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 const PART: &str = "part-00000-of-00001.redb";
 
-/// The format that is written now.
+/// The present format.
 const FORMAT: u64 = 5;
 
 fn directory(format: u64) -> PathBuf {
@@ -129,7 +129,7 @@ fn they_are_gone_on_with() {
             "{name}"
         );
 
-        // every other row goes, the others get another value
+        // Every other row is removed, and the others get another value.
         let mut changes = Changes::new();
         let mut n = 0;
         expected.retain_mut(|(step, row)| {
@@ -169,7 +169,7 @@ fn they_are_gone_back_with() {
             let home = copy(home.path());
             let look = match Look::at(home.path()).unwrap().go_back(epoch) {
                 Ok(look) => look,
-                // some have been gone back to there
+                // The store may have gone back to it already.
                 Err(StoreError::GoBack(GoBackError::WentBack { .. })) => continue,
                 Err(error) => panic!("{name}: {error}"),
             };
@@ -244,7 +244,7 @@ fn copy(store: &Path) -> tempfile::TempDir {
     home
 }
 
-/// Else a store of the present format would be missing here.
+/// Otherwise a store of the present format is missing here.
 #[test]
 fn there_are_some_of_the_present_format() {
     let home = tempfile::tempdir().unwrap();

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// What each is: started and nothing more; ended; killed; with steps dropped, renamed and written
-/// anew; with epochs retained, and gone back to one of them; the same, compacted, so that all is in
-/// chunks that can be.
+/// The stores: only started; ended; killed; with steps dropped, renamed and rewritten; with
+/// retained epochs, after going back to one of them; the same, compacted, so that everything
+/// possible is in chunks.
 pub(crate) const NAMES: [&str; 6] = [
     "started", "ended", "killed", "changed", "retained", "folded",
 ];
@@ -29,7 +29,7 @@ struct Count {
     last: Option<String>,
 }
 
-/// What a count was before.
+/// The former type of a count.
 #[derive(Serialize, Deserialize)]
 struct OldCount {
     words: u32,
@@ -182,7 +182,7 @@ pub(crate) fn a_store(directory: &Path, name: &str) {
             retained(directory);
             let look = || Look::at(directory).unwrap();
             look().compact(&mut |_, _| ()).unwrap();
-            // and something on top of it, which is not
+            // An unfolded change comes on top of it.
             let mut execution = start(directory, &flow(), &agreed, &nothing);
             run(&mut execution, 1, 2);
             execution.end(End::Stopped).unwrap();
@@ -192,7 +192,7 @@ pub(crate) fn a_store(directory: &Path, name: &str) {
 }
 
 fn changed(directory: &Path) {
-    // every way to end
+    // Every way to end.
     let nothing = Changes::new();
     let mut failed = FailureRecord::new(FailureKind::Record, "no such word");
     failed.step = Some("counts".to_owned());
@@ -231,13 +231,13 @@ fn changed(directory: &Path) {
         execution.commit(epoch(&execution, 1), [&changes]).unwrap();
         execution.end(end).unwrap();
     }
-    // by hand
+    // By maintenance.
     Look::at(directory).unwrap().drop_step("dropped").unwrap();
     Look::at(directory)
         .unwrap()
         .rename_step("out", "written")
         .unwrap();
-    // and by a start: a step is renamed twice over, one dropped, one written anew, one new
+    // By a start: one step is renamed once more, one dropped, one rewritten, and one is new.
     let mut flow = flow();
     flow[0].renamed_from = vec!["text".to_owned()];
     flow[1].schemas.old_states = vec![trace::<OldCount>()];
@@ -281,7 +281,7 @@ fn retained(directory: &Path) {
     run(&mut execution, 1, 2);
     let good = execution.epoch();
     execution.end(End::Finished).unwrap();
-    // a step is dropped, which was wrong
+    // A step is dropped by mistake.
     let agreed = Agreed {
         drop_steps: ["counts".to_owned()].into(),
     };
@@ -293,7 +293,7 @@ fn retained(directory: &Path) {
     let back = look().go_back(good).unwrap();
     let mut execution = start_from(back, &flow, &Agreed::default(), &nothing);
     let mut changes = Changes::new();
-    // of more than one part
+    // A delta of more than one part.
     for key in ["long", "longer"] {
         let count = Count {
             words: 1,
@@ -314,7 +314,7 @@ fn retained(directory: &Path) {
     execution.end(End::Stopped).unwrap();
 }
 
-/// Those that are there stay as they are.
+/// Existing stores stay as they are.
 #[test]
 #[ignore = "writes the stores of the present format that are not there"]
 fn make() {

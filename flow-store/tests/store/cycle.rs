@@ -19,7 +19,7 @@ fn a_look_at_nothing_creates_nothing() {
     assert!(look.rows(0, 0..KEY_GROUPS).unwrap().next().is_none());
     drop(look);
     assert!(!home.store().exists());
-    // nor in a directory that has something else in it
+    // A directory with other files is a new store too.
     fs::create_dir(home.store()).unwrap();
     fs::write(home.store().join("notes.txt"), "mine").unwrap();
     assert!(home.look().is_new());
@@ -163,7 +163,7 @@ fn what_was_committed_survives_a_kill() {
         .commit(epoch(1, 2), [&changes(0, &[("k", "2"), ("l", "2")])])
         .unwrap();
     let twice = home.killed();
-    // neither dropped nor ended: the process is gone
+    // The execution is neither dropped nor ended, as after a kill.
     std::mem::forget(execution);
     for (home, at, expected) in [
         (opened, epoch(1, 0), pairs(&[])),
@@ -270,7 +270,7 @@ fn a_renamed_step_keeps_its_rows() {
     let look = home.look();
     assert_eq!(look.steps()[0].id, "new");
     assert_eq!(rows(&look, 0), pairs(&[("k", "1")]));
-    // and the next time it is no news
+    // The next time there is no notice.
     let manifest = look
         .reconcile(&[step("other"), renamed("new", "old")], &agree(&[]))
         .unwrap();
@@ -287,7 +287,7 @@ fn a_dropped_step_loses_its_rows_and_its_number() {
     execution.commit(epoch(1, 1), &all).unwrap();
     drop(execution);
 
-    // b is gone from the flow, c is still in it
+    // The flow no longer has `b`, and still has `c`.
     let look = home.look();
     let manifest = look
         .reconcile(&[step("a"), step("c")], &agree(&["b", "c"]))
@@ -295,7 +295,7 @@ fn a_dropped_step_loses_its_rows_and_its_number() {
     assert_eq!(manifest.numbers, [0, 3]);
     let dropped: Vec<_> = manifest.dropped.iter().map(|step| step.number).collect();
     assert_eq!(dropped, [1, 2]);
-    // a manifest alone changes nothing
+    // A manifest by itself changes nothing.
     drop(look);
     let look = home.look();
     assert_eq!(look.steps().len(), 3);
@@ -312,7 +312,7 @@ fn a_dropped_step_loses_its_rows_and_its_number() {
     assert_eq!(rows(&look, 0), pairs(&[("k", "1"), ("l", "2"), ("m", "4")]));
     assert_eq!((rows(&look, 1), rows(&look, 2)), (vec![], vec![]));
     assert_eq!(rows(&look, 3), pairs(&[("new", "3")]));
-    // a step that comes back is a new one
+    // A step that comes back is a new step.
     let manifest = look
         .reconcile(&[step("a"), step("b"), step("c")], &agree(&[]))
         .unwrap();

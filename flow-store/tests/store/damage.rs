@@ -1,4 +1,4 @@
-//! Any bytes in place of a store: an error that has a name, or the right rows; never a panic.
+//! Arbitrary bytes in place of a store: a named error or the right rows, never a panic.
 
 use crate::support::*;
 use flow_store::{Changes, End, FileError, KEY_GROUPS, Look, StoreError};
@@ -51,8 +51,8 @@ fn read_all(home: &Home) -> Result<Vec<(String, String)>, StoreError> {
     Ok(all)
 }
 
-/// What the store had before its last commit. Of one that was killed, a last commit that is not
-/// whole is taken for one that a power failure cut short.
+/// The content of the store before its last commit. After a kill, an incomplete last commit counts
+/// as one that a power failure cut short.
 fn before_the_last(last: &[(String, String)]) -> Vec<(String, String)> {
     let before = last.iter();
     before
@@ -68,7 +68,7 @@ fn damaged(
     what: &str,
 ) -> bool {
     fs::write(home.part(), bytes).unwrap();
-    // the lock file knows the store, whose name may be what was hit
+    // The lock file names the store, and the damage may have hit the uuid in the part file.
     let read = read_all(home);
     assert!(
         fs::read(home.part()).unwrap() == bytes,
@@ -98,7 +98,7 @@ fn damaged(
     }
 }
 
-/// What a look finds nothing wrong with can be gone on with.
+/// A flow can resume on a store in which a look finds no error.
 fn go_on(home: &Home, expected: &[(String, String)], what: &str) {
     let mut execution = home.start(&[step("a"), step("b")]);
     let number = execution.number();
@@ -116,7 +116,7 @@ fn go_on(home: &Home, expected: &[(String, String)], what: &str) {
     );
 }
 
-/// Of a store that was killed redb keeps no length: what is missing may not have been in use.
+/// After a kill redb has no valid length: the missing part may not have been in use.
 #[test]
 fn cut_short() {
     let [_, home] = stores();
@@ -144,7 +144,7 @@ fn flipped_bits() {
         let expected = read_all(&home).unwrap();
         let mut found = 0;
         for round in 0..250u64 {
-            // the header often, where each bit matters
+            // The header is hit often, because each bit matters there.
             let at = match round % 3 {
                 0 => random.below(320),
                 _ => random.below(good.len() as u64),
@@ -155,7 +155,7 @@ fn flipped_bits() {
             let what = format!("{name}: bit {bit} of byte {at}");
             found += usize::from(damaged(&home, name == "killed", &bytes, &expected, &what));
         }
-        // the other hits were where nothing is stored
+        // The other hits were in unused space.
         assert!(found > 50, "{name}: {found}");
         fs::write(home.part(), &good).unwrap();
         assert_eq!(read_all(&home).unwrap(), expected);
@@ -192,7 +192,7 @@ fn overwritten_pages() {
     }
 }
 
-/// What is no row has no checksum but that of its page: here the build of an execution.
+/// Data other than rows has only the checksum of its page: here the build of an execution.
 #[test]
 fn a_letter_that_was_changed_is_found() {
     let [home, _] = stores();

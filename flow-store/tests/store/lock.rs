@@ -1,4 +1,4 @@
-//! Who has the store, and whether a directory without data is a new one.
+//! The holder of a store, and whether a directory without data is a new store.
 
 use crate::support::*;
 use flow_store::{Changes, End, Epoch, FileError, LockError, Look, StoreError};
@@ -61,7 +61,7 @@ fn the_message_says_who_has_it() {
              \nhelp: stop that process, or give another directory"
         )
     );
-    // a torn record
+    // A torn record.
     fs::write(home.lock(), "flow-sto").unwrap();
     let (_, message) = home.refused();
     assert_eq!(
@@ -76,7 +76,7 @@ fn redb_keeps_out_who_removes_the_lock_file() {
     let home = Home::new();
     let mut execution = home.start(&[step("a")]);
     fs::remove_file(home.lock()).unwrap();
-    // the file can be looked at, as it is in its state of the last commit
+    // The file can be looked at, with its last commit.
     let look = home.look();
     let manifest = look.reconcile(&[step("a")], &agree(&[])).unwrap();
     let error = start_with(look, &manifest, &flow_store::Changes::new()).unwrap_err();
@@ -102,7 +102,7 @@ fn two_who_make_a_store_at_once() {
         "{error}"
     );
 
-    // and when the first is through with it already
+    // The same if the first start has finished already.
     let home = Home::new();
     let (one, two) = (home.look(), home.look());
     drop(start(one, &manifest));
@@ -131,7 +131,7 @@ fn empty_where_data_was() {
         .unwrap()
         .to_owned();
     fs::remove_file(home.part()).unwrap();
-    // as often as it is tried
+    // Every try is refused.
     for _ in 0..2 {
         let (_, message) = home.refused();
         assert_eq!(
@@ -145,7 +145,7 @@ fn empty_where_data_was() {
         );
     }
     assert!(!home.part().exists());
-    // also when the lock file cannot be read: it may have named one
+    // The same if the lock file can't be read: it may have named a store.
     fs::write(home.lock(), &text[..30]).unwrap();
     let (error, _) = home.refused();
     assert!(
@@ -160,7 +160,7 @@ fn empty_where_data_was() {
 
 #[test]
 fn killed_as_the_store_was_made() {
-    // the lock file was created, not yet written; and written, with half a part file
+    // The lock file was created but not written, or written with half a part file.
     for (text, unfinished) in [("", None), ("", Some("half")), ("written", Some("half"))] {
         let home = Home::new();
         fs::create_dir(home.store()).unwrap();
@@ -191,7 +191,7 @@ fn a_part_file_without_its_lock_file_is_a_store() {
     drop(home.start(&[step("a")]));
     fs::remove_file(home.lock()).unwrap();
     drop(home.look());
-    // and is missed from then on
+    // From then on a missing part file is noticed.
     fs::remove_file(home.part()).unwrap();
     let (error, _) = home.refused();
     assert!(
@@ -220,8 +220,7 @@ fn the_file_of_another_store() {
             format!(
                 "state/{PART} is of the store {found}, and this directory held the store \
                  {expected}\
-                 \nhelp: put the right file in its place, or remove state/lock to agree to the \
-                 other"
+                 \nhelp: put the right file in its place, or remove state/lock to accept this one"
             )
         );
     }
@@ -248,7 +247,7 @@ fn a_store_that_was_let_go_is_free_while_another_thread_starts_programs() {
     });
 }
 
-/// Monitoring must not keep a flow from starting, nor be seen in the store.
+/// Monitoring must neither keep a flow from starting nor leave a trace in the store.
 #[test]
 fn those_who_read_do_it_together_and_a_start_waits_for_them() {
     let home = Home::new();
@@ -269,7 +268,7 @@ fn those_who_read_do_it_together_and_a_start_waits_for_them() {
     drop(reading);
     assert_eq!(start.join().unwrap().unwrap(), Epoch::opening(1));
 
-    // and of one that runs they say who has it
+    // While a flow runs, readers get the name of its process.
     let execution = home.start(&[step("a")]);
     let error = Look::read(home.store()).unwrap_err();
     assert!(
@@ -282,7 +281,7 @@ fn those_who_read_do_it_together_and_a_start_waits_for_them() {
     drop(execution);
 }
 
-/// Readers that overlap, each of them short, must not keep a start waiting.
+/// Overlapping short readers must not keep a start waiting.
 #[test]
 fn whoever_would_read_while_a_start_waits_is_told_to_try_again() {
     let home = Home::new();
@@ -303,10 +302,10 @@ fn whoever_would_read_while_a_start_waits_is_told_to_try_again() {
     );
     drop(reading);
     assert_eq!(start.join().unwrap().unwrap(), Epoch::opening(1));
-    // and when the start is over, however it ended, they may read
+    // After the start, however it ended, readers are admitted.
     Look::read(home.store()).unwrap();
 
-    // what a start holds meanwhile ends with its process
+    // The lock of a waiting start ends with its process.
     let announced = fs::File::open(home.store()).unwrap();
     announced.try_lock().unwrap();
     let error = Look::read(home.store()).unwrap_err();
@@ -318,8 +317,7 @@ fn whoever_would_read_while_a_start_waits_is_told_to_try_again() {
     Look::read(home.store()).unwrap();
 }
 
-/// The lock file was removed, as it may be in a copy: redb's own lock keeps those apart that read
-/// and those that write.
+/// If the lock file was removed, as in a copy, redb's own lock keeps readers and writers apart.
 #[test]
 fn those_who_read_without_a_lock_file_are_safe_from_a_writer() {
     let home = Home::new();
@@ -330,7 +328,7 @@ fn those_who_read_without_a_lock_file_are_safe_from_a_writer() {
         matches!(error, StoreError::Lock(LockError::Locked { pid: None, .. })),
         "{error}"
     );
-    // also where somebody has made the file anew
+    // The same if the file was created again.
     fs::write(home.lock(), "").unwrap();
     let error = Look::read(home.store()).unwrap_err();
     assert!(
@@ -340,7 +338,7 @@ fn those_who_read_without_a_lock_file_are_safe_from_a_writer() {
     execution.commit(epoch(1, 1), []).unwrap();
     execution.end(End::Finished).unwrap();
 
-    // and a start waits for one who reads without the file
+    // A start waits for a reader without the file.
     fs::remove_file(home.lock()).unwrap();
     let reading = Look::read(home.store()).unwrap();
     let second = Look::read(home.store()).unwrap();
@@ -378,7 +376,7 @@ fn a_look_that_only_reads_changes_nothing() {
     }
     assert!(before == fs::read(home.part()).unwrap());
     read().backup(home.path("copy"), &mut |_, _| ()).unwrap();
-    // also where nothing may be written, and there is no lock file
+    // The same in a read-only directory without a lock file.
     fs::remove_file(home.lock()).unwrap();
     assert_eq!(read().steps().len(), 1);
     assert!(!home.lock().exists());

@@ -1,5 +1,5 @@
-//! Whatever is done to a store, in any order, against a model of it: a map of rows, a list of steps
-//! and two numbers, and the same of each epoch that is retained.
+//! All operations on a store, in any order, compared with a model. The model is a map of rows, a
+//! list of steps and two numbers, and the same for each retained epoch.
 
 use crate::support::*;
 use flow_store::{
@@ -15,18 +15,18 @@ type Rows = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
 
 #[derive(Debug, Clone)]
 enum Act {
-    /// Changes in how many buffers, and how far the epoch goes on.
+    /// Changes, the number of their buffers, and how far the epoch advances.
     Commit(Vec<Vec<Edit>>, u64),
-    /// A commit of so much that two or three of them are folded: the first key, and what the values
-    /// are made of.
+    /// A commit so large that two or three of them are folded: the first key, and the content of
+    /// the values.
     Large(usize, u8, u8),
     /// A commit that is refused.
     Refused(Refused),
-    /// How the execution stops, what is done to the store while nobody has it, and the next start.
+    /// How the execution stops, maintenance of the store, and the next start.
     Restart(Stop, Vec<Work>, Next, Setting),
 }
 
-/// What the next execution retains, and where it goes on, if not at the end.
+/// What the next execution retains, and the epoch that it goes back to, if any.
 #[derive(Debug, Clone)]
 struct Setting {
     retain: Retain,
@@ -47,17 +47,17 @@ enum Stop {
     End,
     /// It is dropped, as by a panic.
     Drop,
-    /// The files as they are while it runs are gone on with.
+    /// The next execution resumes with a copy of the files of the running one.
     Kill,
 }
 
-/// On the steps by their place in the list, which goes round.
+/// Operations on the steps, by their place in the list, modulo its length.
 #[derive(Debug, Clone)]
 enum Work {
     Drop(usize),
     Rename(usize),
     Compact,
-    /// The copy is gone on with.
+    /// The next execution resumes with the copy.
     Backup,
     /// A start with a flow that lacks a step.
     WrongFlow(usize),
@@ -72,7 +72,7 @@ enum Next {
     Dropped(usize, bool),
 }
 
-/// A row of few groups and few keys, so that the same comes often.
+/// A row with one of few groups and keys, so that they recur often.
 #[derive(Debug, Clone)]
 struct Edit {
     step: usize,
@@ -84,7 +84,7 @@ struct Edit {
 fn edit() -> impl Strategy<Value = Edit> {
     let value = prop_oneof![
         30 => prop::collection::vec(any::<u8>(), 0..40),
-        // of several pages
+        // A value of several pages.
         1 => (4000..100_000usize, any::<u8>()).prop_map(|(len, byte)| vec![byte; len]),
     ];
     (
@@ -147,18 +147,18 @@ fn large(step: usize, key: u8, byte: u8) -> Vec<Vec<Edit>> {
         step,
         group: u16::from(key % 5) * 200,
         key: vec![key],
-        // some are gone, as others come
+        // Some keys are removed while others are added.
         value: (key % 4 != byte % 7).then(|| vec![byte; 64 << 10]),
     });
     vec![edits.collect()]
 }
 
-/// What a store is.
+/// The model of a store.
 #[derive(Debug, Clone, PartialEq)]
 struct Model {
     epoch: Epoch,
     execution: u64,
-    /// Of all that are kept: whether each said how it ended.
+    /// For all records of executions: whether each recorded how it ended.
     ended: Vec<bool>,
     /// Number and id, by number.
     steps: Vec<(u16, String)>,
@@ -166,7 +166,7 @@ struct Model {
     rows: Rows,
 }
 
-/// What the store was at the epochs that it can go back to, oldest first.
+/// The content at the epochs that the store can go back to, oldest first.
 #[derive(Debug)]
 struct Past {
     retain: Retain,
@@ -174,7 +174,7 @@ struct Past {
 }
 
 impl Past {
-    /// A commit takes the place of this one.
+    /// Updates the retained epochs for a new commit.
     fn keep(&mut self, model: &Model) {
         self.all.push(model.clone());
         let most = match self.retain {
@@ -186,7 +186,7 @@ impl Past {
         self.all.drain(..over);
     }
 
-    /// Can the store go back there, and was it that?
+    /// Checks that the store can go back there, and has this content.
     fn check(&self, look: Look) -> Result<(), TestCaseError> {
         let retained: Vec<_> = look.retained().iter().map(|it| it.epoch).collect();
         let expected: Vec<_> = self.all.iter().map(|model| model.epoch).collect();
@@ -216,7 +216,7 @@ fn read(look: &Look, next_step: u16) -> (Vec<(u16, String)>, Rows) {
     (steps, rows)
 }
 
-/// Nothing is damaged but what the rows are, which are no MessagePack here.
+/// Nothing is damaged, except that the rows here are not MessagePack.
 fn whole(look: &Look, model: &Model) -> Result<(), TestCaseError> {
     let verified = look.verify(&mut |_, _| ()).unwrap();
     prop_assert_eq!(verified.rows, model.rows.len() as u64);
@@ -240,7 +240,7 @@ impl Model {
         }
     }
 
-    /// The place of a step in the list, none if there is none.
+    /// The place of a step in the list; `None` if the list is empty.
     fn at(&self, at: usize) -> Option<usize> {
         (!self.steps.is_empty()).then(|| at % self.steps.len())
     }
@@ -267,8 +267,7 @@ impl Model {
         self.next_step += 1;
     }
 
-    /// Changes the steps as the next start does; the flow that does it, and what has to be agreed
-    /// to.
+    /// Changes the steps as the next start does. Returns the flow for it, and the steps to drop.
     fn next(&mut self, next: &Next) -> (Vec<StepSpec>, Agreed) {
         let mut flow = self.flow();
         let mut agreed = BTreeSet::new();
@@ -307,7 +306,7 @@ impl Model {
         self.ended.push(false);
     }
 
-    /// Is the store this?
+    /// Checks that the store has this content.
     fn check(&self, look: &Look) -> Result<(), TestCaseError> {
         let (steps, rows) = read(look, self.next_step);
         let executions = look.executions().unwrap();
@@ -371,7 +370,7 @@ fn commit(
     Ok(())
 }
 
-/// Nothing of it is written, and the next commit goes through.
+/// Nothing of it is written, and the next commit succeeds.
 fn refuse(
     home: &Home,
     execution: &mut Execution,
@@ -471,7 +470,7 @@ fn work(
     model.check(&home.look())
 }
 
-/// Starts as the model says, and not with a manifest that was made before `older` became old.
+/// Starts as the model says, and checks that a manifest from before the start is refused then.
 fn restart(
     home: &Home,
     model: &mut Model,
@@ -488,7 +487,7 @@ fn restart(
                 (model.epoch, model.steps, model.rows) = (then.epoch, then.steps, then.rows);
                 back
             }
-            // once more is by another name
+            // Going back again needs another epoch.
             Err(StoreError::GoBack(GoBackError::WentBack { .. })) => home.look(),
             Err(error) => panic!("{error}"),
         };

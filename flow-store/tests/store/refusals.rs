@@ -1,5 +1,5 @@
-//! Each refusal with its message, on a store that was closed and on one that was killed, which
-//! stays as it was to the byte.
+//! Each refusal with its message, on a closed store and on one after a kill. Every byte of the
+//! store stays unchanged.
 
 use crate::support::*;
 use flow_store::{
@@ -12,7 +12,7 @@ use std::fs;
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 const DELTAS: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("deltas");
 
-/// One that was closed, one that was killed.
+/// A store that was closed, and one that was killed.
 fn stores() -> [Home; 2] {
     let home = Home::new();
     let mut execution = home.start(&[step("joiner"), step("other")]);
@@ -61,7 +61,7 @@ fn what_the_operating_system_refuses_names_the_file() {
             "{message}"
         );
     }
-    // a directory that cannot be made
+    // A directory that can't be created.
     let home = Home::new();
     fs::write(home.path("file"), "").unwrap();
     let look = home.look();
@@ -164,7 +164,7 @@ fn versions_before_and_after() {
                      flow reads \
                      flow format 5\
                      \nhelp: run the flow with the version that wrote the store, or move state \
-                     away and start anew"
+                     away and start with a new store"
                 )
             );
         }
@@ -284,7 +284,7 @@ fn a_delta_that_was_changed_in_a_valid_file() {
         says(
             error,
             &home,
-            "what it has ends with epoch 1.0, and it is at 1.1",
+            "its deltas end with epoch 1.0, and it is at 1.1",
         );
     }
 }
@@ -314,7 +314,7 @@ fn what_the_manifest_refuses_changes_nothing() {
     }
 }
 
-/// Whoever only reads finds out what a start would say.
+/// A reader finds out what a start would report.
 #[test]
 fn what_a_start_would_refuse_is_found_without_starting() {
     let check = |home: &Home, manifest: Option<&Manifest>, changes: &Changes| {
@@ -355,7 +355,7 @@ fn what_a_start_would_refuse_is_found_without_starting() {
         ];
         assert!(before == after);
 
-        // files that must not be written to, where that holds for whoever runs this
+        // Read-only files, if the user of this test can't write them.
         let mut permissions = fs::metadata(home.part()).unwrap().permissions();
         permissions.set_readonly(true);
         fs::set_permissions(home.part(), permissions).unwrap();
@@ -428,7 +428,7 @@ fn a_start_that_is_refused_changes_nothing() {
             assert!(error.to_string().contains(why), "{error}");
         }
         assert!(before == fs::read(home.part()).unwrap());
-        // and of a new store nothing is made
+        // Nothing of a new store is created.
         let home = Home::new();
         let look = home.look();
         let manifest = look.reconcile(&flow, &Agreed::default()).unwrap();
@@ -476,7 +476,7 @@ fn epochs_must_grow_and_be_of_the_execution() {
         ),
         "{error}"
     );
-    // none of that is the end
+    // None of these errors ends the execution.
     execution
         .commit(epoch(2, 4), [&changes(0, &[("l", "3")])])
         .unwrap();

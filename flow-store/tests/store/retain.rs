@@ -1,5 +1,5 @@
-//! Epochs before the last one: how many are kept, what keeps and what forgets them, and what cannot
-//! be gone along.
+//! Epochs before the last one: how many are kept, what keeps and what forgets them, and what can't
+//! go back.
 
 use crate::support::*;
 use flow_store::{
@@ -39,7 +39,7 @@ fn as_many_as_was_said_and_those_of_a_duration() {
         .end(End::Stopped)
         .unwrap();
     assert_eq!(retained(&home.look()), [epoch(1, 1), epoch(1, 2)]);
-    // over the end of an execution
+    // Across the end of an execution.
     drop(run(&home, &flow(), Retain::Epochs(5)));
     let five = [
         epoch(1, 2),
@@ -80,7 +80,7 @@ fn each_epoch_has_what_it_had() {
         };
         assert_eq!(rows(&then, 0), value, "{epoch}");
         assert!(retained(&then).iter().all(|earlier| *earlier < epoch));
-        // one can go further back from there, and not forward again
+        // From there the store can go further back, but not forward again.
         let further = then.see(Epoch::opening(1)).unwrap();
         assert_eq!(rows(&further, 0), []);
         let forward = further.see(epoch);
@@ -88,7 +88,7 @@ fn each_epoch_has_what_it_had() {
     }
 }
 
-/// The steps too, with all their rows: what a start dropped or gave another name.
+/// Going back restores the steps too, with all their rows, if a start dropped or renamed them.
 #[test]
 fn steps_come_back_as_they_were() {
     let home = Home::new();
@@ -113,7 +113,7 @@ fn steps_come_back_as_they_were() {
     assert_eq!(rows(&look, 0), pairs(&[("k", "1.3")]));
     let last = look.last_execution().unwrap();
     assert_eq!(last.went_back_from, Some(Epoch::opening(2)));
-    // the numbers of the step and the epoch that were given up are not used again
+    // The numbers of the abandoned step and epoch are not used again.
     let more = [step("a"), step("b"), step("e")];
     assert_eq!(
         look.reconcile(&more, &agree(&[])).unwrap().numbers,
@@ -140,7 +140,7 @@ fn copies_keep_them_and_work_by_hand_forgets_them() {
     home.look().rename_step("b", "c").unwrap();
     assert_eq!(retained(&home.look()), []);
 
-    // what was brought back in memory is only to start from
+    // A look that went back can only be used for a start.
     let brought_back = || Look::at(&copy).unwrap().see(epoch(1, 1)).unwrap();
     let nothing = &mut |_: u64, _: u64| ();
     let mut errors = Vec::new();
@@ -157,8 +157,7 @@ fn copies_keep_them_and_work_by_hand_forgets_them() {
     }
 }
 
-/// Also when the last execution committed nothing, so that no other start says that there was such
-/// a step.
+/// It works even if the last execution committed nothing, so that no other manifest has the step.
 #[test]
 fn of_a_step_that_is_dropped_by_hand_nothing_is_left() {
     for commits in [false, true] {
@@ -166,7 +165,7 @@ fn of_a_step_that_is_dropped_by_hand_nothing_is_left() {
         run(&home, &flow(), Retain::Nothing)
             .end(End::Stopped)
             .unwrap();
-        // which folds all that there is
+        // This folds everything.
         home.look().compact(&mut |_, _| ()).unwrap();
         let mut execution = home.start(&flow());
         if commits {
@@ -180,8 +179,7 @@ fn of_a_step_that_is_dropped_by_hand_nothing_is_left() {
     }
 }
 
-/// What of the entries is damaged; the rows of these tests are not MessagePack, which is damage of
-/// its own.
+/// The damage of the entries. The rows of these tests are not MessagePack, which is another damage.
 fn damage(home: &Home) -> Vec<String> {
     let damage = home.look().verify(&mut |_, _| ()).unwrap().damage;
     damage
@@ -190,7 +188,7 @@ fn damage(home: &Home) -> Vec<String> {
         .collect()
 }
 
-/// Does something to the entries, as nothing of ours does.
+/// Changes the entries in a way that no code of the store does.
 fn tamper(home: &Home, change: impl FnOnce(&mut redb::Table<'_, (u64, u32), &[u8]>)) {
     let database = Database::open(home.part()).unwrap();
     let transaction = database.begin_write().unwrap();
@@ -198,7 +196,7 @@ fn tamper(home: &Home, change: impl FnOnce(&mut redb::Table<'_, (u64, u32), &[u8
     transaction.commit().unwrap();
 }
 
-/// What is retained is not folded, so without it the store is not whole.
+/// Retained deltas are not folded, so the store is incomplete without them.
 #[test]
 fn damaged_deltas_are_not_gone_over() {
     let home = Home::new();
@@ -224,13 +222,13 @@ fn damaged_deltas_are_not_gone_over() {
             deltas.insert(middle, &value[..]).unwrap();
         });
         match bit / 8 {
-            // it says that there is a second part
+            // The part says that there is a second part.
             4 => refused(&bent, "part 0 of what epoch 1.3 changed is out of place"),
             _ => {
                 let says = "part 0 of what epoch 1.2 changed does not match its CRC";
                 refused(&bent, says);
                 assert_eq!(damage(&bent), [says]);
-                // what was before it is there
+                // Everything before it is there.
                 let before = bent.look().see(epoch(1, 1)).unwrap();
                 assert_eq!(rows(&before, 0), pairs(&[("k", "1.1")]));
             }
@@ -238,7 +236,7 @@ fn damaged_deltas_are_not_gone_over() {
     }
 }
 
-/// Whoever starts from what another start has made stale is refused, the way back included.
+/// A start from an outdated look is refused, also one that goes back.
 #[test]
 fn a_look_that_went_back_is_fenced_like_any() {
     let home = Home::new();

@@ -1,4 +1,4 @@
-//! How large the file is of a store that goes on and on with the same keys.
+//! The file size of a store that keeps writing the same keys.
 
 use crate::support::*;
 use flow_store::{Changes, Retain, StepKind, StoreError};
@@ -7,10 +7,10 @@ use std::os::unix::fs::MetadataExt;
 const KEYS: u32 = 20_000;
 const PER_EPOCH: u32 = 2000;
 const VALUE: usize = 400;
-/// What is not folded yet, what a commit needs beside it, and what redb has for itself.
+/// Room for unfolded deltas, for a commit, and for redb's own data.
 const BESIDE: u64 = 16 << 20;
 
-/// Deltas are folded as they come, and what is folded takes the place of what it replaces.
+/// Deltas are folded as they come, and folded rows replace older ones.
 #[test]
 fn a_store_of_the_same_keys_does_not_grow() {
     let home = Home::new();
@@ -49,7 +49,7 @@ fn a_store_of_the_same_keys_does_not_grow() {
     assert!(written > 10 * live);
 }
 
-/// Keys need not be spread over the groups: all may have one, or come from somebody who chose them.
+/// Keys need not be spread over the groups: all may be in one group, by chance or on purpose.
 #[test]
 fn an_estimate_is_no_more_than_the_store_has_bytes_for() {
     let home = Home::new();

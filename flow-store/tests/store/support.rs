@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const PART: &str = "part-00000-of-00001.redb";
 
-/// A directory that goes when the test ends; the store is in a directory in it.
+/// A directory that is removed when the test ends, with the directory of the store in it.
 pub(crate) struct Home {
     directory: tempfile::TempDir,
 }
@@ -48,7 +48,7 @@ impl Home {
         start(look, &manifest)
     }
 
-    /// The message of the refusal of a look, which must leave the part file as it was.
+    /// The message of a look's refusal, which must leave the part file unchanged.
     pub(crate) fn refused(&self) -> (StoreError, String) {
         let before = fs::read(self.part()).ok();
         let error = Look::at(self.store()).unwrap_err();
@@ -62,7 +62,7 @@ impl Home {
         (error, message)
     }
 
-    /// What a kill leaves behind: the files as they are while the execution runs.
+    /// The files that a kill leaves: those of the running execution.
     pub(crate) fn killed(&self) -> Home {
         let home = Home::new();
         copy(&self.store(), &home.store());

@@ -71,7 +71,7 @@ fn a_chunk_whose_crc_is_wrong() {
         )
     );
     is_refused(&home, &said, &["get", "clean", "counts", "anna"]);
-    // the others are there
+    // The other rows are readable.
     home.run(&["get", "clean", "counts", "carla"]).ok();
     home.run(&["export", "clean", "lines"]).ok();
 }
@@ -88,7 +88,7 @@ fn a_delta_whose_crc_is_wrong() {
     is_refused(&home, said, &["get", "clean", "counts", "carla"]);
 }
 
-/// What the verbs say that come upon it.
+/// The messages of the verbs that find it.
 fn is_refused(home: &Home, what: &str, get: &[&str]) {
     let expected = format!(
         "the store file clean/{PART} is damaged: {what}. Nothing was \
@@ -103,7 +103,7 @@ fn is_refused(home: &Home, what: &str, get: &[&str]) {
     ] {
         assert_eq!(home.run(args).refused(3), expected, "{args:?}");
     }
-    // neither half a backup nor half a compaction
+    // There is neither a partial backup nor a partial compaction.
     assert!(before == home.bytes("clean") && !home.path("target").exists());
     assert!(!home.path("clean").join(format!("{PART}.new")).exists());
     for args in [
@@ -143,7 +143,7 @@ fn rows_that_are_not_what_a_flow_writes() {
     let mut expected = [
         format!(
             "the row of step `counts`, key group {group}, key 7: its value: 1 of 2 bytes are left \
-             over behind the value: they were written as another type"
+             over after the value: they were written as another type"
         ),
         format!(
             "the row of step `counts`, key group {other}, key 7 should be in key group {group} of \
@@ -195,7 +195,7 @@ fn a_page_that_was_changed() {
     assert!(message.contains("was cut short"), "{message}");
 }
 
-/// A copy of what this version does not know would lose it.
+/// A copy would lose data that this version does not know.
 #[test]
 fn a_table_of_another_version() {
     let home = Home::stores();
@@ -221,7 +221,7 @@ fn a_table_of_another_version() {
     home.run(&["export", "clean"]).ok();
 }
 
-/// As deep as a value is kept, and deeper: that is no damage.
+/// Values at the limit of depth, and deeper ones: depth is no damage.
 #[test]
 fn values_of_many_levels() {
     for levels in [256, 257, 100_000] {

@@ -1,4 +1,4 @@
-//! What the documentation of the crate shows is what the command says.
+//! The documentation of the crate shows the actual output of the command.
 
 use crate::support::*;
 use flow_store::{End, Retain};
@@ -24,7 +24,7 @@ fn session() -> Vec<(String, Vec<String>)> {
     shown
 }
 
-/// Whether the line is what is shown, in which `[..]` is anything.
+/// Whether the line matches the documented one, in which `[..]` stands for any text.
 fn is_shown_as(line: &str, shown: &str) -> bool {
     let mut parts = shown.split("[..]");
     let Some(mut rest) = line.strip_prefix(parts.next().unwrap()) else {

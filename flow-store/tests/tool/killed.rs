@@ -30,7 +30,7 @@ fn large() -> Home {
     home
 }
 
-/// Kills the command when the copy that it writes has a part of the bytes that it will have.
+/// Kills the command when it has written a part of its copy.
 fn kill_at(mut child: Child, copy: &Path, bytes: u64) {
     loop {
         let there = fs::metadata(copy).is_ok_and(|copy| copy.len() >= bytes);
@@ -60,13 +60,13 @@ fn a_killed_compaction_leaves_the_old_file_or_the_new() {
         kill_at(child, &unfinished, full * part / KILLS);
         left_over += u64::from(unfinished.exists());
         assert_eq!(home.contents(&name), before, "{part}");
-        // the next one goes through, over what is left behind
+        // The next one succeeds, over the remains of this one.
         home.run(&["compact", &name]).ok();
         assert_eq!(home.contents(&name), before, "{part}");
         assert!(!unfinished.exists());
         fs::remove_dir_all(home.path(&name)).unwrap();
     }
-    // else they were all through before they were killed
+    // Otherwise all of them had finished before the kill.
     assert!(left_over > 2, "{left_over}");
 }
 

@@ -1,4 +1,4 @@
-//! The command `flow-store`, as it is run.
+//! The command `flow-store`, as users run it.
 
 #[cfg(test)]
 mod damage;

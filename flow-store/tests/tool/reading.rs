@@ -30,7 +30,7 @@ fn reading_changes_nothing_on_a_killed_store_neither() {
         for args in READING {
             home.run(&at(store, args)).ok();
             assert!(before == home.bytes(store), "{args:?} changed {store}");
-            // also when it cannot be done
+            // The same if the command fails.
             home.run(&["get", store, "counts", "nobody"]).refused(1);
             home.run(&["export", store, "nothing"]).refused(3);
         }
@@ -68,7 +68,7 @@ fn while_a_flow_runs_they_say_who_holds_it() {
     let message = home.run(&["diff", "other", "clean"]).refused(3);
     assert_eq!(message, expected);
     assert!(before == home.bytes("clean") && !home.path("target").exists());
-    // and it does not mind
+    // The flow is not affected.
     execution.commit(epoch(2, 1), [&later_words()]).unwrap();
     execution.end(End::Finished).unwrap();
 }
@@ -113,7 +113,7 @@ fn get_shows_one_row() {
         get(&["counts", "\"anna\""]).ok(),
         get(&["counts", "anna"]).ok()
     );
-    // a partition of a source, by what its row is
+    // The row of a source's partition.
     assert_eq!(
         get(&["lines", "a.txt"]).ok(),
         "{\"key\":\"a.txt\",\"done\":true,\"state\":{\"line\":9,\"offset\":120}}\n"
@@ -136,7 +136,7 @@ fn a_key_or_step_that_is_not_there() {
             );
             assert!(message.starts_with(&begin), "{message}");
         }
-        // the keys are text, and 7 is a number too
+        // The keys are text, and 7 is also a number.
         let seven = home.run(&["get", store, "counts", "\"7\""]).ok();
         assert_eq!(home.run(&["get", store, "counts", "7"]).ok(), seven);
         for args in [
@@ -182,7 +182,7 @@ fn export_writes_lines_of_json() {
                     .to_owned()
             )
         );
-        // what is written can be asked for
+        // The exported form is accepted as a key.
         for line in home.run(&["export", store, "counts"]).ok().lines() {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
             let key = row["key"].to_string();
@@ -192,12 +192,12 @@ fn export_writes_lines_of_json() {
     }
 }
 
-/// Keys of all kinds are found by what `export` shows of them, whatever their bytes are.
+/// Keys of all kinds are found by the form that `export` shows, whatever their bytes.
 #[test]
 fn keys_of_all_kinds() {
     #[derive(serde::Serialize)]
     struct Place {
-        // not in the order of the alphabet, in which JSON is read
+        // The fields are not in alphabetical order, in which JSON is read.
         town: &'static str,
         road: u8,
     }
@@ -269,7 +269,7 @@ fn keys_of_all_kinds() {
         "{\"key\":{\"$map\":[[1,2]]},\"state\":14}",
         "{\"key\":0.1,\"state\":5}",
         "{\"key\":18446744073709551615,\"state\":3}",
-        // nothing that a terminal obeys
+        // There is nothing that a terminal interprets.
         "{\"key\":\"\\u009b2J\\u007f\\u202e\\n\",\"state\":24}",
     ] {
         assert!(
@@ -278,7 +278,7 @@ fn keys_of_all_kinds() {
         );
     }
     home.run(&["verify", "store"]).ok();
-    // as people write them
+    // Keys in their usual form.
     for (key, state) in [
         ("127.0.0.1", 18),
         ("0A0B0C0D-0000-0000-0000-000000000001", 19),
@@ -294,7 +294,7 @@ fn keys_of_all_kinds() {
             "{key}: {shown}"
         );
     }
-    // in any order, with spaces
+    // In any order, with spaces.
     let found = home.run(&["get", "store", "keys", "{ \"town\": \"Ulm\", \"road\": 3 }"]);
     assert_eq!(
         found.ok(),
@@ -313,7 +313,7 @@ fn info_says_what_the_store_is() {
         format!("store    {uuid} (format 5)"),
         "flow     words".to_owned(),
         "epoch    1.2".to_owned(),
-        "state    clean: the last execution said how it ended".to_owned(),
+        "state    clean: the last execution recorded how it ended".to_owned(),
         "held by  nobody".to_owned(),
         "steps".to_owned(),
         "executions".to_owned(),
@@ -334,8 +334,7 @@ fn info_says_what_the_store_is() {
     let killed = home.run(&["info", "killed"]).ok();
     assert!(
         killed.contains(
-            "state    killed: the last execution did not say how it ended; the next goes on from \
-             here\n"
+            "state    killed: the last execution recorded no end; the next resumes from here\n"
         ),
         "{killed}"
     );
@@ -467,7 +466,7 @@ fn diff_shows_rows_a_step_at_a_time() {
                 steps.push(vec![]);
             }
         }
-        // the rows of a step are in the order of the store
+        // The rows of a step are in the order of the store.
         steps.iter_mut().for_each(|lines| lines.sort_unstable());
         assert_eq!(
             steps[0],
@@ -497,7 +496,7 @@ fn diff_shows_rows_a_step_at_a_time() {
              step `out`: 0 added, 0 removed, 1 changed\n"
         );
     }
-    // a step that only one of them has
+    // A step that only one of the stores has.
     home.run(&["drop", "after", "out"]).ok();
     home.run(&["rename", "after", "lines", "words"]).ok();
     let ran = home.run(&["diff", "killed", "after", "--count"]);
@@ -559,7 +558,7 @@ fn who_has_seen_enough_of_the_output() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
-/// A message that nobody can read changes nothing: neither the exit status nor what is done.
+/// A message that can't be written changes neither the exit status nor the work.
 #[cfg(target_os = "linux")]
 #[test]
 fn where_messages_can_t_be_written_the_exit_status_says_it() {

@@ -1,4 +1,4 @@
-//! Stores to look at, and the command as a person runs it.
+//! Stores for the tests, and the command as users run it.
 
 use flow_store::{
     Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Retain, Row, Start, StepKind,
@@ -11,11 +11,11 @@ use std::process::{Command, Stdio};
 
 pub(crate) const PART: &str = "part-00000-of-00001.redb";
 
-/// A directory that goes when the test ends; stores are in directories in it, and the command runs
-/// in it.
+/// A directory that is removed when the test ends. It has the directories of stores, and the
+/// command runs in it.
 pub(crate) struct Home(tempfile::TempDir);
 
-/// What the command did.
+/// The result of the command.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -24,7 +24,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// Its output, if it did what it was asked for.
+    /// Its output, if it succeeded.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         assert_eq!(
@@ -36,7 +36,7 @@ impl Ran {
         self.stdout
     }
 
-    /// Its message, if it ended with this status and said nothing else.
+    /// Its message, if it ended with this status and printed nothing else.
     #[track_caller]
     pub(crate) fn refused(self, code: i32) -> String {
         assert_eq!(
@@ -48,7 +48,7 @@ impl Ran {
         self.message()
     }
 
-    /// Its message: one, on one line, and what helps on another.
+    /// Its message: exactly one line, and the help on another.
     #[track_caller]
     pub(crate) fn message(self) -> String {
         let message = self.stderr.strip_prefix("error: ").unwrap();
@@ -122,7 +122,7 @@ impl Home {
         home
     }
 
-    /// What a kill leaves behind: the files as they are.
+    /// The files that a kill leaves: those of the running flow.
     pub(crate) fn copy(&self, from: &str, to: &str) {
         fs::create_dir(self.path(to)).unwrap();
         for name in [PART, "lock"] {

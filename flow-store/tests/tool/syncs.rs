@@ -1,12 +1,11 @@
-//! What survives a power failure: a file's bytes when the file is synced, its name when the
-//! directory is.
+//! Durability after a power failure: a file's bytes are durable once the file is synced, and its
+//! name once the directory is.
 
 use crate::support::*;
 use std::fs;
 use std::process::Command;
 
-/// What the command syncs and renames, in order, with paths as seen from the directory that it runs
-/// in.
+/// The syncs and renames of the command, in order, with paths relative to its working directory.
 fn synced(home: &Home, args: &[&str]) -> Vec<String> {
     let library = home.path("syncs.so");
     if !library.exists() {
@@ -37,8 +36,8 @@ fn synced(home: &Home, args: &[&str]) -> Vec<String> {
     relative.lines().map(str::to_owned).collect()
 }
 
-/// The file that gets the name is whole before it does, and the name is durable before the command
-/// says that it is done.
+/// The file is complete before it gets the name, and the name is durable before the command reports
+/// success.
 #[test]
 fn a_part_file_is_synced_then_renamed_then_its_directory_is_synced() {
     let home = Home::stores();

@@ -23,7 +23,7 @@ fn drop_takes_a_step_and_its_rows() {
                  text_lines), `out` (sink, json_lines)"
             )
         );
-        // whether the last execution was killed is as it was
+        // The record of the last execution's end is unchanged.
         let about = home.look(store).about().unwrap();
         assert_eq!((about.ended, about.closed), (store == "clean", true));
         assert_eq!(
@@ -61,7 +61,7 @@ fn rename_gives_the_rows_another_id() {
             );
         }
         assert_eq!(home.contents(store), expected);
-        // and back, and a flow goes on with it
+        // It is renamed back, and a flow resumes with it.
         home.run(&["rename", store, "totals", "counts"]).ok();
         let execution = home.start(store);
         assert_eq!(
@@ -76,7 +76,7 @@ fn rename_gives_the_rows_another_id() {
 fn compact_keeps_every_row() {
     let home = Home::new();
     let mut execution = home.start("clean");
-    // many rows, of which few are left
+    // Many rows, most of which are removed.
     let (mut many, mut fewer) = (Changes::new(), Changes::new());
     for n in 0..4000u32 {
         put(&mut many, 1, StepKind::State, &n, &"x".repeat(200));
@@ -95,7 +95,7 @@ fn compact_keeps_every_row() {
     for store in ["clean", "killed"] {
         let before = home.contents(store);
         let length = home.bytes(store).len();
-        // what an earlier one left behind counts for nothing
+        // The remains of an earlier compaction are ignored.
         let unfinished = home.path(store).join(format!("{PART}.new"));
         fs::write(&unfinished, "half of one").unwrap();
         let said = home.run(&["compact", store]).ok();
@@ -110,7 +110,7 @@ fn compact_keeps_every_row() {
         let about = home.look(store).about().unwrap();
         assert_eq!((about.ended, about.closed), (store == "clean", true));
         home.run(&["verify", store]).ok();
-        // again: nothing more to be had, nothing lost
+        // Once more: no more space is freed, and nothing is lost.
         home.run(&["compact", store]).ok();
         assert_eq!(home.contents(store), before);
         let mut execution = home.start(store);
@@ -145,7 +145,7 @@ fn a_backup_is_the_store() {
         names.sort();
         assert_eq!(names, ["lock", PART]);
 
-        // in place of the file that was lost
+        // It replaces the lost file.
         fs::remove_file(home.part(store)).unwrap();
         let error = Look::at(home.path(store)).unwrap_err();
         assert!(
@@ -154,7 +154,7 @@ fn a_backup_is_the_store() {
         );
         fs::copy(home.part("target"), home.part(store)).unwrap();
         assert_eq!(home.contents(store), before);
-        // and a flow goes on in it
+        // A flow resumes in it.
         let execution = home.start("target");
         assert_eq!(
             (execution.number(), execution.resumed_from()),
@@ -163,7 +163,7 @@ fn a_backup_is_the_store() {
     }
 }
 
-/// A copy that is a store, and not this one: an older one, and one that differs in a single value.
+/// Copies that differ from the store: an older one, and one that differs in a single value.
 #[test]
 fn a_copy_that_is_not_the_store_is_not_given_its_name() {
     let home = Home::stores();

@@ -1,4 +1,4 @@
-//! What becomes of a value that a flow keeps, from one run to the next.
+//! What happens to a value that a flow keeps, from one run to the next.
 
 use flow::{Recovery, RunError, Runner, Stream, sink, source};
 use serde::{Serialize, de::DeserializeOwned};

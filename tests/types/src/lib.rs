@@ -1,17 +1,16 @@
-//! Types of other crates as states and keys: each comes back after a restart, or is refused before
-//! anything of it is durable.
+//! Types of other crates as states and keys: each is restored after a restart, or is refused before
+//! any of it is durable.
 //!
-//! A package of its own, with its own lock file, so that a user of flow builds none of these
+//! This is a separate package with its own lock file, so that users of flow build none of these
 //! crates. `.ci/run` runs it:
 //!
 //! ```sh
 //! cargo test --manifest-path tests/types/Cargo.toml --locked
 //! ```
 //!
-//! Each type goes through a flow with a store, twice, in every shape of [`shapes`]. A line of
-//! [`types`] says which of the shapes are refused, so a change of behaviour in either direction
-//! fails its test. The tests are built without debug assertions: a release build is where a check
-//! must not be missing.
+//! Each type goes twice through a flow with a store, in every shape of [`shapes`]. A line of
+//! [`types`] lists the refused shapes, so a change of behaviour in either direction fails its test.
+//! The tests are built without debug assertions, because the checks must work in a release build.
 #![cfg(test)]
 
 mod harness;

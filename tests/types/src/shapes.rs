@@ -1,4 +1,4 @@
-//! The ways in which a type stands in a state or a key.
+//! The ways in which a type occurs in a state or a key.
 
 use crate::harness::{Kept, Outcome, Probe, as_keys, as_states};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! `diff`: the rows of one store against those of another, a step at a time.
+//! `diff`: compares the rows of two stores, one step at a time.
 
 use crate::rows::Shown;
 use crate::terminal::{Bar, Out, rows};
@@ -48,14 +48,14 @@ pub(crate) fn diff(
     Ok(same)
 }
 
-/// A step as one of the stores has it, or has not.
+/// A step in one of the stores, which may not have it.
 struct Side<'a> {
     look: &'a Look,
     step: Option<&'a StoredStep>,
 }
 
 impl<'a> Side<'a> {
-    /// By key group and key, which is the same order in both.
+    /// The rows by key group and key, which is the same order in both stores.
     fn rows(&self) -> Result<Peekable<Either<Rows<'a>>>, Failure> {
         let rows = match self.step {
             Some(step) => Some(self.look.rows(step.number, 0..KEY_GROUPS)?),
@@ -88,7 +88,7 @@ struct Step<'a> {
     show: bool,
 }
 
-/// A row that is other in the second store.
+/// A row with another value in the second store.
 #[derive(Serialize)]
 struct Changed<'a> {
     step: &'a str,
@@ -105,7 +105,7 @@ struct Value {
 }
 
 impl Step<'_> {
-    /// Says what is different, a row at a time and then in all; true if nothing is.
+    /// Shows the differences, row by row and then their number. Returns true if there are none.
     fn compare(&self, bar: &mut dyn FnMut(), out: &mut Out) -> Result<bool, Failure> {
         let [before, after] = &self.sides;
         let (mut old, mut new) = (before.rows()?, after.rows()?);
@@ -116,7 +116,7 @@ impl Step<'_> {
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (Some(Ok(old)), Some(Ok(new))) => (old.group, &old.key).cmp(&(new.group, &new.key)),
-                // taken, and with it its error
+                // Taking it returns its error.
                 (Some(Err(_)), _) => Ordering::Less,
                 (_, Some(Err(_))) => Ordering::Greater,
             };

@@ -1,4 +1,4 @@
-//! `info` and `steps`: what the store is, without its rows.
+//! `info`, `epochs` and `steps`: facts about the store, without its rows.
 
 use crate::Failure;
 use crate::terminal::{Bar, Out, rows};
@@ -9,7 +9,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A step, and how much it has.
+/// A step and its size.
 #[derive(Serialize)]
 struct Step<'a> {
     number: u16,
@@ -23,7 +23,7 @@ struct Step<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     state_schema: Option<String>,
     rows: u64,
-    /// Of keys and values.
+    /// The total length of keys and values.
     bytes: u64,
 }
 
@@ -116,7 +116,7 @@ fn object(
         "retained": look.retained().len(),
         "next_execution": look.next_execution(),
         "killed": !about.ended,
-        // a look that somebody else kept out would have said so
+        // If another process held the store, the look would have failed.
         "held_by": null,
         "file": { "path": about.path, "bytes": file_bytes, "closed": about.closed },
         "steps": steps,
@@ -134,8 +134,8 @@ fn text(
 ) -> Result<(), Failure> {
     let line = |name: &str, text: String| vec![name.to_owned(), text];
     let state = match about.ended {
-        true => "clean: the last execution said how it ended",
-        false => "killed: the last execution did not say how it ended; the next goes on from here",
+        true => "clean: the last execution recorded how it ended",
+        false => "killed: the last execution recorded no end; the next resumes from here",
     };
     let epoch = match look.retained().as_slice() {
         [] => look.epoch().to_string(),
@@ -217,7 +217,7 @@ fn how_it_ended(record: &ExecutionRecord) -> String {
     let Some((at, how)) = &record.ended else {
         return format!("{began}was killed");
     };
-    // what an error says may have several lines
+    // The text of an error may have several lines.
     let how = match how {
         End::Finished => "read all its input".to_owned(),
         End::Stopped => "was stopped".to_owned(),
@@ -288,7 +288,7 @@ pub(crate) fn steps(
     Ok(true)
 }
 
-/// What the keys and values of each step look like.
+/// Writes the schemas of each step's keys and values.
 fn write_schemas(steps: &[StoredStep], out: &mut Out) -> Result<bool, Failure> {
     for step in steps {
         out.line(&format!("{} ({}, {})", step.id, step.kind, step.operator))?;

@@ -1,4 +1,4 @@
-//! MessagePack as JSON that people can read, and keys back.
+//! Converts MessagePack to JSON, and keys of the command line to MessagePack.
 
 use flow_store::CodecError;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -8,11 +8,16 @@ use std::fmt;
 
 /// The JSON of one MessagePack value.
 ///
-/// What JSON has no form for is an object with one name: `$bytes` with hexadecimal digits, `$float`
-/// with `NaN`, `inf` or `-inf`, `$map` with pairs for a map whose names are not text or come twice,
-/// `$ext` with the type and the digits, `$deep` with the digits of a value that is nested deeper
-/// than values are kept. An object of the flow that looks like one of these is a `$map`, so that
-/// each can be told.
+/// A value that JSON can't express is an object with one name:
+///
+/// - `$bytes` with hexadecimal digits,
+/// - `$float` with `NaN`, `inf` or `-inf`,
+/// - `$map` with pairs, for a map whose keys are not text or not unique,
+/// - `$ext` with the type and the digits,
+/// - `$deep` with the digits of a value that is nested too deep.
+///
+/// A map of the flow whose only key begins with `$` is a `$map`, so that it can't be mistaken for
+/// one of these.
 pub(crate) fn of(bytes: &[u8]) -> Result<Value, CodecError> {
     match flow_store::decode::<Shown>(bytes) {
         Ok(shown) => Ok(shown.0),
@@ -21,15 +26,15 @@ pub(crate) fn of(bytes: &[u8]) -> Result<Value, CodecError> {
     }
 }
 
-/// What may be meant by a key on the command line beside JSON, as the MessagePack that it has then.
+/// The possible meanings of a key on the command line, apart from JSON, as MessagePack.
 pub(crate) fn keys(text: &str) -> Vec<Vec<u8>> {
     let mut keys = vec![encoded(text)];
-    // identifiers and addresses are written with small letters
+    // Identifiers and addresses are stored in lowercase.
     let lower = text.to_lowercase();
     if lower != text {
         keys.push(encoded(&lower));
     }
-    // JSON would make a float of a number with more than 64 bits.
+    // JSON would turn a number of more than 64 bits into a float.
     if let Ok(number) = text.parse::<u128>() {
         keys.push(encoded(&number));
     } else if let Ok(number) = text.parse::<i128>() {
@@ -49,10 +54,10 @@ impl Serialize for Bytes<'_> {
     }
 }
 
-/// The MessagePack of a value; empty if it has none, which is the key of no row.
+/// The MessagePack of a value. If it can't be encoded, the result is empty, which is no row's key.
 pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // What is too deep is not kept.
+    // Only a value that is too deep fails.
     let _ = flow_store::encode(value, &mut bytes);
     bytes
 }
@@ -115,7 +120,7 @@ impl<'de> Visitor<'de> for AsJson {
     }
 
     fn visit_f32<E>(self, value: f32) -> Result<Value, E> {
-        // 0.1 and not 0.10000000149011612
+        // It is shown as 0.1, not as 0.10000000149011612.
         Ok(float(value.to_string().parse().unwrap_or(value.into())))
     }
 
@@ -162,7 +167,7 @@ impl<'de> Visitor<'de> for AsJson {
         Ok(json!({ "$map": pairs.collect::<Vec<_>>() }))
     }
 
-    /// An extension: its type, then its bytes.
+    /// Reads an extension: its type, then its bytes.
     fn visit_newtype_struct<D: Deserializer<'de>>(self, ext: D) -> Result<Value, D::Error> {
         let (Shown(kind), Shown(mut data)) = Deserialize::deserialize(ext)?;
         match data.get_mut("$bytes").map(Value::take) {
@@ -209,12 +214,12 @@ mod tests {
         assert_eq!(shown_of(&f64::INFINITY), r#"{"$float":"inf"}"#);
         let map = std::collections::BTreeMap::from([(1, "one"), (2, "two")]);
         assert_eq!(shown_of(&map), r#"{"$map":[[1,"one"],[2,"two"]]}"#);
-        // the same name twice
+        // The same name twice.
         assert_eq!(
             shown(&[0x82, 0xa1, b'a', 1, 0xa1, b'a', 2]),
             r#"{"$map":[["a",1],["a",2]]}"#
         );
-        // names that are text and others
+        // Names that are text, and others.
         assert_eq!(
             shown(&[0x82, 0xa1, b'a', 1, 7, 2]),
             r#"{"$map":[["a",1],[7,2]]}"#
@@ -224,7 +229,7 @@ mod tests {
             shown(&[0xd6, 0xff, 0, 0, 0, 1]),
             r#"{"$ext":[-1,"00000001"]}"#
         );
-        // text that is none
+        // A text that is not UTF-8.
         assert_eq!(shown(&[0xa1, 0xff]), r#"{"$bytes":"ff"}"#);
     }
 

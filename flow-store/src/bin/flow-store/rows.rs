@@ -7,16 +7,16 @@ use flow_store::{CodecError, FileError, KEY_GROUPS, Look, Row, StoreError, Store
 use serde::Serialize;
 use serde_json::Value;
 
-/// A row as it is shown.
+/// A row as JSON shows it.
 #[derive(Serialize)]
 pub(crate) struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) step: Option<&'a str>,
     pub(crate) key: Value,
-    /// Of a partition of a source: whether it was read to its end.
+    /// For a partition of a source: whether it was read to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) done: Option<bool>,
-    /// The state; the token of a source, the position of a sink.
+    /// The state, the token of a source's partition, or the position of a sink.
     pub(crate) state: Value,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn get(look: &Look, step: &str, key: &str, out: &mut Out) -> Result<b
     Err(Failure::Missing(message))
 }
 
-/// The row whose key is written like this: as `export` shows it, or as people write it.
+/// The row with this key, given as `export` shows it, or in its usual form.
 fn find<'a>(look: &Look, step: &'a StoredStep, asked: &str) -> Result<Option<Shown<'a>>, Failure> {
     let json = serde_json::from_str(asked).ok();
     if let Some(json) = &json
@@ -74,7 +74,8 @@ fn find<'a>(look: &Look, step: &'a StoredStep, asked: &str) -> Result<Option<Sho
             return Ok(Some(Shown::new(look, step, &row)?));
         }
     }
-    // JSON does not say all about the bytes of a key: the order of fields, how wide a float is
+    // JSON does not determine the bytes of a key: the order of fields and the width of a float are
+    // open. So all keys are compared as JSON.
     let json = match json {
         None | Some(Value::String(_) | Value::Bool(_) | Value::Null) => return Ok(None),
         Some(json) => json,

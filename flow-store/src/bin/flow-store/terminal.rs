@@ -1,4 +1,4 @@
-//! What the command writes: lines on stdout, and progress bars on stderr.
+//! The output of the command: lines on stdout, and progress bars on stderr.
 
 use flow_store::{visible, visible_json};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,13 +15,13 @@ impl Out {
         Out(BufWriter::new(io::stdout().lock()))
     }
 
-    /// Texts of a store come from anywhere, so control characters are shown, not passed on.
+    /// Writes a line. Texts of a store may come from anywhere, so control characters are escaped.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         self.0.write_all(visible(text).as_bytes())?;
         self.0.write_all(b"\n")
     }
 
-    /// One line of JSON behind a prefix.
+    /// Writes a line of JSON after a prefix.
     pub(crate) fn json<T: Serialize>(&mut self, before: &str, value: &T) -> io::Result<()> {
         self.0.write_all(visible(before).as_bytes())?;
         let json = serde_json::to_string(value)?;
@@ -29,7 +29,7 @@ impl Out {
         self.0.write_all(b"\n")
     }
 
-    /// Indented lines in columns as wide as they need to be.
+    /// Writes indented lines, in columns as wide as their content.
     pub(crate) fn columns(&mut self, indent: &str, lines: &[Vec<String>]) -> io::Result<()> {
         let widest = |column: usize| {
             let texts = lines.iter().filter_map(|line| line.get(column));
@@ -70,13 +70,13 @@ impl Drop for Bar {
     }
 }
 
-/// How many rows are counted at a time: short work shows nothing.
+/// Number of steps between updates of a bar, so that short work shows nothing.
 const OFTEN: u64 = 4096;
 
 impl Bar {
     fn new(template: &str, message: String) -> Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        // The templates are known to be right; otherwise the bar has its default look.
+        // The templates are valid. If one were not, the bar would have its default look.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

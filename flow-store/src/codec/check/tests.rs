@@ -17,7 +17,7 @@ where
             bytes.clear();
             checked.encode(&good(n), &mut bytes).unwrap();
         }
-        // not by chance
+        // Repeated, so that chance plays no part.
         checked.random = 0;
         bytes.truncate(1);
         let error = checked.encode(bad, &mut bytes).unwrap_err();
@@ -75,7 +75,7 @@ fn what_cannot_be_read_is_refused_when_it_is_first_written() {
         the_last_is_refused(|_| Status::Open, &Status::Gone(1)),
         the_last_is_refused(|at| Tagged::Login { at }, &Tagged::Logout { at: 1 }),
         the_last_is_refused(|at| Tagged::Login { at }, &Tagged::Address { ip: 1 }),
-        // among others in a list that grows and shrinks, at any depth
+        // Among others in a list that grows and shrinks, at any depth.
         the_last_is_refused(
             |n| {
                 (0..n % 30)
@@ -112,7 +112,7 @@ fn a_field_that_is_left_out_is_another_shape() {
     let error = the_last_is_refused(state, &State::default());
     assert_eq!(
         error.to_string(),
-        "it is written, and cannot be read back: missing field `left_out`"
+        "it can be written, but not read back: missing field `left_out`"
     );
     assert!(error.help().unwrap().contains("#[serde(default)]"));
 }
@@ -179,7 +179,7 @@ fn a_value_that_comes_back_as_another_is_refused() {
 
 #[test]
 fn a_text_with_its_parts_in_another_order_is_refused_with_the_way_out() {
-    /// A map that is written as a text of JSON.
+    /// A map that is written as JSON in a text.
     struct AsText(Vec<u8>);
     impl Serialize for AsText {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -202,8 +202,8 @@ fn a_text_with_its_parts_in_another_order_is_refused_with_the_way_out() {
     assert!(error.help().unwrap().contains("in a text"));
 }
 
-/// A `null` and a field that is not there are two things: `serde_with::rust::double_option`,
-/// and the half of it that only reads.
+/// Distinguishes a `null` from a missing field: `serde_with::rust::double_option`, and the half of
+/// it that only reads.
 #[test]
 fn a_field_that_may_be_null_or_not_there() {
     mod double_option {
@@ -278,7 +278,7 @@ fn maps_and_sets_may_be_in_any_order() {
             checked.encode(&sets, &mut bytes).unwrap();
         }
     }
-    // what is not the same is told
+    // Keys that are not the same are reported.
     let bytes_of = |value: &[(u8, u8)]| {
         let mut bytes = Vec::new();
         crate::encode(&value, &mut bytes).unwrap();
@@ -292,7 +292,7 @@ fn maps_and_sets_may_be_in_any_order() {
     assert!(msgpack::same(&[0x82, 1, 2, 3, 4], &[0x82, 3, 4, 1, 2]));
 }
 
-/// What is read again of values that are all alike.
+/// The values that are read again if all are alike.
 #[test]
 fn one_shape_is_read_once_and_then_by_sample() {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -318,7 +318,7 @@ fn one_shape_is_read_once_and_then_by_sample() {
     assert_eq!(encode(vec![Some(1)]), 1);
     assert_eq!(encode(vec![]), 1);
     assert_eq!(encode(vec![Some(1), None]), 1);
-    // longer, in another order, with other numbers
+    // The same shape: longer, in another order, with other numbers.
     assert_eq!(encode(vec![None, Some(7), Some(1000)]), 0);
     let read: usize = (0..1000).map(|n| encode(vec![Some(n % 100)])).sum();
     assert!((10..=20).contains(&read), "{read}");
@@ -332,7 +332,7 @@ fn one_shape_is_read_once_and_then_by_sample() {
     assert_eq!(READ.load(SeqCst) - before, 100);
 }
 
-/// A large value among many small ones, at any place among them.
+/// A large value among many small ones, at any place.
 #[test]
 fn each_kind_of_value_is_in_the_sample() {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -381,7 +381,7 @@ fn where_no_more_shapes_are_remembered_a_new_one_is_refused() {
     assert!(matches!(error, Err(CodecError::Unreadable(_))), "{error:?}");
 }
 
-/// The keys of a map are data, also where a type hands them on as `&str`.
+/// The keys of a map are data, even if a type passes them as `&str`.
 #[test]
 fn borrowed_keys_are_no_names() {
     #[derive(Default, Deserialize)]
@@ -409,13 +409,13 @@ fn so_many_shapes_are_remembered() {
         assert!(seen.is_new(shape(n)), "{n}");
         assert!(!seen.is_new(shape(n / 2)), "{n}");
     }
-    // What cannot be remembered stays new.
+    // Shapes that can't be remembered stay new.
     for n in 0..2 * MOST as u64 {
         assert_eq!(seen.is_new(shape(n)), n >= MOST as u64, "{n}");
     }
 }
 
-/// Numbers that grow, texts and maps with any names are no new shapes.
+/// Growing numbers, and texts and maps with any names, are no new shapes.
 #[test]
 fn data_is_not_in_the_shape() {
     let mut checked = Checked::new(Checks::EachShape);

@@ -45,7 +45,7 @@ struct Id(u64);
 #[derive(Serialize)]
 struct Pair(u8, &'static str);
 
-/// `rmp_serde` is what the bytes are compared with.
+/// The bytes are compared with those of `rmp_serde`.
 #[track_caller]
 fn same(value: &impl Serialize) {
     let mut bytes = vec![7];
@@ -106,7 +106,7 @@ fn the_bytes_are_those_of_rmp_serde() {
     same(&BTreeSet::from([Some(1), None]));
 }
 
-/// Bytes, and not numbers.
+/// Serialized as bytes, not as a sequence of numbers.
 fn serde_bytes_like(len: usize) -> impl Serialize {
     struct Bytes(usize);
     impl Serialize for Bytes {
@@ -174,7 +174,7 @@ fn a_value_is_no_deeper_than_it_is_read() {
     bytes.truncate(1);
     let error = crate::encode(&nested(LEVELS + 1), &mut bytes).unwrap_err();
     assert_eq!((error, bytes.as_slice()), (CodecError::TooDeep, &[1][..]));
-    // a variant is a level, one with fields are two
+    // A variant is one level, and a variant with fields is two.
     let link = (0..LEVELS).fold(Chain::End, |chain, _| Chain::Link(Box::new(chain)));
     let both = |levels| {
         (0..levels / 2).fold(Chain::End, |chain, _| Chain::Both {
@@ -188,7 +188,7 @@ fn a_value_is_no_deeper_than_it_is_read() {
     }
     let error = crate::encode(&both(LEVELS + 2), &mut bytes).unwrap_err();
     assert_eq!(error, CodecError::TooDeep);
-    // and what others have written is not read: not all of it is a level to `rmp_serde`
+    // Deeper bytes of other programs are not read either: `rmp_serde` does not count every level.
     let deep = [
         [0x81, 0xa4, b'L', b'i', b'n', b'k'].repeat(5000),
         vec![0xa3, b'E', b'n', b'd'],

@@ -106,7 +106,7 @@ fn what_is_accepted() {
             drop: &[],
             numbers: &[3],
             dropped: &[],
-            notices: &["step `b` goes on with the rows of `a`"],
+            notices: &["step `b` resumes with the rows of `a`"],
         },
         Case {
             name: "a renaming that was done stays in the flow",
@@ -161,7 +161,7 @@ fn what_is_accepted() {
             dropped: &["b"],
             notices: &[
                 "the stored rows of step `b` are dropped",
-                "step `b` goes on with the rows of `a`",
+                "step `b` resumes with the rows of `a`",
             ],
         },
         Case {
@@ -183,7 +183,7 @@ fn what_is_accepted() {
         assert_eq!(dropped, case.dropped, "{name}");
         let notices: Vec<_> = manifest.notices.iter().map(ToString::to_string).collect();
         assert_eq!(notices, case.notices, "{name}");
-        // and what will be stored is the flow's, with those numbers
+        // The stored steps are those of the flow, with these numbers.
         assert_eq!(manifest.steps.len(), case.flow.len(), "{name}");
         for ((step, number), stored) in case.flow.iter().zip(case.numbers).zip(&manifest.steps) {
             assert_eq!((&stored.id, stored.number), (&step.id, *number), "{name}");
@@ -200,7 +200,7 @@ fn what_is_accepted() {
 #[test]
 fn what_is_refused() {
     let two = || vec![stored(0, "a", State), stored(1, "b", Source)];
-    /// Stored, flow, agreed to drop, message.
+    /// The stored steps, the flow, the ids to drop, and the message.
     type Refused = (
         Vec<StoredStep>,
         Vec<StepSpec>,
@@ -212,10 +212,9 @@ fn what_is_refused() {
             two(),
             vec![step("b", Source, &[])],
             &[],
-            "the store in state has a step that the flow has not: `a` (state, op_a)\
-             \nhelp: if a step was renamed, say `.renamed_from(\"a\")` where it is now; if what \
-             it held may go, \
-             start with `--drop-state a`",
+            "the store in state has a step that the flow does not have: `a` (state, op_a)\
+             \nhelp: if a step was renamed, say `.renamed_from(\"a\")` where it is now; to give \
+             up the rows, start with `--drop-state a`",
         ),
         (
             two(),
@@ -224,21 +223,21 @@ fn what_is_refused() {
                 step("b", Source, &["older"]),
             ],
             &[],
-            "the store in state has a step that the flow has not: `a` (state, op_a); `new` was \
-             `aa` before, the flow says, and the store has no `aa`; `new` was `oldest` before, \
+            "the store in state has a step that the flow does not have: `a` (state, op_a); `new` \
+             was `aa` before, the flow says, and the store has no `aa`; `new` was `oldest` before, \
              the flow says, and the store has no `oldest`\nhelp: if a step was renamed, say \
-             `.renamed_from(\"a\")` where it is now; if what it held may go, start with \
+             `.renamed_from(\"a\")` where it is now; to give up the rows, start with \
              `--drop-state a`",
         ),
         (
             two(),
             vec![],
             &[],
-            "the store in state has steps that the flow has not: `a` (state, op_a), `b` \
+            "the store in state has steps that the flow does not have: `a` (state, op_a), `b` \
              (source, op_b)\
              \nhelp: if a step was renamed, say `.renamed_from(\"a\")` where it is now; \
-             if what it held may go (of a source that is where it stood: its input would be read \
-             again), start with `--drop-state a --drop-state b`",
+             to give up the rows (a source then reads its input from the start), \
+             start with `--drop-state a --drop-state b`",
         ),
         (
             two(),
@@ -272,32 +271,31 @@ fn what_is_refused() {
             vec![stored(0, "a", State), stored(1, "b", State)],
             vec![step("b", State, &["a"])],
             &[],
-            "src/main.rs:1:9: the store in state has both `b` and `a`, and step `b` can go on \
-             with one only\nhelp: start with `--drop-state` for the one whose rows may go",
+            "src/main.rs:1:9: the store in state has both `b` and `a`, and step `b` can resume \
+             with one only\nhelp: start with `--drop-state` for the one whose rows you give up",
         ),
         (
             vec![stored(0, "a", State), stored(1, "b", State)],
             vec![step("c", State, &["b", "a"])],
             &[],
-            "src/main.rs:1:9: the store in state has both `a` and `b`, and step `c` can go on \
-             with one only\nhelp: start with `--drop-state` for the one whose rows may go",
+            "src/main.rs:1:9: the store in state has both `a` and `b`, and step `c` can resume \
+             with one only\nhelp: start with `--drop-state` for the one whose rows you give up",
         ),
         (
             vec![stored(0, "a", State)],
             vec![step("b", State, &["a"]), step("cc", State, &["a"])],
             &[],
             "steps `b` (src/main.rs:1:9) and `cc` (src/main.rs:2:9) both say that they were \
-             `a`, and the rows in state can go to one only\nhelp: take one `.renamed_from(\"a\")` \
-             away",
+             `a`, and the rows in state can go to one only\nhelp: remove one \
+             `.renamed_from(\"a\")`",
         ),
         (
             vec![stored(0, "a", State)],
             vec![step("a", State, &[]), step("b", State, &["a"])],
             &[],
-            "src/main.rs:1:9: step `b` says that it was `a`, and the flow still has a step `a`, \
-             which the rows in state could as well be for\
-             \nhelp: take `.renamed_from(\"a\")` away, or \
-             give the other step another name",
+            "src/main.rs:1:9: step `b` says that it was `a`, and the flow still has a step `a`: \
+             it is unclear which of them the rows in state belong to\
+             \nhelp: remove `.renamed_from(\"a\")`, or give the other step another name",
         ),
         (
             vec![],
@@ -319,7 +317,7 @@ fn what_is_refused() {
     );
     assert_eq!(
         StoreError::from(error.unwrap_err()).to_string(),
-        "the store in state has given all its 65,536 step numbers away, and none is used \
-         twice\nhelp: start with a new directory"
+        "the store in state has used all of its 65,536 step numbers\n\
+         help: start with a new directory"
     );
 }

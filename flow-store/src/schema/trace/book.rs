@@ -1,40 +1,39 @@
-//! What is known so far of a type that is traced.
+//! What is known so far of the type that is traced.
 
 use crate::schema::{Field, Fields, Primitive, Schema};
 
 pub(super) const ROOT: usize = 0;
-/// No type that is written by people is deeper, or larger.
+/// No type written by people is deeper or larger.
 pub(super) const DEEPEST: usize = 48;
 pub(super) const LARGEST: usize = 20_000;
-/// A tuple from this length on is taken to have one type at all its places.
+/// A tuple of this length or more is assumed to have the same type at all places.
 pub(super) const LONG: usize = 13;
-/// What is known of the type.
+/// The tree of the type's parts, and the state of a pass.
 pub(super) struct Book {
     pub(super) nodes: Vec<Node>,
-    /// Whether this pass has shown anything new.
+    /// Whether this pass has found anything new.
     pub(super) progress: bool,
-    /// The node that this pass wanted to know more of.
+    /// The node that this pass aims at.
     pub(super) target: usize,
-    /// How many types around this one are inside of themselves: there a value is all that is
-    /// wanted.
+    /// How many enclosing types are recursive occurrences. Inside them the pass only needs a value.
     pub(super) inside: usize,
-    /// The node whose sample was taken last in this pass. If the pass then ended in an error, that
-    /// may have been said by what checks a value after it was made: `#[serde(try_from = "..")]`,
-    /// `#[serde(deserialize_with = "..")]`.
+    /// The node whose sample was accepted last in this pass. If the pass then fails, the cause may
+    /// be a check after the value was made: `#[serde(try_from = "..")]`, `#[serde(deserialize_with
+    /// = "..")]`.
     pub(super) sampled: Option<usize>,
 }
 
 pub(super) struct Node {
     pub(super) parent: Option<usize>,
     pub(super) depth: usize,
-    /// The visitor that a struct or enum came with, which tells types apart.
+    /// The visitor of a struct or enum, which identifies the type.
     pub(super) visitor: &'static str,
     pub(super) kind: Kind,
-    /// Which of the node's samples is a value that the type takes, as far as is known.
+    /// The index of the sample to play. As far as is known, the type accepts it.
     pub(super) sample: usize,
-    /// How many samples there are; 0 while none has been taken.
+    /// The number of samples; 0 while none was played.
     pub(super) samples: usize,
-    /// Whether all of them have been taken, and something around them still said no.
+    /// Whether an enclosing type refused all accepted samples.
     pub(super) exhausted: bool,
     pub(super) done: bool,
 }
@@ -42,7 +41,7 @@ pub(super) struct Node {
 pub(super) enum Kind {
     Unknown,
     Any,
-    /// Asked for as the name of a field: only what `#[serde(flatten)]` makes is.
+    /// A key that is asked for as the name of a field. Only code of `#[serde(flatten)]` does so.
     Identifier,
     Primitive(Primitive),
     Option(usize),
@@ -52,7 +51,7 @@ pub(super) enum Kind {
     Map(usize, usize),
     Struct(&'static str, Parts),
     Enum(&'static str, Vec<(&'static str, Option<Parts>)>),
-    /// The type of this name, which the node with this number is too.
+    /// Another occurrence of the named type of an enclosing node, with the number of that node.
     Recursive(&'static str, usize),
 }
 
@@ -68,7 +67,7 @@ pub(super) enum Parts {
 pub(super) struct NamedPart {
     pub(super) name: &'static str,
     pub(super) node: usize,
-    /// Whether it is known if this is only another name of a field.
+    /// Whether it is known if the name is an alias.
     pub(super) checked: bool,
     pub(super) alias_of: Option<String>,
 }
@@ -107,7 +106,7 @@ impl Book {
         self.progress = true;
     }
 
-    /// Whether all of a node is known.
+    /// Whether everything below a node is known.
     pub(super) fn is_done(&mut self, at: usize) -> bool {
         if self.nodes[at].done {
             return true;
@@ -138,7 +137,7 @@ impl Book {
         done
     }
 
-    /// Moves on the sample that was taken last; false if there is none that is left.
+    /// Advances the node that was sampled last to its next sample. Returns false if there is none.
     pub(super) fn try_another_sample(&mut self) -> bool {
         let Some(at) = self.sampled.filter(|at| !self.nodes[*at].exhausted) else {
             return false;
@@ -146,14 +145,14 @@ impl Book {
         let node = &mut self.nodes[at];
         node.sample += 1;
         if node.sample >= node.samples {
-            // It was not to blame: its first one is as good as any.
+            // The samples of this node were not the cause, so the first one is as good as any.
             node.sample = 0;
             node.exhausted = true;
         }
         true
     }
 
-    /// Takes what this pass could not find out for something that can't be.
+    /// Marks what this pass could not find out as impossible to trace.
     pub(super) fn give_up(&mut self) {
         let at = self.target;
         let unknown = self.child(at);
@@ -171,12 +170,12 @@ impl Book {
         }
     }
 
-    /// Whether this pass is to find out more of a node.
+    /// Whether this pass should aim at a node.
     pub(super) fn wants(&mut self, at: usize) -> bool {
         self.inside == 0 && !self.is_done(at)
     }
 
-    /// The node around this one that is of the same type.
+    /// The nearest enclosing node of the same type.
     pub(super) fn same_around(&self, at: usize, visitor: &'static str) -> Option<usize> {
         let around = std::iter::successors(self.nodes[at].parent, |at| self.nodes[*at].parent);
         around
@@ -193,7 +192,7 @@ impl Book {
             Kind::List(inner) => Schema::List(boxed(*inner)),
             Kind::Array(inner, length) => Schema::Array(boxed(*inner), *length),
             Kind::Tuple(parts) => self.tuple(parts),
-            // What `#[serde(flatten)]` takes can't be asked for.
+            // The fields of `#[serde(flatten)]` can't be traced.
             Kind::Map(key, _) if matches!(self.nodes[*key].kind, Kind::Identifier) => Schema::Any,
             Kind::Map(key, value) => Schema::Map(boxed(*key), boxed(*value)),
             Kind::Struct(name, parts) => Schema::Struct {
@@ -248,7 +247,7 @@ impl Book {
         }
     }
 
-    /// Notes whether it is known of a name that it is a field of its own.
+    /// Records whether a name has been checked for being an alias, and returns its part.
     pub(super) fn check_name(
         &mut self,
         at: usize,
@@ -275,7 +274,7 @@ impl Book {
 }
 
 impl Parts {
-    /// The nodes of all parts; `None` while not even those are known.
+    /// The nodes of all parts; `None` while names are unchecked.
     pub(super) fn nodes(&self) -> Option<Vec<usize>> {
         match self {
             Parts::None => Some(Vec::new()),

@@ -1,11 +1,15 @@
-//! Traces a type through its `Deserialize`: plays a value to it, and notes what it asks for.
+//! Traces a type through its `Deserialize`: feeds it values, and records what it asks for.
 //!
-//! One pass shows little: an `Option` takes `Some` or `None`, an enum one variant. So the type is
-//! asked again and again, each time for something that is not known yet, until nothing is left. The
-//! idea is that of [serde-reflection](https://docs.rs/serde-reflection). This one keeps a tree and
-//! no registry by name, so that two structs of one name and generic ones are no trouble; it asks
-//! each field by itself, so that one that refuses all samples hides no other; and it knows the
-//! aliases of fields.
+//! One pass shows little: an `Option` takes `Some` or `None`, and an enum one variant. So the
+//! tracer makes passes until everything is known. Each pass aims at something unknown.
+//!
+//! The idea is that of [serde-reflection](https://docs.rs/serde-reflection), with these
+//! differences:
+//!
+//! - It keeps a tree, not a registry by name. So generic structs, and structs of the same name, are
+//!   no problem.
+//! - It feeds each field by itself. So a field that refuses all samples hides no other.
+//! - It finds the aliases of fields.
 
 mod book;
 mod samples;
@@ -19,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The schema of a type, traced through its `Deserialize`.
 ///
-/// A type that can't be traced is [`Schema::Any`], and so is a part of a type.
+/// A type, or a part of a type, that can't be traced is [`Schema::Any`].
 #[must_use]
 pub fn trace<T: DeserializeOwned>() -> Schema {
     let mut book = Book {
@@ -35,7 +39,7 @@ pub fn trace<T: DeserializeOwned>() -> Schema {
         book.target = ROOT;
         book.inside = 0;
         book.sampled = None;
-        // A `Deserialize` written by hand may not be ready for what it is given here.
+        // A handwritten `Deserialize` may panic at an unexpected value.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let tracer = Tracer {
                 book: &mut book,

@@ -1,7 +1,7 @@
-//! Values that common types can be made of.
+//! Sample values, from which common types can be made.
 
-/// Texts that common types can be parsed from: times, addresses, identifiers, numbers. A type that
-/// takes none of them hides what comes behind it in a sequence.
+/// Texts from which common types can be parsed: times, addresses, identifiers, numbers. A type that
+/// accepts none of them hides what follows it in a sequence.
 pub(super) const TEXTS: &[&str] = &[
     "",
     "a",
@@ -19,7 +19,7 @@ pub(super) const TEXTS: &[&str] = &[
     "00000000-0000-0000-0000-000000000000",
     "http://localhost/",
     "/",
-    // addresses and networks
+    // Addresses and networks.
     "::1",
     "[::1]:80",
     "127.0.0.0/8",
@@ -28,7 +28,7 @@ pub(super) const TEXTS: &[&str] = &[
     "localhost",
     "a@example.com",
     "a/b",
-    // times and their parts
+    // Times and their parts.
     "1970-01-01 00:00:00",
     "1970-01-01 00:00:00.0",
     "1970-01-01 00:00:00.0 +00:00:00",
@@ -43,7 +43,7 @@ pub(super) const TEXTS: &[&str] = &[
     "Monday",
     "Mon",
     "January",
-    // versions, languages, currencies
+    // Versions, languages and currencies.
     "0.0.0",
     "*",
     "en",
@@ -53,7 +53,7 @@ pub(super) const TEXTS: &[&str] = &[
     "null",
     "{}",
     "[]",
-    // identifiers: 4, 8, 12, 16, 20 and 32 bytes in hexadecimal digits, and 16 in other ones
+    // Identifiers: 4, 8, 12, 16, 20 and 32 bytes in hexadecimal, and 16 bytes in other digits.
     "00000000",
     "0000000000000000",
     "000000000000000000000000",

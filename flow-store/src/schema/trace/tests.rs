@@ -7,7 +7,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// One that checks its values after they were made.
+/// A type that checks its value after it was made.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct Email;
@@ -42,7 +42,7 @@ fn what_is_checked_after_it_was_made_hides_nothing() {
         last: u8,
     }
     check::<Named>("struct Named { email: String, never: u64, last: u8 }");
-    // In a sequence nothing comes behind what takes no sample.
+    // In a sequence nothing after a part that refuses all samples is reached.
     check::<(Never, u64)>("(u64, ?)");
     #[derive(Deserialize)]
     #[allow(dead_code)]
@@ -84,8 +84,7 @@ fn types_of_the_standard_library() {
     check::<std::marker::PhantomData<u8>>("struct PhantomData");
 }
 
-/// A time that has a form for people, and asks for whatever comes: as those of the crate `time`
-/// do.
+/// A time with a human-readable form that calls `deserialize_any`, as those of the crate `time` do.
 struct Time;
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -241,7 +240,7 @@ fn what_cant_be_traced_hides_nothing_else() {
     check::<Untagged>("?");
     check::<Flat>("?");
     check::<Generic<Untagged>>("struct Generic { inner: ? }");
-    // Its samples are refused, but what it asks for is known.
+    // The type refuses all samples, but what it asks for is known.
     check::<Never>("u64");
     check::<(Never, bool)>("(u64, ?)");
     check::<Panics>("String");

@@ -1,4 +1,4 @@
-//! Plays a value to a type, part by part, and notes what it asks for.
+//! Feeds a value to a type, part by part, and records what it asks for.
 
 use super::book::{Book, Kind, LONG, NamedPart, Node, Parts, named_parts};
 use super::samples::{BYTES, TEXTS};
@@ -10,15 +10,15 @@ use serde::de::{
 use std::any::type_name;
 use std::fmt;
 
-/// How often a value of a type may be inside of itself.
+/// How deep a sample of a recursive type may be nested in itself.
 const SMALL: usize = 3;
 
-/// Why a pass ended before a value was made.
+/// Why a pass ended before the value was complete.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// A type said so, or there is no sample left for it.
+    /// A type refused a sample, or has no sample left.
     Refused,
-    /// A field came twice: its name, which may be another one than it came under.
+    /// A field came twice. The name is the field's own, while it may have come under an alias.
     Duplicate(&'static str),
 }
 
@@ -40,7 +40,7 @@ impl Error for Stop {
     }
 }
 
-/// Plays a value to one node.
+/// Feeds a value to one node.
 pub(super) struct Tracer<'b> {
     pub(super) book: &'b mut Book,
     pub(super) at: usize,
@@ -51,7 +51,7 @@ impl Tracer<'_> {
         &mut self.book.nodes[self.at]
     }
 
-    /// Says what the node is, the first time.
+    /// Sets the kind of the node if it is unknown.
     fn learn(&mut self, make: impl FnOnce(&mut Book, usize) -> Kind) {
         if self.book.is_unknown(self.at) {
             let kind = make(self.book, self.at);
@@ -59,8 +59,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// Plays a type with a name. Where it is inside of itself, a small value of it is all that is
-    /// needed.
+    /// Feeds a named type. A recursive occurrence only needs a small value.
     fn named_type<'de, V: Visitor<'de>>(
         mut self,
         name: &'static str,
@@ -87,7 +86,7 @@ impl Tracer<'_> {
         played
     }
 
-    /// Plays the node's next sample, of `count`; one that is refused is not played again.
+    /// Plays the node's present sample, of `count` samples. A refused sample is not played again.
     fn play<R>(
         self,
         count: usize,
@@ -101,9 +100,9 @@ impl Tracer<'_> {
         let played = play(self.book, sample);
         let below = self.book.sampled.filter(|below| Some(*below) != before.0);
         let below = below.is_some_and(|below| !self.book.nodes[below].exhausted);
-        // While something in it can be another, it is not to blame.
+        // While a part of the sample can still change, the part may be the cause.
         if played.is_err() && !below && self.book.progress == before.1 {
-            // Not one more: the type may be inside of itself, and have been here already.
+            // It is set, not incremented: a recursive type may have advanced it already.
             self.book.nodes[self.at].sample = sample + 1;
             self.book.progress = true;
         }
@@ -128,8 +127,8 @@ impl Tracer<'_> {
         })
     }
 
-    /// Plays the parts of a sequence in order: what is not known is asked for, the rest are
-    /// samples.
+    /// Plays the parts of a sequence in order. The pass aims at the first unknown part; the others
+    /// are samples.
     fn sequence<'de, V: Visitor<'de>>(
         self,
         parts: Vec<usize>,
@@ -145,14 +144,14 @@ impl Tracer<'_> {
         })
     }
 
-    /// Plays the fields of a struct or of a struct variant.
+    /// Plays the fields of a struct or a struct variant.
     fn named<'de, V: Visitor<'de>>(
         self,
         parts: Vec<NamedPart>,
         variant: Option<usize>,
         visitor: V,
     ) -> Result<V::Value, Stop> {
-        // What is not known, alone: what is missing beside it does not matter.
+        // An unknown field is played alone: it does not matter that the others are missing.
         if let Some(part) = parts.iter().find(|part| self.book.wants(part.node)) {
             self.book.target = part.node;
             return visitor.visit_map(NamedFields {
@@ -161,12 +160,12 @@ impl Tracer<'_> {
                 value: None,
             });
         }
-        // Twice the same: the error names the field by its own name.
+        // An unchecked field is played twice: the error then has the field's own name.
         let unchecked = parts.iter().position(|part| !part.checked);
         if let Some(index) = unchecked.filter(|_| self.book.inside == 0) {
             let NamedPart { name, node, .. } = parts[index];
             let (at, book) = (self.at, &mut *self.book);
-            // For good, if the type panics.
+            // It is set first, so that it holds even if the type panics.
             book.check_name(at, variant, index, true);
             let before = book.progress;
             let twice = visitor.visit_map(NamedFields {
@@ -176,7 +175,7 @@ impl Tracer<'_> {
             });
             let another = book.sampled.is_some_and(|at| !book.nodes[at].exhausted);
             match &twice {
-                // Its value was refused, so that it did not come twice.
+                // Its first value was refused, so the second one was not reached.
                 Err(Stop::Refused) if another || book.progress != before => {
                     book.check_name(at, variant, index, false);
                 }
@@ -203,7 +202,7 @@ impl Tracer<'_> {
 macro_rules! numbers {
     ($($method:ident $visit:ident $primitive:ident,)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
-            // 0 is not everyone's: `NonZero`, years, months.
+            // Some types refuse 0: `NonZero`, years, months.
             let samples = [0 as _, 1 as _, 100 as _];
             self.primitive(Primitive::$primitive, &samples, |n| visitor.$visit(n))
         })*
@@ -213,7 +212,7 @@ macro_rules! numbers {
 impl<'de> Deserializer<'de> for Tracer<'_> {
     type Error = Stop;
 
-    /// As the store's MessagePack.
+    /// As in the store's MessagePack.
     fn is_human_readable(&self) -> bool {
         true
     }
@@ -269,7 +268,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         self.primitive(Primitive::Unit, &[()], |()| visitor.visit_unit())
     }
 
-    /// A type that takes nothing but text is one, also where it leaves it to the format.
+    /// A type that leaves the choice to the format is a text if it accepts only text.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         const OTHERS: usize = 5;
         let at = self.at;
@@ -330,7 +329,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         if self.book.wants(inner) {
             return self.sequence(vec![inner], visitor);
         }
-        // Empty, or with one element, for those that must not be empty.
+        // The second sample has one element, for lists that must not be empty.
         self.play(2, |book, sample| {
             let parts = vec![inner; sample].into_iter();
             visitor.visit_seq(Sequence { book, parts })
@@ -573,7 +572,7 @@ struct Variant<'b> {
 }
 
 impl Variant<'_> {
-    /// Notes what the variant has, the first time, and gives it.
+    /// Returns the parts of the variant, and records them the first time.
     fn parts(&mut self, make: impl FnOnce(&mut Book, usize) -> Parts) -> Result<Parts, Stop> {
         let (at, index) = (self.at, self.index);
         if self.book.parts_mut(at, Some(index)).is_none() {

@@ -1,12 +1,12 @@
-//! What the power leaves of a disk when it fails.
+//! The content of a disk after a power failure.
 
 use super::Random;
 use super::disk::{Call, SECTOR, apply};
 
-/// A disk at a moment of its tape.
+/// A disk at a point of its tape.
 ///
-/// What was synced is there. Of what was not each write is there, or is not, or is there in some
-/// of its sectors, and which of two came last is not known.
+/// Synced writes are there. Each unsynced write is there, missing, or there in some of its sectors,
+/// and the order of unsynced writes is arbitrary.
 pub(super) struct Moment<'a> {
     tape: &'a [Call],
     at: usize,
@@ -14,25 +14,25 @@ pub(super) struct Moment<'a> {
     unsynced: Vec<&'a Call>,
 }
 
-/// What a crash left, and what it did to what was not synced.
+/// The result of a crash, and what happened to unsynced writes.
 pub(super) struct Left {
     pub(super) image: Vec<u8>,
-    /// Something was lost.
+    /// A write was lost.
     pub(super) lost: bool,
-    /// A write is there in part.
+    /// A part of a write is there.
     pub(super) torn: bool,
-    /// Writes came in another order.
+    /// Writes were reordered.
     pub(super) reordered: bool,
 }
 
-/// Of what is not synced, how much stays.
+/// How many of the unsynced writes survive.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kept {
     Nothing,
     All,
-    /// All but one.
+    /// All but one of them.
     AllButOne,
-    /// Each with a chance of so many in a hundred.
+    /// Each with this chance in percent.
     Some(u64),
 }
 
@@ -48,7 +48,7 @@ impl Kept {
 }
 
 impl<'a> Moment<'a> {
-    /// Before the first call of the tape.
+    /// The point before the first call of the tape.
     pub(super) fn new(image: &[u8], tape: &'a [Call]) -> Moment<'a> {
         Moment {
             tape,
@@ -58,7 +58,7 @@ impl<'a> Moment<'a> {
         }
     }
 
-    /// Goes on until so many calls are done.
+    /// Advances until `at` calls are done.
     pub(super) fn go_on_to(&mut self, at: usize, random: &mut Random) {
         for call in &self.tape[self.at..at] {
             match call {
@@ -78,7 +78,7 @@ impl<'a> Moment<'a> {
         self.at = at;
     }
 
-    /// The power fails.
+    /// The power fails at this point.
     pub(super) fn crash(&self, kept: Kept, random: &mut Random) -> Left {
         let mut calls = self.unsynced.clone();
         let reordered = random.below(2) == 0 && calls.len() > 1;
@@ -121,7 +121,7 @@ fn whole(image: &mut Vec<u8>, call: &Call) {
     }
 }
 
-/// Writes some of the sectors; whether any is missing.
+/// Writes some of the sectors. Returns whether any is missing.
 fn torn(image: &mut Vec<u8>, from: usize, data: &[u8], random: &mut Random) -> bool {
     let mut missing = false;
     let mut done = 0;
@@ -166,7 +166,7 @@ mod tests {
             sectors[1][usize::from(image[512])] = true;
             lengths[usize::from(image.len() > 1024)] = true;
         }
-        // the first sector is of the first write or older, the second may be of either
+        // The first sector is from the first two writes, the second from any of the three.
         assert_eq!(
             sectors,
             [[false, true, true, false], [false, true, true, true]]

@@ -1,4 +1,4 @@
-//! The power fails: at random calls, at every call, and at every call of what comes after.
+//! The power fails: at random calls, at every call, and at every call of the resume after that.
 
 use super::crash::{Kept, Left, Moment};
 use super::disk::{Call, Disk};
@@ -15,25 +15,25 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// Crashes that were looked at.
+/// Counts of the checked crashes.
 #[derive(Clone, Copy, Default, Debug)]
 struct Points {
     all: u64,
-    /// Something that was not synced was lost.
+    /// An unsynced write was lost.
     lost: u64,
-    /// A write was there in part.
+    /// A part of a write was there.
     torn: u64,
-    /// Of writes that were not synced the later may have come first.
+    /// Unsynced writes were reordered.
     reordered: u64,
-    /// What was not acknowledged was there all the same.
+    /// An unacknowledged commit was there.
     ahead: u64,
-    /// What was attempted was not there.
+    /// An attempted commit was not there.
     behind: u64,
-    /// It hit a start, as that resumed.
+    /// The crash hit a start.
     in_start: u64,
-    /// That start was on what a crash had left.
+    /// The crash hit a start after another crash.
     in_start_after_crash: u64,
-    /// An earlier epoch could be looked at.
+    /// The store could go back to an earlier epoch.
     back: u64,
 }
 
@@ -51,7 +51,7 @@ impl Points {
     }
 }
 
-/// One crash, looked at.
+/// Checks one crash.
 fn check(
     desk: &Desk,
     history: &History,
@@ -86,7 +86,7 @@ fn check(
     Ok(seen)
 }
 
-/// Looks at an epoch that is retained, another one each time; whether there was one.
+/// Checks one of the retained epochs, a different one each time. Returns whether there was one.
 fn go_back(look: Look, history: &History, seen: &Seen) -> Result<bool, Wrong> {
     let Some(to) = seen
         .retained
@@ -104,7 +104,7 @@ fn go_back(look: Look, history: &History, seen: &Seen) -> Result<bool, Wrong> {
     Ok(true)
 }
 
-/// Some lives, each on what a crash of the one before left.
+/// Runs some lives, each on the result of a crash in the life before.
 fn lives(seed: u64, made: &Store, desk: &Desk) -> Result<Points, Wrong> {
     const LIVES: u64 = 5;
     const CRASHES: usize = 20;
@@ -117,10 +117,10 @@ fn lives(seed: u64, made: &Store, desk: &Desk) -> Result<Points, Wrong> {
         let history = life::any(look, &store, &disk, &mut random)?;
         let tape = disk.tape();
         if tape.is_empty() {
-            continue; // it was refused
+            continue; // The start was refused.
         }
         let calls = |upto: usize, random: &mut Random| 1 + random.below(upto as u64) as usize;
-        // every other time the next life is on a start that was cut short
+        // Every other time the next life resumes after a crash in a start.
         let next = match (history.started, random.below(2)) {
             (started @ 1.., 0) => calls(started, &mut random),
             _ => calls(tape.len(), &mut random),
@@ -188,7 +188,7 @@ fn at_random_calls() {
     let points = points.into_inner().unwrap();
     println!("{points:?}");
     assert!(points.all >= wanted);
-    // a run of one seed need not have all of it
+    // The run of a single seed need not have everything.
     if wanted >= 1000 {
         let all = points.all;
         assert!(points.lost > all / 3 && points.torn > all / 20 && points.reordered > all / 10);
@@ -198,7 +198,7 @@ fn at_random_calls() {
     }
 }
 
-/// An execution of a few commits that ends, on a store that was killed.
+/// An execution of a few commits that ends, on a store after a crash.
 fn short(desk: &Desk, random: &mut Random) -> (Store, Disk, History) {
     let mut store = life::made();
     let plan = Plan {
@@ -248,7 +248,7 @@ fn at_every_call_of_a_short_life() {
         {
             let left = moment.crash(kept, &mut random);
             let seen = check(&desk, &history, at, &left, &mut points).unwrap();
-            // and whoever resumes goes through
+            // A resume without further crashes succeeds.
             if let Kept::All = kept {
                 let store = history.left(at, left.image, seen);
                 resume_in_peace(&desk, &store, &mut random);
@@ -274,7 +274,7 @@ fn resume_in_peace(desk: &Desk, store: &Store, random: &mut Random) {
     assert_eq!(Seen::in_store(&look).unwrap(), *history.last());
 }
 
-/// I13: wherever the crash was, and wherever the crash was of who resumed from that.
+/// Invariant I13: a crash at any call, and then a crash at any call of the resume.
 #[test]
 fn at_every_call_of_a_resume_after_a_crash_at_every_call() {
     let plan = Plan {
@@ -310,7 +310,7 @@ fn at_every_call_of_a_resume_after_a_crash_at_every_call() {
     );
 }
 
-/// What is found here is what the others look for: if syncs did nothing, stores would be lost.
+/// Proves that the other tests can fail: if syncs did nothing, stores would be lost.
 #[test]
 fn a_disk_that_lies_about_its_syncs_is_found_out() {
     let (desk, mut random) = (Desk::new(), Random::new(13));

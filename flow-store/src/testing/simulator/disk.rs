@@ -1,11 +1,11 @@
-//! A disk in memory that remembers what it was told, and fails where it is told to.
+//! A disk in memory that records its calls, and fails at a chosen call.
 
 use redb::StorageBackend;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// What a disk writes whole or not at all.
+/// The unit in bytes that a disk writes as a whole or not at all.
 pub(super) const SECTOR: usize = 512;
 
 /// A call that changes something.
@@ -14,16 +14,16 @@ pub(super) enum Call {
     Write(usize, Vec<u8>),
     SetLen(usize),
     Sync,
-    /// What was written before it may be lost, and no later sync brings that back.
+    /// Writes before it may be lost, and no later sync brings them back.
     FailedSync,
 }
 
 /// What fails, and with which error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failing {
-    /// `ENOSPC`, of whatever changes something.
+    /// `ENOSPC`, from calls that change something.
     Full,
-    /// `EIO`, of reading too.
+    /// `EIO`, from any call.
     Broken,
 }
 
@@ -39,14 +39,14 @@ impl Failing {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fault {
     pub(super) failing: Failing,
-    /// The first call that fails, among those that can; the first of all is 1.
+    /// The number of the first failing call, among those that can fail; counted from 1.
     pub(super) at: u64,
-    /// Whether all after it fail as well.
+    /// Whether all later calls fail as well.
     pub(super) lasting: bool,
 }
 
 impl Fault {
-    /// No call fails; they are counted as for a fault of this kind.
+    /// No call fails. Calls are counted as for a fault of this kind.
     pub(super) fn never(failing: Failing) -> Fault {
         Fault {
             failing,
@@ -62,7 +62,7 @@ pub(super) struct Disk(Arc<Mutex<State>>);
 struct State {
     live: Vec<u8>,
     tape: Vec<Call>,
-    /// Calls that may fail with the fault.
+    /// The number of calls that could fail with the fault.
     calls: u64,
     fault: Fault,
 }
@@ -74,7 +74,7 @@ impl fmt::Debug for Disk {
 }
 
 impl Disk {
-    /// All of `image` is durable.
+    /// A disk on which all of `image` is durable.
     pub(super) fn new(image: &[u8]) -> Disk {
         Disk::failing(image, Fault::never(Failing::Broken))
     }
@@ -92,27 +92,27 @@ impl Disk {
         self.0.lock().unwrap()
     }
 
-    /// What a process reads, whether durable or not.
+    /// The content that a process reads, whether durable or not.
     pub(super) fn live(&self) -> Vec<u8> {
         self.state().live.clone()
     }
 
-    /// What changed it, in order.
+    /// The calls that changed it, in order.
     pub(super) fn tape(&self) -> Vec<Call> {
         self.state().tape.clone()
     }
 
-    /// How far the tape is.
+    /// The present length of the tape.
     pub(super) fn now(&self) -> usize {
         self.state().tape.len()
     }
 
-    /// How many calls there were that may fail with its fault.
+    /// The number of calls that could fail with its fault.
     pub(super) fn calls(&self) -> u64 {
         self.state().calls
     }
 
-    /// Its fault, if that has struck.
+    /// The failure, if it has struck.
     pub(super) fn struck(&self) -> Option<Failing> {
         let state = self.state();
         (state.calls >= state.fault.at).then_some(state.fault.failing)
@@ -142,7 +142,7 @@ impl State {
     }
 }
 
-/// Writes as a file does: what is behind its end becomes longer.
+/// Writes as a file does: writing past the end makes the image longer.
 pub(super) fn apply(image: &mut Vec<u8>, from: usize, data: &[u8]) {
     let end = from + data.len();
     if end > image.len() {
@@ -191,7 +191,7 @@ impl StorageBackend for Disk {
         let written = state.call(true);
         match &written {
             Ok(()) => state.write(from, data),
-            // every other time half of it is there
+            // Every other failed write has written half of its data.
             Err(_) if state.calls.is_multiple_of(2) => {
                 let half = data.len() / 2 / SECTOR * SECTOR;
                 state.write(from, &data[..half]);

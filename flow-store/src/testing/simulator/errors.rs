@@ -1,5 +1,5 @@
-//! The disk is full or broken: at every call of whatever is done to a store, for that call or from
-//! there on. What comes of it is an error with a name, and a store that can be gone on with.
+//! The disk is full or broken, at every call of every operation on a store, for that call only or
+//! from there on. The result must be a named error, and a store from which a flow can resume.
 
 use super::crash::{Kept, Moment};
 use super::disk::{Disk, Failing, Fault};
@@ -16,7 +16,7 @@ use crate::maintenance::copy;
 use crate::maintenance::steps::Change;
 use std::path::Path;
 
-/// Every fault that strikes in what takes so many calls.
+/// Every fault that can strike in an operation of `calls` calls.
 fn faults(calls: impl Fn(Failing) -> u64) -> Vec<Fault> {
     let mut faults = Vec::new();
     for failing in [Failing::Full, Failing::Broken] {
@@ -35,7 +35,7 @@ fn faults(calls: impl Fn(Failing) -> u64) -> Vec<Fault> {
     faults
 }
 
-/// A store with rows, that was killed.
+/// A store with rows, after a kill.
 fn killed(desk: &Desk) -> Store {
     let made = life::made();
     let plan = Plan::of(4);
@@ -44,7 +44,7 @@ fn killed(desk: &Desk) -> Store {
     let history = life::execute(look, &made, &disk, plan, &mut Random::new(3)).unwrap();
     let tape = disk.tape();
     let mut moment = Moment::new(&made.image, &tape);
-    // before the first call of the drop, which closes the file
+    // The point before the execution is dropped, which closes the file.
     let at = history.done;
     moment.go_on_to(at, &mut Random::new(3));
     let left = moment.crash(Kept::All, &mut Random::new(3));
@@ -53,8 +53,8 @@ fn killed(desk: &Desk) -> Store {
     history.left(at, left.image, seen)
 }
 
-/// I15: the process goes and the machine stays, or goes as well; either way there is a store that
-/// was possible, and an execution goes through on it.
+/// Invariant I15: after the process or the machine is gone, the store is in a possible state, and
+/// an execution on it succeeds.
 fn check(
     desk: &Desk,
     store: &Store,
@@ -83,7 +83,7 @@ fn check(
     Ok(())
 }
 
-/// Does something to a store under every fault.
+/// Runs an operation on a store under every fault. Returns the number of faults.
 fn under_every_fault(
     store: &Store,
     desk: &Desk,
@@ -146,7 +146,7 @@ fn of_a_store_that_is_being_made() {
     }) {
         let disk = Disk::failing(&[], fault);
         match life::make(&disk) {
-            // only as it was dropped
+            // The fault struck only when the execution was dropped.
             Ok(execution) => drop(execution),
             Err(StoreError::Execution(ExecutionError::StartFailed { cause, .. })) => {
                 life::check_cause(&disk, &cause)
@@ -157,7 +157,7 @@ fn of_a_store_that_is_being_made() {
     }
 }
 
-/// A disk that cannot be read is not a store that is damaged: nobody should bring back a backup.
+/// An unreadable disk must not look like a damaged store: nobody should restore a backup for it.
 #[test]
 fn of_a_look() {
     let desk = Desk::new();
@@ -181,7 +181,7 @@ fn of_a_look() {
     }) {
         let disk = Disk::failing(&store.image, fault);
         match read(&disk) {
-            // in what redb does as it is dropped
+            // The fault struck only when redb was dropped.
             Ok(()) => {}
             Err(StoreError::Io { .. }) => failed += 1,
             Err(error) => panic!("{fault:?}: {error}"),
@@ -190,8 +190,8 @@ fn of_a_look() {
     assert!(failed > 50, "{failed}");
 }
 
-/// What a backup and a compaction are made of. When a copy is done it is on the disk as a whole,
-/// and closed: no crash takes any of it.
+/// Copies are the basis of backup and compaction. A finished copy is complete, durable and closed,
+/// so a crash loses none of it.
 #[test]
 fn of_a_copy() {
     let desk = Desk::new();
@@ -235,7 +235,7 @@ fn of_a_copy() {
             Err(error) => panic!("{fault:?}: {error}"),
         }
     }
-    // and it was only read
+    // The original was only read.
     drop(look);
     assert!(desk.is_untouched(&store.image));
 }

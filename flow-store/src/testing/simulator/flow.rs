@@ -1,4 +1,4 @@
-//! The steps of a flow, how they change from one start to the next, and the rows that they write.
+//! The steps of a flow, their changes from one start to the next, and the rows that they write.
 
 use super::Random;
 use crate::codec::CodecError;
@@ -8,7 +8,7 @@ use crate::schema::Schema;
 use crate::step::{Schemas, StepKind, StepSpec};
 use std::collections::BTreeMap;
 
-/// By step, key group and key.
+/// Values by step, key group and key.
 pub(super) type Rows = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
 
 /// A step of a store.
@@ -16,18 +16,18 @@ pub(super) type Rows = BTreeMap<(u16, u16, Vec<u8>), Vec<u8>>;
 pub(super) struct Step {
     pub(super) number: u16,
     pub(super) id: String,
-    /// What its states look like: one of [`STATES`].
+    /// The schema of its states: one of [`STATES`].
     pub(super) state: Option<Schema>,
 }
 
-/// None has the bytes of another, so a step that goes from one to the next is written anew.
+/// The types have different bytes, so a step that changes from one to another is rewritten.
 const STATES: [&str; 3] = ["String", "(String, u8)", "[String]"];
 
 fn schema(text: &str) -> Schema {
     text.parse().unwrap()
 }
 
-/// Of a store that is made here.
+/// The steps of a new store.
 pub(super) fn first_steps() -> Vec<Step> {
     let steps = [(0, "a"), (1, "b")].map(|(number, id)| Step {
         number,
@@ -67,8 +67,8 @@ pub(super) fn new_id(steps: &[Step]) -> String {
     free.unwrap_or_default()
 }
 
-/// The same flow but for one step: it is new, has another name or another state, is dropped, or
-/// dropped and still there.
+/// The same flow with one change of a step: it is new, renamed, has another state type, is dropped,
+/// or is dropped and still in the flow.
 pub(super) fn another_flow(steps: &[Step], random: &mut Random) -> (Vec<StepSpec>, Agreed) {
     let mut flow = flow_of(steps);
     let mut agreed = Agreed::default();
@@ -97,8 +97,8 @@ pub(super) fn another_flow(steps: &[Step], random: &mut Random) -> (Vec<StepSpec
     (flow, agreed)
 }
 
-/// What a start with this manifest makes of steps and rows, and the rows that it has to write for
-/// that.
+/// Applies a manifest to steps and rows, as a start does, and returns the rows that the start must
+/// write for it.
 pub(super) fn carry_out(
     manifest: &Manifest,
     flow: &[StepSpec],
@@ -157,7 +157,8 @@ fn put(
     rows.insert((step, group, key), value);
 }
 
-/// Rows put and removed, of few keys, so that the same come often; seldom one of several pages.
+/// Puts and removes some rows. There are few keys, so they recur often. Few values are longer than
+/// a page.
 pub(super) fn change_some(
     steps: &[u16],
     random: &mut Random,

@@ -1,4 +1,4 @@
-//! What the disk may hold at any moment of its tape.
+//! The possible contents of the disk at each point of its tape.
 
 use super::disk::Disk;
 use super::flow::{Rows, first_steps};
@@ -7,19 +7,19 @@ use super::{Wrong, expect};
 use crate::epoch::Epoch;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a crash, or nobody yet, left.
+/// A store before a life: new, or as a crash left it.
 #[derive(Clone)]
 pub(super) struct Store {
     pub(super) image: Vec<u8>,
     pub(super) seen: Seen,
-    /// Every epoch that was ever attempted, but for those that open an execution.
+    /// Every epoch that was ever attempted, except opening epochs.
     used: BTreeSet<Epoch>,
-    /// What it had at each epoch that was ever attempted.
+    /// The content at each epoch that was ever attempted.
     pub(super) past: BTreeMap<Epoch, Kept>,
 }
 
 impl Store {
-    /// Just made: started once, by nobody who did anything.
+    /// A new store, on which an execution has started and done nothing.
     pub(super) fn made(image: Vec<u8>) -> Store {
         Store {
             image,
@@ -38,31 +38,32 @@ impl Store {
     }
 }
 
-/// What was attempted, and what was acknowledged, along the tape of a disk.
+/// The attempts and acknowledgements along the tape of a disk.
 pub(super) struct History {
     attempts: Vec<Attempt>,
     used: BTreeSet<Epoch>,
     past: BTreeMap<Epoch, Kept>,
-    /// Where on the tape the start was over, or had failed; at its beginning, if there was none.
+    /// The point of the tape at which the start had succeeded or failed; 0 if there was no start.
     pub(super) started: usize,
-    /// Where on the tape all was done, but for what happens when an execution is dropped.
+    /// The point of the tape at which everything was done, except the end or the drop of the
+    /// execution.
     pub(super) done: usize,
 }
 
 struct Attempt {
-    /// Where the tape was when it began.
+    /// The point of the tape at which it began.
     began: usize,
-    /// Where the tape was when it was known to be durable.
+    /// The point of the tape at which it was known to be durable.
     acknowledged: Option<usize>,
-    /// What the store says once it is durable.
+    /// The content of the store once it is durable.
     seen: Seen,
 }
 
-/// Which of the states that were possible was found.
+/// Which of the possible states was found.
 pub(super) struct Found {
-    /// It was attempted, and not known to be durable.
+    /// The state was attempted, and not known to be durable.
     pub(super) ahead: bool,
-    /// Something was attempted that is not there.
+    /// A later attempt is not there.
     pub(super) behind: bool,
 }
 
@@ -86,7 +87,7 @@ impl History {
         &self.attempts[self.attempts.len() - 1].seen
     }
 
-    /// I6: none before had its epoch.
+    /// Invariant I6: no earlier attempt had the same epoch.
     pub(super) fn attempt_commit(&mut self, disk: &Disk, seen: Seen) -> Result<(), Wrong> {
         let mut epochs = self.attempts.iter().map(|attempt| attempt.seen.epoch);
         let used = self.used.contains(&seen.epoch) || epochs.any(|epoch| epoch == seen.epoch);
@@ -113,7 +114,7 @@ impl History {
         }
     }
 
-    /// What a crash at a moment of the tape left.
+    /// The store that a crash at a point of the tape left.
     pub(super) fn left(&self, at: usize, image: Vec<u8>, seen: Seen) -> Store {
         let attempts = self.attempts.iter();
         let before = attempts.filter(|attempt| attempt.began < at);
@@ -129,19 +130,19 @@ impl History {
         }
     }
 
-    /// What there was at each epoch, for who finds this.
+    /// The content at each epoch, if `seen` is the present content.
     pub(super) fn past(&self, seen: &Seen) -> BTreeMap<Epoch, Kept> {
         let mut past = self.past.clone();
         for attempt in &self.attempts {
             past.insert(attempt.seen.epoch, attempt.seen.kept());
         }
-        // a change of the steps by hand leaves the epoch as it is
+        // Maintenance changes the steps without changing the epoch.
         past.insert(seen.epoch, seen.kept());
         past
     }
 
-    /// I1, I2: after a crash at a moment of the tape the store is in one state between the last
-    /// that was acknowledged and the last that was attempted, as a whole.
+    /// Invariants I1 and I2: after a crash at a point of the tape, the store is in exactly one
+    /// state between the last acknowledged and the last attempted one.
     pub(super) fn check(&self, at: usize, seen: &Seen) -> Result<Found, Wrong> {
         let known = |attempt: &Attempt| attempt.acknowledged.is_some_and(|then| then <= at);
         let first = self.attempts.iter().rposition(known).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! What is done to a store on a disk.
+//! The operations on a store on a disk.
 
 use super::disk::Disk;
 use super::flow::{another_flow, carry_out, change_some, first_steps, flow_of, new_id};
@@ -16,7 +16,7 @@ use crate::retain::Retain;
 use std::path::Path;
 use std::time::Duration;
 
-/// Makes a store of the steps `a` and `b`.
+/// Makes a store with the steps `a` and `b`.
 pub(super) fn make(disk: &Disk) -> Result<Execution, StoreError> {
     let look = Look::over_nothing(Path::new("simulated"));
     let flow = flow_of(&first_steps());
@@ -26,7 +26,7 @@ pub(super) fn make(disk: &Disk) -> Result<Execution, StoreError> {
     look.start_over(disk.clone(), &start)
 }
 
-/// A store that was just made.
+/// A new store.
 pub(super) fn made() -> Store {
     let disk = Disk::new(&[]);
     drop(make(&disk).unwrap());
@@ -37,18 +37,18 @@ pub(super) fn made() -> Store {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) commits: u64,
-    /// Else it is dropped.
+    /// Whether it ends. Otherwise it is dropped.
     pub(super) ends: bool,
-    /// A step comes, goes, or gets another name or state at the start.
+    /// Whether a step is added, dropped, renamed or gets another state at the start.
     pub(super) steps_change: bool,
     /// What it retains.
     pub(super) retain: Retain,
-    /// It goes back first, if it can.
+    /// Whether it goes back first, if it can.
     pub(super) goes_back: bool,
 }
 
 impl Plan {
-    /// This many commits, and nothing else.
+    /// A plan of this many commits, and nothing else.
     pub(super) fn of(commits: u64) -> Plan {
         Plan {
             commits,
@@ -60,7 +60,7 @@ impl Plan {
     }
 }
 
-/// One execution, or a change of the steps by hand, until it ends or the disk fails.
+/// One execution, or maintenance of the steps, until it ends or the disk fails.
 pub(super) fn any(
     look: Look,
     store: &Store,
@@ -164,7 +164,7 @@ fn start(
         let to = last.retained[random.below(last.retained.len() as u64) as usize];
         look = match look.go_back(to) {
             Ok(look) => look,
-            // once more is by another name
+            // Going back again needs the opening epoch of that execution.
             Err(StoreError::GoBack(GoBackError::WentBack { .. })) => return Ok(None),
             Err(error) => return Err(format!("the way back to {to}: {error}")),
         };
@@ -194,7 +194,8 @@ fn start(
     match look.start_over(disk.clone(), &start) {
         Ok(execution) => {
             history.acknowledge(disk);
-            // I13: from where the crash left it, whatever happened while somebody resumed
+            // Invariant I13: the execution resumes from where the crash left the store, even if an
+            // earlier resume crashed.
             let at = (execution.number(), execution.resumed_from());
             expect(at, (number, before.epoch), "where the execution goes on")?;
             Ok(Some(execution))
@@ -207,8 +208,8 @@ fn start(
     }
 }
 
-/// I2, I7: an epoch that is not later, or of another execution, is refused, and nothing is written;
-/// whether the execution can go on.
+/// Invariants I2 and I7: an epoch that is not later, or of another execution, is refused without a
+/// write. Returns whether the execution can continue.
 fn stale(execution: &mut Execution, disk: &Disk, random: &mut Random) -> Result<bool, Wrong> {
     let number = execution.number();
     let epoch = match random.below(4) {
@@ -232,7 +233,7 @@ fn stale(execution: &mut Execution, disk: &Disk, random: &mut Random) -> Result<
     }
 }
 
-/// Nobody knows what a failed commit has done: the execution does nothing more.
+/// The effect of a failed commit is unknown, so the execution does nothing more.
 fn nothing_goes_on(mut execution: Execution, epoch: Epoch, disk: &Disk) -> Result<(), Wrong> {
     expect(
         execution.epoch() < epoch,
@@ -265,7 +266,7 @@ fn nothing_goes_on(mut execution: Execution, epoch: Epoch, disk: &Disk) -> Resul
     )
 }
 
-/// A step is dropped or gets another name, without an execution.
+/// Drops or renames a step, without an execution.
 fn maintain(look: Look, store: &Store, disk: &Disk, random: &mut Random) -> Result<History, Wrong> {
     let at = random.below(look.steps().len() as u64) as usize;
     let step = look.steps()[at].clone();
@@ -310,7 +311,8 @@ pub(super) fn change_steps(
     Ok(history)
 }
 
-/// I15: what the disk said, or that it had said something; nothing else, and no panic.
+/// Invariant I15: the cause is the disk's error, or redb's mention of an earlier one; nothing else,
+/// and no panic.
 pub(super) fn check_cause(disk: &Disk, cause: &Cause) -> Result<(), Wrong> {
     let Some(failing) = disk.struck() else {
         return Err(format!("the disk is well, and it says: {cause}"));

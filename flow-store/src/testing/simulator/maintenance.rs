@@ -1,5 +1,5 @@
-//! The power fails as a step is dropped or renamed: it is done as a whole or not at all, and an
-//! execution goes on after either.
+//! The power fails while a step is dropped or renamed. The change is made as a whole or not at all,
+//! and an execution can resume after either.
 
 use super::crash::{Kept, Moment};
 use super::disk::Disk;

@@ -1,13 +1,13 @@
-//! A disk that crashes and fails, and the store on it: what is on the disk after any crash is the
-//! store at one epoch between the last that was acknowledged and the last that was attempted.
+//! A store on a simulated disk that crashes and fails. After any crash the disk must have the store
+//! at one epoch between the last acknowledged and the last attempted one.
 //!
-//! A disk writes down what it is told (`disk`). From that tape the crash at any of its calls is
-//! made afterwards (`crash`): what was not synced is there or not, in any order, torn by sectors.
-//! Each is looked at as a start does it, on a real file, and compared with what was possible at
-//! that call (`life`).
+//! A disk records its calls on a tape (`disk`). From the tape a crash at any call can be made
+//! afterwards (`crash`): unsynced writes are there or not, in any order, torn by sectors. The
+//! result is put into a real file, read as a start reads it, and compared with what was possible at
+//! that call (`history`).
 //!
-//! A run is its seed. `FLOW_SIM_SEED` is the first of them, and the number of crash points to
-//! reach is `FLOW_SIM_POINTS`:
+//! A seed determines a run. `FLOW_SIM_SEED` is the first seed, and `FLOW_SIM_POINTS` the number of
+//! crash points to reach:
 //!
 //! ```sh
 //! FLOW_SIM_POINTS=1000000 cargo test -p flow-store --lib crashes::at_random -- --nocapture
@@ -29,7 +29,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::PathBuf;
 
-/// Numbers that look random; the same for the same seed (splitmix64).
+/// Pseudo-random numbers, determined by the seed (splitmix64).
 #[derive(Clone)]
 struct Random(u64);
 
@@ -47,11 +47,11 @@ impl Random {
     }
 }
 
-/// Where an image is put to be looked at as any store is.
+/// A directory for an image, which is then looked at like any store.
 struct Desk(tempfile::TempDir);
 
 impl Desk {
-    /// In memory where there is a place for that: nothing here has to outlive the test.
+    /// The directory is in memory if possible: nothing here needs to outlive the test.
     fn new() -> Desk {
         let memory = tempfile::tempdir_in("/dev/shm");
         Desk(memory.or_else(|_| tempfile::tempdir()).unwrap())
@@ -61,19 +61,19 @@ impl Desk {
         self.0.path().join(crate::file::directory::PART)
     }
 
-    /// Puts it in the place of the one before.
+    /// Replaces the image before, and looks at the new one.
     fn look(&self, image: &[u8]) -> Result<Look, StoreError> {
         fs::write(self.part(), image).unwrap();
         Look::at(self.0.path())
     }
 
-    /// I14: whether it is as it was put there.
+    /// Invariant I14: whether the image was not modified.
     fn is_untouched(&self, image: &[u8]) -> bool {
         fs::read(self.part()).unwrap() == image
     }
 }
 
-/// What is not as it must be, in words.
+/// What is wrong, in words.
 type Wrong = String;
 
 fn expect<T: PartialEq + Debug>(found: T, expected: T, what: &str) -> Result<(), Wrong> {

@@ -1,4 +1,4 @@
-//! All that a store says, in one value that can be compared.
+//! The full content of a store, as one value that can be compared.
 
 use super::flow::{Rows, Step};
 use super::{Wrong, expect};
@@ -8,22 +8,23 @@ use crate::key::KEY_GROUPS;
 use crate::look::Look;
 use crate::retain::Retain;
 
-/// All that a store says.
+/// The full content of a store.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Seen {
     pub(super) epoch: Epoch,
     pub(super) next_execution: u64,
     pub(super) steps: Vec<Step>,
-    /// Of all steps that it ever had.
+    /// The rows of all steps.
     pub(super) rows: Rows,
-    /// Number, where it went on from, and whether it said how it ended.
+    /// For each execution: its number, the epoch that it resumed from, and whether its end is
+    /// recorded.
     pub(super) executions: Vec<(u64, Epoch, bool)>,
     pub(super) ended: bool,
     /// The epochs that it can go back to.
     pub(super) retained: Vec<Epoch>,
 }
 
-/// What it has of the flow.
+/// The steps and their rows.
 pub(super) type Kept = (Vec<Step>, Rows);
 
 pub(super) fn kept(look: &Look) -> Result<Kept, StoreError> {
@@ -48,7 +49,7 @@ impl Seen {
         (self.steps.clone(), self.rows.clone())
     }
 
-    /// A commit took the place of this one.
+    /// Updates the retained epochs for a new commit.
     pub(super) fn retain(&mut self, retain: Retain) {
         match retain {
             Retain::Nothing => self.retained.clear(),
@@ -61,7 +62,7 @@ impl Seen {
         }
     }
 
-    /// Reads everything; whatever is damaged is wrong.
+    /// Reads everything. Damage is an error.
     pub(super) fn in_store(look: &Look) -> Result<Seen, Wrong> {
         let read = |error: StoreError| format!("it cannot be read: {error}");
         let (steps, rows) = kept(look).map_err(read)?;
@@ -70,7 +71,7 @@ impl Seen {
         expect(
             verified.rows,
             rows.len() as u64,
-            "rows of steps that it has not",
+            "rows of steps that it does not have",
         )?;
         let executions = look.executions().map_err(read)?;
         let executions = executions.iter().map(|record| {
