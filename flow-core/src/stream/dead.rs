@@ -199,6 +199,7 @@ where
                 Ok(None) => {}
                 Err((record, cause)) => {
                     let position = self.locator.find(parent);
+                    self.at.enter();
                     let dead = Dead {
                         record,
                         cause,

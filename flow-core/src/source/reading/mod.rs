@@ -223,10 +223,12 @@ impl<S: Source> Reading<S> {
         let (Some(locator), Some(partition)) = (&self.locator, self.partitions.get(turn)) else {
             return;
         };
-        let reader = partition.reader.clone();
+        let (at, reader) = (self.at.clone(), partition.reader.clone());
         let (source_step, partition) = (self.id.clone(), partition.name.clone());
         locator.begin(move |place| {
             let mut reader = reader.try_borrow_mut().ok()?;
+            // The reader is user code of the source.
+            at.enter();
             let found = reader.position_of(first + place as usize)?;
             Some(RecordPosition {
                 source_step: source_step.clone(),
