@@ -29,7 +29,7 @@ const EPOCH: u32 = 1000;
 /// events, and what the count may differ by.
 type Path = (&'static str, Join, u32, f64);
 
-fn paths() -> [Path; 7] {
+fn paths() -> [Path; 8] {
     let base = Join {
         program: Program::Flow,
         json: false,
@@ -47,6 +47,10 @@ fn paths() -> [Path; 7] {
         fallible: true,
         ..base
     };
+    let mapped = Join {
+        more_steps: 1,
+        ..fallible
+    };
     let json = Join { json: true, ..base };
     let by = |program| Join { program, ..json };
     let epochs = Join {
@@ -59,7 +63,8 @@ fn paths() -> [Path; 7] {
     };
     [
         ("event-in-a-batch", base, EVENTS, TOLERANCE),
-        ("event-at-a-time", fallible, EVENTS, TOLERANCE),
+        ("event-checked", fallible, EVENTS, TOLERANCE),
+        ("event-mapped-and-checked", mapped, EVENTS, TOLERANCE),
         ("event-from-json", json, EVENTS, TOLERANCE),
         ("json-in-a-loop", by(Program::Plain), EVENTS, TOLERANCE),
         ("json-by-hand", by(Program::ByHand), EVENTS, TOLERANCE),
@@ -100,7 +105,7 @@ pub(crate) fn main(names: &[String], record: bool, scratch: &Scratch) -> Result<
             Some(moved) if moved < -tolerance => format!("{:+.1} %: better", 100.0 * moved),
             Some(moved) => format!("{:+.1} %", 100.0 * moved),
         };
-        println!("{name:<18} {now:>10.0} instructions  {verdict}");
+        println!("{name:<24} {now:>10.0} instructions  {verdict}");
     }
     if record {
         fs::write(RECORDED, text)?;
