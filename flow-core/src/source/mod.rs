@@ -457,7 +457,7 @@ pub trait Reader: 'static {
         self.excerpt(&token)
     }
 
-    /// Where record `index` of the last run stands, without what it says.
+    /// Where record `index` of the last batch stands, without what it says.
     #[doc(hidden)]
     fn position_of(&mut self, index: usize) -> Option<Excerpt> {
         self.excerpt_of(index)

@@ -57,7 +57,7 @@ struct Reading<S: Source> {
     skips: Arc<Skips>,
     /// Where steps of the chain find the positions of records. `None` if no step asks.
     locator: Option<Locator>,
-    /// The partition of the last push, and the number of records of its last read before the push.
+    /// The partition of the last push, and the number of records of its last batch before that.
     pushing: (usize, usize),
     /// What is being processed, for the message about a panic. Set once for each batch.
     hand: Hand,
