@@ -508,6 +508,35 @@ fn a_dead_letter_knows_the_line_of_its_record() {
 }
 
 #[test]
+fn a_dead_letter_needs_no_file() {
+    // The blank lines behind the only record are more than a reader has in memory at the end.
+    let input = Input::of(format!("\n1\n{}", "\n".repeat(20_000)));
+    let path = input.path();
+    let (bad, dead) = sink::collect();
+    let runner = Runner::new(move |flow| {
+        let numbers = flow.source(JsonLines::open::<u64>(&path));
+        // The step rests, so the last of them are made when the file has been read.
+        let many = numbers.flat_map(|_| 0..20_000);
+        let path = path.clone();
+        let (good, dead) = many.try_map_or_dead(move |n| {
+            if n == 15_000 {
+                fs::remove_file(&path).unwrap();
+            }
+            match n % 1000 {
+                0 => Err(()),
+                _ => Ok(n),
+            }
+        });
+        good.sink(sink::from_fn(|_| ()));
+        dead.map(|dead| dead.position.and_then(|at| at.line))
+            .sink(bad.clone())
+            .named("dead");
+    });
+    runner.run().unwrap();
+    assert_eq!(dead.take(), vec![Some(2); 20]);
+}
+
+#[test]
 fn behind_a_shuffle_a_dead_letter_has_no_position() {
     let (bad, dead) = sink::collect();
     let runner = Runner::new(move |flow| {

@@ -463,7 +463,8 @@ pub trait Reader: 'static {
         self.excerpt_of(index)
     }
 
-    /// The record at a token, for the message about its failure. Called only then.
+    /// The record at a token, for the message about its failure, and for the position of a dead
+    /// letter. Called only then.
     fn excerpt(&mut self, at: &Self::Token) -> Option<Excerpt> {
         let _ = at;
         None

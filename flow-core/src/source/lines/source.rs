@@ -291,7 +291,7 @@ impl<T: 'static> Reader for LinesReader<T> {
     }
 
     fn position_of(&mut self, index: usize) -> Option<Excerpt> {
-        let before = self.token(index).line;
+        let before = self.lines.lines_before(index);
         Some(Excerpt {
             position: format!("line {}", before + 1),
             line: Some(before + 1),

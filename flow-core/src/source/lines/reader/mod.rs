@@ -425,9 +425,20 @@ impl Lines {
         SourceError::caused_by("it can't be read", error)
     }
 
+    /// Where record `index` of the last batch starts, or the next line behind the batch.
+    fn start_of(&self, index: usize) -> Position {
+        let start = self.starts.get(index).copied();
+        start.unwrap_or_else(|| self.first())
+    }
+
     pub(in crate::source) fn token(&self, index: usize) -> FileToken {
-        let at = self.starts.get(index).copied();
-        self.token_at(at.unwrap_or_else(|| self.first()))
+        self.token_at(self.start_of(index))
+    }
+
+    /// The number of lines before record `index` of the last batch. Unlike its token, it needs no
+    /// bytes of the file.
+    pub(in crate::source) fn lines_before(&self, index: usize) -> u64 {
+        self.start_of(index).line
     }
 
     fn token_at(&self, at: Position) -> FileToken {
