@@ -155,10 +155,9 @@ impl<T: Serialize + for<'any> OwnsItsData<'any> + Send + 'static> Record for T {
     note = "a key is `Serialize + Deserialize + Hash + Eq + Clone`, `Send`, and owns its data: \
         derive what is missing"
 )]
-// All that the implementation asks for is a supertrait too: see `StepKey`.
-pub trait Key:
-    Serialize + for<'any> OwnsItsData<'any> + Hash + Eq + Clone + Send + 'static
-{
+// serde's traits are not supertraits: then a type with the bound `K: Key` could not be derived
+// `Deserialize`, because the derive adds a bound of its own.
+pub trait Key: Hash + Eq + Clone + Send + 'static {
     /// Appends the key's canonical bytes: its MessagePack with field names.
     #[doc(hidden)]
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), CodecError>;
@@ -232,8 +231,9 @@ where
 }
 
 /// The `Key` parameter of a [`Stream`](crate::Stream) that has no key yet.
-// It is not `PartialEq`, because nothing else tells it from a key.
-#[derive(Clone, Copy, Debug)]
+// It is not `PartialEq`, because nothing else tells it from a key. Of what a key needs, it lacks
+// only supertraits of `Key`; see `StepKey`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct NoKey;
 
 /// The `Key` parameter of a stream that has no key yet: [`NoKey`].
