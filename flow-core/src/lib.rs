@@ -26,6 +26,7 @@ mod stream;
 #[doc(hidden)]
 pub mod terminal;
 pub mod testing;
+mod time;
 
 /// For the expansion of `#[dataflow]` only.
 #[doc(hidden)]
@@ -58,3 +59,4 @@ pub use record::{
 pub use resume::Notice;
 pub use run::{Ended, Outcome, Recovery, Runner, Started};
 pub use stream::{Built, Convert, Flow, KeyedStream, SinkStep, Stateful, Stream, stateful};
+pub use time::{EventTime, HasTime, NoTime, TimeKind};

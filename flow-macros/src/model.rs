@@ -122,7 +122,7 @@ pub(crate) const METHODS: &[(Kind, &[&str])] = &[
             "try_map_with",
         ],
     ),
-    (Kind::Plain, &["drop_key", "merge"]),
+    (Kind::Plain, &["drop_key", "drop_time", "merge"]),
     (
         Kind::Same,
         &[

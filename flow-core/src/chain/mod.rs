@@ -57,6 +57,11 @@ pub(crate) trait Consumer<T> {
 
 pub(crate) type BoxConsumer<T> = Box<dyn Consumer<T>>;
 
+/// A record of a [`Stream<T, Key, Time>`](crate::Stream).
+///
+/// Key and value are a pair in it, so that a keyed step can look at the pair in place.
+pub(crate) type Carried<T, Key, Time> = (Time, (Key, T));
+
 /// A failure in a step.
 #[derive(Debug)]
 pub(crate) struct Fault(Box<Details>);

@@ -8,7 +8,7 @@ use std::{cell::RefCell, rc::Rc};
 use flow_store::{group, hash, worker_of};
 
 use super::{
-    Batch, Consumer, Fault, StepContext, Wiring,
+    Batch, Carried, Consumer, Fault, StepContext, Wiring,
     batch::Parents,
     parcel::{Keyed, Parcel, Plain},
     pool::Pool,
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     error::{BoxError, Kept, NotKept},
     record::{Key, Record},
+    time::TimeKind,
 };
 
 /// The number of the input of a step behind a shuffle, by which engine and outlets find each other.
@@ -58,28 +59,28 @@ pub(crate) type OutletRef = Rc<RefCell<dyn Outlet>>;
 ///
 /// Keys are encoded and hashed when their records arrive, so a key that can't be encoded is an
 /// error of its record. Records are sorted by worker when they are settled.
-pub(crate) struct Shuffle<K, V> {
+pub(crate) struct Shuffle<K, V, Time> {
     inlet: InletId,
     at: StepContext,
     /// The records that are not settled, and the hashes of their keys.
-    pending: Batch<(K, V)>,
+    pending: Batch<Carried<V, K, Time>>,
     hashes: Vec<u64>,
     /// The bytes of the keys of one round, one after the other, and the end of each.
     key_bytes: Vec<u8>,
     key_ends: Vec<usize>,
     /// The settled records, for each worker.
     #[allow(clippy::vec_box)] // boxed, as they travel
-    staged: Vec<Box<Keyed<K, V>>>,
-    pool: Pool<Keyed<K, V>>,
+    staged: Vec<Box<Keyed<K, V, Time>>>,
+    pool: Pool<Keyed<K, V, Time>>,
 }
 
-impl<K: Key, V: Record> Shuffle<K, V> {
+impl<K: Key, V: Record, Time: TimeKind> Shuffle<K, V, Time> {
     /// Makes the outlet and the consumer that fills it.
     pub(crate) fn attach(
         inlet: InletId,
         at: StepContext,
         wiring: &mut Wiring,
-    ) -> Box<dyn Consumer<(K, V)>> {
+    ) -> Box<dyn Consumer<Carried<V, K, Time>>> {
         let pool = Pool::new(wiring.workers);
         let outlet = Rc::new(RefCell::new(Shuffle {
             inlet,
@@ -98,7 +99,7 @@ impl<K: Key, V: Record> Shuffle<K, V> {
 
     /// Encodes and hashes the keys of a batch, up to the first one that can't be encoded. That
     /// record and those behind it are dropped.
-    fn hash_keys(&mut self, batch: &mut Batch<(K, V)>) -> Result<(), Fault> {
+    fn hash_keys(&mut self, batch: &mut Batch<Carried<V, K, Time>>) -> Result<(), Fault> {
         let Shuffle {
             at,
             hashes,
@@ -108,7 +109,7 @@ impl<K: Key, V: Record> Shuffle<K, V> {
         } = self;
         key_bytes.clear();
         key_ends.clear();
-        let encoded = batch.look(at, |(key, _)| {
+        let encoded = batch.look(at, |(_, (key, _))| {
             if key_ends.len() == HASHED {
                 hash_all(key_bytes, key_ends, hashes);
             }
@@ -122,7 +123,7 @@ impl<K: Key, V: Record> Shuffle<K, V> {
     }
 
     /// Sorts records, whose keys have been hashed, by worker.
-    fn sort(&mut self, batch: &mut Batch<(K, V)>) {
+    fn sort(&mut self, batch: &mut Batch<Carried<V, K, Time>>) {
         let records = &mut batch.records;
         if let [staged] = &mut *self.staged {
             // With only one worker, the batch is moved as a whole.
@@ -167,7 +168,7 @@ fn move_all<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
     }
 }
 
-impl<K: Key, V: Record> Staged for Shuffle<K, V> {
+impl<K: Key, V: Record, Time: TimeKind> Staged for Shuffle<K, V, Time> {
     fn settle(&mut self) {
         let mut pending = std::mem::replace(&mut self.pending, Batch::new());
         self.sort(&mut pending);
@@ -182,7 +183,7 @@ impl<K: Key, V: Record> Staged for Shuffle<K, V> {
     }
 }
 
-impl<K: Key, V: Record> Outlet for Shuffle<K, V> {
+impl<K: Key, V: Record, Time: TimeKind> Outlet for Shuffle<K, V, Time> {
     fn inlet(&self) -> InletId {
         self.inlet
     }
@@ -276,8 +277,10 @@ impl<T: Record, F> Outlet for ToOne<T, F> {
 /// The last step of a chain: puts records into an outlet.
 struct Into<O>(Rc<RefCell<O>>);
 
-impl<K: Key, V: Record> Consumer<(K, V)> for Into<Shuffle<K, V>> {
-    fn push_batch(&mut self, batch: &mut Batch<(K, V)>) -> Result<(), Fault> {
+impl<K: Key, V: Record, Time: TimeKind> Consumer<Carried<V, K, Time>>
+    for Into<Shuffle<K, V, Time>>
+{
+    fn push_batch(&mut self, batch: &mut Batch<Carried<V, K, Time>>) -> Result<(), Fault> {
         let outlet = &mut *self.0.borrow_mut();
         outlet.at.enter();
         let hashed = outlet.hash_keys(batch);
@@ -320,13 +323,15 @@ impl<P, T: Record, F: FnMut(P) -> Result<T, BoxError>> Consumer<P> for Into<ToOn
 mod tests {
     use super::*;
     use crate::{
-        chain::{Batch, Locator, OutletRef, Skips, Whereabouts},
+        chain::{Batch, BoxConsumer, Locator, OutletRef, Skips, Whereabouts},
         graph::StepIndex,
+        time::EventTime,
     };
 
+    type Timed = Carried<u64, String, EventTime>;
     type Pairs = Vec<(String, u64)>;
 
-    fn shuffle(workers: usize) -> (Box<dyn Consumer<(String, u64)>>, OutletRef) {
+    fn shuffle(workers: usize) -> (BoxConsumer<Timed>, OutletRef) {
         let skips = std::sync::Arc::new(Skips::none());
         let mut wiring = Wiring::new(0, workers, Whereabouts::new(), Locator::default(), skips);
         let at = wiring.whereabouts.of(StepIndex(0));
@@ -334,24 +339,30 @@ mod tests {
         (consumer, wiring.outlets.remove(0))
     }
 
-    fn record(n: u64) -> (String, u64) {
-        (format!("key {}", n % 50), n)
+    fn record(n: u64) -> Timed {
+        (time(n), (format!("key {}", n % 50), n))
     }
 
-    /// The records sent to each worker, once their hashes are checked.
+    fn time(n: u64) -> EventTime {
+        let at = i64::try_from(n).unwrap() - 1000;
+        EventTime { at, behind: n % 3 }
+    }
+
+    /// The records sent to each worker, once their times and hashes are checked.
     fn sent(outlet: &OutletRef, workers: usize, least: usize) -> Vec<Pairs> {
         let mut all = vec![Vec::new(); workers];
         outlet.borrow_mut().send(least, &mut |parcel| {
             let worker = parcel.to();
-            let batch = parcel.open::<Keyed<String, u64>>().unwrap();
+            let batch = parcel.open::<Keyed<String, u64, EventTime>>().unwrap();
             assert_eq!(batch.hashes.len(), batch.records.len());
-            for (known, (key, _)) in batch.hashes.iter().zip(&batch.records) {
+            for (known, (at, (key, n))) in batch.hashes.iter().zip(&batch.records) {
+                assert_eq!((at.at, at.behind), (time(*n).at, time(*n).behind));
                 let mut bytes = Vec::new();
                 Key::encode(key, &mut bytes).unwrap();
                 assert_eq!(*known, hash(&bytes));
                 assert_eq!(worker_of(group(*known), workers), worker);
             }
-            all[worker].extend_from_slice(&batch.records);
+            all[worker].extend(batch.records.iter().map(|(_, pair)| pair.clone()));
             super::super::recycle(batch);
         });
         all

@@ -10,9 +10,13 @@
 use std::{any::Any, sync::OnceLock};
 
 use crate::{
-    chain::pool::{Pool, Reuse},
+    chain::{
+        Carried,
+        pool::{Pool, Reuse},
+    },
     error::BoxError,
     record::{Key, Record},
+    time::TimeKind,
 };
 
 /// One batch for one worker.
@@ -152,14 +156,14 @@ impl Parcel {
 ///
 /// The hashes have a vector of their own. So a table can look ahead over them, and records move
 /// between vectors unchanged.
-pub(crate) struct Keyed<K, V> {
+pub(crate) struct Keyed<K, V, Time> {
     /// The hash of the bytes of each record's key.
     pub(crate) hashes: Vec<u64>,
-    pub(crate) records: Vec<(K, V)>,
+    pub(crate) records: Vec<Carried<V, K, Time>>,
     home: Option<Pool<Self>>,
 }
 
-impl<K, V> Default for Keyed<K, V> {
+impl<K, V, Time> Default for Keyed<K, V, Time> {
     fn default() -> Self {
         Keyed {
             hashes: Vec::new(),
@@ -169,7 +173,7 @@ impl<K, V> Default for Keyed<K, V> {
     }
 }
 
-impl<K, V> Reuse for Keyed<K, V> {
+impl<K, V, Time> Reuse for Keyed<K, V, Time> {
     fn home(&mut self) -> &mut Option<Pool<Self>> {
         &mut self.home
     }
@@ -184,10 +188,11 @@ impl<K, V> Reuse for Keyed<K, V> {
     }
 }
 
-impl<K: Key, V: Record> Batch for Keyed<K, V> {
+impl<K: Key, V: Record, Time: TimeKind> Batch for Keyed<K, V, Time> {
     fn pack(&self, into: &mut Vec<u8>) -> Result<(), BoxError> {
-        for (hash, (key, value)) in self.hashes.iter().zip(&self.records) {
+        for (hash, (time, (key, value))) in self.hashes.iter().zip(&self.records) {
             into.extend_from_slice(&hash.to_le_bytes());
+            time.encode(into)?;
             key.encode(into)?;
             value.encode(into)?;
         }
@@ -199,8 +204,10 @@ impl<K: Key, V: Record> Batch for Keyed<K, V> {
         while let Some((hash, rest)) = bytes.split_first_chunk::<8>() {
             bytes = rest;
             batch.hashes.push(u64::from_le_bytes(*hash));
+            let time = Time::decode_front(&mut bytes)?;
             let key = K::decode_front(&mut bytes)?;
-            batch.records.push((key, V::decode_front(&mut bytes)?));
+            let value = V::decode_front(&mut bytes)?;
+            batch.records.push((time, (key, value)));
         }
         if !bytes.is_empty() {
             return Err("a batch came in with bytes left over".into());
@@ -274,6 +281,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
+    use crate::time::{EventTime, NoTime};
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(untagged)]
@@ -315,16 +323,47 @@ mod tests {
         assert_eq!(over_the_wire(Plain::from(records)).unwrap().records, same);
     }
 
+    fn keyed<Time>(times: [Time; 2]) -> Keyed<String, u64, Time> {
+        let pairs = [2, 1u64].map(|n| (format!("k{n}"), n));
+        Keyed {
+            hashes: vec![2 << 40, 1 << 40],
+            records: times.into_iter().zip(pairs).collect(),
+            home: None,
+        }
+    }
+
+    fn assert_same_pairs<Time>(there: &Keyed<String, u64, Time>) {
+        assert_eq!(there.hashes, [2 << 40, 1 << 40]);
+        let pairs = there.records.iter().map(|(_, pair)| pair.clone());
+        assert!(pairs.eq([("k2".to_owned(), 2), ("k1".to_owned(), 1)]));
+    }
+
     #[test]
     fn keyed_records_keep_key_hash_and_order() {
-        let batch = Keyed {
-            hashes: vec![2 << 40, 1 << 40],
-            records: [2, 1u64].map(|n| (format!("k{n}"), n)).to_vec(),
-            home: None,
-        };
-        let there = over_the_wire(batch).unwrap();
-        assert_eq!(there.hashes, [2 << 40, 1 << 40]);
-        assert_eq!(there.records, [("k2".to_owned(), 2), ("k1".to_owned(), 1)]);
+        let there = over_the_wire(keyed([NoTime, NoTime])).unwrap();
+        assert_same_pairs(&there);
+    }
+
+    #[test]
+    fn keyed_records_keep_their_times() {
+        let times = [(-5, 0), (1_767_225_600_000_000, 60_000_000)];
+        let there = over_the_wire(keyed(times.map(|(at, behind)| EventTime { at, behind })));
+        let there = there.unwrap();
+        assert_same_pairs(&there);
+        let arrived = there.records.iter().map(|(time, _)| (time.at, time.behind));
+        assert!(arrived.eq(times));
+    }
+
+    #[test]
+    fn a_record_without_time_sends_no_byte_for_it() {
+        let wire = Parcel::new(0, Box::new(keyed([NoTime, NoTime]))).to_wire();
+        let mut pairs = Vec::new();
+        for (hash, key, value) in [(2u64 << 40, "k2", 2u64), (1 << 40, "k1", 1)] {
+            pairs.extend_from_slice(&hash.to_le_bytes());
+            flow_store::encode(&key, &mut pairs).unwrap();
+            flow_store::encode(&value, &mut pairs).unwrap();
+        }
+        assert_eq!(wire[9..], pairs);
     }
 
     #[test]

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use crate::{
-    chain::{Batch, BoxConsumer, Fault, Port, Skips, Wiring},
+    chain::{Batch, BoxConsumer, Carried, Fault, Port, Skips, Wiring},
     error::Dead,
     graph::StepIndex,
     record::NoKey,
+    time::TimeKind,
 };
 
 /// Takes the results of a step's function, and passes them on in batches.
-pub(crate) trait Emit<K, R> {
+pub(crate) trait Emit<Time, K, R> {
     /// Makes room for this many results.
     fn reserve(&mut self, results: usize);
 
-    /// Takes the result of the function for a record with this key.
-    fn emit(&mut self, key: K, result: R);
+    /// Takes the result of the function for a record with this time and key.
+    fn emit(&mut self, time: Time, key: K, result: R);
 
     /// Passes on the results that it has taken.
     fn flush(&mut self) -> Result<(), Fault>;
@@ -28,15 +29,19 @@ pub(crate) struct One<W>(pub(crate) W);
 pub(crate) struct Many<I>(pub(crate) I);
 
 /// The stream of a step's results.
-pub(crate) struct Results<K, W> {
+pub(crate) struct Results<Time, K, W> {
     step: StepIndex,
     skips: Arc<Skips>,
-    out: Vec<(K, W)>,
-    next: BoxConsumer<(K, W)>,
+    out: Vec<Carried<W, K, Time>>,
+    next: BoxConsumer<Carried<W, K, Time>>,
 }
 
-impl<K: 'static, W: 'static> Results<K, W> {
-    pub(crate) fn build(step: StepIndex, port: &Port<(K, W)>, wiring: &mut Wiring) -> Self {
+impl<Time: 'static, K: 'static, W: 'static> Results<Time, K, W> {
+    pub(crate) fn build(
+        step: StepIndex,
+        port: &Port<Carried<W, K, Time>>,
+        wiring: &mut Wiring,
+    ) -> Self {
         Results {
             step,
             skips: wiring.skips.clone(),
@@ -46,15 +51,15 @@ impl<K: 'static, W: 'static> Results<K, W> {
     }
 }
 
-impl<K, W> Emit<K, One<W>> for Results<K, W> {
+impl<Time, K, W> Emit<Time, K, One<W>> for Results<Time, K, W> {
     #[inline]
     fn reserve(&mut self, results: usize) {
         self.out.reserve(results);
     }
 
     #[inline]
-    fn emit(&mut self, key: K, One(result): One<W>) {
-        self.out.push((key, result));
+    fn emit(&mut self, time: Time, key: K, One(result): One<W>) {
+        self.out.push((time, (key, result)));
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
@@ -62,19 +67,21 @@ impl<K, W> Emit<K, One<W>> for Results<K, W> {
     }
 }
 
-impl<K: Clone, I: IntoIterator> Emit<K, Many<I>> for Results<K, I::Item> {
+impl<Time: TimeKind, K: Clone, I: IntoIterator> Emit<Time, K, Many<I>>
+    for Results<Time, K, I::Item>
+{
     fn reserve(&mut self, _: usize) {}
 
-    fn emit(&mut self, key: K, Many(results): Many<I>) {
+    fn emit(&mut self, time: Time, key: K, Many(results): Many<I>) {
         let mut results = results.into_iter();
         let Some(mut last) = results.next() else {
             return;
         };
         for next in results {
-            self.out.push((key.clone(), last));
+            self.out.push((time, (key.clone(), last)));
             last = next;
         }
-        self.out.push((key, last));
+        self.out.push((time, (key, last)));
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
@@ -83,25 +90,25 @@ impl<K: Clone, I: IntoIterator> Emit<K, Many<I>> for Results<K, I::Item> {
 }
 
 /// `None` is a record that was skipped.
-impl<K, W, R> Emit<K, Option<R>> for Results<K, W>
+impl<Time, K, W, R> Emit<Time, K, Option<R>> for Results<Time, K, W>
 where
-    Results<K, W>: Emit<K, R>,
+    Results<Time, K, W>: Emit<Time, K, R>,
 {
     #[inline]
     fn reserve(&mut self, results: usize) {
-        Emit::<K, R>::reserve(self, results);
+        Emit::<Time, K, R>::reserve(self, results);
     }
 
     #[inline]
-    fn emit(&mut self, key: K, result: Option<R>) {
+    fn emit(&mut self, time: Time, key: K, result: Option<R>) {
         match result {
-            Some(result) => self.emit(key, result),
+            Some(result) => self.emit(time, key, result),
             None => self.skips.add(self.step),
         }
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
-        Emit::<K, R>::flush(self)
+        Emit::<Time, K, R>::flush(self)
     }
 }
 
@@ -109,17 +116,24 @@ where
 pub(crate) type DeadRecord<K, V, E> = Dead<(K, V), E>;
 
 /// The two streams of a step: its results, and the records that failed.
-pub(crate) struct ResultsAndDead<K, V, W, E> {
-    results: Results<K, W>,
-    dead: Vec<(NoKey, DeadRecord<K, V, E>)>,
-    next: BoxConsumer<(NoKey, DeadRecord<K, V, E>)>,
+pub(crate) struct ResultsAndDead<Time, K, V, W, E> {
+    results: Results<Time, K, W>,
+    dead: Vec<Carried<DeadRecord<K, V, E>, NoKey, Time>>,
+    next: BoxConsumer<Carried<DeadRecord<K, V, E>, NoKey, Time>>,
 }
 
-impl<K: 'static, V: 'static, W: 'static, E: 'static> ResultsAndDead<K, V, W, E> {
+impl<Time, K, V, W, E> ResultsAndDead<Time, K, V, W, E>
+where
+    Time: 'static,
+    K: 'static,
+    V: 'static,
+    W: 'static,
+    E: 'static,
+{
     pub(crate) fn build(
         step: StepIndex,
-        port: &Port<(K, W)>,
-        dead: &Port<(NoKey, DeadRecord<K, V, E>)>,
+        port: &Port<Carried<W, K, Time>>,
+        dead: &Port<Carried<DeadRecord<K, V, E>, NoKey, Time>>,
         wiring: &mut Wiring,
     ) -> Self {
         ResultsAndDead {
@@ -131,27 +145,25 @@ impl<K: 'static, V: 'static, W: 'static, E: 'static> ResultsAndDead<K, V, W, E> 
 }
 
 /// An error comes with the value on which the function failed.
-impl<K, V, W, E, R> Emit<K, Result<R, (V, E)>> for ResultsAndDead<K, V, W, E>
+impl<Time, K, V, W, E, R> Emit<Time, K, Result<R, (V, E)>> for ResultsAndDead<Time, K, V, W, E>
 where
-    Results<K, W>: Emit<K, R>,
+    Results<Time, K, W>: Emit<Time, K, R>,
 {
     fn reserve(&mut self, results: usize) {
         self.results.reserve(results);
     }
 
-    fn emit(&mut self, key: K, result: Result<R, (V, E)>) {
+    fn emit(&mut self, time: Time, key: K, result: Result<R, (V, E)>) {
         match result {
-            Ok(result) => self.results.emit(key, result),
+            Ok(result) => self.results.emit(time, key, result),
             Err((value, cause)) => {
                 let record = (key, value);
-                self.dead.push((
-                    NoKey,
-                    Dead {
-                        record,
-                        cause,
-                        position: None,
-                    },
-                ));
+                let dead = Dead {
+                    record,
+                    cause,
+                    position: None,
+                };
+                self.dead.push((time, (NoKey, dead)));
             }
         }
     }

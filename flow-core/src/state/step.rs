@@ -14,10 +14,11 @@ use crate::{
     error::BoxError,
     graph::StepIndex,
     record::{Key, Record, StateCodec},
+    time::TimeKind,
 };
 
 /// The head of a stateful step: `f` processes a record, and `emit` makes what takes the results.
-pub(crate) fn head<K, V, S, R, E, F>(
+pub(crate) fn head<K, V, Time, S, R, E, F>(
     index: StepIndex,
     inlet: InletId,
     codec: StateCodec<S>,
@@ -27,9 +28,10 @@ pub(crate) fn head<K, V, S, R, E, F>(
 where
     K: Key,
     V: Record,
+    Time: TimeKind,
     S: 'static,
     R: 'static,
-    E: Emit<K, R> + 'static,
+    E: Emit<Time, K, R> + 'static,
     F: FnMut(&K, &mut Option<S>, V) -> Result<R, BoxError> + 'static,
 {
     Head::new(index, move |context| {
@@ -69,7 +71,7 @@ struct ForKey {
     cause: BoxError,
 }
 
-struct Stateful<K, V, S, R, E, F> {
+struct Stateful<K, V, Time, S, R, E, F> {
     at: StepContext,
     number: Option<u16>,
     table: Table<K, S>,
@@ -78,19 +80,20 @@ struct Stateful<K, V, S, R, E, F> {
     /// The slots of the records at hand.
     ids: Vec<SlotId>,
     emit: E,
-    types: std::marker::PhantomData<fn(V) -> R>,
+    types: std::marker::PhantomData<fn(Time, V) -> R>,
 }
 
-impl<K, V, S, R, E, F> Task for Stateful<K, V, S, R, E, F>
+impl<K, V, Time, S, R, E, F> Task for Stateful<K, V, Time, S, R, E, F>
 where
     K: Key,
     V: Record,
-    E: Emit<K, R>,
+    Time: TimeKind,
+    E: Emit<Time, K, R>,
     F: FnMut(&K, &mut Option<S>, V) -> Result<R, BoxError>,
 {
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault> {
         self.at.enter();
-        let batch = parcel.open::<Keyed<K, V>>();
+        let batch = parcel.open::<Keyed<K, V, Time>>();
         let mut batch = batch.map_err(|error| self.at.fault(error))?;
         let Keyed {
             hashes, records, ..
@@ -98,12 +101,13 @@ where
         self.emit.reserve(records.len());
         let mut records = records.drain(..);
         for hashes in hashes.chunks(AT_A_TIME) {
-            let found = self.table.find(hashes, records.as_slice(), &mut self.ids);
+            let keys = records.as_slice().iter().map(|(_, (key, _))| key);
+            let found = self.table.find(hashes, keys, &mut self.ids);
             found.map_err(|error| self.at.fault(error.into_cause()))?;
-            for (id, (key, value)) in self.ids.iter().zip(&mut records) {
+            for (id, (time, (key, value))) in self.ids.iter().zip(&mut records) {
                 let f = |state: &mut _| (self.f)(&key, state, value);
                 match self.table.update(*id, f) {
-                    Ok(result) => self.emit.emit(key, result),
+                    Ok(result) => self.emit.emit(time, key, result),
                     Err(cause) => {
                         let key = text_of(&key_bytes(&key));
                         return Err(self.at.fault(ForKey { key, cause }));

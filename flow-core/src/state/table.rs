@@ -127,10 +127,10 @@ impl<K: Key, S> Table<K, S> {
     /// With many keys, a lookup waits for memory three times: for the index, the slot, and the key
     /// in it. No read here depends on the key before, so the processor overlaps the waits of many
     /// keys.
-    pub(crate) fn find<V>(
+    pub(crate) fn find<'a>(
         &mut self,
         hashes: &[u64],
-        records: &[(K, V)],
+        keys: impl Iterator<Item = &'a K>,
         ids: &mut Vec<SlotId>,
     ) -> Result<(), KeyError> {
         ids.clear();
@@ -142,7 +142,7 @@ impl<K: Key, S> Table<K, S> {
                 .map(|hash| first(hash).unwrap_or(SlotId::NONE)),
         );
         self.fetch(ids);
-        for ((id, hash), (key, _)) in ids.iter_mut().zip(hashes).zip(records) {
+        for ((id, hash), key) in ids.iter_mut().zip(hashes).zip(keys) {
             if !self.is(*id, *hash, key) {
                 *id = self.find_one(*hash, key)?;
             }
@@ -393,8 +393,8 @@ mod tests {
             // Some keys are known already, some share a hash, and some come twice.
             let numbers: Vec<u64> = (50 * round..50 * round + 100).chain(60..160).collect();
             let hashes: Vec<u64> = numbers.iter().map(|n| (n % 70) << 40).collect();
-            let records: Vec<_> = numbers.iter().map(|n| (n.to_string(), ())).collect();
-            table.find(&hashes, &records, &mut ids).unwrap();
+            let keys: Vec<_> = numbers.iter().map(u64::to_string).collect();
+            table.find(&hashes, keys.iter(), &mut ids).unwrap();
             assert_eq!(ids.len(), numbers.len());
             for (id, number) in ids.iter().zip(&numbers) {
                 assert_eq!(table.slots[id.at()].key, number.to_string());

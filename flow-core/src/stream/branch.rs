@@ -4,12 +4,13 @@ use std::{panic::Location, rc::Rc};
 
 use super::Stream;
 use crate::{
-    chain::{Batch, BoxConsumer, Branches, Consumer, Fault, Port, StepContext},
+    chain::{Batch, BoxConsumer, Branches, Carried, Consumer, Fault, Port, StepContext},
     graph::Keeps,
     record::KeyKind,
+    time::TimeKind,
 };
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Splits the stream in two: items for which the function returns true, and all others.
     ///
     /// The function sees whole items: `&T`, or `&(K, T)` on a keyed stream. Both streams keep the
@@ -31,7 +32,7 @@ impl<T, Key> Stream<T, Key> {
     /// ```
     #[track_caller]
     #[must_use = "a stream does nothing until it reaches a sink"]
-    pub fn branch<F>(self, mut f: F) -> (Stream<T, Key>, Stream<T, Key>)
+    pub fn branch<F>(self, mut f: F) -> (Self, Self)
     where
         Key: KeyKind,
         T: 'static,
@@ -55,7 +56,7 @@ impl<T, Key> Stream<T, Key> {
             let when_true = ports.0.build(wiring);
             Box::new(Branch {
                 at: wiring.whereabouts.of(index),
-                f: move |pair: &(Key, T)| f(Key::item_ref(pair)),
+                f: move |(_, pair): &Carried<T, Key, Time>| f(Key::item_ref(pair)),
                 when_true: Side::of(when_true),
                 when_false: Side::of(when_false),
             })

@@ -4,13 +4,16 @@ use std::{panic::Location, rc::Rc};
 
 use super::{Flow, Stream};
 use crate::{
-    chain::{Batch, BoxConsumer, Branches, Consumer, Fault, Locator, Port, StepContext, Wiring},
+    chain::{
+        Batch, BoxConsumer, Branches, Carried, Consumer, Fault, Locator, Port, StepContext, Wiring,
+    },
     error::Dead,
     graph::{Keeps, Step, StepIndex},
     record::{KeyKind, NoKey},
+    time::TimeKind,
 };
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Replaces each item by the function's result. Items on which the function fails go into the
     /// second stream.
     ///
@@ -33,7 +36,13 @@ impl<T, Key> Stream<T, Key> {
     /// ```
     #[track_caller]
     #[allow(clippy::type_complexity)] // two streams, as `partition` returns two collections
-    pub fn try_map_or_dead<U, E, F>(self, mut f: F) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
+    pub fn try_map_or_dead<U, E, F>(
+        self,
+        mut f: F,
+    ) -> (
+        Stream<U, NoKey, Time>,
+        Stream<Dead<Key::Item<T>, E>, NoKey, Time>,
+    )
     where
         Key: KeyKind,
         Key::Item<T>: Clone,
@@ -70,7 +79,13 @@ impl<T, Key> Stream<T, Key> {
     /// ```
     #[track_caller]
     #[allow(clippy::type_complexity)] // two streams, as `partition` returns two collections
-    pub fn try_filter_map_or_dead<U, E, F>(self, f: F) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
+    pub fn try_filter_map_or_dead<U, E, F>(
+        self,
+        f: F,
+    ) -> (
+        Stream<U, NoKey, Time>,
+        Stream<Dead<Key::Item<T>, E>, NoKey, Time>,
+    )
     where
         Key: KeyKind,
         Key::Item<T>: Clone,
@@ -88,7 +103,10 @@ impl<T, Key> Stream<T, Key> {
         kind: &'static str,
         place: &'static Location<'static>,
         mut f: F,
-    ) -> (Stream<U>, Stream<Dead<Key::Item<T>, E>>)
+    ) -> (
+        Stream<U, NoKey, Time>,
+        Stream<Dead<Key::Item<T>, E>, NoKey, Time>,
+    )
     where
         Key: KeyKind,
         Key::Item<T>: Clone,
@@ -149,26 +167,33 @@ impl<T: 'static, R: 'static, E: 'static> Stream<Result<T, (R, E)>> {
     }
 }
 
-struct OrDead<F, U, R, E> {
+struct OrDead<F, U, R, E, Time> {
     at: StepContext,
     locator: Locator,
     f: F,
-    out: Batch<(NoKey, U)>,
-    next: BoxConsumer<(NoKey, U)>,
-    failed: Batch<(NoKey, Dead<R, E>)>,
-    dead: BoxConsumer<(NoKey, Dead<R, E>)>,
+    out: Batch<Carried<U, NoKey, Time>>,
+    next: BoxConsumer<Carried<U, NoKey, Time>>,
+    failed: Batch<Carried<Dead<R, E>, NoKey, Time>>,
+    dead: BoxConsumer<Carried<Dead<R, E>, NoKey, Time>>,
 }
 
-impl<F: 'static, U: 'static, R: 'static, E: 'static> OrDead<F, U, R, E> {
-    fn build<T>(
+impl<F, U, R, E, Time> OrDead<F, U, R, E, Time>
+where
+    F: 'static,
+    U: 'static,
+    R: 'static,
+    E: 'static,
+    Time: 'static,
+{
+    fn build<P>(
         index: StepIndex,
         wiring: &mut Wiring,
-        next: &Port<(NoKey, U)>,
-        dead: &Port<(NoKey, Dead<R, E>)>,
+        next: &Port<Carried<U, NoKey, Time>>,
+        dead: &Port<Carried<Dead<R, E>, NoKey, Time>>,
         f: F,
-    ) -> BoxConsumer<T>
+    ) -> BoxConsumer<(Time, P)>
     where
-        F: FnMut(T) -> Result<Option<U>, (R, E)>,
+        F: FnMut(P) -> Result<Option<U>, (R, E)>,
     {
         // They are built in reverse, so that the first finds in `wiring` what runs after it.
         let dead = dead.build(wiring);
@@ -186,16 +211,16 @@ impl<F: 'static, U: 'static, R: 'static, E: 'static> OrDead<F, U, R, E> {
     }
 }
 
-impl<T, U, R, E, F> Consumer<T> for OrDead<F, U, R, E>
+impl<P, U, R, E, F, Time> Consumer<(Time, P)> for OrDead<F, U, R, E, Time>
 where
-    F: FnMut(T) -> Result<Option<U>, (R, E)>,
+    F: FnMut(P) -> Result<Option<U>, (R, E)>,
 {
-    fn push_batch(&mut self, batch: &mut Batch<T>) -> Result<(), Fault> {
+    fn push_batch(&mut self, batch: &mut Batch<(Time, P)>) -> Result<(), Fault> {
         self.out.restart(batch);
         self.failed.restart(batch);
-        for (record, parent) in batch.drain(&self.at) {
-            match (self.f)(record) {
-                Ok(Some(record)) => self.out.push((NoKey, record), parent),
+        for ((time, pair), parent) in batch.drain(&self.at) {
+            match (self.f)(pair) {
+                Ok(Some(record)) => self.out.push((time, (NoKey, record)), parent),
                 Ok(None) => {}
                 Err((record, cause)) => {
                     let position = self.locator.find(parent);
@@ -205,7 +230,7 @@ where
                         cause,
                         position,
                     };
-                    self.failed.push((NoKey, dead), parent);
+                    self.failed.push((time, (NoKey, dead)), parent);
                 }
             }
         }

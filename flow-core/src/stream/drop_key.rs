@@ -3,9 +3,12 @@
 use std::panic::Location;
 
 use super::{Stream, map::Each};
-use crate::record::{IsKeyed, NoKey};
+use crate::{
+    record::{IsKeyed, NoKey},
+    time::TimeKind,
+};
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Drops the key of each record, and keeps the value.
     ///
     /// ```
@@ -24,13 +27,15 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1, 2, 4, 6]);
     /// ```
     #[track_caller]
-    pub fn drop_key(self) -> Stream<T>
+    pub fn drop_key(self) -> Stream<T, NoKey, Time>
     where
         Key: IsKeyed + 'static,
         T: 'static,
     {
         self.chain("drop_key", Location::caller(), |at, _, next| {
-            Box::new(Each::new(at, next, |(_, value)| (NoKey, value)))
+            Box::new(Each::new(at, next, |(time, (_, value))| {
+                (time, (NoKey, value))
+            }))
         })
     }
 }

@@ -11,9 +11,10 @@ use crate::{
     error::{Failure, OnError},
     graph::StepIndex,
     record::{KeyKind, NoKey},
+    time::TimeKind,
 };
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Replaces each item by the function's result, and stops the flow at the first error.
     ///
     /// The error is any type that implements `std::error::Error`, or a text. To skip the record
@@ -33,7 +34,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1]);
     /// ```
     #[track_caller]
-    pub fn try_map<U, E, F>(self, f: F) -> Stream<U>
+    pub fn try_map<U, E, F>(self, f: F) -> Stream<U, NoKey, Time>
     where
         Key: KeyKind,
         T: 'static,
@@ -58,7 +59,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1, 3]);
     /// ```
     #[track_caller]
-    pub fn try_map_with<U, E, F>(self, mut f: F, on_error: OnError) -> Stream<U>
+    pub fn try_map_with<U, E, F>(self, mut f: F, on_error: OnError) -> Stream<U, NoKey, Time>
     where
         Key: KeyKind,
         T: 'static,
@@ -67,8 +68,8 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(Key::Item<T>) -> Result<U, E> + 'static,
     {
         self.chain("try_map", Location::caller(), move |at, wiring, next| {
-            Box::new(Try::new(at, wiring, on_error, next, move |pair| {
-                f(Key::item(pair)).map(|item| Some((NoKey, item)))
+            Box::new(Try::new(at, wiring, on_error, next, move |(time, pair)| {
+                f(Key::item(pair)).map(|item| Some((time, (NoKey, item))))
             }))
         })
     }
@@ -90,7 +91,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1, 3]);
     /// ```
     #[track_caller]
-    pub fn try_filter_map<U, E, F>(self, f: F) -> Stream<U>
+    pub fn try_filter_map<U, E, F>(self, f: F) -> Stream<U, NoKey, Time>
     where
         Key: KeyKind,
         T: 'static,
@@ -120,7 +121,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1]);
     /// ```
     #[track_caller]
-    pub fn try_filter_map_with<U, E, F>(self, mut f: F, on_error: OnError) -> Stream<U>
+    pub fn try_filter_map_with<U, E, F>(self, mut f: F, on_error: OnError) -> Stream<U, NoKey, Time>
     where
         Key: KeyKind,
         T: 'static,
@@ -130,8 +131,8 @@ impl<T, Key> Stream<T, Key> {
     {
         let at = Location::caller();
         self.chain("try_filter_map", at, move |at, wiring, next| {
-            Box::new(Try::new(at, wiring, on_error, next, move |pair| {
-                Ok::<_, E>(f(Key::item(pair))?.map(|item| (NoKey, item)))
+            Box::new(Try::new(at, wiring, on_error, next, move |(time, pair)| {
+                Ok::<_, E>(f(Key::item(pair))?.map(|item| (time, (NoKey, item))))
             }))
         })
     }

@@ -3,9 +3,12 @@
 use std::panic::Location;
 
 use super::{Stream, filter_map::Pick};
-use crate::record::{IsKeyed, KeyKind, NoKey};
+use crate::{
+    record::{IsKeyed, KeyKind, NoKey},
+    time::TimeKind,
+};
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Keeps the items for which the function returns true.
     ///
     /// On a keyed stream the function sees `&(key, value)`, and the result has no key; see
@@ -21,15 +24,15 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [2, 4]);
     /// ```
     #[track_caller]
-    pub fn filter<F>(self, mut f: F) -> Stream<Key::Item<T>>
+    pub fn filter<F>(self, mut f: F) -> Stream<Key::Item<T>, NoKey, Time>
     where
         Key: KeyKind,
         T: 'static,
         F: FnMut(&Key::Item<T>) -> bool + 'static,
     {
         self.chain("filter", Location::caller(), |at, _, next| {
-            Box::new(Pick::new(at, next, move |pair| {
-                f(Key::item_ref(&pair)).then(|| (NoKey, Key::item(pair)))
+            Box::new(Pick::new(at, next, move |(time, pair)| {
+                f(Key::item_ref(&pair)).then(|| (time, (NoKey, Key::item(pair))))
             }))
         })
     }
@@ -48,15 +51,15 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(1, 3), (0, 4)]);
     /// ```
     #[track_caller]
-    pub fn filter_values<F>(self, mut f: F) -> Stream<T, Key>
+    pub fn filter_values<F>(self, mut f: F) -> Stream<T, Key, Time>
     where
         Key: IsKeyed + 'static,
         T: 'static,
         F: FnMut(&T) -> bool + 'static,
     {
         self.chain("filter_values", Location::caller(), |at, _, next| {
-            Box::new(Pick::new(at, next, move |(key, value)| {
-                f(&value).then_some((key, value))
+            Box::new(Pick::new(at, next, move |(time, (key, value))| {
+                f(&value).then_some((time, (key, value)))
             }))
         })
     }

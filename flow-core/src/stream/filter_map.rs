@@ -6,9 +6,10 @@ use super::Stream;
 use crate::{
     chain::{Batch, BoxConsumer, Consumer, Fault, StepContext},
     record::{IsKeyed, KeyKind, NoKey},
+    time::TimeKind,
 };
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Replaces each item by the function's result, or drops it if that is `None`.
     ///
     /// On a keyed stream the function sees `(key, value)`, and the result has no key; see
@@ -25,7 +26,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1, 3]);
     /// ```
     #[track_caller]
-    pub fn filter_map<U, F>(self, mut f: F) -> Stream<U>
+    pub fn filter_map<U, F>(self, mut f: F) -> Stream<U, NoKey, Time>
     where
         Key: KeyKind,
         T: 'static,
@@ -33,8 +34,8 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(Key::Item<T>) -> Option<U> + 'static,
     {
         self.chain("filter_map", Location::caller(), |at, _, next| {
-            Box::new(Pick::new(at, next, move |pair| {
-                Some((NoKey, f(Key::item(pair))?))
+            Box::new(Pick::new(at, next, move |(time, pair)| {
+                Some((time, (NoKey, f(Key::item(pair))?)))
             }))
         })
     }
@@ -55,7 +56,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(1, 1), (2, 33)]);
     /// ```
     #[track_caller]
-    pub fn filter_map_values<U, F>(self, mut f: F) -> Stream<U, Key>
+    pub fn filter_map_values<U, F>(self, mut f: F) -> Stream<U, Key, Time>
     where
         Key: IsKeyed + 'static,
         T: 'static,
@@ -63,8 +64,8 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(T) -> Option<U> + 'static,
     {
         self.chain("filter_map_values", Location::caller(), |at, _, next| {
-            Box::new(Pick::new(at, next, move |(key, value)| {
-                Some((key, f(value)?))
+            Box::new(Pick::new(at, next, move |(time, (key, value))| {
+                Some((time, (key, f(value)?)))
             }))
         })
     }

@@ -4,11 +4,12 @@ use std::panic::Location;
 
 use super::Stream;
 use crate::{
-    chain::{Batch, BoxConsumer, Consumer, Fault, Parent, StepContext, Wiring},
+    chain::{Batch, BoxConsumer, Carried, Consumer, Fault, Parent, StepContext, Wiring},
     record::{IsKeyed, KeyKind, NoKey},
+    time::TimeKind,
 };
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Replaces each item by any number of others.
     ///
     /// On a keyed stream the function sees `(key, value)`, and the results have no key; see
@@ -34,7 +35,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), ["a", "b", "c"]);
     /// ```
     #[track_caller]
-    pub fn flat_map<I, F>(self, mut f: F) -> Stream<I::Item>
+    pub fn flat_map<I, F>(self, mut f: F) -> Stream<I::Item, NoKey, Time>
     where
         Key: KeyKind,
         T: 'static,
@@ -43,7 +44,10 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(Key::Item<T>) -> I + 'static,
     {
         self.chain("flat_map", Location::caller(), |at, wiring, next| {
-            let items = move |pair| f(Key::item(pair)).into_iter().map(|item| (NoKey, item));
+            let items = move |(time, pair)| {
+                let items = f(Key::item(pair)).into_iter();
+                items.map(move |item| (time, (NoKey, item)))
+            };
             Box::new(Many::new(at, wiring, next, items))
         })
     }
@@ -64,7 +68,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), ["a of 3", "b of 3", "c of 1"]);
     /// ```
     #[track_caller]
-    pub fn flat_map_values<I, F>(self, mut f: F) -> Stream<I::Item, Key>
+    pub fn flat_map_values<I, F>(self, mut f: F) -> Stream<I::Item, Key, Time>
     where
         Key: IsKeyed + Clone + 'static,
         T: 'static,
@@ -73,8 +77,9 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(T) -> I + 'static,
     {
         self.chain("flat_map_values", Location::caller(), |at, wiring, next| {
-            let items = move |(key, value): (Key, T)| {
-                f(value).into_iter().map(move |item| (key.clone(), item))
+            let items = move |(time, (key, value)): Carried<T, Key, Time>| {
+                let items = f(value).into_iter();
+                items.map(move |item| (time, (key.clone(), item)))
             };
             Box::new(Many::new(at, wiring, next, items))
         })

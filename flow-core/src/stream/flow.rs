@@ -8,12 +8,13 @@ use std::{
 
 use super::{Built, Stream};
 use crate::{
-    chain::{InletId, Port},
+    chain::{Carried, InletId, Port},
     engine::Head,
     error::{BuildError, Dead},
     graph::{Facts, Graph, Keeps, Step, StepIndex, Trace},
     record::{NoKey, State},
     source::{self, Source, SourceOrDead},
+    time::NoTime,
 };
 
 /// A flow while it is built: streams begin here.
@@ -33,7 +34,7 @@ struct Inner {
 }
 
 /// A step that begins a stream, and the port of the stream.
-type Begun<T> = (StepIndex, Rc<Port<(NoKey, T)>>);
+type Begun<T> = (StepIndex, Rc<Port<Carried<T, NoKey, NoTime>>>);
 
 impl Flow {
     pub(crate) fn new() -> Self {

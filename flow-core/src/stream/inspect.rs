@@ -3,9 +3,12 @@
 use std::panic::Location;
 
 use super::{Stream, map::Each};
-use crate::record::{IsKeyed, KeyKind, NoKey};
+use crate::{
+    record::{IsKeyed, KeyKind, NoKey},
+    time::TimeKind,
+};
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Calls the function with each item, and passes the item on.
     ///
     /// On a keyed stream the function sees `&(key, value)`, and the result has no key; see
@@ -22,16 +25,16 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [1, 2]);
     /// ```
     #[track_caller]
-    pub fn inspect<F>(self, mut f: F) -> Stream<Key::Item<T>>
+    pub fn inspect<F>(self, mut f: F) -> Stream<Key::Item<T>, NoKey, Time>
     where
         Key: KeyKind,
         T: 'static,
         F: FnMut(&Key::Item<T>) + 'static,
     {
         self.chain("inspect", Location::caller(), |at, _, next| {
-            Box::new(Each::new(at, next, move |pair| {
+            Box::new(Each::new(at, next, move |(time, pair)| {
                 f(Key::item_ref(&pair));
-                (NoKey, Key::item(pair))
+                (time, (NoKey, Key::item(pair)))
             }))
         })
     }
@@ -50,16 +53,16 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(1, 1), (0, 2)]);
     /// ```
     #[track_caller]
-    pub fn inspect_values<F>(self, mut f: F) -> Stream<T, Key>
+    pub fn inspect_values<F>(self, mut f: F) -> Stream<T, Key, Time>
     where
         Key: IsKeyed + 'static,
         T: 'static,
         F: FnMut(&T) + 'static,
     {
         self.chain("inspect_values", Location::caller(), |at, _, next| {
-            Box::new(Each::new(at, next, move |(key, value)| {
+            Box::new(Each::new(at, next, move |(time, (key, value))| {
                 f(&value);
-                (key, value)
+                (time, (key, value))
             }))
         })
     }

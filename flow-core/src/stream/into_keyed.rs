@@ -3,9 +3,12 @@
 use std::panic::Location;
 
 use super::{KeyedStream, Stream, map::Each};
-use crate::record::{IsUnkeyed, KeyKind};
+use crate::{
+    record::{IsUnkeyed, KeyKind},
+    time::TimeKind,
+};
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Splits each record into a key and a value.
     ///
     /// Use it instead of [`key_on`](Stream::key_on) if the key is a part of the record: the key is
@@ -33,7 +36,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.collect::<Vec<_>>(), ["a 5", "b 5", "a 10"]);
     /// ```
     #[track_caller]
-    pub fn into_keyed<K, V, F>(self, mut f: F) -> KeyedStream<K, V>
+    pub fn into_keyed<K, V, F>(self, mut f: F) -> KeyedStream<K, V, Time>
     where
         Key: IsUnkeyed + 'static,
         T: 'static,
@@ -42,7 +45,9 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(T) -> (K, V) + 'static, // a key owns its data: a `String`, not a `&str`
     {
         self.chain("into_keyed", Location::caller(), |at, _, next| {
-            Box::new(Each::new(at, next, move |(_, record)| f(record)))
+            Box::new(Each::new(at, next, move |(time, (_, record))| {
+                (time, f(record))
+            }))
         })
     }
 }

@@ -3,9 +3,12 @@
 use std::panic::Location;
 
 use super::{KeyedStream, Stream, map::Each};
-use crate::record::{IsUnkeyed, KeyKind};
+use crate::{
+    record::{IsUnkeyed, KeyKind},
+    time::TimeKind,
+};
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Gives each record a key. The steps after it may keep a state for each key.
     ///
     /// One worker processes all records of a key, in order. The key owns its data: instead of
@@ -34,7 +37,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.collect::<Vec<_>>(), ["a 1", "b 1", "a 2"]);
     /// ```
     #[track_caller]
-    pub fn key_on<K, F>(self, mut f: F) -> KeyedStream<K, T>
+    pub fn key_on<K, F>(self, mut f: F) -> KeyedStream<K, T, Time>
     where
         Key: IsUnkeyed + 'static,
         T: 'static,
@@ -43,7 +46,9 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(&T) -> K + 'static, // a key owns its data: a `String`, not a `&str`
     {
         self.chain("key_on", Location::caller(), |at, _, next| {
-            Box::new(Each::new(at, next, move |(_, record)| (f(&record), record)))
+            Box::new(Each::new(at, next, move |(time, (_, record))| {
+                (time, (f(&record), record))
+            }))
         })
     }
 }

@@ -6,9 +6,10 @@ use super::Stream;
 use crate::{
     chain::{Batch, BoxConsumer, Consumer, Fault, StepContext},
     record::{IsKeyed, KeyKind, NoKey},
+    time::TimeKind,
 };
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Replaces each item by the function's result.
     ///
     /// On a keyed stream the function sees `(key, value)`, and the result has no key; see
@@ -25,7 +26,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [2, 4, 6]);
     /// ```
     #[track_caller]
-    pub fn map<U, F>(self, mut f: F) -> Stream<U>
+    pub fn map<U, F>(self, mut f: F) -> Stream<U, NoKey, Time>
     where
         Key: KeyKind,
         T: 'static,
@@ -33,7 +34,9 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(Key::Item<T>) -> U + 'static,
     {
         self.chain("map", Location::caller(), |at, _, next| {
-            Box::new(Each::new(at, next, move |pair| (NoKey, f(Key::item(pair)))))
+            Box::new(Each::new(at, next, move |(time, pair)| {
+                (time, (NoKey, f(Key::item(pair))))
+            }))
         })
     }
 
@@ -51,7 +54,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen.take(), [(1, 10), (0, 20)]);
     /// ```
     #[track_caller]
-    pub fn map_values<U, F>(self, mut f: F) -> Stream<U, Key>
+    pub fn map_values<U, F>(self, mut f: F) -> Stream<U, Key, Time>
     where
         Key: IsKeyed + 'static,
         T: 'static,
@@ -59,7 +62,9 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(T) -> U + 'static,
     {
         self.chain("map_values", Location::caller(), |at, _, next| {
-            Box::new(Each::new(at, next, move |(key, value)| (key, f(value))))
+            Box::new(Each::new(at, next, move |(time, (key, value))| {
+                (time, (key, f(value)))
+            }))
         })
     }
 }

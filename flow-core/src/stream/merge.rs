@@ -6,9 +6,10 @@ use super::Stream;
 use crate::{
     chain::{Port, Shared},
     graph::Keeps,
+    time::TimeKind,
 };
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Merges the records of `other` with those of this stream.
     ///
     /// The order between the two is not specified. Keyed streams of one key type stay keyed.
@@ -26,7 +27,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen, [1, 2, 3]);
     /// ```
     #[track_caller]
-    pub fn merge(self, other: Stream<T, Key>) -> Stream<T, Key>
+    pub fn merge(self, other: Stream<T, Key, Time>) -> Stream<T, Key, Time>
     where
         T: 'static,
         Key: 'static,

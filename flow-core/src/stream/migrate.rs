@@ -29,7 +29,7 @@ where
     type New = New;
 }
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time> Stream<T, Key, Time> {
     /// Converts states that an earlier version of this step stored as `Old`.
     ///
     /// If the store holds states of the type `Old`, the start converts all of them and stores them

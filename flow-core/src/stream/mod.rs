@@ -4,6 +4,7 @@ mod branch;
 mod built;
 mod dead;
 mod drop_key;
+mod drop_time;
 mod fallible;
 mod filter;
 mod filter_map;
@@ -18,6 +19,8 @@ mod migrate;
 mod rekey_on;
 mod sink;
 pub mod stateful;
+#[cfg(test)]
+mod tests;
 
 use std::{panic::Location, rc::Rc};
 
@@ -28,16 +31,18 @@ pub use sink::SinkStep;
 pub use stateful::Stateful;
 
 use crate::{
-    chain::{BoxConsumer, Port, StepContext, Wiring},
+    chain::{BoxConsumer, Carried, Port, StepContext, Wiring},
     graph::{Keeps, Step, StepIndex},
     record::NoKey,
+    time::{NoTime, TimeKind},
 };
 
 /// Records on their way from one step to the next.
 ///
 /// `T` is the type of the records. `Key` is [`NoKey`] until [`key_on`](Stream::key_on) gives each
-/// record a key; then steps may keep a state for each key. A clone is a second branch that sees the
-/// same records.
+/// record a key; then steps may keep a state for each key. `Time` is [`NoTime`], or
+/// [`EventTime`](crate::EventTime) if records know when they happened. What a step makes of a
+/// record has the time of that record. A clone is a second branch that sees the same records.
 ///
 /// The order of records:
 /// - Records of one partition of a source stay in order up to the next shuffle.
@@ -49,16 +54,16 @@ use crate::{
 /// keeps something from one record to the next sees only the records of its worker. Use the state
 /// of a stateful step instead.
 #[must_use = "a stream does nothing until it reaches a sink"]
-pub struct Stream<T, Key = NoKey> {
+pub struct Stream<T, Key = NoKey, Time = NoTime> {
     flow: Flow,
     step: StepIndex,
-    port: Rc<Port<(Key, T)>>,
+    port: Rc<Port<Carried<T, Key, Time>>>,
 }
 
 /// A stream with a key. Its parameters are in the order of a map's.
-pub type KeyedStream<K, V> = Stream<V, K>;
+pub type KeyedStream<K, V, Time = NoTime> = Stream<V, K, Time>;
 
-impl<T: Clone, Key: Clone> Clone for Stream<T, Key> {
+impl<T: Clone, Key: Clone, Time: TimeKind> Clone for Stream<T, Key, Time> {
     fn clone(&self) -> Self {
         self.port.allow_fan_out(self.step, Clone::clone);
         Stream {
@@ -69,8 +74,8 @@ impl<T: Clone, Key: Clone> Clone for Stream<T, Key> {
     }
 }
 
-impl<T: 'static, Key: 'static> Stream<T, Key> {
-    pub(crate) fn new(flow: Flow, step: StepIndex, port: Rc<Port<(Key, T)>>) -> Self {
+impl<T: 'static, Key: 'static, Time: 'static> Stream<T, Key, Time> {
+    pub(crate) fn new(flow: Flow, step: StepIndex, port: Rc<Port<Carried<T, Key, Time>>>) -> Self {
         if flow.is_too_deep(step) {
             port.close();
         }
@@ -78,7 +83,7 @@ impl<T: 'static, Key: 'static> Stream<T, Key> {
     }
 }
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time> Stream<T, Key, Time> {
     /// Gives the step that made this stream an id of its own.
     ///
     /// The store knows a step that keeps something by its id. A name:
@@ -111,22 +116,27 @@ impl<T, Key> Stream<T, Key> {
     }
 }
 
-impl<T: 'static, Key: 'static> Stream<T, Key> {
+impl<T: 'static, Key: 'static, Time: 'static> Stream<T, Key, Time> {
     /// Adds a stateless step: a consumer in the chain of this stream.
-    fn chain<U: 'static, L: 'static, C>(
+    fn chain<U: 'static, L: 'static, M: 'static, C>(
         self,
         kind: &str,
         at: &Location<'_>,
         consumer: C,
-    ) -> Stream<U, L>
+    ) -> Stream<U, L, M>
     where
-        C: FnOnce(StepContext, &mut Wiring, BoxConsumer<(L, U)>) -> BoxConsumer<(Key, T)> + 'static,
+        C: FnOnce(
+                StepContext,
+                &mut Wiring,
+                BoxConsumer<Carried<U, L, M>>,
+            ) -> BoxConsumer<Carried<T, Key, Time>>
+            + 'static,
     {
         let mut step = self.follow(kind, Keeps::Nothing, at);
         step.item = std::any::type_name::<U>();
         step.key = key_name::<L>();
         let index = self.flow.add_step(step);
-        let port: Rc<Port<(L, U)>> = Port::new();
+        let port: Rc<Port<Carried<U, L, M>>> = Port::new();
         let next = port.clone();
         self.port.attach(move |wiring| {
             let next = next.build(wiring);

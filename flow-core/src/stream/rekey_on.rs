@@ -3,9 +3,12 @@
 use std::panic::Location;
 
 use super::{KeyedStream, Stream, map::Each};
-use crate::record::{IsKeyed, KeyKind};
+use crate::{
+    record::{IsKeyed, KeyKind},
+    time::TimeKind,
+};
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Gives each record of a keyed stream another key. The old key is dropped.
     ///
     /// The function sees the value, as with [`key_on`](Stream::key_on). If the new key depends on
@@ -32,7 +35,7 @@ impl<T, Key> Stream<T, Key> {
     /// # assert_eq!(seen, [(1, 1), (1, 2), (2, 1), (2, 2)]);
     /// ```
     #[track_caller]
-    pub fn rekey_on<K, F>(self, mut f: F) -> KeyedStream<K, T>
+    pub fn rekey_on<K, F>(self, mut f: F) -> KeyedStream<K, T, Time>
     where
         Key: IsKeyed + 'static,
         T: 'static,
@@ -40,7 +43,9 @@ impl<T, Key> Stream<T, Key> {
         F: FnMut(&T) -> K + 'static, // a key owns its data: a `String`, not a `&str`
     {
         self.chain("rekey_on", Location::caller(), |at, _, next| {
-            Box::new(Each::new(at, next, move |(_, value)| (f(&value), value)))
+            Box::new(Each::new(at, next, move |(time, (_, value))| {
+                (time, (f(&value), value))
+            }))
         })
     }
 }

@@ -10,9 +10,10 @@ use crate::{
     names,
     record::{KeyKind, State},
     sink::{self, IntoSink, Sink},
+    time::TimeKind,
 };
 
-impl<T, Key> Stream<T, Key> {
+impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
     /// Ends the stream in a sink.
     ///
     /// The sink's id is its kind (`json_lines`). Of two sinks of one kind whose positions are
@@ -63,7 +64,9 @@ impl<T, Key> Stream<T, Key> {
             if S::FALLIBLE {
                 wiring.fallible.insert(index);
             }
-            let format = move |pair| S::item_of(own, Key::item(pair)).map_err(Failure::into_error);
+            let format = move |(_, pair): (Time, _)| {
+                S::item_of(own, Key::item(pair)).map_err(Failure::into_error)
+            };
             ToOne::attach(inlet, at, worker, format, wiring)
         });
         self.flow.add_head(sink::head(index, inlet, sink));

@@ -13,6 +13,7 @@ use crate::{
     record::KeyKind,
     run::{Outcome, Recovery, Runner},
     stream::Flow,
+    time::TimeKind,
 };
 
 /// Runs a dataflow over given records, with a store in a temporary directory.
@@ -221,7 +222,7 @@ impl<T: Clone + Send + 'static, O: Outputs> Harness<Stream<T>, O> {
     }
 }
 
-impl<I: Inputs, T: 'static, Key> Harness<I, Stream<T, Key>>
+impl<I: Inputs, T: 'static, Key, Time: TimeKind> Harness<I, Stream<T, Key, Time>>
 where
     Key: KeyKind + 'static,
     Key::Item<T>: Serialize + DeserializeOwned + Send + Clone,

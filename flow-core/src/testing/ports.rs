@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{TestSink, TestSource};
-use crate::{Stream, record::KeyKind, stream::Flow};
+use crate::{Stream, record::KeyKind, stream::Flow, time::TimeKind};
 
 /// The inputs of a dataflow under test: one stream, a tuple of up to four, or none.
 #[diagnostic::on_unimplemented(
@@ -54,7 +54,7 @@ impl<T: Clone + Send + 'static> Inputs for Stream<T> {
     }
 }
 
-impl<T: 'static, Key> Outputs for Stream<T, Key>
+impl<T: 'static, Key, Time: TimeKind> Outputs for Stream<T, Key, Time>
 where
     Key: KeyKind + 'static,
     Key::Item<T>: Serialize + DeserializeOwned + Send + Clone,
@@ -87,7 +87,7 @@ impl Outputs for () {
 }
 
 macro_rules! tuples {
-    ($($item:ident $key:ident $at:tt $input:literal $output:literal),*) => {
+    ($($item:ident $key:ident $time:ident $at:tt $input:literal $output:literal),*) => {
         impl<$($item: Clone + Send + 'static),*> Inputs for ($(Stream<$item>,)*) {
             type Sources = ($(TestSource<$item>,)*);
 
@@ -100,7 +100,8 @@ macro_rules! tuples {
             }
         }
 
-        impl<$($item: 'static, $key: KeyKind + 'static),*> Outputs for ($(Stream<$item, $key>,)*)
+        impl<$($item: 'static, $key: KeyKind + 'static, $time: TimeKind),*> Outputs
+            for ($(Stream<$item, $key, $time>,)*)
         where
             $($key::Item<$item>: Serialize + DeserializeOwned + Send + Clone),*
         {
@@ -117,11 +118,11 @@ macro_rules! tuples {
     };
 }
 
-tuples!(A K 0 "input_1" "output_1", B L 1 "input_2" "output_2");
+tuples!(A K S 0 "input_1" "output_1", B L T 1 "input_2" "output_2");
 tuples!(
-    A K 0 "input_1" "output_1", B L 1 "input_2" "output_2", C M 2 "input_3" "output_3"
+    A K S 0 "input_1" "output_1", B L T 1 "input_2" "output_2", C M U 2 "input_3" "output_3"
 );
 tuples!(
-    A K 0 "input_1" "output_1", B L 1 "input_2" "output_2", C M 2 "input_3" "output_3",
-    D N 3 "input_4" "output_4"
+    A K S 0 "input_1" "output_1", B L T 1 "input_2" "output_2", C M U 2 "input_3" "output_3",
+    D N V 3 "input_4" "output_4"
 );

@@ -18,6 +18,7 @@ use crate::{
         LineError, Reader, Source, SourceError,
         lines::{BadLine, Line, LineParser, excerpt_of, line_content, log_skipped},
     },
+    time::NoTime,
 };
 
 /// The number of records that go through the chain at a time.
@@ -98,7 +99,9 @@ impl<S: Source> Blocks for Reading<S> {
                 }
             };
             match record {
-                Ok(record) => self.batch.extend(record.map(|record| (NoKey, record))),
+                Ok(record) => self
+                    .batch
+                    .extend(record.map(|record| (NoTime, (NoKey, record)))),
                 Err(error) => {
                     ended = Some((self.lines.end, Some((None, error.into()))));
                     break;

@@ -18,7 +18,8 @@ use self::{
 use super::{Excerpt, Next, Reader, Source, UnfinishedLine, cannot_resume, lines::LineParser};
 use crate::{
     chain::{
-        Batch, BoxConsumer, Fault, FaultOrigin, Locator, Pushed, Skips, StepContext, StopFlag,
+        Batch, BoxConsumer, Carried, Fault, FaultOrigin, Locator, Pushed, Skips, StepContext,
+        StopFlag,
     },
     engine::{
         Block, Blocks, EpochRows, Filled, RecordFailure, RunHandle, SourceBell, SourceFault,
@@ -27,6 +28,7 @@ use crate::{
     error::{Kept, NotKept, RecordPosition},
     graph::StepIndex,
     record::NoKey,
+    time::NoTime,
 };
 
 struct Reading<S: Source> {
@@ -41,9 +43,9 @@ struct Reading<S: Source> {
     turn: usize,
     /// Makes records of lines, if any worker may do that.
     parser: Option<LineParser<S::Item>>,
-    chain: BoxConsumer<(NoKey, S::Item)>,
+    chain: BoxConsumer<Carried<S::Item, NoKey, NoTime>>,
     /// Records of a block on their way to the chain.
-    batch: Vec<(NoKey, S::Item)>,
+    batch: Vec<Carried<S::Item, NoKey, NoTime>>,
     /// The lines of the batch that made no record, and whether each was skipped because it is bad.
     holes: Vec<(usize, bool)>,
     /// What a push has left in the chain.
@@ -177,13 +179,13 @@ impl<S: Source> Reading<S> {
             let all = std::mem::take(&mut partition.records);
             Vec::from(all)
                 .into_iter()
-                .map(|item| (NoKey, item))
+                .map(|item| (NoTime, (NoKey, item)))
                 .collect()
         } else {
             partition
                 .records
                 .drain(..count)
-                .map(|item| (NoKey, item))
+                .map(|item| (NoTime, (NoKey, item)))
                 .collect()
         };
         let mut batch = self.batch_of(batch, stop);
@@ -240,7 +242,7 @@ impl<S: Source> Reading<S> {
     }
 
     /// A batch of these records. A stop may cut it if a step may fail and nothing would be lost.
-    fn batch_of(&self, records: Vec<(NoKey, S::Item)>, stop: &StopFlag) -> Batch<(NoKey, S::Item)> {
+    fn batch_of<R>(&self, records: Vec<R>, stop: &StopFlag) -> Batch<R> {
         self.at.begin();
         let batch = Batch::of_source(records);
         match self.fallible.is_empty() || self.rests || cannot_resume::<S>() {

@@ -17,19 +17,20 @@ use super::{
     token::{decode_token, put, token_row},
 };
 use crate::{
-    chain::Port,
+    chain::{Carried, Port},
     engine::{Head, HeadContext, Operator, PartitionBell},
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     graph::StepIndex,
     record::NoKey,
     source::{At, Reader, Source, SourceError, lines::LineParser},
+    time::NoTime,
 };
 
 /// Makes the source on a worker.
 pub(crate) fn head<S: Source>(
     index: StepIndex,
     source: S,
-    port: Rc<Port<(NoKey, S::Item)>>,
+    port: Rc<Port<Carried<S::Item, NoKey, NoTime>>>,
 ) -> Head {
     let source = Rc::new(source);
     let listed = source.clone();

@@ -5,19 +5,23 @@ use std::{panic::Location, rc::Rc};
 use super::{KeyAndValue, OrDead, Slot, Stateful, Value, fallible::or_as_before};
 use crate::{
     KeyedStream, Stream,
-    chain::{Port, Wiring},
+    chain::{Carried, Port, Wiring},
     record::{Key, KeyKind, NoKey, Record, StateCodec, StepKey, StepState},
     state::{DeadRecord, Emit, Many, One, Results, ResultsAndDead},
     stream::dead::dead_step,
+    time::{NoTime, TimeKind},
 };
 
 /// The results, and the records that failed.
-pub type AndDead<W, T, K, E> = (KeyedStream<K, W>, Stream<DeadRecord<K, T, E>>);
+pub type AndDead<W, T, K, E, Time = NoTime> = (
+    KeyedStream<K, W, Time>,
+    Stream<DeadRecord<K, T, E>, NoKey, Time>,
+);
 
-impl<T, K, Has> Stateful<T, K, Value, Has, OrDead> {
+impl<T, K, Has, Time: TimeKind> Stateful<T, K, Value, Has, OrDead, Time> {
     /// Replaces each value by the result of `f(&mut state, value)`, which may fail.
     #[track_caller]
-    pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
+    pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
@@ -35,7 +39,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, OrDead> {
 
     /// Replaces each value by any number of others: `f(&mut state, value)` returns them, or fails.
     #[track_caller]
-    pub fn flat_map<S, I, E, F>(self, f: F) -> AndDead<I::Item, T, K, E>
+    pub fn flat_map<S, I, E, F>(self, f: F) -> AndDead<I::Item, T, K, E, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
@@ -52,10 +56,10 @@ impl<T, K, Has> Stateful<T, K, Value, Has, OrDead> {
     }
 }
 
-impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
+impl<T, K, Has, Time: TimeKind> Stateful<T, K, KeyAndValue, Has, OrDead, Time> {
     /// Replaces each value by the result of `f(&key, &mut state, value)`, which may fail.
     #[track_caller]
-    pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
+    pub fn map<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
@@ -74,7 +78,7 @@ impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
     /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them, or
     /// fails.
     #[track_caller]
-    pub fn flat_map<S, I, E, F>(self, f: F) -> AndDead<I::Item, T, K, E>
+    pub fn flat_map<S, I, E, F>(self, f: F) -> AndDead<I::Item, T, K, E, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
@@ -91,7 +95,7 @@ impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, OrDead> {
     }
 }
 
-impl<T, K> Stream<T, K> {
+impl<T, K, Time: TimeKind> Stream<T, K, Time> {
     /// Adds a step that keeps a state for each key and has two streams.
     fn keep_or_dead<S, W, R, E>(
         self,
@@ -99,7 +103,7 @@ impl<T, K> Stream<T, K> {
         place: &Location<'_>,
         codec: StateCodec<S>,
         f: impl FnMut(&K, &mut Option<S>, T) -> Result<R, E> + 'static,
-    ) -> AndDead<W, T, K, E>
+    ) -> AndDead<W, T, K, E, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
@@ -107,15 +111,15 @@ impl<T, K> Stream<T, K> {
         W: 'static,
         R: 'static,
         E: 'static,
-        Results<K, W>: Emit<K, R>,
+        Results<Time, K, W>: Emit<Time, K, R>,
     {
         let mut f = f;
         let f = move |key: &K, kept: &mut Option<S>, value: T| {
             let copy = value.clone();
             Ok(or_as_before(kept, |kept| f(key, kept, value)).map_err(|cause| (copy, cause)))
         };
-        let port: Rc<Port<(K, W)>> = Port::new();
-        let dead_port = Port::<(NoKey, DeadRecord<K, T, E>)>::new();
+        let port: Rc<Port<Carried<W, K, Time>>> = Port::new();
+        let dead_port = Port::<Carried<DeadRecord<K, T, E>, NoKey, Time>>::new();
         let (to, dead_to) = (port.clone(), dead_port.clone());
         let emit =
             move |index, wiring: &mut Wiring| ResultsAndDead::build(index, &to, &dead_to, wiring);

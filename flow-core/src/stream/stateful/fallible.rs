@@ -9,6 +9,7 @@ use crate::{
     error::{BoxError, Failure},
     record::{Key, KeyKind, Record, StepKey, StepState},
     state::{Many, One},
+    time::TimeKind,
 };
 
 /// What happens to a record on which the function fails, and to the state that it may have changed.
@@ -54,10 +55,10 @@ pub(super) fn or_as_before<S: Clone, W, E>(
     Ok(result)
 }
 
-impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
+impl<T, K, Has, Fails, Time: TimeKind> Stateful<T, K, Value, Has, Or<Fails>, Time> {
     /// Replaces each value by the result of `f(&mut state, value)`, which may fail.
     #[track_caller]
-    pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
+    pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -78,7 +79,7 @@ impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
 
     /// Replaces each value by any number of others: `f(&mut state, value)` returns them, or fails.
     #[track_caller]
-    pub fn flat_map<S, I, E, F>(self, f: F) -> KeyedStream<K, I::Item>
+    pub fn flat_map<S, I, E, F>(self, f: F) -> KeyedStream<K, I::Item, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -98,10 +99,10 @@ impl<T, K, Has, Fails> Stateful<T, K, Value, Has, Or<Fails>> {
     }
 }
 
-impl<T, K, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
+impl<T, K, Has, Fails, Time: TimeKind> Stateful<T, K, KeyAndValue, Has, Or<Fails>, Time> {
     /// Replaces each value by the result of `f(&key, &mut state, value)`, which may fail.
     #[track_caller]
-    pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
+    pub fn map<S, W, E, F>(self, f: F) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -123,7 +124,7 @@ impl<T, K, Has, Fails> Stateful<T, K, KeyAndValue, Has, Or<Fails>> {
     /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them, or
     /// fails.
     #[track_caller]
-    pub fn flat_map<S, I, E, F>(self, f: F) -> KeyedStream<K, I::Item>
+    pub fn flat_map<S, I, E, F>(self, f: F) -> KeyedStream<K, I::Item, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,

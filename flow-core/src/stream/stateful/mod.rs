@@ -13,11 +13,12 @@ use std::{any::TypeId, marker::PhantomData, panic::Location, rc::Rc};
 
 use super::{KeyedStream, Stream};
 use crate::{
-    chain::{Port, Shuffle, Wiring},
+    chain::{Carried, Port, Shuffle, Wiring},
     error::BoxError,
     graph::{Keeps, StepIndex, Trace, Types},
     record::{Key, Record, StateCodec},
     state::{self, Emit, Results},
+    time::{NoTime, TimeKind},
 };
 
 pub use dead::AndDead;
@@ -25,8 +26,8 @@ pub use fallible::OnFailure;
 
 /// A stateful step that still lacks its function: see [`Stream::stateful`].
 #[must_use = "a step does nothing until it has its function: `.map(..)` or `.flat_map(..)`"]
-pub struct Stateful<T, K, Sees = Value, Has = Always, Fails = Never> {
-    stream: KeyedStream<K, T>,
+pub struct Stateful<T, K, Sees = Value, Has = Always, Fails = Never, Time = NoTime> {
+    stream: KeyedStream<K, T, Time>,
     options: PhantomData<(Sees, Has, Fails)>,
 }
 
@@ -78,7 +79,7 @@ impl<S> Slot<S> for Perhaps {
     }
 }
 
-impl<T, K> Stream<T, K> {
+impl<T, K, Time: TimeKind> Stream<T, K, Time> {
     /// Begins a step that keeps a state for each key, with options. The function comes last, in
     /// [`map`](Stateful::map) or [`flat_map`](Stateful::flat_map).
     ///
@@ -118,13 +119,13 @@ impl<T, K> Stream<T, K> {
     #[doc(alias = "stateful_map_opt_with_key")]
     #[doc(alias = "try_stateful_flat_map")]
     #[doc(alias = "try_stateful_map_opt")]
-    pub fn stateful(self) -> Stateful<T, K> {
+    pub fn stateful(self) -> Stateful<T, K, Value, Always, Never, Time> {
         Stateful::of(self)
     }
 }
 
-impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
-    fn of(stream: KeyedStream<K, T>) -> Self {
+impl<T, K, Sees, Has, Fails, Time> Stateful<T, K, Sees, Has, Fails, Time> {
+    fn of(stream: KeyedStream<K, T, Time>) -> Self {
         Stateful {
             stream,
             options: PhantomData,
@@ -148,7 +149,7 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
     /// # }).run().unwrap();
     /// # assert_eq!(seen.take(), ["7 is number 1 of those with remainder 1"]);
     /// ```
-    pub fn with_key(self) -> Stateful<T, K, KeyAndValue, Has, Fails> {
+    pub fn with_key(self) -> Stateful<T, K, KeyAndValue, Has, Fails, Time> {
         Stateful::of(self.stream)
     }
 
@@ -175,7 +176,7 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
     /// # }).run().unwrap();
     /// # assert_eq!(seen.take(), [(1, 3), (2, 4)]);
     /// ```
-    pub fn optional(self) -> Stateful<T, K, Sees, Perhaps, Fails> {
+    pub fn optional(self) -> Stateful<T, K, Sees, Perhaps, Fails, Time> {
         Stateful::of(self.stream)
     }
 
@@ -198,7 +199,7 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
     /// # }).run().unwrap_err();
     /// # assert!(error.to_string().contains("overdrawn by 2"), "{error}");
     /// ```
-    pub fn or_fail(self) -> Stateful<T, K, Sees, Has, Or<Fail>> {
+    pub fn or_fail(self) -> Stateful<T, K, Sees, Has, Or<Fail>, Time> {
         Stateful::of(self.stream)
     }
 
@@ -223,7 +224,7 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
     /// # assert_eq!(outcome.skipped(), 1);
     /// # assert_eq!(seen.take(), [5, 4]);
     /// ```
-    pub fn or_skip(self) -> Stateful<T, K, Sees, Has, Or<Skip>> {
+    pub fn or_skip(self) -> Stateful<T, K, Sees, Has, Or<Skip>, Time> {
         Stateful::of(self.stream)
     }
 
@@ -260,15 +261,16 @@ impl<T, K, Sees, Has, Fails> Stateful<T, K, Sees, Has, Fails> {
     /// # assert_eq!(seen.take(), [5, 4]);
     /// # assert_eq!(failed.take(), ["-7 cents: overdrawn by 2"]);
     /// ```
-    pub fn or_dead(self) -> Stateful<T, K, Sees, Has, OrDead> {
+    pub fn or_dead(self) -> Stateful<T, K, Sees, Has, OrDead, Time> {
         Stateful::of(self.stream)
     }
 }
 
-impl<T, K> Stream<T, K>
+impl<T, K, Time> Stream<T, K, Time>
 where
     T: Record,
     K: Key,
+    Time: TimeKind,
 {
     /// Adds a step behind a shuffle that keeps a state for each key. `emit` makes what takes the
     /// results of its function.
@@ -283,7 +285,7 @@ where
     where
         S: 'static,
         R: 'static,
-        E: Emit<K, R> + 'static,
+        E: Emit<Time, K, R> + 'static,
     {
         let mut step = self.follow(kind, Keeps::States, place);
         step.item = std::any::type_name::<W>();
@@ -314,14 +316,14 @@ where
         place: &Location<'_>,
         codec: StateCodec<S>,
         f: impl FnMut(&K, &mut Option<S>, T) -> Result<R, BoxError> + 'static,
-    ) -> KeyedStream<K, W>
+    ) -> KeyedStream<K, W, Time>
     where
         S: 'static,
         W: 'static,
         R: 'static,
-        Results<K, W>: Emit<K, R>,
+        Results<Time, K, W>: Emit<Time, K, R>,
     {
-        let port: Rc<Port<(K, W)>> = Port::new();
+        let port: Rc<Port<Carried<W, K, Time>>> = Port::new();
         let to = port.clone();
         let emit = move |index, wiring: &mut Wiring| Results::build(index, &to, wiring);
         let index = self.keep::<S, W, R, _>(kind, place, codec, f, emit);

@@ -7,12 +7,13 @@ use crate::{
     KeyedStream,
     record::{Key, KeyKind, Record, StepKey, StepState},
     state::{Many, One},
+    time::TimeKind,
 };
 
-impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
+impl<T, K, Has, Time: TimeKind> Stateful<T, K, Value, Has, Never, Time> {
     /// Replaces each value by the result of `f(&mut state, value)`.
     #[track_caller]
-    pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W>
+    pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -29,7 +30,7 @@ impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
 
     /// Replaces each value by any number of others: `f(&mut state, value)` returns them.
     #[track_caller]
-    pub fn flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item>
+    pub fn flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -45,10 +46,10 @@ impl<T, K, Has> Stateful<T, K, Value, Has, Never> {
     }
 }
 
-impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, Never> {
+impl<T, K, Has, Time: TimeKind> Stateful<T, K, KeyAndValue, Has, Never, Time> {
     /// Replaces each value by the result of `f(&key, &mut state, value)`.
     #[track_caller]
-    pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W>
+    pub fn map<S, W, F>(self, f: F) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -65,7 +66,7 @@ impl<T, K, Has> Stateful<T, K, KeyAndValue, Has, Never> {
 
     /// Replaces each value by any number of others: `f(&key, &mut state, value)` returns them.
     #[track_caller]
-    pub fn flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item>
+    pub fn flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,

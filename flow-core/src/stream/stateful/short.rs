@@ -5,9 +5,10 @@ use crate::{
     KeyedStream, Stream,
     error::{Failure, OnError},
     record::{Key, KeyKind, Record, StepKey, StepState},
+    time::TimeKind,
 };
 
-impl<T, K> Stream<T, K> {
+impl<T, K, Time: TimeKind> Stream<T, K, Time> {
     /// Replaces each value by the result of `f(&mut state, value)`, with a state for each key.
     ///
     /// The function may change the state. A new key begins with `S::default()`. A change becomes
@@ -33,7 +34,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), [(false, 1), (true, 2), (false, 4), (true, 6)]);
     /// ```
     #[track_caller]
-    pub fn stateful_map<S, W, F>(self, f: F) -> KeyedStream<K, W>
+    pub fn stateful_map<S, W, F>(self, f: F) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -66,7 +67,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), [(true, 4), (false, 3), (true, 6)]);
     /// ```
     #[track_caller]
-    pub fn stateful_flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item>
+    pub fn stateful_flat_map<S, I, F>(self, f: F) -> KeyedStream<K, I::Item, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -100,7 +101,7 @@ impl<T, K> Stream<T, K> {
     /// # assert!(error.to_string().contains("overdrawn by 2"), "{error}");
     /// ```
     #[track_caller]
-    pub fn try_stateful_map<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
+    pub fn try_stateful_map<S, W, E, F>(self, f: F) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -136,7 +137,11 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), [(true, 5), (true, 4)]);
     /// ```
     #[track_caller]
-    pub fn try_stateful_map_with<S, W, E, F>(self, f: F, on_error: OnError) -> KeyedStream<K, W>
+    pub fn try_stateful_map_with<S, W, E, F>(
+        self,
+        f: F,
+        on_error: OnError,
+    ) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -172,7 +177,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), ["7 is number 1 of those with remainder 1"]);
     /// ```
     #[track_caller]
-    pub fn stateful_map_with_key<S, W, F>(self, f: F) -> KeyedStream<K, W>
+    pub fn stateful_map_with_key<S, W, F>(self, f: F) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -203,7 +208,7 @@ impl<T, K> Stream<T, K> {
     /// # assert!(error.to_string().contains("account 17 is overdrawn"), "{error}");
     /// ```
     #[track_caller]
-    pub fn try_stateful_map_with_key<S, W, E, F>(self, f: F) -> KeyedStream<K, W>
+    pub fn try_stateful_map_with_key<S, W, E, F>(self, f: F) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
@@ -245,7 +250,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(failed.take(), ["(true, -7): overdrawn by 2"]);
     /// ```
     #[track_caller]
-    pub fn try_stateful_map_or_dead<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E>
+    pub fn try_stateful_map_or_dead<S, W, E, F>(self, f: F) -> AndDead<W, T, K, E, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record + Clone,
@@ -284,7 +289,7 @@ impl<T, K> Stream<T, K> {
     /// # assert_eq!(seen.take(), [(1, 3), (2, 4)]);
     /// ```
     #[track_caller]
-    pub fn stateful_map_opt<S, W, F>(self, f: F) -> KeyedStream<K, W>
+    pub fn stateful_map_opt<S, W, F>(self, f: F) -> KeyedStream<K, W, Time>
     where
         K: Key + KeyKind + StepKey<K::Kind>,
         T: Record,
