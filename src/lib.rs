@@ -46,12 +46,12 @@ pub use flow_core::__private;
 pub use flow_core::{
     BadName, BoxError, BuildError, Built, ByteLines, Clock, CodecError, Convert, Dead, Difference,
     Ended, Epoch, Epochs, EventTime, Failure, Flow, Graph, HasTime, InputIsStore, IsKeyed,
-    IsUnkeyed, JsonLines, Keeps, Kept, Key, KeyKind, KeyedStream, NoKey, NoTime, NotKept, Notice,
-    OnError, Origin, Outcome, OutputError, OutputInStore, OutputIsInput, OutputProblem,
-    OwnsItsData, ParseEpochError, ParseEpochsError, ParseRetainError, Place, Progress, Record,
-    RecordError, RecordPosition, Recovery, ResumeError, Retain, RunError, RunHandle, Runner, Safe,
-    Schema, SinkError, SinkStep, SourceError, Started, State, Stateful, Step, StepKey, StepState,
-    StoreError, Stream, TextLines, TimeKind, TypeChange, scope, sink, source, stateful, store,
-    testing,
+    IsUnkeyed, IsUntimed, JsonLines, Keeps, Kept, Key, KeyKind, KeyedStream, Late, MayGetTime,
+    NoKey, NoTime, NotKept, Notice, OnError, Origin, Outcome, OutputError, OutputInStore,
+    OutputIsInput, OutputProblem, OwnsItsData, ParseEpochError, ParseEpochsError, ParseRetainError,
+    Place, Progress, Record, RecordError, RecordPosition, Recovery, ResumeError, Retain, RunError,
+    RunHandle, Runner, Safe, Schema, SinkError, SinkStep, SourceError, Started, State, Stateful,
+    Step, StepKey, StepState, StoreError, Stream, TextLines, TimeKind, Timestamp, TypeChange,
+    Window, Windowed, WindowedStreams, Windows, scope, sink, source, stateful, store, testing,
 };
 pub use program::{Entry, main};

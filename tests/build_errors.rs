@@ -2,10 +2,13 @@
 //! their places.
 #![cfg(test)]
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
 
 use flow::{
-    BuildError, Flow, RunError, Runner,
+    BuildError, Flow, RunError, Runner, Timestamp, Windows,
     prelude::*,
     sink,
     source::{self, NoResume, Source as _},
@@ -303,6 +306,108 @@ fn a_stream_that_leads_nowhere() {
             .contains("the output of `map` is never used"),
         "{error}"
     );
+}
+
+fn second(n: &u64) -> Timestamp {
+    Timestamp::from_second(*n as i64).unwrap()
+}
+
+#[test]
+fn late_records_that_go_nowhere() {
+    let build = |dropped: bool| {
+        Runner::new(move |flow| {
+            let keyed = numbers(flow)
+                .event_time(second, Duration::ZERO)
+                .key_on(|n| *n);
+            let minutes = Windows::tumbling(Duration::from_secs(60));
+            let sums = keyed.fold_window(minutes, || 0, |sum: &mut u64, n| *sum += n);
+            let sums = sums.named("sums");
+            let values = match dropped {
+                true => sums.drop_late(),
+                false => sums.values,
+            };
+            values.map(|(_, sum)| sum.value).sink(nothing());
+        })
+    };
+    build(true).graph().unwrap();
+    let error = build(false).graph().unwrap_err();
+    assert!(matches!(error, BuildError::Unused { .. }), "{error}");
+    let place = error.place().unwrap();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{place}: the output of `late` is never used\nhelp: end it in a sink, or drop it with \
+             `.drop_late()`"
+        )
+    );
+}
+
+#[test]
+fn a_conversion_behind_the_streams_of_windows() {
+    let error = error(|flow| {
+        let timed = numbers(flow).event_time(second, Duration::ZERO);
+        let minutes = Windows::tumbling(Duration::from_secs(60));
+        let keyed = timed.key_on(|n| *n);
+        let sums = keyed.fold_window(minutes, || 0, |sum: &mut u64, n| *sum += n);
+        let sums = sums.named("sums").drop_late();
+        let sums = sums.migrate_from(|sum: u32| u64::from(sum));
+        sums.map(|(_, sum)| sum.value).sink(nothing());
+    });
+    assert_eq!(error.kind(), "migrates-to-other");
+    let text = error.to_string();
+    assert!(text.contains("before `.drop_late()`"), "{text}");
+}
+
+#[test]
+fn a_time_behind_a_shuffle() {
+    let place = line!() + 8;
+    let error = error(|flow| {
+        let counts = numbers(flow)
+            .key_on(|n| *n)
+            .stateful_map(count)
+            .named("count");
+        let timed = counts
+            .map(|(_, n)| n + 1)
+            .event_time(second, Duration::ZERO);
+        timed.named("happened").drop_time().sink(nothing());
+    });
+    assert!(
+        matches!(error, BuildError::TimeBehindShuffle { .. }),
+        "{error}"
+    );
+    assert_eq!(error.kind(), "time-behind-shuffle");
+    assert_eq!(error.step(), Some("happened"));
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("tests/build_errors.rs:{place}:")),
+        "{text}"
+    );
+    assert!(text.contains("behind the shuffle of `count`"), "{text}");
+    assert!(text.contains("right behind the source"), "{text}");
+}
+
+#[test]
+fn two_times_without_a_name() {
+    let build = |name: Option<&'static str>| {
+        Runner::new(move |flow| {
+            let numbers = numbers(flow);
+            let first = numbers.clone().event_time(second, Duration::ZERO);
+            let other = numbers.event_time(second, Duration::from_secs(10));
+            let other = match name {
+                Some(name) => other.named(name),
+                None => other,
+            };
+            first.merge(other).drop_time().sink(nothing());
+        })
+    };
+    build(Some("other")).graph().unwrap();
+    let error = build(None).graph().unwrap_err();
+    assert!(matches!(error, BuildError::TwoOfOneKind { .. }), "{error}");
+    assert_eq!(error.step(), Some("event_time"));
+    let text = error.to_string();
+    let start = "two event_time steps have no name but that of their kind, `event_time`: tests/";
+    assert!(text.starts_with(start), "{text}");
+    assert!(error.help().unwrap().contains(".named(\"..\")"), "{text}");
 }
 
 #[test]

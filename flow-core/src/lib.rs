@@ -53,10 +53,15 @@ pub use flow_store::{
 };
 pub use formats::{ByteLines, JsonLines, TextLines};
 pub use graph::{Graph, Keeps, Step, scope};
+/// The type of times.
+pub use jiff::Timestamp;
 pub use record::{
     IsKeyed, IsUnkeyed, Key, KeyKind, NoKey, OwnsItsData, Record, State, StepKey, StepState,
 };
 pub use resume::Notice;
 pub use run::{Ended, Outcome, Recovery, Runner, Started};
-pub use stream::{Built, Convert, Flow, KeyedStream, SinkStep, Stateful, Stream, stateful};
-pub use time::{EventTime, HasTime, NoTime, TimeKind};
+pub use stream::{
+    Built, Convert, Flow, KeyedStream, Late, SinkStep, Stateful, Stream, Window, Windowed,
+    WindowedStreams, Windows, stateful,
+};
+pub use time::{EventTime, HasTime, IsUntimed, MayGetTime, NoTime, TimeKind};

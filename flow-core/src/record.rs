@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use flow_store::{Checked, CodecError, Schema};
 
+use crate::state::Panes;
+
 /// A value that owns its data: it borrows nothing from the bytes that it is read from.
 ///
 /// It is implemented for every type that implements `Deserialize` and contains no lifetime. A
@@ -46,6 +48,12 @@ pub trait State: 'static {
     where
         Self: Sized;
 
+    /// Reads a value from the front of `bytes`, and advances `bytes` past it.
+    #[doc(hidden)]
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, CodecError>
+    where
+        Self: Sized;
+
     /// The schema of the type, as the store keeps it.
     #[doc(hidden)]
     fn schema() -> Schema
@@ -62,6 +70,11 @@ impl<T: Serialize + for<'any> OwnsItsData<'any> + 'static> State for T {
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         json_number::check(bytes)?;
         flow_store::decode(bytes)
+    }
+
+    fn decode_front(bytes: &mut &[u8]) -> Result<Self, CodecError> {
+        json_number::check(bytes)?;
+        flow_store::decode_front(bytes)
     }
 
     fn schema() -> Schema {
@@ -83,6 +96,10 @@ pub trait StepState<S> {
     /// How `S` is written and read.
     #[doc(hidden)]
     fn codec() -> StateCodec<S>;
+
+    /// How the open windows of a key are written and read.
+    #[doc(hidden)]
+    fn panes() -> StateCodec<Panes<S>>;
 }
 
 #[diagnostic::do_not_recommend]
@@ -92,6 +109,14 @@ impl<F, S: State> StepState<S> for F {
             encode: S::encode,
             decode: S::decode,
             schema: S::schema,
+        }
+    }
+
+    fn panes() -> StateCodec<Panes<S>> {
+        StateCodec {
+            encode: Panes::encode,
+            decode: Panes::decode,
+            schema: Panes::<S>::schema,
         }
     }
 }

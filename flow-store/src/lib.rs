@@ -106,7 +106,7 @@
 //!
 //! ```text
 //! $ flow-store info state
-//! store    [..] (format 5)
+//! store    [..] (format 6)
 //! flow     words
 //! epoch    1.2, and 2 retained from 1.0 on
 //! state    clean: the last execution recorded how it ended
@@ -114,7 +114,7 @@
 //! file     state/part-00000-of-00001.redb, [..], closed
 //!
 //! steps
-//!   lines   source  2 rows  44 B
+//!   lines   source  2 rows  46 B
 //!   counts  state   3 rows  76 B
 //!   out     sink    1 row   3 B
 //!
@@ -130,7 +130,10 @@
 //! Values are JSON with the names of fields. A key is given as `export` shows it, or in its usual
 //! form: a text without quotes, an address, an identifier, a time, a number of any size, bytes as
 //! `0x00ff`. The row of a source's partition says whether the partition was read to its end, and
-//! its state is the token. The state of a sink is its position.
+//! its state is the token. If its records have a time, `times` has the latest one, in microseconds
+//! since 1970, for each step that gives it. The state of a sink is its position. A windowed step
+//! has a list of `[open, shown, value]` for each key with open windows, and a row for itself with
+//! the key `null`.
 //!
 //! ```text
 //! $ flow-store get state counts anna
@@ -244,7 +247,8 @@ mod visible;
 
 pub use codec::msgpack::text as text_of;
 pub use codec::{
-    Checked, Checks, CodecError, TokenRow, decode, decode_front, encode, encode_key, is_plain_key,
+    Checked, Checks, CodecError, TokenRow, begin_list, decode, decode_front, encode, encode_key,
+    is_plain_key, list_front,
 };
 pub use epoch::{Epoch, ParseEpochError};
 pub use error::{

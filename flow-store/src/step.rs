@@ -18,6 +18,9 @@ pub enum StepKind {
     State,
     /// A sink: its rows are the positions of its shards.
     Sink,
+    /// A step that gives records a time. It has no rows: the times that it has seen are in the rows
+    /// of the partitions.
+    Time,
 }
 
 impl StepKind {
@@ -26,7 +29,7 @@ impl StepKind {
     pub fn group(self, key: &[u8]) -> u16 {
         match self {
             StepKind::State => group(hash(key)),
-            StepKind::Source | StepKind::Sink => 0,
+            StepKind::Source | StepKind::Sink | StepKind::Time => 0,
         }
     }
 
@@ -37,29 +40,31 @@ impl StepKind {
             StepKind::Source => "tokens",
             StepKind::State => "states",
             StepKind::Sink => "positions",
+            StepKind::Time => "times",
         }
     }
 
     /// Splits the value of a row into MessagePack values.
     ///
-    /// The row of a source's partition has two values: whether the partition was read to its end,
-    /// and its token. Every other row has one value, and the first part is `None`.
+    /// The row of a source's partition begins with whether the partition was read to its end and
+    /// with its times; the part that is returned is its token. Every other row has one value, and
+    /// the first part is `None`.
     ///
     /// # Errors
     ///
-    /// [`CodecError::Decode`] if the row of a source does not begin with a bool.
+    /// [`CodecError::Decode`] if the row of a source does not begin with a bool and a map.
     ///
     /// ```
     /// use flow_store::StepKind;
     ///
     /// assert_eq!(StepKind::State.split(&[7])?, (None, &[7][..]));
-    /// assert_eq!(StepKind::Source.split(&[0xc3, 7])?, (Some(true), &[7][..]));
+    /// assert_eq!(StepKind::Source.split(&[0xc3, 0x80, 7])?, (Some(true), &[7][..]));
     /// assert!(StepKind::Source.split(&[7]).is_err());
     /// # Ok::<(), flow_store::CodecError>(())
     /// ```
     pub fn split(self, value: &[u8]) -> Result<(Option<bool>, &[u8]), CodecError> {
         match self {
-            StepKind::State | StepKind::Sink => Ok((None, value)),
+            StepKind::State | StepKind::Sink | StepKind::Time => Ok((None, value)),
             StepKind::Source => {
                 let row = TokenRow::read(value)?;
                 Ok((Some(row.finished), row.token))
@@ -74,6 +79,7 @@ impl fmt::Display for StepKind {
             StepKind::Source => "source",
             StepKind::State => "state",
             StepKind::Sink => "sink",
+            StepKind::Time => "time",
         })
     }
 }

@@ -213,6 +213,26 @@ impl<T> Batch<T> {
         made.out.records.extend(self.records.drain(..).map(f));
     }
 
+    /// Puts the result of `f` for each record and its parent into `out`.
+    pub(crate) fn map_with_parents<U>(
+        &mut self,
+        at: &StepContext,
+        out: &mut Batch<U>,
+        mut f: impl FnMut(T, Parent) -> U,
+    ) {
+        at.enter();
+        out.records.clear();
+        out.stop.clone_from(&self.stop);
+        self.parents.move_to(&mut out.parents);
+        let made = Made { at, out };
+        let Batch {
+            records, parents, ..
+        } = &mut *made.out;
+        for (place, record) in self.records.drain(..).enumerate() {
+            records.push(f(record, parents.get(place)));
+        }
+    }
+
     /// Puts the result of `f` for each record into `out`, if there is one.
     ///
     /// Errors of `f` go to `failed`. The first error that `failed` returns ends the batch. A stop

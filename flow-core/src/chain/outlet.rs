@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::{BoxError, Kept, NotKept},
     record::{Key, Record},
-    time::TimeKind,
+    time::{ClockRef, TimeKind, add_clocks},
 };
 
 /// The number of the input of a step behind a shuffle, by which engine and outlets find each other.
@@ -49,6 +49,16 @@ pub(crate) trait Outlet: Staged {
         None
     }
 
+    /// Notes that these clocks lead here.
+    fn lead(&mut self, clocks: &[ClockRef]) {
+        let _ = clocks;
+    }
+
+    /// The clocks that lead here.
+    fn clocks(&self) -> &[ClockRef] {
+        &[]
+    }
+
     /// Sends what is settled for each worker, if that is at least `least` records.
     fn send(&mut self, least: usize, send: &mut dyn FnMut(Parcel));
 }
@@ -72,6 +82,7 @@ pub(crate) struct Shuffle<K, V, Time> {
     #[allow(clippy::vec_box)] // boxed, as they travel
     staged: Vec<Box<Keyed<K, V, Time>>>,
     pool: Pool<Keyed<K, V, Time>>,
+    clocks: Vec<ClockRef>,
 }
 
 impl<K: Key, V: Record, Time: TimeKind> Shuffle<K, V, Time> {
@@ -91,6 +102,10 @@ impl<K: Key, V: Record, Time: TimeKind> Shuffle<K, V, Time> {
             key_ends: Vec::new(),
             staged: (0..wiring.workers).map(|_| pool.take()).collect(),
             pool,
+            clocks: match Time::IS_TIMED {
+                true => wiring.clocks.leading.clone(),
+                false => Vec::new(),
+            },
         }));
         wiring.keys_may_fail |= !K::is_plain();
         wiring.outlets.push(outlet.clone());
@@ -186,6 +201,16 @@ impl<K: Key, V: Record, Time: TimeKind> Staged for Shuffle<K, V, Time> {
 impl<K: Key, V: Record, Time: TimeKind> Outlet for Shuffle<K, V, Time> {
     fn inlet(&self) -> InletId {
         self.inlet
+    }
+
+    fn lead(&mut self, clocks: &[ClockRef]) {
+        if Time::IS_TIMED {
+            add_clocks(&mut self.clocks, clocks);
+        }
+    }
+
+    fn clocks(&self) -> &[ClockRef] {
+        &self.clocks
     }
 
     fn send(&mut self, least: usize, send: &mut dyn FnMut(Parcel)) {

@@ -16,7 +16,7 @@ use crate::{
     },
     error::BoxError,
     record::{Key, Record},
-    time::TimeKind,
+    time::{Mark, TimeKind},
 };
 
 /// One batch for one worker.
@@ -38,6 +38,8 @@ enum Load {
     Packed(Vec<u8>),
     /// The reason why a batch could not be packed. The step that receives it fails.
     Broken(String),
+    /// No batch: how far a worker's operator has come with what it has sent before.
+    Mark { from: usize, mark: Mark },
 }
 
 /// Records of one type.
@@ -51,12 +53,19 @@ pub(crate) trait Batch: Send {
         Self: Sized;
 
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
+
+    /// Gives records of a block their times, now that the partition's watermark before the block is
+    /// known.
+    fn raise(&mut self, watermark: i64) {
+        let _ = watermark;
+    }
 }
 
-// The kind of a parcel is its first byte on the wire. Other values are free for control marks.
+// The kind of a parcel is its first byte on the wire.
 const EMPTY: u8 = 0;
 const PACKED: u8 = 1;
 const BROKEN: u8 = 2;
+const MARK: u8 = 3;
 
 impl Parcel {
     pub(crate) fn new(to: usize, batch: Box<impl Batch + 'static>) -> Self {
@@ -64,6 +73,31 @@ impl Parcel {
             to,
             load: Load::Here(batch),
             wire: OnceLock::new(),
+        }
+    }
+
+    /// Tells a worker how far this one has come with what it has sent there.
+    pub(crate) fn mark(to: usize, from: usize, mark: Mark) -> Self {
+        Parcel {
+            to,
+            load: Load::Mark { from, mark },
+            wire: OnceLock::new(),
+        }
+    }
+
+    /// The worker that says how far it has come, and how far; `None` for a batch.
+    pub(crate) fn as_mark(&self) -> Option<(usize, Mark)> {
+        match self.load {
+            Load::Mark { from, mark } => Some((from, mark)),
+            _ => None,
+        }
+    }
+
+    /// See [`Batch::raise`]. The parcel has not been on the wire.
+    pub(crate) fn raise(&mut self, watermark: i64) {
+        if let Load::Here(batch) = &mut self.load {
+            batch.raise(watermark);
+            self.wire = OnceLock::new();
         }
     }
 
@@ -91,7 +125,7 @@ impl Parcel {
             },
             Load::Packed(bytes) => B::unpack(&bytes).map(Box::new),
             Load::Broken(cause) => Err(cause.into()),
-            Load::Empty => Err("an empty parcel came in".into()),
+            Load::Empty | Load::Mark { .. } => Err("an empty parcel came in".into()),
         }
     }
 
@@ -106,6 +140,12 @@ impl Parcel {
         let head = bytes.len();
         match &self.load {
             Load::Empty => {}
+            Load::Mark { from, mark } => {
+                bytes[0] = MARK;
+                bytes.extend_from_slice(&(*from as u64).to_le_bytes());
+                bytes.extend_from_slice(&mark.at.to_le_bytes());
+                bytes.extend_from_slice(&mark.last.to_le_bytes());
+            }
             Load::Here(batch) => match batch.pack(&mut bytes) {
                 Ok(()) => bytes[0] = PACKED,
                 Err(cause) => {
@@ -139,6 +179,7 @@ impl Parcel {
         let load = match tag {
             EMPTY => Load::Empty,
             PACKED => Load::Packed(load.to_vec()),
+            MARK => read_mark(load),
             BROKEN => Load::Broken(String::from_utf8_lossy(load).into_owned()),
             _ => Load::Broken(format!("a parcel of unknown kind {tag} came in")),
         };
@@ -149,6 +190,21 @@ impl Parcel {
             load,
             wire: OnceLock::new(),
         }
+    }
+}
+
+/// Reads the load of a mark.
+fn read_mark(load: &[u8]) -> Load {
+    let number = |place: usize| {
+        let bytes = load.get(8 * place..)?.first_chunk::<8>()?;
+        Some(i64::from_le_bytes(*bytes))
+    };
+    let (Some(from), Some(at), Some(last)) = (number(0), number(1), number(2)) else {
+        return Load::Broken("a torn mark came in".to_owned());
+    };
+    Load::Mark {
+        from: usize::try_from(from).unwrap_or(usize::MAX),
+        mark: Mark { at, last },
     }
 }
 
@@ -217,6 +273,12 @@ impl<K: Key, V: Record, Time: TimeKind> Batch for Keyed<K, V, Time> {
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
+    }
+
+    fn raise(&mut self, watermark: i64) {
+        for (time, _) in &mut self.records {
+            time.raise(watermark);
+        }
     }
 }
 

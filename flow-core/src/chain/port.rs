@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{BoxConsumer, FanOut, Locator, OutletRef, Skips, StagedRef, Whereabouts};
-use crate::graph::StepIndex;
+use crate::{graph::StepIndex, time::Clocks};
 
 /// Makes the consumer that was attached to a port.
 type Attach<T> = Box<dyn FnOnce(&mut Wiring) -> BoxConsumer<T>>;
@@ -102,6 +102,7 @@ pub(crate) struct Wiring {
     /// Whether the chain has a step that may rest.
     pub(crate) rests: bool,
     pub(crate) skips: Arc<Skips>,
+    pub(crate) clocks: Clocks,
 }
 
 impl Wiring {
@@ -125,6 +126,7 @@ impl Wiring {
             may_rest: false,
             rests: false,
             skips,
+            clocks: Clocks::default(),
         }
     }
 

@@ -7,7 +7,10 @@
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use super::{Batch, BoxConsumer, Consumer, Fault, OutletRef, Port, StagedRef, Wiring};
-use crate::graph::StepIndex;
+use crate::{
+    graph::StepIndex,
+    time::{ClockRef, add_clocks},
+};
 
 /// One consumer with several owners.
 pub(crate) struct Shared<T>(Rc<RefCell<BoxConsumer<T>>>);
@@ -25,6 +28,7 @@ struct Made<T> {
     fallible: BTreeSet<StepIndex>,
     keys_may_fail: bool,
     locates: bool,
+    clocks: Vec<ClockRef>,
 }
 
 impl<T: 'static> Shared<T> {
@@ -54,6 +58,7 @@ impl<T: 'static> Merge<T> {
                 wiring.locator.clone(),
                 wiring.skips.clone(),
             );
+            own.clocks.leading.clone_from(&wiring.clocks.leading);
             let chain = self.port.build(&mut own);
             Made {
                 chain: Rc::new(RefCell::new(chain)),
@@ -62,12 +67,15 @@ impl<T: 'static> Merge<T> {
                 fallible: own.fallible,
                 keys_may_fail: own.keys_may_fail,
                 locates: own.locates,
+                clocks: own.clocks.all,
             }
         });
         wiring.fallible.extend(&made.fallible);
         wiring.keys_may_fail |= made.keys_may_fail;
         wiring.locates |= made.locates;
+        add_clocks(&mut wiring.clocks.all, &made.clocks);
         for outlet in &made.outlets {
+            outlet.borrow_mut().lead(&wiring.clocks.leading);
             // Two branches of one source may meet here, so an outlet may be known already.
             if !wiring.outlets.iter().any(|known| Rc::ptr_eq(known, outlet)) {
                 wiring.outlets.push(outlet.clone());

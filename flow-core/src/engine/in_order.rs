@@ -31,7 +31,11 @@ use super::{
     frontier::{Time, lowest},
     outputs::{Outputs, Wires},
 };
-use crate::chain::{Fault, InletId, OutletRef, Parcel};
+use crate::{
+    chain::{Fault, InletId, OutletRef, Parcel},
+    graph::StepIndex,
+    time::{Mark, NEVER},
+};
 
 /// A parcel is sent when it holds this many records, or when its batch has been processed.
 pub(super) const PARCEL: usize = 1024;
@@ -46,7 +50,7 @@ pub(super) fn build<'scope>(
     scope: &Scope<'scope, Time>,
     wires: &mut Wires<'scope>,
     state: &Arc<RunState>,
-    name: &str,
+    (step, name): (StepIndex, &str),
     inlet: InletId,
     task: SharedTask,
     outlets: Vec<OutletRef>,
@@ -57,12 +61,15 @@ pub(super) fn build<'scope>(
         .into_iter()
         .map(|stream| builder.new_input(stream, DistributorPact(|_| ByAddress)))
         .collect();
+    let place = (scope.index(), scope.peers());
     let mut in_order = InOrder {
         worker: scope.index(),
         state: state.clone(),
         task,
         ports: outlets.len() + 1,
-        outputs: Outputs::new(&mut builder, outlets, wires),
+        outputs: Outputs::new(&mut builder, step, place, outlets, wires),
+        marks: vec![vec![Mark::NEVER; scope.peers()]; inputs.len()],
+        watermark: NEVER,
         waiting: BTreeMap::new(),
         gave_up: false,
     };
@@ -73,7 +80,8 @@ pub(super) fn build<'scope>(
 struct Waiting {
     /// One for each output, in the order of the outputs.
     capabilities: Vec<Capability<Time>>,
-    parcels: VecDeque<Parcel>,
+    /// Each with the number of the input on which it came.
+    parcels: VecDeque<(usize, Parcel)>,
 }
 
 struct InOrder {
@@ -83,6 +91,10 @@ struct InOrder {
     /// The number of outputs.
     ports: usize,
     outputs: Outputs,
+    /// How far each sender has come: an operator, which is an input, on each worker.
+    marks: Vec<Vec<Mark>>,
+    /// How far all of them have come.
+    watermark: i64,
     /// The epochs that are not closed.
     waiting: BTreeMap<Epoch, Waiting>,
     /// Whether the output has no reader any more. If so, the step gets nothing more.
@@ -101,8 +113,8 @@ impl InOrder {
         if self.state.aborted() || self.gave_up {
             return;
         }
-        for input in inputs {
-            self.receive(input);
+        for (number, input) in inputs.iter_mut().enumerate() {
+            self.receive(number, input);
         }
         // The capabilities of the failed epoch are kept, because it must never seem complete.
         if let Err(fault) = self.process(lowest(frontiers)) {
@@ -111,7 +123,7 @@ impl InOrder {
     }
 
     /// Takes the batches that have come on an input.
-    fn receive<P>(&mut self, input: &mut InputHandleCore<Time, Parcel, P>)
+    fn receive<P>(&mut self, number: usize, input: &mut InputHandleCore<Time, Parcel, P>)
     where
         P: Pull<Message<Time, Parcel>>,
     {
@@ -127,7 +139,7 @@ impl InOrder {
                     .collect(),
                 parcels: VecDeque::new(),
             });
-            entry.parcels.push_back(std::mem::take(parcel));
+            entry.parcels.push_back((number, std::mem::take(parcel)));
         });
     }
 
@@ -143,14 +155,28 @@ impl InOrder {
                 capabilities,
                 parcels,
             } = first.get_mut();
-            while let Some(parcel) = parcels.pop_front() {
-                task.receive(parcel)?;
+            while let Some((input, parcel)) = parcels.pop_front() {
+                match parcel.as_mark() {
+                    None => task.receive(parcel)?,
+                    Some((from, mark)) => {
+                        let known = self.marks.get_mut(input);
+                        if let Some(known) = known.and_then(|marks| marks.get_mut(from)) {
+                            *known = mark;
+                        }
+                        let all = Mark::all(self.marks.iter().flatten().copied());
+                        if let Some(all) = all.filter(|all| all.at > self.watermark) {
+                            self.watermark = all.at;
+                            task.advance(all)?;
+                        }
+                    }
+                }
                 if self.state.aborted() {
                     return Ok(());
                 }
                 self.outputs.send(capabilities, PARCEL);
             }
             self.outputs.send(capabilities, 1);
+            self.outputs.send_marks(capabilities);
             if frontier == epoch {
                 break; // more may come of this epoch
             }
@@ -253,7 +279,8 @@ mod tests {
                 let inlet = InletId(0);
                 wires.parcels.insert(inlet, vec![feed(&scope)]);
                 let task = Rc::new(RefCell::new(task));
-                build(&scope, &mut wires, &state, "step", inlet, task, Vec::new());
+                let name = (StepIndex(0), "step");
+                build(&scope, &mut wires, &state, name, inlet, task, Vec::new());
                 wires.rows.remove(0).probe().0
             });
             for _ in 0..50 {
@@ -327,7 +354,8 @@ mod tests {
                 wires.parcels.insert(inlet, vec![stream]);
                 let task: Box<dyn Task> = Box::new(Noting(noted.clone()));
                 let task = Rc::new(RefCell::new(task));
-                build(&scope, &mut wires, &state, "step", inlet, task, Vec::new());
+                let name = (StepIndex(0), "step");
+                build(&scope, &mut wires, &state, name, inlet, task, Vec::new());
             });
             while worker.step() {}
         });

@@ -29,7 +29,7 @@ pub use epochs::{Epochs, ParseEpochsError};
 pub use handle::{Progress, RunHandle};
 pub(crate) use open_epoch::EpochEvent;
 pub(crate) use run_state::{AbortReason, News, PartitionBell, RunState, SourceBell};
-pub(crate) use source::{Block, Blocks, FailedLine, Offer, Processed, Receipt};
+pub(crate) use source::{Block, BlockTime, Blocks, FailedLine, Offer, Processed, Receipt};
 pub use sync_output::SyncOutput;
 pub(crate) use task::{
     EpochRows, Filled, Head, HeadContext, Operator, PendingSync, RecordFailure, SourceFault,

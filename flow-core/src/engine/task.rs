@@ -10,6 +10,7 @@ use crate::{
     error::{BoxError, Place, ResumeError, RunError, SourceError, TypeChange},
     graph::{Graph, StepIndex},
     resume::{Conversions, ConvertedRows, Notice, Resume, Settled, Unsettled},
+    time::Mark,
 };
 
 type Partitions = Box<dyn Fn() -> Result<Vec<String>, SourceError>>;
@@ -106,6 +107,11 @@ impl HeadContext<'_> {
         self.resume?.number(self.step)
     }
 
+    /// The number of another step in the store; `None` without a store.
+    pub(crate) fn number_of(&self, step: StepIndex) -> Option<u16> {
+        self.resume?.number(step)
+    }
+
     /// How the type of the values that this step keeps has changed.
     pub(crate) fn change(&self) -> TypeChange {
         match self.resume {
@@ -191,6 +197,12 @@ pub(crate) trait Task {
     /// Takes a batch of the current epoch.
     fn receive(&mut self, parcel: Parcel) -> Result<(), Fault>;
 
+    /// Notes that the watermark of the input has risen.
+    fn advance(&mut self, mark: Mark) -> Result<(), Fault> {
+        let _ = mark;
+        Ok(())
+    }
+
     /// Ends an epoch in which the task has received something.
     fn close(&mut self, epoch: Epoch, rows: &mut EpochRows) -> Result<(), Fault>;
 }
@@ -232,6 +244,9 @@ pub(crate) trait SourceTask {
     /// The origin of the records in hand: those of a block, or those that were being read or
     /// pushed. It is called after a failure or a panic in the chain, so it enters no step.
     fn origin(&mut self, block: Option<&Block>) -> Option<FaultOrigin>;
+
+    /// Tells the clocks of the chain how far the partitions have come.
+    fn set_marks(&mut self);
 
     /// Writes the tokens of all partitions that have been read since the last call.
     fn write_tokens(&mut self, rows: &mut EpochRows) -> Result<(), Fault>;

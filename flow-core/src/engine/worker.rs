@@ -425,7 +425,8 @@ impl Shared {
                     Operator::Step { inlet, task } => {
                         let task: SharedTask = Rc::new(RefCell::new(task));
                         tasks.push(task.clone());
-                        in_order::build(&scope, &mut wires, state, &name, inlet, task, outlets);
+                        let name = (step, name.as_str());
+                        in_order::build(&scope, &mut wires, state, name, inlet, task, outlets);
                     }
                 }
             }

@@ -72,6 +72,8 @@ pub enum BuildError {
         id: String,
         /// Where it was made.
         place: Place,
+        /// The method that drops the output, if there is one.
+        drop: Option<&'static str>,
     },
     /// The flow has no step at all.
     Empty,
@@ -203,6 +205,15 @@ pub enum BuildError {
         /// The most steps that may follow each other.
         most: usize,
     },
+    /// A step gives records a time behind a shuffle.
+    TimeBehindShuffle {
+        /// The step.
+        id: String,
+        /// Where it was made.
+        place: Place,
+        /// The stateful step before it.
+        shuffle: String,
+    },
     /// A setting of the run is invalid.
     Setting {
         /// What is wrong with it.
@@ -251,7 +262,7 @@ impl BuildError {
                 "`{id}` ({place}) is made more than once: the dataflow around it is used twice, or \
                  a loop makes it"
             ),
-            BuildError::Unused { id, place } => {
+            BuildError::Unused { id, place, .. } => {
                 format!("{place}: the output of `{id}` is never used")
             }
             BuildError::Empty => "the flow is empty: start it with `flow.source(..)`".to_owned(),
@@ -331,6 +342,10 @@ impl BuildError {
                 "{place}: `{id}` is one step too many: a record goes through at most {most} steps \
                  between a source or shuffle and the next"
             ),
+            BuildError::TimeBehindShuffle { id, place, shuffle } => format!(
+                "{place}: `{id}` gives records their time behind the shuffle of `{shuffle}`, where \
+                 nobody knows of which partition they are"
+            ),
             BuildError::Setting { message, .. } => message.clone(),
             BuildError::Several(errors) => list(errors),
         }
@@ -360,6 +375,9 @@ impl BuildError {
             BuildError::DataflowUsedTwice { .. } => {
                 "put each use in a scope of its own: `flow::scope(\"eu\", || ..)`"
             }
+            BuildError::Unused {
+                drop: Some(drop), ..
+            } => return Some(format!("end it in a sink, or drop it with `.{drop}()`")),
             BuildError::Unused { .. } => "end it in a sink, or take the step out",
             BuildError::ResultInSink { .. } => {
                 "give a function that returns a `Result` to `try_map`, one with a state to \
@@ -383,6 +401,11 @@ impl BuildError {
             BuildError::NothingToConvert { .. } => {
                 "put `.migrate_from` and `.rekey_from` right behind the step that keeps it"
             }
+            // Windows are stored with their times, so the types are not the same.
+            BuildError::MigratesToOther { makes, keeps, .. } if makes == keeps => {
+                "a step with windows has a `.migrate_from` of its own: call it on what \
+                 `.fold_window(..)` returns, before `.drop_late()`"
+            }
             BuildError::MigratesToOther { keeps, .. } => {
                 return Some(format!("give it a function that makes a `{keeps}`"));
             }
@@ -402,6 +425,10 @@ impl BuildError {
             BuildError::ChainTooLong { .. } => {
                 "put the work of several steps into one function, or break the chain with \
                  `.key_on(..)` and a stateful step"
+            }
+            BuildError::TimeBehindShuffle { .. } => {
+                "call `.event_time(..)` right behind the source: the steps behind it pass the time \
+                 on"
             }
             BuildError::Setting { help, .. } => return help.clone(),
             // Each error of several shows its own help.
@@ -475,6 +502,7 @@ impl BuildError {
             BuildError::Unused { .. } => "unused",
             BuildError::Empty => "empty",
             BuildError::ChainTooLong { .. } => "chain-too-long",
+            BuildError::TimeBehindShuffle { .. } => "time-behind-shuffle",
             BuildError::ResultInSink { .. } => "result-in-sink",
             BuildError::OptionInSink { .. } => "option-in-sink",
             BuildError::DoubleOutput { .. } => "double-output",
@@ -507,6 +535,7 @@ impl BuildError {
             | BuildError::ResultInSink { id, .. }
             | BuildError::OptionInSink { id, .. }
             | BuildError::ChainTooLong { id, .. }
+            | BuildError::TimeBehindShuffle { id, .. }
             | BuildError::CannotResume { id, .. }
             | BuildError::NothingToConvert { id, .. }
             | BuildError::MigratesToOther { id, .. }
@@ -533,6 +562,7 @@ impl BuildError {
             | BuildError::ResultInSink { place, .. }
             | BuildError::OptionInSink { place, .. }
             | BuildError::ChainTooLong { place, .. }
+            | BuildError::TimeBehindShuffle { place, .. }
             | BuildError::CannotResume { place, .. }
             | BuildError::Source { place, .. }
             | BuildError::Sink { place, .. }

@@ -45,6 +45,17 @@ pub enum ResumeError {
         /// The key that both become.
         key: String,
     },
+    /// A step has open windows that were divided in another way.
+    WindowsChanged {
+        /// The step.
+        step: String,
+        /// Its id in the store.
+        stored_id: String,
+        /// The windows in the store.
+        stored: String,
+        /// The windows of the flow.
+        now: String,
+    },
     /// A conversion of keys did not give each stored key to exactly one worker.
     KeysScattered {
         /// The step.
@@ -192,6 +203,11 @@ impl ResumeError {
             } => {
                 format!("the keys {first} and {second} of step `{step}` would both become {key}")
             }
+            ResumeError::WindowsChanged {
+                step, stored, now, ..
+            } => format!(
+                "step `{step}` has open windows of {stored}, and the flow now has windows of {now}"
+            ),
             ResumeError::KeysScattered { step, all, kept } => format!(
                 "`.rekey_from` of step `{step}` did not convert each key in the same way on all \
                  workers: of {all} stored states {kept} would be kept"
@@ -294,6 +310,10 @@ impl ResumeError {
                 "states can't be put together: make `.rekey_from` give each key one of its own"
                     .to_owned()
             }
+            ResumeError::WindowsChanged { stored_id, .. } => format!(
+                "go back to the windows that are stored, or give up the open windows with \
+                 `--drop-state {stored_id}`"
+            ),
             ResumeError::KeysScattered { .. } => {
                 "a key may depend on nothing but the old one: no random numbers, no clock, no \
                  hasher with a seed of its own"
@@ -361,6 +381,7 @@ impl ResumeError {
             ResumeError::Key { .. } => "key",
             ResumeError::KeysMeet { .. } => "keys-meet",
             ResumeError::KeysScattered { .. } => "keys-scattered",
+            ResumeError::WindowsChanged { .. } => "windows-changed",
             ResumeError::Token { .. } => "token",
             ResumeError::NotKept { .. } => "not-kept",
             ResumeError::PartitionGone { .. } => "partition-gone",
@@ -384,6 +405,7 @@ impl ResumeError {
             | ResumeError::Key { step, .. }
             | ResumeError::KeysMeet { step, .. }
             | ResumeError::KeysScattered { step, .. }
+            | ResumeError::WindowsChanged { step, .. }
             | ResumeError::Token { step, .. }
             | ResumeError::NotKept { step, .. }
             | ResumeError::PartitionGone { step, .. }

@@ -22,6 +22,7 @@ pub(super) fn check(graph: &Graph, store: Option<&Path>) -> Vec<BuildError> {
     files::check(graph, store, &mut errors);
     conversions(graph, &mut errors);
     too_deep(graph, &mut errors);
+    times_behind_shuffles(graph, &mut errors);
     if store.is_some() {
         types(graph, &mut errors);
         cannot_resume(graph, &mut errors);
@@ -134,10 +135,10 @@ fn double_ids(graph: &Graph, errors: &mut Vec<BuildError>) {
             BuildError::DoubleId { id, first, second }
         } else {
             BuildError::TwoOfOneKind {
-                what: if step.keeps == Keeps::Tokens {
-                    "source"
-                } else {
-                    "sink"
+                what: match step.keeps {
+                    Keeps::Tokens => "source",
+                    Keeps::Times => "event_time step",
+                    _ => "sink",
                 },
                 id,
                 first,
@@ -157,10 +158,11 @@ fn unused(graph: &Graph, errors: &mut Vec<BuildError>) {
         }
     }
     for (step, used) in graph.steps.iter().zip(used) {
-        if !used && step.keeps != Keeps::Positions {
+        if !used && step.keeps != Keeps::Positions && !step.facts.may_be_unused {
             errors.push(BuildError::Unused {
                 id: step.id(),
                 place: step.place.clone(),
+                drop: step.facts.drop,
             });
         }
     }
@@ -205,6 +207,33 @@ fn too_deep(graph: &Graph, errors: &mut Vec<BuildError>) {
     }
 }
 
+/// Refuses a step that gives records a time behind a shuffle: there nobody knows of which partition
+/// a record is.
+fn times_behind_shuffles(graph: &Graph, errors: &mut Vec<BuildError>) {
+    let shuffle_before = |index: usize| {
+        let (mut next, mut seen) = (vec![index], HashSet::new());
+        while let Some(index) = next.pop() {
+            let step = graph.steps.get(index)?;
+            if step.keeps == Keeps::States {
+                return Some(step.id());
+            }
+            next.extend(step.inputs.iter().filter(|input| seen.insert(**input)));
+        }
+        None
+    };
+    for (index, step) in graph.steps.iter().enumerate() {
+        if step.keeps == Keeps::Times
+            && let Some(shuffle) = shuffle_before(index)
+        {
+            errors.push(BuildError::TimeBehindShuffle {
+                id: step.id(),
+                place: step.place.clone(),
+                shuffle,
+            });
+        }
+    }
+}
+
 fn conversions(graph: &Graph, errors: &mut Vec<BuildError>) {
     for step in &graph.steps {
         let types = &step.types;
@@ -234,7 +263,7 @@ fn types(graph: &Graph, errors: &mut Vec<BuildError>) {
         let state = match step.keeps {
             Keeps::Tokens => "token",
             Keeps::Positions => "position",
-            Keeps::States | Keeps::Nothing => "state",
+            Keeps::States | Keeps::Nothing | Keeps::Times => "state",
         };
         let pairs = [
             ("key", &schemas.key, &schemas.old_keys, &step.types.old_keys),

@@ -49,6 +49,8 @@ pub enum Keeps {
     States,
     /// The position of each of its outputs.
     Positions,
+    /// How far the times of each partition have come. The store keeps them with the tokens.
+    Times,
 }
 
 /// The most steps of a chain, between a source or shuffle and the next shuffle or sink.
@@ -100,6 +102,10 @@ pub(crate) struct Facts {
     pub(crate) depth: usize,
     /// A sink that would write an `Option` as it is, and so `None` as `null`.
     pub(crate) may_write_null: bool,
+    /// The method that says that a stream is not wanted, if there is one.
+    pub(crate) drop: Option<&'static str>,
+    /// A stream that need not be used.
+    pub(crate) may_be_unused: bool,
 }
 
 impl Step {
@@ -188,7 +194,7 @@ impl Graph {
         self.name = self.name.take().or_else(scope::outermost);
         step.facts.depth = match step.keeps {
             Keeps::Tokens | Keeps::States => 0,
-            Keeps::Nothing | Keeps::Positions => {
+            Keeps::Nothing | Keeps::Positions | Keeps::Times => {
                 let inputs = step
                     .inputs
                     .iter()

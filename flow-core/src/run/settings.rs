@@ -197,6 +197,12 @@ impl Runner {
         self
     }
 
+    /// Sends batches between workers as bytes, as they would travel between processes. For tests.
+    #[doc(hidden)]
+    pub fn over_bytes(self) -> Self {
+        self.communication(Communication::Bytes)
+    }
+
     /// Makes workers share blocks of this many lines, however few there are. For tests: by default
     /// the run finds out when sharing pays.
     #[doc(hidden)]

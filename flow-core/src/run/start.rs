@@ -181,6 +181,7 @@ fn spec(step: &Step) -> Option<StepSpec> {
         Keeps::Tokens => StepKind::Source,
         Keeps::States => StepKind::State,
         Keeps::Positions => StepKind::Sink,
+        Keeps::Times => StepKind::Time,
     };
     Some(StepSpec {
         id: step.id(),

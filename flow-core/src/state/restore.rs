@@ -73,6 +73,10 @@ pub(super) fn restore<K: Key, S: 'static>(
         let Some(row) = rows.advance().map_err(ResumeError::from)? else {
             break;
         };
+        if row.key.is_empty() {
+            // The row that a windowed step has for itself.
+            continue;
+        }
         if keys.old.is_some() {
             ConvertedRows::add(&mut taken.all, row.key);
         }

@@ -14,7 +14,7 @@ use crate::{
     error::BoxError,
     graph::StepIndex,
     record::{Key, Record, StateCodec},
-    time::TimeKind,
+    time::{Clock, ClockRef, Mark, TimeKind},
 };
 
 /// The head of a stateful step: `f` processes a record, and `emit` makes what takes the results.
@@ -40,8 +40,10 @@ where
         if number.is_none() {
             table.write_nothing();
         }
+        let clock = Time::IS_TIMED.then(|| clock_of_step(index, &mut context.wiring));
         let emit = emit(&mut context.wiring);
         let task = Box::new(Stateful {
+            clock,
             at: context.wiring.whereabouts.of(index),
             number,
             table,
@@ -53,6 +55,14 @@ where
         });
         Ok(Operator::Step { inlet, task })
     })
+}
+
+/// The clock of a step behind a shuffle, which leads to all that is attached to the step.
+pub(super) fn clock_of_step(step: StepIndex, wiring: &mut Wiring) -> ClockRef {
+    let clock = Clock::new(step, 0);
+    clock.set_mark(step, Mark::NEVER);
+    wiring.clocks.leading.push(clock.clone());
+    clock
 }
 
 fn key_bytes<K: Key>(key: &K) -> Vec<u8> {
@@ -72,6 +82,8 @@ struct ForKey {
 }
 
 struct Stateful<K, V, Time, S, R, E, F> {
+    /// Its clock, if records have a time.
+    clock: Option<ClockRef>,
     at: StepContext,
     number: Option<u16>,
     table: Table<K, S>,
@@ -118,6 +130,13 @@ where
         drop(records);
         recycle(batch);
         self.emit.flush()
+    }
+
+    fn advance(&mut self, mark: Mark) -> Result<(), Fault> {
+        if let Some(clock) = &self.clock {
+            clock.set_mark(self.at.step(), mark);
+        }
+        Ok(())
     }
 
     fn close(&mut self, _: Epoch, rows: &mut EpochRows) -> Result<(), Fault> {

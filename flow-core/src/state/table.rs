@@ -16,11 +16,13 @@ use crate::{
 /// The hash of a key's bytes is computed once, for routing, table and store. Its lower bits choose
 /// the worker, so the table uses the upper ones for its buckets.
 ///
-/// Slots are in the order in which their keys came, and an index of their numbers finds them. So
-/// growing renumbers no slot, and an id is valid until the next snapshot.
+/// An index of the numbers of slots finds them. Neither growing nor forgetting renumbers a slot, so
+/// an id is valid until its key is forgotten. Then the slot waits for the next new key.
 pub(crate) struct Table<K, S> {
     index: HashTable<SlotId>,
     slots: Vec<Slot<K, S>>,
+    /// The slots of forgotten keys.
+    free: Vec<SlotId>,
     /// The slots that the next snapshot looks at, each once.
     dirty: Vec<SlotId>,
     /// Whether snapshots write rows. If so, each slot that is touched is dirty; otherwise only a
@@ -92,6 +94,7 @@ impl<K: Key, S> Table<K, S> {
             keys: keys.filter(|_| !K::is_plain()),
             index: HashTable::new(),
             slots: Vec::new(),
+            free: Vec::new(),
             dirty: Vec::new(),
             writes: true,
             key_bytes: Vec::new(),
@@ -106,7 +109,7 @@ impl<K: Key, S> Table<K, S> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.index.is_empty()
     }
 
     /// Makes room for this many further keys.
@@ -198,16 +201,26 @@ impl<K: Key, S> Table<K, S> {
         if let Some(keys) = &self.keys {
             keys.add(hash, &key)?;
         }
-        let id = SlotId::new(self.slots.len()).ok_or(KeyError::TooMany)?;
-        let slots = &self.slots;
-        self.index
-            .insert_unique(bucket(hash), id, |id| bucket(slots[id.at()].hash));
-        self.slots.push(Slot {
+        let slot = Slot {
             hash,
             key,
             state,
             dirty: false,
-        });
+        };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.slots[id.at()] = slot;
+                id
+            }
+            None => {
+                let id = SlotId::new(self.slots.len()).ok_or(KeyError::TooMany)?;
+                self.slots.push(slot);
+                id
+            }
+        };
+        let slots = &self.slots;
+        self.index
+            .insert_unique(bucket(hash), id, |id| bucket(slots[id.at()].hash));
         Ok(id)
     }
 
@@ -260,31 +273,41 @@ impl<K: Key, S> Table<K, S> {
         }
         dirty.clear();
         self.dirty = dirty;
-        // The last slot takes the number of a forgotten one. The loop goes from the back, so that
-        // the last slot is never one to forget.
-        forgotten.sort_unstable();
-        for id in forgotten.into_iter().rev() {
+        for id in forgotten {
             self.forget(id);
         }
         Ok(())
     }
 
     fn forget(&mut self, id: SlotId) {
-        let gone = self.slots.swap_remove(id.at());
+        let gone = &self.slots[id.at()];
         let there = |known: &SlotId| *known == id;
         if let Ok(entry) = self.index.find_entry(bucket(gone.hash), there) {
             entry.remove();
         }
-        if let (Some(moved), Some(from)) = (self.slots.get(id.at()), SlotId::new(self.slots.len()))
-            && let Some(known) = self
-                .index
-                .find_mut(bucket(moved.hash), |known| *known == from)
-        {
-            *known = id;
-        }
         if let Some(keys) = &self.keys {
             keys.remove(&gone.key);
         }
+        self.free.push(id);
+    }
+
+    /// The key in a slot, as a text for messages.
+    pub(crate) fn key_text(&self, id: SlotId) -> String {
+        let mut bytes = Vec::new();
+        // The key has been encoded once already, to be routed, so this does not fail.
+        let _ = self.key(id).encode(&mut bytes);
+        text_of(&bytes)
+    }
+
+    /// The key in a slot.
+    pub(crate) fn key(&self, id: SlotId) -> &K {
+        &self.slots[id.at()].key
+    }
+
+    /// All slots with a state.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (SlotId, &S)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(at, slot)| Some((SlotId::new(at)?, slot.state.as_ref()?)))
     }
 }
 
@@ -331,7 +354,7 @@ mod tests {
         assert!(rows(&mut table).is_empty());
         set(&mut table, 2, "b", None);
         assert_eq!(rows(&mut table), [("b".into(), None)]);
-        assert_eq!(table.slots.len(), 1);
+        assert_eq!(table.index.len(), 1);
     }
 
     #[test]
@@ -363,7 +386,7 @@ mod tests {
                 assert_eq!((key, value), (n.to_string(), state(n, round)));
             }
             let kept = (0..100).filter(|n| state(*n, round).is_some()).count();
-            assert_eq!(table.slots.len(), kept);
+            assert_eq!(table.index.len(), kept);
         }
     }
 
@@ -380,7 +403,7 @@ mod tests {
         let mut changes = Changes::new();
         table.snapshot(None, &codec(), &mut changes).unwrap();
         assert!(changes.is_empty() && table.dirty.is_empty());
-        assert_eq!(table.slots.len(), 6);
+        assert_eq!(table.index.len(), 6);
         assert_eq!(get(&mut table, 1, "1"), Some(1));
         assert_eq!(get(&mut table, 3, "3"), None);
     }
@@ -491,7 +514,7 @@ mod tests {
              before it becomes one"
         );
         find(&mut table, &id(1, "")).unwrap();
-        assert_eq!(table.slots.len(), 1);
+        assert_eq!(table.index.len(), 1);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
         let mut step = self.follow(kind, Keeps::Nothing, place);
         step.item = std::any::type_name::<U>();
         let index = self.flow.add_step(step);
-        let dead_index = dead_step::<Dead<Key::Item<T>, E>>(&self.flow, index, place);
+        let dead_index = second_step::<Dead<Key::Item<T>, E>>(&self.flow, "dead", index, place);
 
         let (port, dead_port) = (Port::new(), Port::new());
         let (next, dead): (Rc<Port<_>>, Rc<Port<_>>) = (port.clone(), dead_port.clone());
@@ -137,9 +137,14 @@ impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
 }
 
 /// Adds the second stream of the step `index` to the graph.
-pub(super) fn dead_step<D>(flow: &Flow, index: StepIndex, place: &Location<'_>) -> StepIndex {
-    let mut step = Step::new("dead", Keeps::Nothing, place);
-    step.set_name("dead".to_owned());
+pub(super) fn second_step<D>(
+    flow: &Flow,
+    name: &str,
+    index: StepIndex,
+    place: &Location<'_>,
+) -> StepIndex {
+    let mut step = Step::new(name, Keeps::Nothing, place);
+    step.set_name(name.to_owned());
     step.inputs = vec![index.as_usize()];
     step.item = std::any::type_name::<D>();
     flow.add_step(step)
@@ -153,7 +158,7 @@ impl<T: 'static, R: 'static, E: 'static> Stream<Result<T, (R, E)>> {
         place: &'static Location<'static>,
     ) -> (Stream<T>, Stream<Dead<R, E>>) {
         let index = self.step;
-        let dead_index = dead_step::<Dead<R, E>>(&self.flow, index, place);
+        let dead_index = second_step::<Dead<R, E>>(&self.flow, "dead", index, place);
         let (port, dead_port) = (Port::new(), Port::new());
         let (next, dead): (Rc<Port<_>>, Rc<Port<_>>) = (port.clone(), dead_port.clone());
         self.port.attach(move |wiring| {

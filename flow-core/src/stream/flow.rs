@@ -112,11 +112,13 @@ impl Flow {
         step.state = Some(std::any::type_name::<S::Token>());
         step.types.state = Some(Trace(<S::Token as State>::schema));
         step.facts = Facts {
+            drop: None,
             cannot_resume: source::cannot_resume::<S>() && !source.is_lossy(),
             inputs: source.files(),
             output: None,
             depth: 0,
             may_write_null: false,
+            may_be_unused: false,
         };
         let (index, port) = self.add(step);
         self.add_head(source::head(index, source, port.clone()));

@@ -5,6 +5,7 @@ mod built;
 mod dead;
 mod drop_key;
 mod drop_time;
+mod event_time;
 mod fallible;
 mod filter;
 mod filter_map;
@@ -21,6 +22,7 @@ mod sink;
 pub mod stateful;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::{panic::Location, rc::Rc};
 
@@ -29,6 +31,7 @@ pub use flow::Flow;
 pub use migrate::Convert;
 pub use sink::SinkStep;
 pub use stateful::Stateful;
+pub use window::{Late, Window, Windowed, WindowedStreams, Windows};
 
 use crate::{
     chain::{BoxConsumer, Carried, Port, StepContext, Wiring},

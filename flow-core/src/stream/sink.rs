@@ -48,11 +48,13 @@ impl<T, Key, Time: TimeKind> Stream<T, Key, Time> {
             .then_some(Trace(<<S::Sink as Sink>::Position as State>::schema));
         step.guarantee = Some(sink.guarantee());
         step.facts = Facts {
+            drop: None,
             cannot_resume: false,
             inputs: Vec::new(),
             output: sink.output(),
             depth: 0,
             may_write_null: S::AS_IT_IS && names::is_option(std::any::type_name::<T>()),
+            may_be_unused: false,
         };
         let index = self.flow.add_step(step);
         let inlet = self.flow.new_inlet();

@@ -87,7 +87,7 @@ fn outline(graph: &Graph) -> String {
     let mut text = String::new();
     for step in graph.steps() {
         let (what, kept) = match step.keeps {
-            Keeps::Nothing => continue,
+            Keeps::Nothing | Keeps::Times => continue,
             Keeps::Tokens => ("source", "token"),
             Keeps::States => ("state", "state"),
             Keeps::Positions => ("sink", "position"),

@@ -170,7 +170,7 @@ impl StepsError {
                  stored: {}",
                 match another.kind {
                     StepKind::State => "convert them with `.migrate_from::<Old>(..)`, ",
-                    StepKind::Source | StepKind::Sink => "",
+                    StepKind::Source | StepKind::Sink | StepKind::Time => "",
                 },
                 another.stored_id,
                 another.stored

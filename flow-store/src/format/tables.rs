@@ -4,7 +4,7 @@ use crate::file::guard::Failure;
 use redb::{ReadTransaction, TableDefinition, TableHandle};
 
 /// The only format that this version reads and writes.
-pub(crate) const FORMAT: u64 = 5;
+pub(crate) const FORMAT: u64 = 6;
 
 pub(crate) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 pub(crate) const EXECS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("execs");

@@ -11,7 +11,7 @@ use crate::format::tables::{CHUNKS, DELTAS, MANIFESTS, unknown, unknown_table};
 use crate::key::KEY_GROUPS;
 use crate::look::Look;
 use crate::look::rows;
-use crate::step::StoredStep;
+use crate::step::{StepKind, StoredStep};
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use std::collections::BTreeMap;
 
@@ -202,7 +202,10 @@ fn check(
             name()
         ));
     }
-    msgpack::check(key).map_err(|error| format!("{}: its key: {error}", name()))?;
+    // The row that a windowed step has for itself has an empty key.
+    if !(key.is_empty() && step.kind == StepKind::State) {
+        msgpack::check(key).map_err(|error| format!("{}: its key: {error}", name()))?;
+    }
     let Some(value) = value else { return Ok(()) };
     step.kind
         .split(value)
@@ -213,7 +216,6 @@ fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StepKind;
 
     fn damage(kind: StepKind, group: u16, key: &[u8], value: &[u8]) -> String {
         let step = StoredStep {
@@ -237,7 +239,9 @@ mod tests {
         use StepKind::{Sink, Source, State};
         let group = State.group(&[7]);
         assert_eq!(damage(State, group, &[7], &[8]), "");
-        assert_eq!(damage(Source, 0, &[7], &[0xc2, 8]), "");
+        assert_eq!(damage(State, State.group(&[]), &[], &[8]), "");
+        assert_ne!(damage(Sink, 0, &[], &[8]), "");
+        assert_eq!(damage(Source, 0, &[7], &[0xc2, 0x80, 8]), "");
         assert_eq!(damage(Sink, 0, &[7], &[8]), "");
         // A timestamp of MessagePack, which no Rust type is written as.
         assert_eq!(damage(State, group, &[7], &[0xd6, 0xff, 0, 0, 0, 1]), "");

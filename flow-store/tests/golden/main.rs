@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 const PART: &str = "part-00000-of-00001.redb";
 
 /// The present format.
-const FORMAT: u64 = 5;
+const FORMAT: u64 = 6;
 
 fn directory(format: u64) -> PathBuf {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");

@@ -4,7 +4,7 @@ use crate::contents::contents;
 use crate::{FORMAT, PART, directory};
 use flow_store::{
     Agreed, Changes, End, Epoch, Execution, FailureKind, FailureRecord, Look, Retain, Schemas,
-    Start, StepKind, StepSpec, encode, trace,
+    Start, StepKind, StepSpec, TokenRow, encode, trace,
 };
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -110,7 +110,7 @@ fn token(changes: &mut Changes, partition: &str, done: bool, offset: u64, line: 
     let mut key = Vec::new();
     encode(partition, &mut key).unwrap();
     let put = changes.put(0, 0, &key, |into| {
-        encode(&done, into)?;
+        TokenRow::begin(done, &[].into(), into);
         encode(&Token { offset, line }, into)
     });
     put.unwrap();

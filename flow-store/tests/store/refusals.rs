@@ -151,7 +151,7 @@ fn versions_before_and_after() {
         assert_eq!(
             home.refused().1,
             format!(
-                "the store file state/{PART} has format 7, and this version of flow reads up to 5\
+                "the store file state/{PART} has format 7, and this version of flow reads up to 6\
                  \nhelp: use the version that wrote it, or a later one"
             )
         );
@@ -162,7 +162,7 @@ fn versions_before_and_after() {
                 format!(
                     "the store file state/{PART} has flow format {older}, and this version of \
                      flow reads \
-                     flow format 5\
+                     flow format 6\
                      \nhelp: run the flow with the version that wrote the store, or move state \
                      away and start with a new store"
                 )

@@ -310,7 +310,7 @@ fn info_says_what_the_store_is() {
     let clean = home.run(&["info", "clean"]).ok();
     let length = home.bytes("clean").len();
     for line in [
-        format!("store    {uuid} (format 5)"),
+        format!("store    {uuid} (format 6)"),
         "flow     words".to_owned(),
         "epoch    1.2".to_owned(),
         "state    clean: the last execution recorded how it ended".to_owned(),
@@ -349,7 +349,7 @@ fn info_says_what_the_store_is() {
     assert_eq!(json["store"], uuid);
     assert_eq!(
         (&json["format"], &json["next_execution"]),
-        (&5.into(), &2.into())
+        (&6.into(), &2.into())
     );
     assert_eq!(json["file"]["bytes"], length);
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use flow_store::{
     Agreed, Changes, End, Epoch, Execution, KEY_GROUPS, Look, Retain, Row, Start, StepKind,
-    StepSpec, encode,
+    StepSpec, TokenRow, encode,
 };
 use serde::Serialize;
 use std::fs;
@@ -218,7 +218,7 @@ fn token(changes: &mut Changes, partition: &str, done: bool, offset: u64, line: 
     encode(partition, &mut key).unwrap();
     changes
         .put(0, 0, &key, |into| {
-            encode(&done, into)?;
+            TokenRow::begin(done, &[].into(), into);
             encode(&FileToken { offset, line }, into)
         })
         .unwrap();

@@ -18,7 +18,9 @@ use timely::{
     scheduling::Activator,
 };
 
-pub(crate) use self::blocks::{Block, Blocks, FailedLine, Offer, Processed, Queues, Receipt};
+pub(crate) use self::blocks::{
+    Block, BlockTime, Blocks, FailedLine, Offer, Processed, Queues, Receipt,
+};
 use self::blocks::{Outstanding, Sharing};
 use super::{
     AbortReason, EpochEvent, EpochRows, Filled, RunHandle, RunState, SourceBell, SourceFault,
@@ -66,7 +68,8 @@ pub(super) fn build<'scope>(
         outlets,
     } = parts;
     let mut builder = OperatorBuilder::new(name.to_owned(), *scope);
-    let outputs = Outputs::new(&mut builder, outlets, wires);
+    let place = (scope.index(), scope.peers());
+    let outputs = Outputs::new(&mut builder, step, place, outlets, wires);
     let address = builder.operator_info().address;
     let bell = state.add_source(scope.worker().sync_activator_for(address.to_vec()));
     task.attach(&bell, &RunHandle::of(state));
@@ -174,10 +177,21 @@ impl Driver {
     /// the outlets.
     fn run(&mut self) -> Result<(), Fault> {
         self.turn()?;
-        if let Some(capabilities) = &self.open {
-            self.outputs.send(capabilities, 1);
-        }
+        self.flush();
         Ok(())
+    }
+
+    /// Sends all that is staged, and says how far it has come.
+    fn flush(&mut self) {
+        let Some(capabilities) = &self.open else {
+            return;
+        };
+        self.outputs.send(capabilities, 1);
+        // A paused push has not sent all results of its records.
+        if !self.unfinished && self.outputs.are_timed() {
+            self.task.set_marks();
+            self.outputs.send_marks(capabilities);
+        }
     }
 
     fn turn(&mut self) -> Result<(), Fault> {
@@ -384,10 +398,10 @@ impl Driver {
 
     /// Ends the open epoch in this source, which then continues in the next one or ends.
     fn close(&mut self, open: Epoch, course: Course) -> Result<(), Fault> {
+        self.flush();
         let Some(capabilities) = &mut self.open else {
             return Ok(());
         };
-        self.outputs.send(capabilities, 1);
         let mut rows = EpochRows::default();
         self.task.write_tokens(&mut rows)?;
         self.outputs.send_rows(capabilities, rows);

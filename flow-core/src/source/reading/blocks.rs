@@ -10,7 +10,7 @@ use memchr::memchr_iter;
 use super::{Hand, Reading};
 use crate::{
     chain::{Fault, FaultOrigin, StopFlag},
-    engine::{Block, Blocks, FailedLine, Offer, Processed, Receipt, RecordFailure},
+    engine::{Block, BlockTime, Blocks, FailedLine, Offer, Processed, Receipt, RecordFailure},
     error::{BoxError, RecordPosition},
     graph::StepIndex,
     record::NoKey,
@@ -79,6 +79,7 @@ impl<S: Source> Blocks for Reading<S> {
         let mut bytes = 0;
         self.hand = Hand::Lines;
         self.lines = 0..0;
+        self.times.begin_block();
         let mut ended: Option<EndedAt> = None;
         // A step that failed may have left some.
         self.batch.clear();
@@ -120,6 +121,7 @@ impl<S: Source> Blocks for Reading<S> {
         // These are the lines before one that could not become a record.
         ended = self.push_lines(block, &mut processed, stop)?.or(ended);
         processed.skips = self.skips.take_since(&counted);
+        processed.times = self.times.end_block();
         if let Some((lines, failure)) = ended {
             let bytes = start_of(lines, &block.bytes);
             processed.stopped = Some((lines, bytes));
@@ -133,12 +135,22 @@ impl<S: Source> Blocks for Reading<S> {
         Ok(processed)
     }
 
+    fn times(&self, receipt: &Receipt, processed: &Processed) -> Vec<BlockTime> {
+        let partition = self.partitions.get(receipt.partition);
+        let latest = partition.map(|partition| &*partition.latest);
+        self.times
+            .of_block(&processed.times, latest.unwrap_or_default())
+    }
+
     fn accept(&mut self, receipt: &Receipt, processed: &mut Processed) -> Option<RecordFailure> {
         for (step, count) in processed.skips.drain(..) {
             self.skips.add_many(step, count);
         }
         let partition = self.partitions.get_mut(receipt.partition)?;
         partition.moved = true;
+        for (latest, time) in partition.latest.iter_mut().zip(&processed.times) {
+            *latest = (*latest).max(time.latest);
+        }
         let failed = processed.failed.take();
         let (read, bytes) = match &failed {
             Some(failed) => (failed.lines, failed.bytes),

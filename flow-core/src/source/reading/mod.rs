@@ -4,6 +4,7 @@ mod blocks;
 mod open;
 mod partition;
 mod settle;
+mod times;
 mod token;
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Instant};
@@ -13,6 +14,7 @@ use flow_store::Checked;
 pub(crate) use self::{open::head, settle::forget};
 use self::{
     partition::Partition,
+    times::Times,
     token::{put, token_row},
 };
 use super::{Excerpt, Next, Reader, Source, UnfinishedLine, cannot_resume, lines::LineParser};
@@ -57,6 +59,8 @@ struct Reading<S: Source> {
     /// Whether a step of the chain may rest in the middle of a batch.
     rests: bool,
     skips: Arc<Skips>,
+    /// The clocks of the chain, by which records get a time.
+    times: Times,
     /// Where steps of the chain find the positions of records. `None` if no step asks.
     locator: Option<Locator>,
     /// The partition of the last push, and the number of records of its last batch before that.
@@ -189,12 +193,13 @@ impl<S: Source> Reading<S> {
                 .collect()
         };
         let mut batch = self.batch_of(batch, stop);
-        self.locate();
+        self.begin();
         let pushed = self.chain.push_batch(&mut batch);
         let ended = self.settle(pushed).map_err(SourceFault::Step)?;
         let Some(partition) = self.partitions.get_mut(self.turn) else {
             return Ok(0);
         };
+        self.times.end(&mut partition.latest);
         partition.pushed += ended.as_ref().map_or(count, |(pushed, _)| *pushed);
         self.skips.add_many(self.step, partition.take_skipped());
         let Some((pushed, fault)) = ended else {
@@ -217,6 +222,14 @@ impl<S: Source> Reading<S> {
     fn goes_alone(&self) -> bool {
         let keys_fail = self.keys_may_fail && !self.rests;
         cannot_resume::<S>() && (keys_fail || !self.fallible.is_empty())
+    }
+
+    /// Lets the steps of the chain know whose records come: those of the last push.
+    fn begin(&self) {
+        if let Some(partition) = self.partitions.get(self.pushing.0) {
+            self.times.begin(&partition.latest);
+        }
+        self.locate();
     }
 
     /// Lets the steps of the chain find the positions of the records of the last push.
@@ -460,10 +473,17 @@ impl<S: Source> SourceTask for Reading<S> {
 
     fn resume(&mut self) -> Result<bool, Fault> {
         // Another source may have pushed since.
-        self.locate();
+        self.begin();
         let more = self.chain.resume()?;
         self.pushed.settle();
+        if let Some(partition) = self.partitions.get_mut(self.pushing.0) {
+            self.times.end(&mut partition.latest);
+        }
         Ok(more)
+    }
+
+    fn set_marks(&mut self) {
+        self.times.set_marks(&self.partitions);
     }
 
     fn write_tokens(&mut self, rows: &mut EpochRows) -> Result<(), Fault> {
@@ -484,11 +504,9 @@ impl<S: Source> SourceTask for Reading<S> {
             let Some((number, token)) = token else {
                 continue;
             };
-            let done = partition.at_end
-                && partition.records.is_empty()
-                && partition.failure.is_none()
-                && partition.unfinished().is_none();
-            let value = token_row(done, &token, &mut self.checked).map_err(|error| {
+            let done = partition.is_over() && partition.unfinished().is_none();
+            let times = self.times.to_row(&partition.latest);
+            let value = token_row(done, &times, &token, &mut self.checked).map_err(|error| {
                 let of = Some(partition.name.clone());
                 self.at
                     .fault(NotKept::new::<S::Token>(Kept::Token, of, error))

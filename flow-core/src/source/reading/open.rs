@@ -14,6 +14,7 @@ use super::{
     Hand, Reading,
     partition::Partition,
     settle,
+    times::Times,
     token::{decode_token, put, token_row},
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     error::{BuildError, Kept, NotKept, ResumeError, RunError, TypeChange},
     graph::StepIndex,
     record::NoKey,
-    source::{At, Reader, Source, SourceError, lines::LineParser},
+    source::{At, Reader, Source, SourceError},
     time::NoTime,
 };
 
@@ -36,9 +37,10 @@ pub(crate) fn head<S: Source>(
     let listed = source.clone();
     let mut head = Head::new(index, move |context| {
         let mut checked = Checked::default();
-        let partitions = open(&*source, context, &mut checked)?;
         context.wiring.may_rest = true;
         let chain = port.build(&mut context.wiring);
+        let times = Times::new(index, context);
+        let partitions = open(&*source, &times, context, &mut checked)?;
         Ok(Operator::Source(Box::new(Reading::<S> {
             step: index,
             id: context.id(),
@@ -47,8 +49,11 @@ pub(crate) fn head<S: Source>(
             checked,
             partitions,
             turn: 0,
-            parser: source.line_parser().filter(LineParser::splits),
+            parser: source
+                .line_parser()
+                .filter(|parser| parser.splits() && times.allow_blocks()),
             chain,
+            times,
             batch: Vec::new(),
             holes: Vec::new(),
             pushed: context.wiring.pushed(),
@@ -77,6 +82,7 @@ pub(crate) fn head<S: Source>(
 /// Opens the partitions of this worker, each at its token.
 fn open<S: Source>(
     source: &S,
+    times: &Times,
     context: &mut HeadContext<'_>,
     checked: &mut Checked,
 ) -> Result<Vec<Partition<S>>, RunError> {
@@ -99,9 +105,12 @@ fn open<S: Source>(
         }
     }
     let change = context.change();
-    let read = |partition: &str, value: &[u8]| -> Result<(bool, S::Token), ResumeError> {
+    let read = |partition: &str, value: &[u8]| -> Result<_, ResumeError> {
         let row = TokenRow::read(value).map_err(|error| error.to_string());
-        let token = row.and_then(|row| Ok((row.finished, decode_token(row)?)));
+        let token = row.and_then(|row| {
+            let token: S::Token = decode_token(&row)?;
+            Ok((row.finished, row.times, token))
+        });
         token.map_err(|cause| ResumeError::Token {
             step: step.clone(),
             gone: false,
@@ -118,8 +127,8 @@ fn open<S: Source>(
         && let Some(number) = context.store_number()
     {
         for (partition, value) in &rows {
-            let (finished, token) = read(partition, value)?;
-            let row = token_row(finished, &token, checked)
+            let (finished, times, token) = read(partition, value)?;
+            let row = token_row(finished, &times, &token, checked)
                 .map_err(|error| not_kept::<S>(&step, partition, error))?;
             let key = TokenRow::key(partition);
             put(context.opening, number, &key, &row);
@@ -130,9 +139,11 @@ fn open<S: Source>(
     for name in context.partitions() {
         let moved = settled.moved.get(name);
         let stored = moved.or_else(|| rows.get(name));
+        let mut latest = times.none();
         let at = match stored {
             Some(value) => {
-                let (_, mut token) = read(name, value)?;
+                let (_, stored, mut token) = read(name, value)?;
+                latest = times.of_row(&stored);
                 if context.skips_rest_of_line(name) {
                     let behind = source.skip_rest_of_line(name, &token);
                     token = behind.map_err(|error| ResumeError::Source {
@@ -165,7 +176,7 @@ fn open<S: Source>(
         let key = TokenRow::key(name);
         let written = match stored {
             Some(value) => value.clone(),
-            None => token_row(false, &reader.token(0), checked)
+            None => token_row(false, &BTreeMap::new(), &reader.token(0), checked)
                 .map_err(|error| not_kept::<S>(&step, name, error))?,
         };
         if moved.is_some() || stored.is_none() {
@@ -179,6 +190,7 @@ fn open<S: Source>(
             name: name.clone(),
             reader: Rc::new(RefCell::new(reader)),
             records: VecDeque::new(),
+            latest,
             pushed: 0,
             skipped: 0,
             bytes_each: 0,

@@ -20,6 +20,8 @@ pub(super) struct Partition<S: Source> {
     /// The number of records skipped in the last batch that have been counted: those before the
     /// next record to push, because its token stands behind them.
     pub(super) skipped: u64,
+    /// The latest time of its records, for each clock of the chain.
+    pub(super) latest: Vec<i64>,
     pub(super) bytes_each: usize,
     pub(super) at_end: bool,
     pub(super) bell: Arc<PartitionBell>,
@@ -40,6 +42,11 @@ pub(super) struct Partition<S: Source> {
 }
 
 impl<S: Source> Partition<S> {
+    /// Whether it was read to its end, and all of its records have been pushed.
+    pub(super) fn is_over(&self) -> bool {
+        self.at_end && self.records.is_empty() && self.failure.is_none()
+    }
+
     /// Whether the reader has taken records that it can't take again. Asked when the run stops.
     pub(super) fn has_taken(&mut self) -> bool {
         !self.failed && self.reader.borrow_mut().has_taken()

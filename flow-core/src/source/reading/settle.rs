@@ -28,7 +28,7 @@ pub(super) fn settle<S: Source>(
         partitions: listed.to_vec(),
         ..Settled::default()
     };
-    let mut known = Vec::new();
+    let (mut known, mut times) = (Vec::new(), Vec::new());
     for row in &unsettled.rows {
         let (partition, row) = unsettled.stored(row)?;
         settled.known.push(partition.clone());
@@ -38,7 +38,8 @@ pub(super) fn settle<S: Source>(
             continue;
         }
         let is_gone = !is_listed(&partition);
-        let token = decode_token(row);
+        let token = decode_token(&row);
+        times.push(row.times);
         known.push(Known {
             token: token.map_err(|cause| unsettled.unreadable::<S>(&partition, is_gone, cause))?,
             partition,
@@ -101,6 +102,8 @@ pub(super) fn settle<S: Source>(
             Found::Lost if is_listed(name) => {}
             Found::Same | Found::Lost => gone.push(name.clone()),
             Found::Replaced { token } => {
+                // It is other content, so its times begin anew.
+                times[index].clear();
                 settled.replaced.push(name.clone());
                 moves.push((index, name.clone(), token));
             }
@@ -166,7 +169,7 @@ pub(super) fn settle<S: Source>(
                 new: to,
             });
         }
-        let row = token_row(known.finished, &token, &mut checked)
+        let row = token_row(known.finished, &times[index], &token, &mut checked)
             .map_err(|error| not_kept::<S>(unsettled.step, &to, error))?;
         if known.partition != to {
             settled.moves.push((known.partition.clone(), to.clone()));

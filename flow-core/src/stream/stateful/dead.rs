@@ -8,7 +8,7 @@ use crate::{
     chain::{Carried, Port, Wiring},
     record::{Key, KeyKind, NoKey, Record, StateCodec, StepKey, StepState},
     state::{DeadRecord, Emit, Many, One, Results, ResultsAndDead},
-    stream::dead::dead_step,
+    stream::dead::second_step,
     time::{NoTime, TimeKind},
 };
 
@@ -124,7 +124,7 @@ impl<T, K, Time: TimeKind> Stream<T, K, Time> {
         let emit =
             move |index, wiring: &mut Wiring| ResultsAndDead::build(index, &to, &dead_to, wiring);
         let index = self.keep::<S, W, Result<R, (T, E)>, _>(kind, place, codec, f, emit);
-        let dead_index = dead_step::<DeadRecord<K, T, E>>(&self.flow, index, place);
+        let dead_index = second_step::<DeadRecord<K, T, E>>(&self.flow, "dead", index, place);
         (
             Stream::new(self.flow.clone(), index, port),
             Stream::new(self.flow, dead_index, dead_port),

@@ -7,6 +7,7 @@ use flow_store::{KEY_GROUPS, Look, Row, Rows, StoredStep};
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::path::Path;
 
@@ -101,6 +102,8 @@ struct Changed<'a> {
 struct Value {
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<bool>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    times: BTreeMap<String, i64>,
     state: serde_json::Value,
 }
 
@@ -184,6 +187,7 @@ impl Step<'_> {
         {
             let value = |shown: Shown<'_>| Value {
                 done: shown.done,
+                times: shown.times,
                 state: shown.state,
             };
             let changed = Changed {

@@ -3,19 +3,27 @@
 use crate::Failure;
 use crate::json;
 use crate::terminal::{Bar, Out};
-use flow_store::{CodecError, FileError, KEY_GROUPS, Look, Row, StoreError, StoredStep};
+use flow_store::{
+    CodecError, FileError, KEY_GROUPS, Look, Row, StepKind, StoreError, StoredStep, TokenRow,
+};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A row as JSON shows it.
 #[derive(Serialize)]
 pub(crate) struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) step: Option<&'a str>,
+    /// `null` for the row that a windowed step has for itself.
     pub(crate) key: Value,
     /// For a partition of a source: whether it was read to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) done: Option<bool>,
+    /// For a partition of a source: the latest time read from it, in microseconds since 1970, for
+    /// each step that gives its records a time.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) times: BTreeMap<String, i64>,
     /// The state, the token of a source's partition, or the position of a sink.
     pub(crate) state: Value,
 }
@@ -33,9 +41,26 @@ impl<'a> Shown<'a> {
             .split(&row.value)
             .and_then(|(done, state)| Ok((done, json::of(state)?)))
             .map_err(|error| damaged("value", error))?;
+        let times = match step.kind {
+            StepKind::Source => TokenRow::read(&row.value).map(|row| row.times),
+            _ => Ok(BTreeMap::new()),
+        };
+        let times = times.map_err(|error| damaged("value", error))?;
+        let id = |number: u16| {
+            let step = look.steps().iter().find(|step| step.number == number);
+            step.map_or_else(|| number.to_string(), |step| step.id.clone())
+        };
+        let key = match row.key.as_slice() {
+            [] => Ok(Value::Null),
+            key => json::of(key),
+        };
         Ok(Shown {
             step: None,
-            key: json::of(&row.key).map_err(|error| damaged("key", error))?,
+            key: key.map_err(|error| damaged("key", error))?,
+            times: times
+                .into_iter()
+                .map(|(number, time)| (id(number), time))
+                .collect(),
             done,
             state,
         })

@@ -40,6 +40,9 @@ pub(crate) trait Blocks {
     /// comes. The block may be another worker's.
     fn process(&mut self, block: &Block, stop: &StopFlag) -> Result<Processed, Fault>;
 
+    /// The times of a block that was taken here, with the watermarks of its partition before it.
+    fn times(&self, receipt: &Receipt, processed: &Processed) -> Vec<BlockTime>;
+
     /// Counts a block that was taken here as read. It is the first one that has not been accepted.
     /// After a failure, the token of its partition points at the line that failed.
     fn accept(&mut self, receipt: &Receipt, processed: &mut Processed) -> Option<RecordFailure>;
@@ -88,7 +91,20 @@ pub(crate) struct Processed {
     /// If a stop came before the end of the block: the number of lines and bytes before the first
     /// line that was not begun.
     pub(crate) stopped: Option<(usize, usize)>,
+    /// The times of its records, for each `event_time` step that they passed.
+    pub(crate) times: Vec<BlockTime>,
     pub(crate) took: Duration,
+}
+
+/// The times of a block's records, as an `event_time` step has seen them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockTime {
+    /// The step.
+    pub(crate) clock: StepIndex,
+    pub(crate) earliest: i64,
+    pub(crate) latest: i64,
+    /// The watermark of the partition before the block, which only its owner knows.
+    pub(crate) watermark: i64,
 }
 
 /// A line of a block that failed.

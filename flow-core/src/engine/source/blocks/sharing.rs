@@ -35,8 +35,11 @@ impl Driver {
         // Records that were pushed here before the block was taken go first.
         self.outputs.send(capabilities, 1);
         let parcels = std::mem::take(&mut processed.parcels);
-        self.outputs.forward(capabilities, parcels);
-        let blocks = self.task.blocks();
+        let mut blocks = self.task.blocks();
+        let times = blocks.as_mut();
+        let times = times.map(|blocks| blocks.times(&out.receipt, &processed));
+        let times = times.unwrap_or_default();
+        self.outputs.forward(capabilities, parcels, &times);
         let failure = blocks.and_then(|blocks| blocks.accept(&out.receipt, &mut processed));
         let read = processed.records as u64;
         let unused = out.receipt.lines as u64 - read;
