@@ -92,6 +92,11 @@ crashes:
 random:
     FLOW_RANDOM_CASES=20000 cargo test --release --test random -- --nocapture
 
+# 900 random flows with event time, three times, instead of 140.
+[group('test')]
+times:
+    FLOW_TIME_CASES=900 cargo test --test event_time
+
 # 10,000 panics instead of 1,000.
 [group('test')]
 panics:

@@ -371,7 +371,7 @@ fn campaign(cases: u64, faults: u64, grows: u64) {
             eprintln!("{info}");
         }
     }));
-    let seed = std::env::var("SEED")
+    let seed = std::env::var("FLOW_TIME_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
     let mut statistics: BTreeMap<String, u64> = BTreeMap::new();
@@ -443,7 +443,7 @@ fn minus(a: &[String], b: &[String]) -> Vec<String> {
 }
 
 fn cases(usual: u64) -> u64 {
-    std::env::var("CASES")
+    std::env::var("FLOW_TIME_CASES")
         .ok()
         .and_then(|n| n.parse().ok())
         .unwrap_or(usual)
