@@ -7,6 +7,11 @@ use std::ops::Range;
 /// The number of key groups of every store.
 pub const KEY_GROUPS: u16 = 1024;
 
+/// The key of the row that a stateful step has for itself, beside those of its keys.
+///
+/// It is empty, which the bytes of no other key are.
+pub const OWN_KEY: &[u8] = &[];
+
 /// The hash of a key's canonical bytes: xxh3, 64 bits.
 #[must_use]
 pub fn hash(key_bytes: &[u8]) -> u64 {

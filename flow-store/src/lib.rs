@@ -264,7 +264,7 @@ pub use format::failure::{FailureKind, FailureRecord};
 pub use format::record::{End, ExecutionRecord};
 #[doc(hidden)]
 pub use hooks::fail_point::FailPoint;
-pub use key::{KEY_GROUPS, group, groups_of, hash, worker_of};
+pub use key::{KEY_GROUPS, OWN_KEY, group, groups_of, hash, worker_of};
 pub use look::rows::{Row, RowRef, Rows};
 pub use look::{About, Look};
 pub use maintenance::{Compacted, DroppedStep, Verified};

@@ -14,7 +14,8 @@ use std::fmt;
 pub enum StepKind {
     /// A source: its rows are the resume tokens of its partitions.
     Source,
-    /// A stateful step: its rows are the states of its keys.
+    /// A stateful step: its rows are the states of its keys. It may have a row for itself, whose
+    /// key is [`OWN_KEY`](crate::OWN_KEY).
     State,
     /// A sink: its rows are the positions of its shards.
     Sink,
@@ -44,30 +45,29 @@ impl StepKind {
         }
     }
 
-    /// Splits the value of a row into MessagePack values.
-    ///
-    /// The row of a source's partition begins with whether the partition was read to its end and
-    /// with its times; the part that is returned is its token. Every other row has one value, and
-    /// the first part is `None`.
+    /// Splits the value of a row: returns the user's value, and for the row of a source's
+    /// partition, whose token that is, also the row as a whole.
     ///
     /// # Errors
     ///
-    /// [`CodecError::Decode`] if the row of a source does not begin with a bool and a map.
+    /// Those of [`TokenRow::read`], for the row of a source.
     ///
     /// ```
     /// use flow_store::StepKind;
     ///
     /// assert_eq!(StepKind::State.split(&[7])?, (None, &[7][..]));
-    /// assert_eq!(StepKind::Source.split(&[0xc3, 0x80, 7])?, (Some(true), &[7][..]));
+    /// let (row, token) = StepKind::Source.split(&[0xc3, 0x80, 7])?;
+    /// assert!(row.unwrap().finished && token == [7]);
     /// assert!(StepKind::Source.split(&[7]).is_err());
     /// # Ok::<(), flow_store::CodecError>(())
     /// ```
-    pub fn split(self, value: &[u8]) -> Result<(Option<bool>, &[u8]), CodecError> {
+    pub fn split(self, value: &[u8]) -> Result<(Option<TokenRow<'_>>, &[u8]), CodecError> {
         match self {
             StepKind::State | StepKind::Sink | StepKind::Time => Ok((None, value)),
             StepKind::Source => {
                 let row = TokenRow::read(value)?;
-                Ok((Some(row.finished), row.token))
+                let token = row.token;
+                Ok((Some(row), token))
             }
         }
     }

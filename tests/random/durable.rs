@@ -6,7 +6,7 @@ use std::{
 };
 
 use flow::{sink::FilePosition, source::FileToken};
-use flow_store::{Epoch, KEY_GROUPS, Look, Row, StepKind, StoredStep, decode, group, hash};
+use flow_store::{Epoch, KEY_GROUPS, Look, Row, StoredStep, TokenRow, decode, group, hash};
 
 use crate::{
     description::{State, id},
@@ -53,12 +53,12 @@ impl Durable {
             let Some(row) = named.next() else {
                 continue; // It has not been read.
             };
-            let (is_done, token) = StepKind::Source.split(&row.value).unwrap();
+            let row = TokenRow::read(&row.value).unwrap();
             let token: u64 = match input.is_file(source) {
-                true => decode::<FileToken>(token).unwrap().line,
-                false => decode(token).unwrap(),
+                true => decode::<FileToken>(row.token).unwrap().line,
+                false => decode(row.token).unwrap(),
             };
-            if is_done.unwrap() {
+            if row.finished {
                 durable.done.insert((source, index));
             }
             durable.tokens.0[source][index] = usize::try_from(token).unwrap();

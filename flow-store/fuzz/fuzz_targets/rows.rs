@@ -53,6 +53,13 @@ struct Step<'a> {
     schema: Option<&'a str>,
 }
 
+const KINDS: [StepKind; 4] = [
+    StepKind::Source,
+    StepKind::State,
+    StepKind::Sink,
+    StepKind::Time,
+];
+
 const NAMES: [&str; 15] = [
     "format_version",
     "store_uuid",
@@ -112,11 +119,10 @@ struct Stored<'a> {
 
 impl Step<'_> {
     fn stored(&self) -> Stored<'_> {
-        let kinds = [StepKind::Source, StepKind::State, StepKind::Sink];
         Stored {
             number: self.number,
             id: self.id,
-            kind: kinds[usize::from(self.kind) % 3],
+            kind: KINDS[usize::from(self.kind) % KINDS.len()],
             operator: "",
             key_type: "",
             state_type: "",
@@ -140,7 +146,7 @@ fn valid() -> Vec<RawRow> {
         RawRow::Meta("flow_name".to_owned(), b"fuzzed".to_vec()),
     ];
     let numbers = [
-        ("format_version", 3),
+        ("format_version", 6),
         ("part_index", 0),
         ("part_count", 1),
         ("key_groups", 1024),
@@ -149,17 +155,17 @@ fn valid() -> Vec<RawRow> {
         ("durable_seen", 0),
         ("base_epoch", FIRST),
         ("clean", 0),
-        ("next_step", 3),
+        ("next_step", KINDS.len() as u64),
         ("maintained", 0),
         ("oldest", FIRST),
         ("runs", 3),
         ("chunk_bytes", 0),
     ];
     rows.extend(numbers.map(|(name, value)| number(name, value)));
-    let steps: [_; 3] = std::array::from_fn(|n| Stored {
+    let steps: [_; KINDS.len()] = std::array::from_fn(|n| Stored {
         number: n as u16,
-        id: ["lines", "counts", "out"][n],
-        kind: [StepKind::Source, StepKind::State, StepKind::Sink][n],
+        id: ["lines", "counts", "out", "times"][n],
+        kind: KINDS[n],
         operator: "",
         key_type: "",
         state_type: "",
@@ -180,10 +186,10 @@ fn parse(bytes: &[u8]) {
         flow_store::encode(&step, &mut again).expect("a step");
         assert_eq!(decode::<StoredStep>(&again).expect("the same step"), step);
     }
-    for kind in [StepKind::Source, StepKind::State, StepKind::Sink] {
+    for kind in KINDS {
         assert!(kind.group(bytes) < flow_store::KEY_GROUPS);
-        if let Ok((done, value)) = kind.split(bytes) {
-            assert_eq!(value.len() + usize::from(done.is_some()), bytes.len());
+        if let Ok((row, value)) = kind.split(bytes) {
+            assert!(bytes.ends_with(value) && row.is_none_or(|row| row.token == value));
         }
     }
 }

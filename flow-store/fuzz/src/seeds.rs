@@ -2,7 +2,7 @@
 
 use crate::cycle::start;
 use crate::seal::Seals;
-use flow_store::{Changes, End, Epoch, Look, Retain, Schemas, StepKind, StepSpec, encode};
+use flow_store::{Changes, End, Epoch, Look, Retain, Schemas, StepKind, StepSpec, TokenRow, encode};
 use std::fs;
 use std::path::PathBuf;
 
@@ -105,11 +105,9 @@ fn changes(rows: u64, n: u64) -> Changes {
             })
             .expect("a row");
     }
-    key.clear();
-    encode("a.txt", &mut key).expect("a key");
     changes
-        .put(0, 0, &key, |bytes| {
-            encode(&false, bytes)?;
+        .put(0, 0, &TokenRow::key("a.txt"), |bytes| {
+            TokenRow::begin(false, &[(3, n as i64)].into(), bytes);
             encode(&(n * 100), bytes)
         })
         .expect("a row");

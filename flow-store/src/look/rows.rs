@@ -6,6 +6,7 @@ use crate::file::guard::{Failure, Wrong, guard};
 use crate::format::chunk;
 use crate::format::tables::{CHUNKS, ChunkKey};
 use crate::format::versions::Versions;
+use crate::key::OWN_KEY;
 use crate::look::unfolded::Unfolded;
 use crate::step::StoredStep;
 use redb::{AccessGuard, Database, ReadableDatabase};
@@ -71,8 +72,14 @@ impl RowRef<'_> {
 
 /// A row as messages name it.
 pub(crate) fn name(step: &StoredStep, group: u16, key: &[u8]) -> String {
-    let (step, key) = (&step.id, show(key));
-    format!("the row of step `{step}`, key group {group}, key {key}")
+    let step = &step.id;
+    if key == OWN_KEY {
+        return format!("the row of step `{step}` for itself, key group {group}");
+    }
+    format!(
+        "the row of step `{step}`, key group {group}, key {}",
+        show(key)
+    )
 }
 
 /// A key as text or as a whole number, if it is one; otherwise its bytes.

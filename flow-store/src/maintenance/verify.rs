@@ -8,7 +8,7 @@ use crate::format::chunk;
 use crate::format::delta::Part;
 use crate::format::steps;
 use crate::format::tables::{CHUNKS, DELTAS, MANIFESTS, unknown, unknown_table};
-use crate::key::KEY_GROUPS;
+use crate::key::{KEY_GROUPS, OWN_KEY};
 use crate::look::Look;
 use crate::look::rows;
 use crate::step::{StepKind, StoredStep};
@@ -56,7 +56,8 @@ impl Look {
     /// - each CRC is right,
     /// - the step of each row is in the store,
     /// - each row is in the key group of its key,
-    /// - each key and value is exactly one MessagePack value.
+    /// - each key and value is exactly one MessagePack value, except for the key of the row that a
+    ///   stateful step has for itself.
     ///
     /// `progress` gets the number of chunks and parts of deltas that are done, and the number of
     /// all.
@@ -194,6 +195,9 @@ fn check(
             "a row of step {step}, key group {group}, belongs to a step that it does not have"
         ));
     };
+    if step.kind == StepKind::Time {
+        return Err(format!("step `{}` has a row, and it keeps none", step.id));
+    }
     let name = || rows::name(step, group, key);
     let right = step.kind.group(key);
     if group != right {
@@ -202,8 +206,7 @@ fn check(
             name()
         ));
     }
-    // The row that a windowed step has for itself has an empty key.
-    if !(key.is_empty() && step.kind == StepKind::State) {
+    if (step.kind, key) != (StepKind::State, OWN_KEY) {
         msgpack::check(key).map_err(|error| format!("{}: its key: {error}", name()))?;
     }
     let Some(value) = value else { return Ok(()) };
@@ -239,8 +242,6 @@ mod tests {
         use StepKind::{Sink, Source, State};
         let group = State.group(&[7]);
         assert_eq!(damage(State, group, &[7], &[8]), "");
-        assert_eq!(damage(State, State.group(&[]), &[], &[8]), "");
-        assert_ne!(damage(Sink, 0, &[], &[8]), "");
         assert_eq!(damage(Source, 0, &[7], &[0xc2, 0x80, 8]), "");
         assert_eq!(damage(Sink, 0, &[7], &[8]), "");
         // A timestamp of MessagePack, which no Rust type is written as.
@@ -263,6 +264,34 @@ mod tests {
             damage(Source, 0, &[7], &[8]),
             "the row of step `counts`, key group 0, key 7: its value: the bytes cannot be read as \
              this type: it does not say whether the partition was read to its end"
+        );
+        // The row that a stateful step has for itself.
+        let own = State.group(OWN_KEY);
+        assert_eq!(damage(State, own, OWN_KEY, &[0x80]), "");
+        assert_eq!(
+            damage(State, own, OWN_KEY, &[0x81, 7]),
+            format!(
+                "the row of step `counts` for itself, key group {own}: its value: the bytes cannot \
+                 be read as this type: the value is cut short"
+            )
+        );
+        assert_eq!(
+            damage(State, 0, OWN_KEY, &[0x80]),
+            format!(
+                "the row of step `counts` for itself, key group 0 should be in key group {own} of \
+                 1024"
+            )
+        );
+        for kind in [Source, Sink] {
+            let said = damage(kind, 0, OWN_KEY, &[0xc2, 0x80, 8]);
+            assert!(
+                said.contains(" for itself, key group 0: its key: "),
+                "{said}"
+            );
+        }
+        assert_eq!(
+            damage(StepKind::Time, 0, &[7], &[8]),
+            "step `counts` has a row, and it keeps none"
         );
         // A value that is deeper than values are read does not overflow the stack.
         let mut deep = vec![0x91; 100_000];

@@ -1,6 +1,6 @@
 //! The full content of a store, as text.
 
-use flow_store::{KEY_GROUPS, Look, decode};
+use flow_store::{KEY_GROUPS, Look, OWN_KEY, decode};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -75,11 +75,16 @@ fn now(look: &Look) -> String {
         }
         for row in look.rows(number, 0..KEY_GROUPS).unwrap() {
             let row = row.unwrap();
-            let key: Value = decode(&row.key).unwrap();
-            let (done, value) = kind.split(&row.value).unwrap();
+            let key = match row.key.as_slice() {
+                OWN_KEY => "itself".to_owned(),
+                key => decode::<Value>(key).unwrap().to_string(),
+            };
+            let (token, value) = kind.split(&row.value).unwrap();
             let value: Value = decode(value).unwrap();
-            let done = done.map_or(String::new(), |done| format!(" done: {done},"));
-            writeln!(out, "  {}: {key} ->{done} {}", row.group, short(&value)).unwrap();
+            let token = token.map_or(String::new(), |token| {
+                format!(" done: {}, times: {:?},", token.finished, token.times)
+            });
+            writeln!(out, "  {}: {key} ->{token} {}", row.group, short(&value)).unwrap();
         }
     }
     text

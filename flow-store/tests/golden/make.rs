@@ -3,16 +3,17 @@
 use crate::contents::contents;
 use crate::{FORMAT, PART, directory};
 use flow_store::{
-    Agreed, Changes, End, Epoch, Execution, FailureKind, FailureRecord, Look, Retain, Schemas,
-    Start, StepKind, StepSpec, TokenRow, encode, trace,
+    Agreed, Changes, End, Epoch, Execution, FailureKind, FailureRecord, Look, OWN_KEY, Retain,
+    Schemas, Start, StepKind, StepSpec, TokenRow, encode, trace,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 /// The stores: only started; ended; killed; with steps dropped, renamed and rewritten; with
 /// retained epochs, after going back to one of them; the same, compacted, so that everything
-/// possible is in chunks.
+/// possible is in chunks. All have windows of event time.
 pub(crate) const NAMES: [&str; 6] = [
     "started", "ended", "killed", "changed", "retained", "folded",
 ];
@@ -28,6 +29,19 @@ struct Count {
     words: u64,
     last: Option<String>,
 }
+
+/// A window of a key: when it opens, whether it was shown, and its value.
+type Pane = (i64, bool, u64);
+
+/// What a windowed step has for itself.
+#[derive(Serialize)]
+struct Own {
+    windows: &'static str,
+    closed: i64,
+}
+
+/// A time, in microseconds since 1970.
+const NOON: i64 = 1_767_268_800_000_000;
 
 /// The former type of a count.
 #[derive(Serialize, Deserialize)]
@@ -62,8 +76,34 @@ fn flow() -> Vec<StepSpec> {
         step::<String, Token>("lines", StepKind::Source, "text_lines"),
         step::<String, Count>("counts", StepKind::State, "stateful_map"),
         step::<u32, u64>("out", StepKind::Sink, "json_lines"),
+        StepSpec {
+            key_type: String::new(),
+            state_type: "Timestamp".to_owned(),
+            schemas: Schemas::default(),
+            ..step::<(), ()>("times", StepKind::Time, "event_time")
+        },
+        StepSpec {
+            state_type: "u64".to_owned(),
+            ..step::<String, Vec<Pane>>("minutes", StepKind::State, "fold_window")
+        },
     ]
 }
+
+/// The numbers of its steps behind the source.
+struct Numbers {
+    counts: u16,
+    out: u16,
+    times: u16,
+    minutes: u16,
+}
+
+/// Their numbers in a store that had no other steps before.
+const NUMBERS: Numbers = Numbers {
+    counts: 1,
+    out: 2,
+    times: 3,
+    minutes: 4,
+};
 
 fn old_flow() -> Vec<StepSpec> {
     vec![
@@ -106,12 +146,26 @@ fn put<K: Serialize, V: Serialize>(
         .unwrap();
 }
 
-fn token(changes: &mut Changes, partition: &str, done: bool, offset: u64, line: u64) {
-    let mut key = Vec::new();
-    encode(partition, &mut key).unwrap();
-    let put = changes.put(0, 0, &key, |into| {
-        TokenRow::begin(done, &[].into(), into);
-        encode(&Token { offset, line }, into)
+fn token(changes: &mut Changes, partition: &str, times: &[(u16, i64)], row: (bool, Token)) {
+    let (done, token) = row;
+    let times: BTreeMap<u16, i64> = times.iter().copied().collect();
+    let put = changes.put(0, 0, &TokenRow::key(partition), |into| {
+        TokenRow::begin(done, &times, into);
+        encode(&token, into)
+    });
+    put.unwrap();
+}
+
+fn at(offset: u64, line: u64) -> Token {
+    Token { offset, line }
+}
+
+/// The row that a windowed step has for itself.
+fn own(changes: &mut Changes, step: u16, closed: i64) {
+    let windows = "tumbling(60s)";
+    let group = StepKind::State.group(OWN_KEY);
+    let put = changes.put(step, group, OWN_KEY, |into| {
+        encode(&Own { windows, closed }, into)
     });
     put.unwrap();
 }
@@ -121,10 +175,21 @@ fn epoch(execution: &Execution, number: u64) -> Epoch {
 }
 
 /// Two commits of an execution: rows put, changed and removed.
-fn run(execution: &mut Execution, counts: u16, out: u16) {
+fn run(execution: &mut Execution, numbers: Numbers) {
+    let Numbers {
+        counts,
+        out,
+        times,
+        minutes,
+    } = numbers;
     let mut changes = Changes::new();
-    token(&mut changes, "a.txt", true, 120, 9);
-    token(&mut changes, "b.txt", false, 60, 4);
+    token(&mut changes, "a.txt", &[(times, NOON)], (true, at(120, 9)));
+    token(&mut changes, "b.txt", &[], (false, at(60, 4)));
+    own(&mut changes, minutes, i64::MIN);
+    for word in ["anna", "bert"] {
+        let panes: [Pane; 2] = [(NOON, false, 3), (NOON + 60_000_000, true, 4)];
+        put(&mut changes, minutes, StepKind::State, &word, &panes);
+    }
     for (words, word) in ["anna", "bert", "7", "ä", ""].into_iter().enumerate() {
         let count = Count {
             words: words as u64,
@@ -136,7 +201,9 @@ fn run(execution: &mut Execution, counts: u16, out: u16) {
     execution.commit(epoch(execution, 1), [&changes]).unwrap();
 
     let mut changes = Changes::new();
-    token(&mut changes, "b.txt", false, 75, 5);
+    let latest = [(times, NOON + 90_000_000)];
+    token(&mut changes, "b.txt", &latest, (false, at(75, 5)));
+    own(&mut changes, minutes, NOON + 60_000_000);
     for n in 0..40u64 {
         let count = Count {
             words: n,
@@ -153,6 +220,7 @@ fn run(execution: &mut Execution, counts: u16, out: u16) {
     let mut key = Vec::new();
     encode("bert", &mut key).unwrap();
     changes.remove(counts, StepKind::State.group(&key), &key);
+    changes.remove(minutes, StepKind::State.group(&key), &key);
     put(&mut changes, out, StepKind::Sink, &0u32, &180u64);
     execution.commit(epoch(execution, 4), [&changes]).unwrap();
 }
@@ -165,13 +233,13 @@ pub(crate) fn a_store(directory: &Path, name: &str) {
         "started" => drop(start(directory, &flow(), &agreed, &nothing)),
         "ended" => {
             let mut execution = start(directory, &flow(), &agreed, &nothing);
-            run(&mut execution, 1, 2);
+            run(&mut execution, NUMBERS);
             execution.end(End::Finished).unwrap();
         }
         "killed" => {
             drop(start(directory, &flow(), &agreed, &nothing));
             let mut execution = start(directory, &flow(), &agreed, &nothing);
-            run(&mut execution, 1, 2);
+            run(&mut execution, NUMBERS);
             let killed = fs::read(directory.join(PART)).unwrap();
             drop(execution);
             fs::write(directory.join(PART), killed).unwrap();
@@ -184,7 +252,7 @@ pub(crate) fn a_store(directory: &Path, name: &str) {
             look().compact(&mut |_, _| ()).unwrap();
             // An unfolded change comes on top of it.
             let mut execution = start(directory, &flow(), &agreed, &nothing);
-            run(&mut execution, 1, 2);
+            run(&mut execution, NUMBERS);
             execution.end(End::Stopped).unwrap();
         }
         other => panic!("{other}"),
@@ -212,7 +280,7 @@ fn changed(directory: &Path) {
     for end in ends {
         let mut execution = start(directory, &old_flow(), &Agreed::default(), &nothing);
         let mut changes = Changes::new();
-        token(&mut changes, "a.txt", false, 60, 4);
+        token(&mut changes, "a.txt", &[], (false, at(60, 4)));
         for (words, word) in ["anna", "bert"].into_iter().enumerate() {
             let words = words as u32;
             put(&mut changes, 1, StepKind::State, &word, &OldCount { words });
@@ -259,9 +327,15 @@ fn changed(directory: &Path) {
         put(&mut changes, 5, StepKind::State, &word, &count);
     }
     let mut execution = start(directory, &flow, &agreed, &changes);
-    run(&mut execution, 5, 4);
+    let numbers = Numbers {
+        counts: 5,
+        out: 4,
+        times: 6,
+        minutes: 7,
+    };
+    run(&mut execution, numbers);
     let mut changes = Changes::new();
-    put(&mut changes, 6, StepKind::State, &(1u8, "a"), &0.5f64);
+    put(&mut changes, 8, StepKind::State, &(1u8, "a"), &0.5f64);
     let count = Count {
         words: 1,
         last: Some("x".repeat(9000)),
@@ -278,7 +352,7 @@ fn retained(directory: &Path) {
     };
     let nothing = Changes::new();
     let mut execution = start_from(look(), &flow(), &Agreed::default(), &nothing);
-    run(&mut execution, 1, 2);
+    run(&mut execution, NUMBERS);
     let good = execution.epoch();
     execution.end(End::Finished).unwrap();
     // A step is dropped by mistake.
@@ -286,7 +360,8 @@ fn retained(directory: &Path) {
         drop_steps: ["counts".to_owned()].into(),
     };
     let flow = flow();
-    let other = [flow[0].clone(), flow[2].clone()];
+    let mut other = flow.clone();
+    other.remove(1);
     start_from(look(), &other, &agreed, &nothing)
         .end(End::Stopped)
         .unwrap();

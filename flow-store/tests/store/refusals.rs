@@ -155,7 +155,7 @@ fn versions_before_and_after() {
                  \nhelp: use the version that wrote it, or a later one"
             )
         );
-        for older in [0, 1, 2] {
+        for older in [0, 1, 2, 5] {
             set_meta(&home, "format_version", Some(older));
             assert_eq!(
                 home.refused().1,

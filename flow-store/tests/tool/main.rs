@@ -14,4 +14,6 @@ mod support;
 #[cfg(test)]
 mod syncs;
 #[cfg(test)]
+mod times;
+#[cfg(test)]
 mod writing;

@@ -214,10 +214,8 @@ pub(crate) fn put<K: Serialize, V: Serialize>(
 }
 
 fn token(changes: &mut Changes, partition: &str, done: bool, offset: u64, line: u64) {
-    let mut key = Vec::new();
-    encode(partition, &mut key).unwrap();
     changes
-        .put(0, 0, &key, |into| {
+        .put(0, 0, &TokenRow::key(partition), |into| {
             TokenRow::begin(done, &[].into(), into);
             encode(&FileToken { offset, line }, into)
         })

@@ -1,13 +1,12 @@
 //! `diff`: compares the rows of two stores, one step at a time.
 
-use crate::rows::Shown;
+use crate::rows::{Shown, ShownValue};
 use crate::terminal::{Bar, Out, rows};
 use crate::{Failure, Store, look};
 use flow_store::{KEY_GROUPS, Look, Row, Rows, StoredStep};
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::path::Path;
 
@@ -94,17 +93,8 @@ struct Step<'a> {
 struct Changed<'a> {
     step: &'a str,
     key: serde_json::Value,
-    from: Value,
-    to: Value,
-}
-
-#[derive(Serialize)]
-struct Value {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    done: Option<bool>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    times: BTreeMap<String, i64>,
-    state: serde_json::Value,
+    from: ShownValue,
+    to: ShownValue,
 }
 
 impl Step<'_> {
@@ -185,16 +175,11 @@ impl Step<'_> {
         if self.show
             && let (Some(old), Some(new)) = (before.shown(old)?, after.shown(new)?)
         {
-            let value = |shown: Shown<'_>| Value {
-                done: shown.done,
-                times: shown.times,
-                state: shown.state,
-            };
             let changed = Changed {
                 step: self.id,
-                key: old.key.clone(),
-                from: value(old),
-                to: value(new),
+                key: old.key,
+                from: old.value,
+                to: new.value,
             };
             out.json("~ ", &changed)?;
         }

@@ -54,7 +54,7 @@ impl Serialize for Bytes<'_> {
     }
 }
 
-/// The MessagePack of a value. If it can't be encoded, the result is empty, which is no row's key.
+/// The MessagePack of a value. If it can't be encoded, the result is empty, which is no user's key.
 pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     // Only a value that is too deep fails.

@@ -50,7 +50,7 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Lists the steps that the store has rows for.
+    /// Lists the steps of the flow that keep something in the store.
     Steps {
         #[command(flatten)]
         store: Store,
@@ -76,7 +76,8 @@ enum Verb {
         /// The id of the step.
         step: String,
         /// The key as `export` shows it, or as people write it: text without quotes, an address, an
-        /// identifier, a time, a number, bytes as 0x00ff.
+        /// identifier, a time, a number, bytes as 0x00ff; null for the row that a windowed step has
+        /// for itself.
         #[arg(allow_hyphen_values = true)]
         key: String,
     },

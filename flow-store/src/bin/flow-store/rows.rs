@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::json;
 use crate::terminal::{Bar, Out};
 use flow_store::{
-    CodecError, FileError, KEY_GROUPS, Look, Row, StepKind, StoreError, StoredStep, TokenRow,
+    CodecError, FileError, KEY_GROUPS, Look, OWN_KEY, Row, StoreError, StoredStep, TokenRow,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -15,17 +15,41 @@ use std::collections::BTreeMap;
 pub(crate) struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) step: Option<&'a str>,
-    /// `null` for the row that a windowed step has for itself.
+    /// Null for the row that a step has for itself.
     pub(crate) key: Value,
+    #[serde(flatten)]
+    pub(crate) value: ShownValue,
+}
+
+/// The value of a row as JSON shows it.
+#[derive(Serialize)]
+pub(crate) struct ShownValue {
     /// For a partition of a source: whether it was read to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) done: Option<bool>,
+    done: Option<bool>,
     /// For a partition of a source: the latest time read from it, in microseconds since 1970, for
-    /// each step that gives its records a time.
+    /// each step that gives its records a time: by its id, or its number if it was dropped.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) times: BTreeMap<String, i64>,
+    times: BTreeMap<String, i64>,
     /// The state, the token of a source's partition, or the position of a sink.
-    pub(crate) state: Value,
+    state: Value,
+}
+
+impl ShownValue {
+    fn new(look: &Look, row: Option<TokenRow<'_>>, state: Value) -> Self {
+        let id = |number: u16| {
+            let step = look.steps().iter().find(|step| step.number == number);
+            step.map_or_else(|| number.to_string(), |step| step.id.clone())
+        };
+        let done = row.as_ref().map(|row| row.finished);
+        let times = row.map(|row| row.times).unwrap_or_default();
+        let times = times.into_iter().map(|(number, time)| (id(number), time));
+        ShownValue {
+            done,
+            times: times.collect(),
+            state,
+        }
+    }
 }
 
 impl<'a> Shown<'a> {
@@ -36,33 +60,19 @@ impl<'a> Shown<'a> {
                 what: format!("{}: its {what}: {error}", row.name(step)),
             })
         };
-        let (done, state) = step
+        let value = step
             .kind
             .split(&row.value)
-            .and_then(|(done, state)| Ok((done, json::of(state)?)))
+            .and_then(|(row, state)| Ok(ShownValue::new(look, row, json::of(state)?)))
             .map_err(|error| damaged("value", error))?;
-        let times = match step.kind {
-            StepKind::Source => TokenRow::read(&row.value).map(|row| row.times),
-            _ => Ok(BTreeMap::new()),
-        };
-        let times = times.map_err(|error| damaged("value", error))?;
-        let id = |number: u16| {
-            let step = look.steps().iter().find(|step| step.number == number);
-            step.map_or_else(|| number.to_string(), |step| step.id.clone())
-        };
         let key = match row.key.as_slice() {
-            [] => Ok(Value::Null),
-            key => json::of(key),
+            OWN_KEY => Value::Null,
+            key => json::of(key).map_err(|error| damaged("key", error))?,
         };
         Ok(Shown {
             step: None,
-            key: key.map_err(|error| damaged("key", error))?,
-            times: times
-                .into_iter()
-                .map(|(number, time)| (id(number), time))
-                .collect(),
-            done,
-            state,
+            key,
+            value,
         })
     }
 }
@@ -75,8 +85,11 @@ pub(crate) fn get(look: &Look, step: &str, key: &str, out: &mut Out) -> Result<b
     }
     let id = &step.id;
     let mut message = format!("step `{id}` has no row with the key {key}");
-    let some = look.rows(step.number, 0..KEY_GROUPS)?.take(2);
-    let some: Vec<String> = some
+    let is_own = |row: &Row| row.key == OWN_KEY;
+    let rows = look.rows(step.number, 0..KEY_GROUPS)?;
+    let some: Vec<String> = rows
+        .filter(|row| !row.as_ref().is_ok_and(is_own))
+        .take(2)
         .map(|row| Ok(flow_store::text_of(&row?.key)))
         .collect::<Result<_, StoreError>>()?;
     if !some.is_empty() {
@@ -91,6 +104,11 @@ fn find<'a>(look: &Look, step: &'a StoredStep, asked: &str) -> Result<Option<Sho
     if let Some(json) = &json
         && let Some(row) = look.row(step, &json::encoded(json))?
         && json::of(&row.key).is_ok_and(|key| key == *json)
+    {
+        return Ok(Some(Shown::new(look, step, &row)?));
+    }
+    if json == Some(Value::Null)
+        && let Some(row) = look.row(step, OWN_KEY)?
     {
         return Ok(Some(Shown::new(look, step, &row)?));
     }
