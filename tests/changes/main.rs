@@ -8,6 +8,7 @@ mod states;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod windows;
 
 use std::sync::Arc;
 
@@ -113,23 +114,23 @@ impl Store {
         if ended.is_err() {
             before.assert_same(&self.work.snapshot("state"));
         }
-        ended.map_err(|error| self.text(&error))
+        ended.map_err(|error| text(&self.work, &error))
     }
+}
 
-    /// An error, without what is another each time: directories and places.
-    fn text(&self, error: &RunError) -> String {
-        let text = error.to_string();
-        let text = text.replace(&self.work.path("state").display().to_string(), "STORE");
-        let mut parts = text.split("tests/changes/");
-        let mut plain = parts.next().unwrap().to_owned();
-        for part in parts {
-            let (_, part) = part.split_once(".rs:").unwrap();
-            let end = part.find(|c: char| !c.is_ascii_digit() && c != ':');
-            plain += "PLACE";
-            plain += part[end.unwrap_or(part.len())..].trim_start_matches(':');
-        }
-        plain
+/// An error, without what is another each time: directories and places.
+fn text(work: &Workdir, error: &RunError) -> String {
+    let text = error.to_string();
+    let text = text.replace(&work.path("state").display().to_string(), "STORE");
+    let mut parts = text.split("tests/changes/");
+    let mut plain = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (_, part) = part.split_once(".rs:").unwrap();
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != ':');
+        plain += "PLACE";
+        plain += part[end.unwrap_or(part.len())..].trim_start_matches(':');
     }
+    plain
 }
 
 mod cents {
@@ -167,7 +168,7 @@ fn refused(build: impl Fn(&Flow) + Send + Sync + 'static) -> String {
     let runner = Runner::new(build).recover(Recovery::at(store.work.path("state")));
     let error = runner.run().unwrap_err();
     assert!(!store.work.path("state").exists());
-    store.text(&error)
+    text(&store.work, &error)
 }
 
 fn cents(flow: &Flow) -> KeyedStream<u64, u64> {

@@ -4,7 +4,7 @@ use std::{fmt::Debug, marker::PhantomData, sync::Arc};
 
 use flow::{prelude::*, sink, source};
 
-use crate::{AsState, Notices, Store};
+use crate::{AsState, Notices, Store, text};
 
 /// Counts to three in each of its partitions, and ends. Its token is a `T` that holds the number.
 struct Count<T>(PhantomData<T>, &'static [&'static str]);
@@ -113,7 +113,7 @@ impl Store {
                 *tell.lock().unwrap() = started.notices.iter().map(ToString::to_string).collect();
             })
             .run()
-            .map_err(|error| self.text(&error))?;
+            .map_err(|error| text(&self.work, &error))?;
         let told = told.lock().unwrap().clone();
         Ok((outcome.records, told))
     }

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use flow_store::{Changes, Epoch, KEY_GROUPS, Rewrite, Row, StoreError};
+use flow_store::{
+    Changes, CodecError, Epoch, FileError, KEY_GROUPS, Rewrite, Row, RowRef, StoreError,
+};
 
 use super::{Block, Blocks, RunHandle, SourceBell, SyncOutput, UnfinishedLine};
 use crate::{
@@ -157,6 +159,19 @@ impl HeadContext<'_> {
             Some((look, number)) => Some(look.rows(number, groups)?),
             None => None,
         })
+    }
+
+    /// The error of a row in which flow keeps something of its own, and which it can't read.
+    pub(crate) fn damaged(&self, row: RowRef<'_>, error: &CodecError) -> ResumeError {
+        let resume = self.resume;
+        let stored = resume.and_then(|resume| resume.stored(self.step));
+        let about = resume.and_then(|resume| resume.look.about());
+        let name = stored.map(|stored| row.name(stored)).unwrap_or_default();
+        let damaged = FileError::Damaged {
+            path: about.map(|about| about.path).unwrap_or_default(),
+            what: format!("{name}: its value: {error}"),
+        };
+        StoreError::File(damaged).into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use flow_store::{Checked, CodecError, KEY_GROUPS, RowRef, group, groups_of, text_of};
+use flow_store::{Checked, CodecError, KEY_GROUPS, OWN_KEY, RowRef, group, groups_of, text_of};
 
 use super::{Table, table::KeyError};
 use crate::{
@@ -73,7 +73,7 @@ pub(super) fn restore<K: Key, S: 'static>(
         let Some(row) = rows.advance().map_err(ResumeError::from)? else {
             break;
         };
-        if row.key.is_empty() {
+        if row.key == OWN_KEY {
             // The row that a windowed step has for itself.
             continue;
         }

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, ops::Range, rc::Rc};
 
-use flow_store::{Changes, CodecError, Epoch, group, groups_of, hash};
+use flow_store::{Changes, CodecError, Epoch, OWN_KEY, group, groups_of, hash};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -26,12 +26,9 @@ use crate::{
     time::{ClockRef, END, HasTime, Mark, NEVER},
 };
 
-/// The key of the row that a windowed step has for itself. No key of a user is empty.
-const OWN_ROW: &[u8] = &[];
-
-/// The key group of that row.
+/// The key group of the row that a windowed step has for itself.
 fn own_group() -> u16 {
-    group(hash(OWN_ROW))
+    group(hash(OWN_KEY))
 }
 
 /// A windowed step in its graph.
@@ -149,22 +146,16 @@ impl OwnRow {
         let mut rows = context.rows(group..group + 1)?;
         while let Some(rows) = &mut rows {
             let Some(row) = rows.advance()? else { break };
-            if row.key == OWN_ROW {
+            if row.key == OWN_KEY {
                 let own = flow_store::decode(row.value);
-                return own.map(Some).map_err(|error| ResumeError::State {
-                    step: context.id(),
-                    key: String::new(),
-                    state: "OwnRow".to_owned(),
-                    cause: error.to_string(),
-                    change: Box::new(context.change()),
-                });
+                return own.map(Some).map_err(|error| context.damaged(row, &error));
             }
         }
         Ok(None)
     }
 
     fn put(&self, step: u16, changes: &mut Changes) -> Result<(), CodecError> {
-        changes.put(step, own_group(), OWN_ROW, |into| {
+        changes.put(step, own_group(), OWN_KEY, |into| {
             flow_store::encode(self, into)
         })
     }
