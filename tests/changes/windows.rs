@@ -223,51 +223,80 @@ fn values_of_a_type_that_reads_the_stored_ones_lose_nothing() {
     }
 }
 
-#[test]
-fn values_of_another_type_are_refused() {
-    let store = Store::begin(2);
-    let error = store.refused(|visits| {
-        let pages = by_page(visits).fold_window(minutes(), String::new, |text: &mut String, _| {
-            text.push('x');
-        });
-        pages.named("minutes")
-    });
-    assert_eq!(
-        error,
-        "the states of step `minutes` (PLACE) are of another type than in the store in STORE:\n  \
-         `[].2` was u64 and is String\nhelp: convert them with `.migrate_from::<Old>(..)`, give up \
-         what is stored with `--drop-state minutes`, or go back to the type that is stored: [(i64, \
-         bool, u64)]"
-    );
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Count {
+    visits: u64,
+}
+
+fn counted(visits: Visits) -> Streams<String, Count> {
+    let none = || Count { visits: 0 };
+    let counts =
+        by_page(visits).fold_window(minutes(), none, |count: &mut Count, _| count.visits += 1);
+    counts.named("minutes")
 }
 
 #[test]
-fn keys_of_another_type_are_refused_and_not_converted() {
-    let store = Store::begin(2);
-    let pairs = |visits: Visits| {
-        let pages = visits.key_on(|visit| (visit.page.clone(), true));
-        let counts = pages.fold_window(minutes(), || 0, |n: &mut u64, _| *n += 1);
-        counts.named("minutes")
-    };
-    let error = store.refused(pairs);
-    assert!(
-        error.starts_with(
-            "the key of step `minutes` (PLACE) is not what it was in the store in STORE:\n  it was \
-             String and is (String, bool)\nhelp: "
-        ),
-        "{error}"
-    );
-    let error = store.refused(move |visits| {
-        let WindowedStreams { values, late } = pairs(visits);
-        let values = values.rekey_from(|page: String| (page, true));
-        WindowedStreams { values, late }
-    });
-    assert_eq!(
-        error,
-        "PLACE the open windows of `minutes` can't be converted\nhelp: give the step another name \
-         with `.named(..)` and start with `--drop-state` for the old one: its open windows are \
-         given up"
-    );
+fn values_of_another_type_are_refused_unless_they_are_converted() {
+    for workers in [1, 3] {
+        let store = Store::begin(workers);
+        assert_eq!(
+            store.refused(counted),
+            "the states of step `minutes` (PLACE) are of another type than in the store in \
+             STORE:\n  `[].2` was u64 and is Count\nhelp: convert them with \
+             `.migrate_from::<Old>(..)`, give up what is stored with `--drop-state minutes`, or go \
+             back to the type that is stored: [(i64, bool, u64)]"
+        );
+        let (number, _) = store.own_row("minutes");
+        let migrated = |visits| {
+            counted(visits).migrate_from(|visits: u64| Count {
+                visits: visits * 10,
+            })
+        };
+        let (_, seen) = store.run([MORE, OTHER], |it| it, migrated).unwrap();
+        // A window that was shown before it was converted is not shown again.
+        assert_eq!(
+            seen,
+            [
+                "late d 30",
+                "value a 120 Count { visits: 11 }",
+                "value c 120 Count { visits: 1 }"
+            ]
+        );
+        assert_ne!(store.own_row("minutes").0, number);
+        // The line may stay.
+        let other: &[Visit] = &[("d", 30), ("e", 31), ("a", 140)];
+        let (_, seen) = store.run([MORE, other], |it| it, migrated).unwrap();
+        assert_eq!(seen, ["late e 31", "value a 120 Count { visits: 12 }"]);
+    }
+}
+
+#[test]
+fn keys_of_another_type_are_refused_unless_they_are_converted() {
+    for workers in [1, 3] {
+        let store = Store::begin(workers);
+        let pairs = |visits: Visits| {
+            let pages = visits.key_on(|visit| (visit.page.clone(), 7));
+            let counts = pages.fold_window(minutes(), || 0, |n: &mut u64, _| *n += 1);
+            counts.named("minutes")
+        };
+        let error = store.refused(pairs);
+        assert!(
+            error.starts_with(
+                "the key of step `minutes` (PLACE) is not what it was in the store in STORE:\n  it \
+                 was String and is (String, i32)\nhelp: "
+            ),
+            "{error}"
+        );
+        let rekeyed = move |visits| {
+            let WindowedStreams { values, late } = pairs(visits);
+            let values = values.rekey_from(|page: String| (page, 7));
+            WindowedStreams { values, late }
+        };
+        let (_, seen) = store.run([MORE, OTHER], |it| it, rekeyed).unwrap();
+        assert_eq!(seen, ["late d 30", "value a,7 120 2", "value c,7 120 1"]);
+        let (_, seen) = store.run([MORE, OTHER], |it| it, rekeyed).unwrap();
+        assert!(seen.is_empty(), "{seen:?}");
+    }
 }
 
 #[test]
