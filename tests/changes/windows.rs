@@ -319,8 +319,8 @@ fn open_windows_of_another_length_are_refused() {
     assert_eq!(
         store.refused(hours),
         "step `minutes` has open windows of tumbling(60s), and the flow now has windows of \
-         tumbling(3600s)\nhelp: go back to the windows that are stored, or give up the open windows \
-         with `--drop-state minutes`"
+         tumbling(3600s)\nhelp: go back to the windows that are stored, or give up the open \
+         windows with `--drop-state minutes`"
     );
     store.goes_on(named);
 }

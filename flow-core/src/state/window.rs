@@ -354,7 +354,11 @@ where
         self.watermark = mark.at;
         self.closed = self.closed.max(mark.closed());
         match mark.at {
-            END => self.show_windows()?,
+            END => {
+                // No later record is taken into these, so they need not be kept.
+                self.close_windows(self.closed);
+                self.show_windows()?;
+            }
             watermark => self.close_windows(watermark),
         }
         push(&mut self.values, &mut self.results)?;

@@ -90,7 +90,8 @@ fn the_row_of_a_step_for_itself_and_the_times_of_partitions_are_shown() {
     let get = |step: &str, key: &str| home.run(&["get", "before", step, key]).ok();
     assert_eq!(
         get("visits", "a.txt"),
-        "{\"key\":\"a.txt\",\"done\":false,\"times\":{\"event_time\":1767268800000000},\"state\":7}\n"
+        "{\"key\":\"a.txt\",\"done\":false,\"times\":{\"event_time\":1767268800000000},\
+         \"state\":7}\n"
     );
     assert_eq!(
         get("visits", "b.txt"),
