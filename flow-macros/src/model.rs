@@ -76,6 +76,8 @@ pub(crate) enum Kind {
     Stateless,
     /// Keeps nothing and takes no function.
     Plain,
+    /// Has the name of its kind, unless `named` gives it another one.
+    Unnamed,
     /// Continues the same step.
     Same,
 }
@@ -123,6 +125,7 @@ pub(crate) const METHODS: &[(Kind, &[&str])] = &[
         ],
     ),
     (Kind::Plain, &["drop_key", "drop_time", "merge"]),
+    (Kind::Unnamed, &["event_time", "fold_window"]),
     (
         Kind::Same,
         &[
@@ -277,7 +280,7 @@ impl<'a> Walk<'a> {
             .and_then(last_segment);
         let bound = self
             .bound
-            .filter(|(bound, _)| ptr::eq(*bound, call))
+            .filter(|(bound, _)| kind != Kind::Unnamed && ptr::eq(*bound, call))
             .map(|(_, name)| name);
         let name = match function.or(bound) {
             Some(name) => Name::Known(name.unraw().to_string(), name.span()),

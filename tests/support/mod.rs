@@ -7,6 +7,7 @@ use std::{
     env::{self, consts::EXE_SUFFIX},
     ffi::OsStr,
     fmt, fs,
+    io::ErrorKind,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -151,15 +152,23 @@ impl Workdir {
         stderr_to: Option<Stdio>,
     ) -> Running {
         let (stdout, stderr) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
-        let child = command
+        command
             .current_dir(self.0.path())
             .env_remove("RUST_LOG")
             .env_remove("RUST_BACKTRACE")
             .stdin(stdin)
             .stdout(stdout_to.unwrap_or_else(|| stdout.reopen().unwrap().into()))
-            .stderr(stderr_to.unwrap_or_else(|| stderr.reopen().unwrap().into()))
-            .spawn()
-            .unwrap();
+            .stderr(stderr_to.unwrap_or_else(|| stderr.reopen().unwrap().into()));
+        let child = loop {
+            match command.spawn() {
+                // Another test has forked while this program was being copied. It keeps the copy
+                // open for writing until it has started its own program.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                child => break child.unwrap(),
+            }
+        };
         Running {
             child,
             stdout,
